@@ -1,0 +1,5 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+vm_run() {
+        fail "vm: not written yet"
+}
