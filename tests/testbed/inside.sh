@@ -9,6 +9,8 @@
 
 set -euo pipefail
 
+bed_state= install_dir= opt_bus= source_dir= testbed_dir=
+opt_binds=()
 # shellcheck disable=SC1090
 . "$1"
 
@@ -52,8 +54,7 @@ make_dev() {
         mkdir "$root"/dev/{pts,shm,net,mqueue}
         for node in null zero full random urandom tty fuse net/tun loop-control; do
                 [[ -c /dev/$node ]] || continue
-                : >"$root/dev/$node"
-                mount --bind "/dev/$node" "$root/dev/$node"
+                cp -a "/dev/$node" "$root/dev/$node"
         done
         mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5,nosuid,noexec devpts "$root/dev/pts"
         mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs "$root/dev/shm"

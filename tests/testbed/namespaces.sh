@@ -97,11 +97,7 @@ bed_write_config() {
 
         {
                 declare -p source_dir testbed_dir bed_state opt_bus opt_binds
-                if [[ $opt_install == none ]]; then
-                        echo "install_dir="
-                else
-                        declare -p install_dir
-                fi
+                [[ $opt_install == none ]] || declare -p install_dir
         } >"$config"
 }
 
@@ -134,15 +130,16 @@ bed_boot() {
         note "systemd booted"
 }
 
-# Run a command in the test bed as a child of this shell.
+# Become a command in the test bed. From its own cgroup, as no process may enter a cgroup namespace's tree from outside
+# where the tree is mounted with nsdelegate.
 bed_enter() {
         echo "$BASHPID" >"$bed_cgroup/init.scope/cgroup.procs"
-        exec nsenter --all --target "$bed_pid" -- /usr/lib/ctr-testbed/enter "$@"
+        exec nsenter --all --target "$bed_pid" -- "$@"
 }
 
 bed_save_journal() {
         [[ -n $opt_journal && -n ${bed_pid:-} && -d /proc/$bed_pid ]] || return 0
-        (bed_enter / -- journalctl --no-pager --output=short-precise) </dev/null >"$opt_journal" 2>/dev/null || :
+        (bed_enter journalctl --no-pager --output=short-precise) </dev/null >"$opt_journal" 2>/dev/null || :
         note "journal saved"
 }
 
@@ -171,7 +168,8 @@ bed_wait() {
         while :; do
                 r=0
                 ended=
-                wait -n -p ended "$bed_command" "$bed_timer" "$bed_unshare" || r=$?
+                # The shell would report a command that died of a signal; its exit code says so already.
+                wait -n -p ended "$bed_command" "$bed_timer" "$bed_unshare" 2>/dev/null || r=$?
                 case $ended in
                 "$bed_command") return "$r" ;;
                 "$bed_timer")
@@ -212,7 +210,7 @@ namespaces_run() {
         environment=("HOME=/root" "USER=root" "LOGNAME=root" "SHELL=/bin/bash" "TERM=${TERM:-dumb}" "LANG=C.UTF-8"
                 "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" "${opt_env[@]}")
         # Signals are reset because a shell starts its background jobs with SIGINT and SIGQUIT ignored.
-        (bed_enter "$PWD" env -i --default-signal "${environment[@]}" "${opt_command[@]}") <&0 {bed_lock}>&- &
+        (bed_enter /usr/lib/ctr-testbed/enter "$PWD" env -i --default-signal "${environment[@]}" "${opt_command[@]}") <&0 {bed_lock}>&- &
         bed_command=$!
         sleep "$opt_timeout" </dev/null >/dev/null 2>&1 {bed_lock}>&- &
         bed_timer=$!
