@@ -9,7 +9,7 @@
 
 set -euo pipefail
 
-bed_state= install_dir= opt_bus= source_dir= testbed_dir=
+bed_state="" install_dir="" opt_bus="" source_dir="" testbed_dir=""
 opt_binds=()
 # shellcheck disable=SC1090
 . "$1"

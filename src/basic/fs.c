@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "basic/fs.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+int fd_read_all(int fd, size_t max, char **ret_data, size_t *ret_size) {
+        _cleanup_free_ char *data = NULL;
+        size_t size = 0, allocated = 0;
+
+        assert(fd >= 0 && max < SIZE_MAX / 4 && ret_data);
+
+        for (;;) {
+                ssize_t n;
+
+                if (allocated - size < 2) {
+                        char *larger;
+
+                        allocated = allocated ? allocated * 2 : 4096;
+                        larger = realloc(data, allocated);
+                        if (!larger)
+                                return -ENOMEM;
+                        data = larger;
+                }
+                n = read(fd, data + size, allocated - size - 1);
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                if (n == 0)
+                        break;
+                size += (size_t) n;
+                if (size > max)
+                        return -EFBIG;
+        }
+
+        data[size] = '\0';
+        *ret_data = TAKE_PTR(data);
+        if (ret_size)
+                *ret_size = size;
+        return 0;
+}
+
+int file_read_at(int dir_fd, const char *path, size_t max, char **ret_data, size_t *ret_size) {
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+
+        assert(path && ret_data);
+
+        /* O_NONBLOCK: a fifo in the place of a file must not hang us */
+        fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        if (fd < 0)
+                return -errno;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (S_ISDIR(st.st_mode))
+                return -EISDIR;
+        if (!S_ISREG(st.st_mode))
+                return -EBADF;
+        return fd_read_all(fd, max, ret_data, ret_size);
+}
+
+int fd_write_all(int fd, const void *data, size_t size) {
+        const char *p = data;
+
+        while (size > 0) {
+                ssize_t n = write(fd, p, size);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return -errno;
+                p += n;
+                size -= (size_t) n;
+        }
+        return 0;
+}
+
+int file_write_atomic_at(int dir_fd, const char *name, const void *data, size_t size, mode_t mode,
+                         FileWriteFlags flags) {
+        _cleanup_close_ int fd = -1;
+        char temporary[NAME_MAX + 1];
+        int r;
+
+        assert(name && !strchr(name, '/') && (data || size == 0));
+
+        r = snprintf(temporary, sizeof(temporary), ".#%s", name);
+        if (r < 0 || (size_t) r >= sizeof(temporary))
+                return -ENAMETOOLONG;
+
+        /* one writer per file: a temporary one that is there was left by a crash */
+        if (unlinkat(dir_fd, temporary, 0) < 0 && errno != ENOENT)
+                return -errno;
+        fd = openat(dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+        if (fd < 0)
+                return -errno;
+
+        r = fd_write_all(fd, data, size);
+        if (r >= 0 && (flags & FILE_WRITE_SYNC) && fsync(fd) < 0)
+                r = -errno;
+        if (r >= 0 && renameat(dir_fd, temporary, dir_fd, name) < 0)
+                r = -errno;
+        if (r < 0) {
+                (void) unlinkat(dir_fd, temporary, 0);
+                return r;
+        }
+        if ((flags & FILE_WRITE_SYNC) && fsync(dir_fd) < 0)
+                return -errno;
+        return 0;
+}
+
+int dir_open_make_at(int dir_fd, const char *path, mode_t mode) {
+        _cleanup_close_ int current = -1;
+
+        assert(!isempty(path));
+
+        if (path[0] == '/') {
+                current = open("/", O_DIRECTORY | O_CLOEXEC | O_PATH);
+                if (current < 0)
+                        return -errno;
+        }
+        for (const char *p = path + strspn(path, "/"); *p;) {
+                size_t n = strcspn(p, "/");
+                char component[NAME_MAX + 1];
+                int next;
+
+                if (n > NAME_MAX)
+                        return -ENAMETOOLONG;
+                memcpy(component, p, n);
+                component[n] = '\0';
+                p += n;
+                p += strspn(p, "/");
+
+                if (mkdirat(current >= 0 ? current : dir_fd, component, mode) < 0 &&
+                    errno != EEXIST)
+                        return -errno;
+                /* symbolic links of the system (/var/run -> /run) are followed on the way, not at
+                 * the end */
+                next = openat(current >= 0 ? current : dir_fd, component,
+                              O_DIRECTORY | O_CLOEXEC | (*p ? O_PATH : O_NOFOLLOW));
+                if (next < 0)
+                        return -errno;
+                fd_close(current);
+                current = next;
+        }
+        if (current < 0)
+                return -EINVAL;
+        return TAKE_FD(current);
+}
+
+/* Moves a directory found inside a doomed tree up to its top, so that the tree is emptied level by
+ * level with a constant number of descriptors and no path longer than one name. */
+static int tree_hoist(int top_fd, int dir_fd, const char *name, unsigned *counter) {
+        char target[32];
+
+        for (;;) {
+                (void) snprintf(target, sizeof(target), ".#doomed-%u", (*counter)++);
+                if (renameat2(dir_fd, name, top_fd, target, RENAME_NOREPLACE) >= 0)
+                        return 0;
+                if (errno != EEXIST)
+                        return -errno;
+        }
+}
+
+/* Empties one directory. Sub-directories that are not empty themselves go up to top_fd if that is
+ * another one; in the top one they are emptied in turn. */
+static int dir_empty(int top_fd, int fd, dev_t dev, unsigned *counter) {
+        _cleanup_closedir_ DIR *dir = NULL;
+        bool is_top = top_fd == fd, again;
+        int copy, r;
+
+        copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (copy < 0)
+                return -errno;
+        dir = fdopendir(copy);
+        if (!dir) {
+                r = -errno;
+                fd_close(copy);
+                return r;
+        }
+        do {
+                struct dirent *de;
+
+                again = false;
+                rewinddir(dir);
+                while ((errno = 0, de = readdir(dir))) {
+                        _cleanup_close_ int child = -1;
+                        struct stat st;
+
+                        if (streq(de->d_name, ".") || streq(de->d_name, ".."))
+                                continue;
+                        if (unlinkat(fd, de->d_name, 0) >= 0 || errno == ENOENT)
+                                continue;
+                        if (errno != EISDIR && errno != EPERM)
+                                return -errno;
+                        if (unlinkat(fd, de->d_name, AT_REMOVEDIR) >= 0)
+                                continue;
+                        if (errno != ENOTEMPTY && errno != EEXIST)
+                                return -errno;
+                        if (!is_top) {
+                                r = tree_hoist(top_fd, fd, de->d_name, counter);
+                                if (r < 0)
+                                        return r;
+                                continue;
+                        }
+                        child = openat(fd, de->d_name,
+                                       O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                        if (child < 0)
+                                return -errno;
+                        if (fstat(child, &st) < 0)
+                                return -errno;
+                        if (st.st_dev != dev)
+                                return -EXDEV;
+                        r = dir_empty(top_fd, child, dev, counter);
+                        if (r < 0)
+                                return r;
+                        if (unlinkat(fd, de->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+                                return -errno;
+                        again = true;
+                }
+                if (errno != 0)
+                        return -errno;
+        } while (again);
+        return 0;
+}
+
+int tree_remove_at(int dir_fd, const char *name) {
+        _cleanup_close_ int fd = -1;
+        unsigned counter = 0;
+        struct stat st;
+        int r;
+
+        assert(!isempty(name));
+
+        if (unlinkat(dir_fd, name, 0) >= 0 || errno == ENOENT)
+                return 0;
+        if (errno != EISDIR && errno != EPERM)
+                return -errno;
+        if (unlinkat(dir_fd, name, AT_REMOVEDIR) >= 0)
+                return 0;
+        if (errno != ENOTEMPTY && errno != EEXIST)
+                return -errno;
+
+        fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return -errno;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        r = dir_empty(fd, fd, st.st_dev, &counter);
+        if (r < 0)
+                return r;
+        if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+                return -errno;
+        return 0;
+}

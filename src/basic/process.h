@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Processes through pidfds: a pid may be reused, a pidfd never names another process. Spawned
+ * children get exactly the descriptors they were given.
+ */
+
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "basic/macro.h"
+
+/* Descriptor (CLOEXEC) or -errno. */
+int pidfd_open_pid(pid_t pid);
+
+/* 0, -ESRCH if the process is gone. */
+int pidfd_signal(int pidfd, int signo);
+
+/* Reaps the child behind pidfd (blocking). *ret_status is its exit status: the code, or 128 +
+ * signal number if it was killed (what shells and containerd report). */
+int pidfd_wait(int pidfd, int *ret_status);
+
+/* The exit status in the sense of pidfd_wait() from what waitid() filled in. */
+int exit_status_from_siginfo(const siginfo_t *si) _pure_;
+
+/* Starts path with argv (NULL environment: a minimal one with PATH). fds[i] becomes descriptor i of
+ * the child for i < n_fds, -1 becomes /dev/null; everything else is closed. Signals are reset to
+ * default and unblocked. *ret_pidfd is CLOEXEC. */
+int process_spawn(const char *path, char *const argv[], char *const env[], const int *fds,
+                  size_t n_fds, pid_t *ret_pid, int *ret_pidfd);
+
+/* Closes every descriptor from first on (inclusive). */
+int fd_close_from(int first);
+
+int fd_set_cloexec(int fd, bool cloexec);
+int fd_set_nonblock(int fd, bool nonblock);

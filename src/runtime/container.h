@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A container's init process, from an OCI runtime-spec document to exec(). The life cycle follows
+ * runtime.md of the OCI runtime specification, cut where systemd needs it:
+ *
+ *   container_new()       parse and check the document; nothing is done yet
+ *   container_clone()     clone init into its namespaces; it builds the mounts, which needs no
+ * cgroup and so overlaps with systemd making the scope container_enter()     move init into its
+ * cgroup, let it finish (cgroup namespace, pivot_root, user, capabilities, seccomp, executable
+ * resolved); returns when it is set up and blocked: OCI state "created" container_start()     let
+ * it execute the user's program; returns when exec() succeeded or failed container_free() kills
+ * init if it still lives, and with it (pid namespace) everything
+ *
+ * Invariant: nothing of a container is visible outside its own namespaces; a failure at any step
+ * leaves nothing behind, and its text names the stage and the path.
+ */
+
+#include <sys/types.h>
+
+#include "basic/error.h"
+
+typedef struct Container Container;
+
+typedef struct ContainerParameters {
+        int config_dir_fd;        /* where config.json is read from */
+        const char *config_name;  /* "config.json" */
+        const char *rootfs_lower; /* as in TaskLaunch; lowers are absolute host paths */
+        const char *rootfs_upper;
+        const char *rootfs_work;
+        int stdio[3];                  /* become 0, 1, 2 of the program; ignored with a terminal */
+        const char *hostname_fallback; /* when the document names none; may be NULL */
+} ContainerParameters;
+
+/* 0, CTR_INVALID_ARGUMENT with the JSON path of what is wrong, CTR_NOT_IMPLEMENTED for a property
+ * that is not supported (never silently ignored). The parameters' strings are copied; the
+ * descriptors stay the caller's and must live until container_clone() returned. */
+int container_new(const ContainerParameters *parameters, Container **ret, Error *e);
+Container *container_free(Container *c);
+DEFINE_CLEANUP(Container *, container_free);
+
+/* Clones init. From here on container_pidfd() polls readable when init is gone. */
+int container_clone(Container *c, Error *e);
+
+/* cgroup_fd: O_PATH or O_RDONLY descriptor of the payload cgroup (v2), -1 to stay where it is.
+ * Blocks for at most timeout_usec. On success *ret_terminal_fd is the pty's master if the document
+ * asks for a terminal, else -1. Frees what only the set-up needed (the parsed document included).
+ */
+int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret_terminal_fd,
+                    Error *e);
+
+/* CTR_COMMAND_NOT_FOUND or CTR_COMMAND_NOT_EXECUTABLE if exec() fails; init then exits with 127 or
+ * 126. */
+int container_start(Container *c, uint64_t timeout_usec, Error *e);
+
+pid_t container_pid(const Container *c) _pure_;
+int container_pidfd(const Container *c) _pure_;
+
+/* Tells the container that its pidfd was reaped by the caller (pidfd_wait()). */
+void container_set_reaped(Container *c);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The files of a task in /run/ctr/tasks/<namespace>/<id>/ (0700, tmpfs) and how they read. Each has
+ * exactly one writer. The exit record is the only truth about how a task ended: written once, after
+ * the payload is empty and its output is drained, before the supervisor leaves its scope.
+ *
+ *   config.json  manager      the OCI runtime-spec document, as given to the runtime
+ *   launch.json  manager      what the supervisor needs besides (TaskLaunch)
+ *   control      supervisor   socket for later connections
+ *   exit.json    supervisor   the exit record (ExitRecord)
+ */
+
+#include <jansson.h>
+
+#include "basic/error.h"
+
+#define TASK_FILE_CONFIG "config.json"
+#define TASK_FILE_LAUNCH "launch.json"
+#define TASK_FILE_EXIT   "exit.json"
+#define TASK_CONFIG_MAX  (8U * 1024 * 1024)
+#define TASK_LAUNCH_MAX  (1U * 1024 * 1024)
+#define TASK_RECORD_MAX  (64U * 1024)
+
+#define EXIT_STATUS_UNKNOWN 255
+
+typedef struct ExitRecord {
+        int exit_status;    /* 0..255: the code, or 128 + signal */
+        uint64_t exited_at; /* realtime usec */
+        pid_t pid;          /* of init */
+        bool started;       /* false: it ended before START */
+        bool oom_killed;
+        char *error; /* why the program could not be executed (126, 127), or NULL */
+} ExitRecord;
+
+void exit_record_clear(ExitRecord *r);
+
+/* Writes exit.json into the task directory, atomically and synced. */
+int exit_record_write(int task_dir_fd, const ExitRecord *record);
+
+/* 0; -ENOENT if there is none; -EBADMSG (with text) if it is damaged. */
+int exit_record_read(int task_dir_fd, ExitRecord *ret, Error *e);
+
+/* How a standard stream is connected. */
+typedef enum StdioKind {
+        STDIO_NULL,    /* /dev/null */
+        STDIO_FD,      /* a descriptor that the caller handed over (4, 5, 6 of the supervisor) */
+        STDIO_JOURNAL, /* output only: a stream to the journal, under the scope's unit */
+        STDIO_FIFO,    /* "fifo:/path" */
+        STDIO_FILE,    /* "file:/path": appended to, made 0644 */
+        STDIO_BINARY,  /* "binary:///path?args" */
+        _STDIO_KIND_MAX,
+} StdioKind;
+
+const char *stdio_kind_to_string(StdioKind kind) _const_;
+
+/* The manager's launch document. Serialised by task_launch_to_json(), read by the supervisor with
+ * task_launch_from_json(). All strings are owned. */
+typedef struct TaskLaunch {
+        char *namespace;
+        char *id;
+        char *unit;           /* the scope's name */
+        char *log_identifier; /* SYSLOG_IDENTIFIER of the journal streams */
+        StdioKind stdio[3];
+        char *stdio_path[3];   /* for fifo, file, binary */
+        bool terminal;         /* process.terminal of the spec says the same */
+        int stop_signal;       /* sent on SIGTERM to the supervisor */
+        uint64_t stop_timeout; /* usec until SIGKILL after that; a little less than the unit's */
+        char *rootfs_lower; /* overlay lowerdir list, top first, separated by ':'; NULL: root.path
+                             * of the spec is mounted by somebody else or is a plain directory */
+        char *rootfs_upper; /* NULL: read-only view */
+        char *rootfs_work;
+} TaskLaunch;
+
+void task_launch_clear(TaskLaunch *l);
+int task_launch_to_json(const TaskLaunch *l, json_t **ret);
+int task_launch_from_json(json_t *j, TaskLaunch *ret, Error *e);
