@@ -9,7 +9,7 @@
 
 set -euo pipefail
 
-bed_state="" install_dir="" opt_bus="" source_dir="" testbed_dir=""
+bed_state="" install_dir="" opt_bus="" source_dir="" testbed_dir="" cache_dir=""
 opt_binds=()
 # shellcheck disable=SC1090
 . "$1"
@@ -33,11 +33,16 @@ masked=(
 )
 
 make_root() {
+        local package
+
         mount -t tmpfs -o mode=0755,size=4G tmpfs "$fs"
         mkdir "$fs"/{upper,work,root}
         if [[ -n $install_dir ]]; then
                 cp -a "$install_dir/." "$fs/upper/"
         fi
+        for package in "${cache_dir:?}"/packages/*/usr; do
+                [[ ! -d $package ]] || cp -a "$package" "$fs/upper/"
+        done
         mount -t overlay -o "lowerdir=/,upperdir=$fs/upper,workdir=$fs/work" overlay "$root"
 
         mount -t proc -o nosuid,nodev,noexec proc "$root/proc"

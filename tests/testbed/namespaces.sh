@@ -96,7 +96,7 @@ bed_write_config() {
         local config=$bed_state/share/config
 
         {
-                declare -p source_dir testbed_dir bed_state opt_bus opt_binds
+                declare -p source_dir testbed_dir cache_dir bed_state opt_bus opt_binds
                 [[ $opt_install == none ]] || declare -p install_dir
         } >"$config"
 }
