@@ -3,11 +3,11 @@
 #
 # The build and its installed image, for the test bed
 #
-# `install_build` leaves the files of `meson install --destdir` in $install_dir, made new only when a file that gets
+# 'install_build' leaves the files of 'meson install --destdir' in $install_dir, made new only when a file that gets
 # installed is newer than the last installation: with nothing to do it costs two process starts.
 # Invariant: $install_dir is complete whenever its stamp exists; readers hold the lock shared, the writer exclusively.
 
-# Print whether a file that is installed changed since the stamp was made.
+# Whether no file that gets installed changed since the stamp was made.
 install_is_current() {
         local stamp=$1.stamp list=$1.files
         local -a files
@@ -17,26 +17,8 @@ install_is_current() {
         [[ -z $(find "${files[@]}" -newer "$stamp" -print -quit 2>&1) ]]
 }
 
-# Bring the build directory up to date. The output is shown only when the build fails.
-install_compile() {
-        local log=$1.log
-
-        if [[ ! -f $opt_build/build.ninja ]]; then
-                mkdir -p "$opt_build"
-                meson setup --prefix=/usr --libexecdir=lib --sysconfdir=/etc --localstatedir=/var \
-                        "$opt_build" "$source_dir" >"$log" 2>&1 || {
-                        cat "$log" >&2
-                        return 1
-                }
-        fi
-        ninja -C "$opt_build" -j"$(nproc)" >"$log" 2>&1 || {
-                grep -v '^\[[0-9]*/[0-9]*\]' "$log" >&2
-                return 1
-        }
-}
-
-# Build, install, and set $install_dir. Leaves file descriptor $install_lock open with a shared lock on it, so that the
-# files stay as they are until it is closed.
+# Build, install, and set $install_dir. Leaves the file descriptor $install_lock open with a shared lock on it: the files
+# stay as they are until it is closed.
 install_build() {
         local key
 
@@ -47,7 +29,7 @@ install_build() {
         flock "$install_lock"
 
         if [[ $opt_install == rebuild ]]; then
-                install_compile "$install_dir" || fail "building in $opt_build failed"
+                "$source_dir/tools/build" "$opt_build" || fail "building in $opt_build failed"
         fi
         if ! install_is_current "$install_dir"; then
                 rm -rf "$install_dir" "$install_dir.stamp"

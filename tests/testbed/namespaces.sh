@@ -111,7 +111,7 @@ bed_boot() {
                 exec setpriv --pdeathsig KILL \
                         unshare --mount --pid --uts --ipc --cgroup --net --fork --kill-child --propagation private \
                         "$testbed_dir/inside.sh" "$bed_state/share/config"
-        ) </dev/null >"$bed_state/console.log" 2>&1 {bed_lock}>&- &
+        ) </dev/null >"$bed_state/console.log" 2>&1 {bed_lock}>&- {install_lock}>&- &
         bed_unshare=$!
 
         # Opened for reading and writing, so that neither side waits for the other.
@@ -127,6 +127,7 @@ bed_boot() {
                 fail "the systemd in the test bed did not start"
         fi
         bed_pid=$(ps -o pid= --ppid "$bed_unshare" | tr -d ' ')
+        exec {install_lock}>&-
         note "systemd booted"
 }
 
@@ -195,6 +196,7 @@ namespaces_run() {
         local -a environment
 
         bed_sweep
+        exec {install_lock}</dev/null
         [[ $opt_install == none ]] || install_build
         bed_interrupts=0
         trap bed_stop EXIT
