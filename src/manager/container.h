@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* A container: pure metadata (A0.1). It names its image, its snapshot and its OCI document, and has
+ * at most one task. Creating, listing and deleting it never waits for a runtime. */
+
+#include <jansson.h>
+
+#include "manager/object.h"
+
+typedef struct Task Task;
+
+typedef struct Container {
+        Object object; /* name: the id */
+        char *image;   /* normalised reference, as of creation */
+        char *runtime;
+        char *snapshotter;
+        char *snapshot_key;
+        int64_t snapshot;  /* row; its directory has the same number */
+        json_t *labels;    /* {key: value} */
+        json_t *resources; /* unit properties, see unit/properties.h */
+        int stop_signal;
+        uint64_t stop_timeout; /* usec */
+        bool terminal;
+        uint64_t created_at, updated_at;
+        Task *task;
+} Container;
+
+static inline Container *CONTAINER(Object *o) {
+        assert(!o || o->type == OBJECT_CONTAINER);
+        return (Container *) o;
+}
+
+typedef struct ContainerMount {
+        char *source, *destination, *type, *options; /* options separated by ',' */
+} ContainerMount;
+
+typedef struct ContainerRlimit {
+        char *name; /* "RLIMIT_NOFILE" */
+        uint64_t soft, hard;
+} ContainerRlimit;
+
+typedef struct ContainerDevice {
+        char *path, *access;
+} ContainerDevice;
+
+/* What CreateContainer was asked for. Everything is owned; zero or NULL means "as the image says",
+ * then the default. See dbus/org.example.Ctr.xml for the meaning of each. */
+typedef struct ContainerRequest {
+        char *namespace, *id, *image, *snapshot_id;
+        json_t *labels;
+        char **command, **entrypoint, **arguments;
+        bool command_set, entrypoint_set, arguments_set;
+        char **environment;
+        char *working_directory, *user, *hostname;
+        bool terminal, read_only, host_network;
+        bool new_privileges; /* NoNewPrivileges=false */
+        ContainerMount *mounts;
+        size_t n_mounts;
+        char **capabilities_add, **capabilities_drop;
+        ContainerDevice *devices;
+        size_t n_devices;
+        ContainerRlimit *rlimits;
+        size_t n_rlimits;
+        int stop_signal;       /* 0: the image's, else SIGTERM */
+        uint64_t stop_timeout; /* 0: 10 s */
+        bool oom_score_adjust_set;
+        int oom_score_adjust;
+        json_t *resources; /* unit properties by name, already checked by unit_properties_check() */
+} ContainerRequest;
+
+void container_request_done(ContainerRequest *r);
+
+Container *container_free(Container *c);
+DEFINE_CLEANUP(Container *, container_free);
+
+/* CTR_NOT_FOUND with a sentence. */
+int container_find(Manager *m, const char *namespace, const char *id, Container **ret, Error *e);
+
+/* Checks everything, makes snapshot and record in one transaction; durable when it returns. On
+ * failure nothing is left. CTR_ALREADY_EXISTS is found out first (A1.18). */
+int container_create(Manager *m, const ContainerRequest *request, Container **ret, Error *e);
+
+typedef enum ContainerDeleteFlags {
+        CONTAINER_DELETE_KEEP_SNAPSHOT = 1 << 0,
+        CONTAINER_DELETE_FORCE = 1 << 1, /* kill and delete a task first */
+} ContainerDeleteFlags;
+
+/* The callback gets NULL as object: it is gone. */
+int container_delete(Container *c, ContainerDeleteFlags flags, Callback callback, void *userdata,
+                     Error *e);
+
+/* Replaces all labels (the reference is taken over on success). */
+int container_set_labels(Container *c, json_t *labels, Error *e);
+
+/* A new string with the OCI document. */
+int container_read_spec(Container *c, char **ret, Error *e);
+
+/* Labels that all match; an empty value asks for presence only (A1.21). */
+bool container_matches_labels(const Container *c, json_t *labels);

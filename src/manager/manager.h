@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The core of ctr-manager: everything it knows and owns, without any bus. src/bus/ sits on top,
+ * calls the functions of manager/{image,container,task,job}.h and observes changes.
+ */
+
+#include <jansson.h>
+#include <systemd/sd-event.h>
+
+#include "manager/object.h"
+
+typedef struct Database Database;
+typedef struct Systemd Systemd;
+typedef struct Task Task;
+typedef struct Job Job;
+
+/* Told from the event loop, never from inside a call into the core. Any of them may be NULL. */
+typedef struct ManagerObserver {
+        void (*object_added)(Object *o, void *userdata);
+        void (*object_changed)(Object *o, void *userdata);
+        void (*object_removed)(Object *o, void *userdata); /* still valid during the call */
+        void (*task_exited)(Task *t, void *userdata);      /* before the waiters are answered */
+        void (*job_removed)(Job *j, int r, const Error *e, void *userdata);
+} ManagerObserver;
+
+typedef struct ManagerParameters {
+        const char *state_dir;   /* "/var/lib/ctr" */
+        const char *runtime_dir; /* "/run/ctr" */
+        const char *libexec_dir; /* where ctr-supervisor and ctr-worker are */
+} ManagerParameters;
+
+struct Manager {
+        sd_event *event;
+        Systemd *systemd;
+        Database *db;
+        int state_fd;     /* /var/lib/ctr */
+        int snapshots_fd; /* /var/lib/ctr/snapshots/overlayfs */
+        int content_fd;   /* /var/lib/ctr/content/sha256 */
+        int tasks_fd;     /* /run/ctr/tasks */
+        char *state_dir, *runtime_dir, *libexec_dir;
+
+        void *index[_OBJECT_TYPE_MAX]; /* tsearch(3) trees of Object* */
+        size_t n_objects[_OBJECT_TYPE_MAX];
+        Object *dirty_first, *dirty_last;
+        sd_event_source *dirty_source;
+        const ManagerObserver *observer;
+        void *observer_userdata;
+
+        uint64_t last_job_id;
+        struct Sweeper *sweeper;
+        size_t n_waiting; /* clients that wait for something: keeps us from exiting on idle */
+        char *seccomp;    /* the default profile, JSON text */
+        bool recovering;
+};
+
+/* Opens the store and the database, makes missing directories; systemd stays the caller's. Errors
+ * name the path. Nothing runs yet. */
+int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, Manager **ret,
+                Error *e);
+Manager *manager_free(Manager *m);
+DEFINE_CLEANUP(Manager *, manager_free);
+
+void manager_set_observer(Manager *m, const ManagerObserver *observer, void *userdata);
+
+/* Reads the rows and what is in /run, compares both with systemd's scopes and the supervisors, and
+ * removes what nobody owns (architecture.md, "Recovery"). Asynchronous; callback(NULL, r, e) when
+ * the state is the true one and methods may be answered. One damaged record does not fail it. */
+int manager_recover(Manager *m, Callback callback, void *userdata, Error *e);
+
+/* No task, no job, nobody who waits: exiting now loses nothing. */
+bool manager_is_idle(const Manager *m);
+
+/* Namespaces: made by first use. */
+int manager_namespace_create(Manager *m, const char *name, json_t *labels, Error *e);
+int manager_namespace_delete(Manager *m, const char *name, Error *e);
+/* *ret: a new object {name: {label: value}}. */
+int manager_namespace_list(Manager *m, json_t **ret, Error *e);

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Resource limits as unit properties (E4): the one table of those that a container may set, their
+ * types and bounds. They travel as a JSON object {name: value} in the database and in requests:
+ * integers for t (UINT64_MAX, infinity, as -1), strings for CPU and node lists ("0-3,5"),
+ * DeviceAllow as an array of [path, access].
+ */
+
+#include <jansson.h>
+#include <systemd/sd-bus.h>
+
+#include "basic/error.h"
+
+typedef enum UnitPropertyType {
+        UNIT_PROPERTY_UINT64,
+        UNIT_PROPERTY_CPU_SET,
+        UNIT_PROPERTY_DEVICES,
+} UnitPropertyType;
+
+typedef struct UnitProperty {
+        const char *name;
+        UnitPropertyType type;
+        uint64_t min, max; /* for integers; infinity is allowed besides if max is UINT64_MAX - 1 */
+} UnitProperty;
+
+/* The table's row or NULL. */
+const UnitProperty *unit_property_find(const char *name);
+
+/* 0, or CTR_INVALID_ARGUMENT that names the property and what it takes. */
+int unit_properties_check(json_t *properties, Error *e);
+
+/* Appends them to an open a(sv) of a StartTransientUnit or SetUnitProperties call. */
+int unit_properties_append(sd_bus_message *m, json_t *properties);
