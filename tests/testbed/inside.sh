@@ -94,6 +94,8 @@ make_etc() {
         broker) ln -s /lib/systemd/system/dbus-broker.service "$system/dbus.service" ;;
         esac
         cp -a "$testbed_dir"/units/* "$system/"
+        mkdir "$system/testbed.target.wants"
+        ln -s ../testbed-ready.service "$system/testbed.target.wants/"
 
         if ! grep -q '^tester:' "$root/etc/passwd"; then
                 echo 'tester:x:60999:60999:Test bed user:/tmp:/bin/sh' >>"$root/etc/passwd"

@@ -193,7 +193,6 @@ bed_interrupted() {
 
 namespaces_run() {
         local r=0
-        local -a environment
 
         bed_sweep
         exec {install_lock}</dev/null
@@ -209,10 +208,8 @@ namespaces_run() {
         bed_write_config
         bed_boot
 
-        environment=("HOME=/root" "USER=root" "LOGNAME=root" "SHELL=/bin/bash" "TERM=${TERM:-dumb}" "LANG=C.UTF-8"
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" "${opt_env[@]}")
         # Signals are reset because a shell starts its background jobs with SIGINT and SIGQUIT ignored.
-        (bed_enter /usr/lib/ctr-testbed/enter "$PWD" env -i --default-signal "${environment[@]}" "${opt_command[@]}") <&0 {bed_lock}>&- &
+        (bed_enter /usr/lib/ctr-testbed/enter "$PWD" env -i --default-signal "${bed_environment[@]}" "${opt_command[@]}") <&0 {bed_lock}>&- &
         bed_command=$!
         sleep "$opt_timeout" </dev/null >/dev/null 2>&1 {bed_lock}>&- &
         bed_timer=$!

@@ -1,5 +1,122 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The test bed in a virtual machine
+#
+# QEMU emulates a machine (no KVM: that hangs on some build machines) that boots Debian's cloud kernel from the image of
+# image.sh, writing to a throw-away copy. A second disk holds a tar file with the fresh build, the source tree, what
+# --bind names, and the command; the image's init unpacks it and becomes systemd. The command's output, its errors, its exit
+# code and the journal come back over virtio serial ports, each into a FIFO.
+#
+# Invariant: everything that needs removing is below $bed_state, as in namespaces.sh.
+
+vm_ports=(stdout stderr status journal)
+
+# Stage what the guest needs besides the tree, and make the second disk.
+vm_make_disk() {
+        local stage=$bed_state/stage disk=$bed_state/disk.tar bind source target
+        local -a trees=()
+
+        mkdir -p "$stage/usr/lib/ctr-testbed" "$stage/etc/systemd/system/testbed.target.wants"
+        cp "$testbed_dir"/{enter,vm-command} "$stage/usr/lib/ctr-testbed/"
+        cp "$testbed_dir"/units/* "$stage/etc/systemd/system/"
+        ln -s ../testbed-vm.service "$stage/etc/systemd/system/testbed.target.wants/"
+        case $opt_bus in
+        daemon) ln -s /lib/systemd/system/dbus.service "$stage/etc/systemd/system/dbus.service" ;;
+        broker) ln -s /lib/systemd/system/dbus-broker.service "$stage/etc/systemd/system/dbus.service" ;;
+        esac
+        printf '%s\0' "$([[ -z $opt_journal ]] || echo 1)" "$PWD" "${bed_environment[@]}" "${opt_command[@]}" >"$stage/usr/lib/ctr-testbed/command"
+
+        [[ $opt_install == none ]] || trees+=(-C "$install_dir" .)
+        trees+=(-C / "${source_dir#/}")
+        for bind in "${opt_binds[@]}"; do
+                [[ $bind == ro:* ]] || fail "--bind-rw is not possible in a virtual machine"
+                source=$(realpath "$(cut -d: -f2 <<<"$bind")")
+                target=$(cut -d: -f3 <<<"$bind")
+                mkdir -p "$stage/$(dirname "${target:-$source}")"
+                cp -a "$source" "$stage/${target:-$source}"
+        done
+        tar --create --file="$disk" --exclude-vcs --exclude-tag=build.ninja --keep-directory-symlink \
+                "${trees[@]}" -C "$stage" .
+}
+
+vm_start() {
+        local port memory=4096
+        local -a arguments=()
+
+        for port in "${vm_ports[@]}"; do
+                mkfifo "$bed_state/$port"
+                arguments+=(-chardev "file,id=$port,path=$bed_state/$port"
+                        -device "virtserialport,chardev=$port,name=$port")
+        done
+        cat "$bed_state/stdout" &
+        vm_readers=("$!")
+        cat "$bed_state/stderr" >&2 &
+        vm_readers+=("$!")
+        cat "$bed_state/journal" >"${opt_journal:-/dev/null}" &
+        vm_readers+=("$!")
+        # Opened for reading and writing, so that the end of QEMU is not needed to notice the end of the command.
+        exec {vm_status}<>"$bed_state/status"
+
+        TMPDIR=$bed_state setpriv --pdeathsig KILL qemu-system-x86_64 -name ctr-testbed \
+                -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" -display none -no-reboot -nic none \
+                -kernel "$image_dir/vmlinuz" -initrd "$image_dir/initrd" -append "$vm_kernel_arguments" \
+                -drive "file=$image_dir/root.img,format=raw,if=virtio,snapshot=on,cache=unsafe" \
+                -drive "file=$bed_state/disk.tar,format=raw,if=virtio,readonly=on" \
+                -device virtio-rng-pci -device virtio-serial-pci "${arguments[@]}" \
+                -serial "file:$bed_state/console.log" -monitor none \
+                </dev/null >"$bed_state/qemu.log" 2>&1 &
+        bed_qemu=$!
+}
+
+# Wait for the command's exit code, the end of the time, or the end of QEMU.
+vm_wait() {
+        local status deadline=$((EPOCHSECONDS + opt_timeout))
+
+        while ((EPOCHSECONDS < deadline)); do
+                if read -r -t 1 -u "$vm_status" status; then
+                        note "command ended with $status"
+                        return "$status"
+                fi
+                if [[ ! -d /proc/$bed_qemu ]]; then
+                        cat "$bed_state/qemu.log" >&2
+                        tail -n 40 "$bed_state/console.log" >&2
+                        echo "testbed: the virtual machine ended" >&2
+                        return 125
+                fi
+        done
+        tail -n 20 "$bed_state/console.log" >&2
+        echo "testbed: the time of $opt_timeout s is over" >&2
+        return 124
+}
+
+vm_stop() {
+        trap '' INT TERM HUP
+        if [[ -n ${bed_qemu:-} ]]; then
+                kill -KILL "$bed_qemu" 2>/dev/null || :
+                # The readers come to their end when QEMU has closed its ends.
+                wait "$bed_qemu" "${vm_readers[@]}" 2>/dev/null || :
+        fi
+        rm -rf --one-file-system "$bed_state"
+        note "virtual machine removed"
+}
+
 vm_run() {
-        fail "vm: not written yet"
+        local r=0
+
+        vm_kernel_arguments="root=/dev/vda rw quiet console=ttyS0 panic=-1 mitigations=off net.ifnames=0"
+        vm_kernel_arguments+=" systemd.unit=testbed.target systemd.show_status=no init=/usr/lib/ctr-testbed-init"
+        bed_sweep
+        [[ $opt_install == none ]] || install_build
+        image_prepare
+        bed_make_state
+        trap vm_stop EXIT
+        trap 'exit 130' INT
+        trap 'exit 143' TERM
+        trap 'exit 129' HUP
+        vm_make_disk
+        note "disk made"
+        vm_start
+        vm_wait || r=$?
+        exit "$r"
 }
