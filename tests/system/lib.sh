@@ -200,27 +200,28 @@ port_is_open() {
         (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# registry_start [USER PASSWORD-HASH]: a registry at localhost:5000, with authentication only if asked for (the hash as
-# htpasswd -B prints it).
-registry_start() {
+# registry_serve LINE...: serve a registry at localhost:5000 with these lines added to its configuration.
+registry_serve() {
         local config=$test_dir/registry.yml
 
         mkdir -p "$test_dir/registry"
-        cat >"$config" <<CONFIG
-version: 0.1
-log: {level: warn}
-storage:
-  filesystem: {rootdirectory: $test_dir/registry}
-  delete: {enabled: true}
-http: {addr: '127.0.0.1:5000'}
-CONFIG
-        if (($# == 2)); then
-                echo "$1:$2" >"$test_dir/htpasswd"
-                echo "auth: {htpasswd: {realm: test, path: $test_dir/htpasswd}}" >>"$config"
-        fi
+        printf '%s\n' "version: 0.1" "log: {level: warn}" \
+                "storage: {filesystem: {rootdirectory: $test_dir/registry}, delete: {enabled: true}}" \
+                "http: {addr: '127.0.0.1:5000'}" "$@" >"$config"
         systemd-run --quiet --unit=test-registry.service -p KillSignal=SIGKILL docker-registry serve "$config" ||
                 die "the registry cannot be started"
         wait_until 30 port_is_open 5000 || die "the registry does not listen: $(journalctl -u test-registry.service)"
+}
+
+# registry_start: a registry at localhost:5000 that anybody may use.
+registry_start() {
+        registry_serve
+}
+
+# registry_start_private USER HASH: one that asks for a password, given as htpasswd -B hashes it.
+registry_start_private() {
+        echo "$1:$2" >"$test_dir/htpasswd"
+        registry_serve "auth: {htpasswd: {realm: test, path: $test_dir/htpasswd}}"
 }
 
 registry_stop() {

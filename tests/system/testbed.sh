@@ -38,7 +38,6 @@ check "a transient service ends" systemd-run --quiet --wait --unit=test-transien
 check "its job is seen on the bus" bus_expect jobs 10 '"test-transient.service","done"'
 check "its output is in the journal" journal_wait 10 'hello from the service' -u test-transient.service
 
-# shellcheck disable=SC2119
 registry_start
 image_push busybox demo:latest
 check_equal "the registry has what was pushed" '{"repositories":["demo"]}' \
