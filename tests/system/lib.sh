@@ -14,7 +14,7 @@
 # "1..N" is printed when the script gets to its end, so a script that dies in between has no plan and counts as failed.
 # The test bed is fresh for every file: nothing needs cleaning up, and a test may break what it likes.
 #
-# Waiting is for events, never for time: wait_until, journal_wait, bus_expect and registry_start come back as soon as
+# testbed/registry.sh, which this sources, has the registry on loopback. Waiting is for events, never for time: wait_until, journal_wait, bus_expect and registry_start come back as soon as
 # what they wait for is there, and fail the test when it does not come.
 
 set -uo pipefail
@@ -22,7 +22,9 @@ set -uo pipefail
 test_count=0
 test_failures=0
 test_dir=$(mktemp -d /tmp/system-test.XXXXXX)
-images_dir=/run/testbed-images
+
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/../testbed/registry.sh"
 
 test_end() {
         local r=$?
@@ -125,17 +127,6 @@ check_match() {
         fi
 }
 
-# wait_until SECONDS CMD...: repeat a cheap command until it succeeds. For states that have no event to wait for.
-wait_until() {
-        local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
-
-        shift
-        until "$@" >/dev/null 2>&1; do
-                ((${EPOCHREALTIME/./} < deadline)) || return 1
-                sleep 0.01
-        done
-}
-
 # check_within TEXT SECONDS CMD...: the command succeeds before the time is over.
 check_within() {
         if wait_until "$2" "${@:3}"; then
@@ -194,44 +185,6 @@ bus_expect() {
 # unit_is UNIT PROPERTY VALUE: for check_within and wait_until.
 unit_is() {
         [[ $(systemctl show --property="$2" --value "$1") == "$3" ]]
-}
-
-port_is_open() {
-        (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
-}
-
-# registry_serve LINE...: serve a registry at localhost:5000 with these lines added to its configuration.
-registry_serve() {
-        local config=$test_dir/registry.yml
-
-        mkdir -p "$test_dir/registry"
-        printf '%s\n' "version: 0.1" "log: {level: warn}" \
-                "storage: {filesystem: {rootdirectory: $test_dir/registry}, delete: {enabled: true}}" \
-                "http: {addr: '127.0.0.1:5000'}" "$@" >"$config"
-        systemd-run --quiet --unit=test-registry.service -p KillSignal=SIGKILL docker-registry serve "$config" ||
-                die "the registry cannot be started"
-        wait_until 30 port_is_open 5000 || die "the registry does not listen: $(journalctl -u test-registry.service)"
-}
-
-# registry_start: a registry at localhost:5000 that anybody may use.
-registry_start() {
-        registry_serve
-}
-
-# registry_start_private USER HASH: one that asks for a password, given as htpasswd -B hashes it.
-registry_start_private() {
-        echo "$1:$2" >"$test_dir/htpasswd"
-        registry_serve "auth: {htpasswd: {realm: test, path: $test_dir/htpasswd}}"
-}
-
-registry_stop() {
-        systemctl stop test-registry.service
-}
-
-# image_push IMAGE NAME:TAG [SKOPEO-OPTION...]: serve one of the prepared images (see make-images) from the registry.
-image_push() {
-        skopeo copy --quiet --dest-tls-verify=false "${@:3}" "oci:$images_dir/$1:latest" "docker://localhost:5000/$2" ||
-                die "cannot push $1 as $2"
 }
 
 # manager_pid: print the process id of the running manager.
