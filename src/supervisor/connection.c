@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "supervisor/connection.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "basic/log.h"
+
+struct Connection {
+        ConnectionSet *set;
+        int fd;
+        Source source;
+        Connection *next;
+};
+
+static void connection_close(Connection *c) {
+        ConnectionSet *set = c->set;
+
+        for (Connection **p = &set->connections; *p; p = &(*p)->next)
+                if (*p == c) {
+                        *p = c->next;
+                        set->n_connections--;
+                        break;
+                }
+        source_remove(&c->source);
+        fd_close(c->fd);
+        free(c);
+        if (set->closed)
+                set->closed(set->userdata);
+}
+
+/* One request per wake-up: the others get their turn in between. */
+static void connection_dispatch(void *userdata, short revents) {
+        SupervisorMessage m, reply = {.type = SUPERVISOR_REPLY};
+        Connection *c = userdata;
+        int r;
+
+        r = supervisor_message_receive(c->fd, &m, NULL);
+        if (r == -EAGAIN)
+                return;
+        if (r < 0)
+                log_debug_errno(r, "Dropping a connection: %m");
+        if (r <= 0) {
+                connection_close(c);
+                return;
+        }
+
+        reply.id = m.id;
+        if (!c->set->request(c->set->userdata, &m, &reply))
+                return;
+        r = supervisor_message_send(c->fd, &reply, NULL, 0);
+        if (r < 0) {
+                log_debug_errno(r, "Dropping a connection that does not read: %m");
+                connection_close(c);
+        }
+}
+
+int connection_add(ConnectionSet *set, int fd) {
+        _cleanup_close_ int owned = fd;
+        Connection *c;
+        int r;
+
+        assert(set && set->loop && set->request && fd >= 0);
+
+        if (set->n_connections >= CONNECTIONS_MAX)
+                return -ENOBUFS;
+        c = calloc(1, sizeof(*c));
+        if (!c)
+                return -ENOMEM;
+        c->set = set;
+        c->fd = owned;
+        c->source = (Source){.fd = owned,
+                             .events = POLLIN,
+                             .dispatch = connection_dispatch,
+                             .userdata = c};
+        r = loop_add(set->loop, &c->source);
+        if (r < 0) {
+                free(c);
+                return r;
+        }
+        TAKE_FD(owned);
+        c->next = set->connections;
+        set->connections = c;
+        set->n_connections++;
+        return 0;
+}
+
+/* The socket is 0600 in a directory of root's; this is the second lock. */
+static bool peer_is_trusted(int fd) {
+        struct ucred cred;
+        socklen_t size = sizeof(cred);
+
+        return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) >= 0 && cred.uid == geteuid();
+}
+
+static void listen_dispatch(void *userdata, short revents) {
+        _cleanup_close_ int fd = -1;
+        ConnectionSet *set = userdata;
+        int r;
+
+        fd = accept4(set->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0) {
+                if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+                        log_warning_errno(errno, "Failed to accept a connection: %m");
+                return;
+        }
+        if (!peer_is_trusted(fd)) {
+                log_warning("Refused a connection of another user");
+                return;
+        }
+        r = connection_add(set, TAKE_FD(fd));
+        if (r < 0)
+                log_warning_errno(r, "Refused a connection: %m");
+}
+
+/* sun_path is too short for a task directory: go by the descriptor. */
+static int bind_at(int fd, int dir_fd, const char *name) {
+        struct sockaddr_un sa = {.sun_family = AF_UNIX};
+        int n;
+
+        n = snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%i/%s", dir_fd, name);
+        if (n < 0 || (size_t) n >= sizeof(sa.sun_path))
+                return -ENAMETOOLONG;
+        if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
+                return -errno;
+        /* the mode of the socket in memory is the one its file gets */
+        if (fchmod(fd, 0600) < 0)
+                return -errno;
+        return bind(fd, (struct sockaddr *) &sa, sizeof(sa)) < 0 ? -errno : 0;
+}
+
+int connection_listen(ConnectionSet *set, int dir_fd, const char *name, Error *e) {
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        assert(set && set->listen_fd < 0);
+
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to make a socket: %m");
+        r = bind_at(fd, dir_fd, name);
+        if (r < 0)
+                return error_setf(e, r, "Failed to bind %s: %m", name);
+        if (listen(fd, CONNECTIONS_MAX) < 0)
+                return error_setf(e, -errno, "Failed to listen on %s: %m", name);
+
+        set->listen_source = (Source){.fd = fd,
+                                      .events = POLLIN,
+                                      .dispatch = listen_dispatch,
+                                      .userdata = set};
+        r = loop_add(set->loop, &set->listen_source);
+        if (r < 0)
+                return r;
+        set->listen_fd = TAKE_FD(fd);
+        return 0;
+}
+
+void connection_broadcast(ConnectionSet *set, const SupervisorMessage *m) {
+        for (Connection *c = set->connections, *next; c; c = next) {
+                int r;
+
+                next = c->next;
+                r = supervisor_message_send(c->fd, m, NULL, 0);
+                if (r < 0) {
+                        log_debug_errno(r, "Dropping a connection that does not read: %m");
+                        connection_close(c);
+                }
+        }
+}
+
+void connection_set_clear(ConnectionSet *set) {
+        set->closed = NULL;
+        while (set->connections)
+                connection_close(set->connections);
+        source_remove(&set->listen_source);
+        set->listen_fd = fd_close(set->listen_fd);
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "supervisor/payload.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "basic/clock.h"
+#include "basic/fs.h"
+#include "basic/log.h"
+
+#define CGROUP_FILE_MAX  (64U * 1024)
+#define CGROUP_PROCS_MAX (8U * 1024 * 1024) /* a million pids */
+#define CGROUP_DEPTH_MAX 64U                /* what a hostile container may nest */
+#define FREEZE_USEC      (2 * USEC_PER_SEC)
+
+struct Payload {
+        int scope_fd;
+        int fd;
+        int events_fd;
+        int memory_events_fd;
+};
+
+/* The mount point of the unified hierarchy: two places by convention (the second on machines that
+ * still mount v1 controllers), as an O_PATH descriptor. */
+static int cgroup_root_open(Error *e) {
+        static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+
+        for (size_t i = 0; i < ELEMENTSOF(places); i++) {
+                _cleanup_close_ int fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+                struct statfs sfs;
+
+                if (fd >= 0 && fstatfs(fd, &sfs) >= 0 && sfs.f_type == CGROUP2_SUPER_MAGIC)
+                        return TAKE_FD(fd);
+        }
+        return error_setf(e, CTR_NOT_IMPLEMENTED, "No unified cgroup hierarchy is mounted");
+}
+
+/* The path of this process in the unified hierarchy, from "0::/path" in /proc/self/cgroup. */
+static int cgroup_path_self(char **ret, Error *e) {
+        _cleanup_free_ char *data = NULL;
+        const char *path = NULL;
+        int r;
+
+        r = file_read_at(AT_FDCWD, "/proc/self/cgroup", CGROUP_FILE_MAX, &data, NULL);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read /proc/self/cgroup: %m");
+        for (char *line = data, *next; line && *line && !path; line = next) {
+                next = strchr(line, '\n');
+                if (next)
+                        *next++ = '\0';
+                path = startswith(line, "0::/");
+        }
+        /* ".." leads out of our cgroup namespace, where nothing of ours is */
+        if (!path || strstr(path, ".."))
+                return error_setf(e, CTR_UNAVAILABLE,
+                                  "The supervisor is in no cgroup of this system");
+        *ret = strdup(path);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int scope_open(const char *unit, int *ret_fd, Error *e) {
+        _cleanup_close_ int root = -1;
+        _cleanup_free_ char *path = NULL;
+        const char *name;
+        int r;
+
+        r = cgroup_path_self(&path, e);
+        if (r != 0)
+                return r;
+        name = strrchr(path, '/');
+        name = name ? name + 1 : path;
+        if (!streq(name, unit))
+                return error_setf(e, CTR_UNAVAILABLE,
+                                  "The supervisor is in cgroup \"/%s\" and not in %s: the scope "
+                                  "was lost before it was used",
+                                  path, unit);
+
+        root = cgroup_root_open(e);
+        if (root < 0 || root == CTR_NOT_IMPLEMENTED)
+                return TAKE_FD(root);
+        *ret_fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (*ret_fd < 0)
+                return error_setf(e, -errno, "Failed to open cgroup /%s: %m", path);
+        return 0;
+}
+
+/* One write(2): that is how the kernel takes a value. */
+static int attribute_write(int cgroup_fd, const char *name, const char *value) {
+        _cleanup_close_ int fd = openat(cgroup_fd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+        if (fd < 0)
+                return -errno;
+        return write(fd, value, strlen(value)) < 0 ? -errno : 0;
+}
+
+/* The number behind key in a file of "key number" lines. Reading from the start is also what
+ * re-arms poll() on fd. */
+static int flat_file_get(int fd, const char *key, uint64_t *ret) {
+        char buffer[1024];
+        char *p = buffer;
+        ssize_t n;
+
+        n = pread(fd, buffer, sizeof(buffer) - 1, 0);
+        if (n < 0)
+                return -errno;
+        buffer[n] = '\0';
+
+        while (p && *p) {
+                const char *value = startswith(p, key);
+
+                if (value && *value == ' ') {
+                        *ret = strtoull(value + 1, NULL, 10);
+                        return 0;
+                }
+                p = strchr(p, '\n');
+                if (p)
+                        p++;
+        }
+        return -ENODATA;
+}
+
+/* Hands all controllers of the scope down. One that cannot be handed down (busy, threaded) leaves
+ * the others alone; the limits that matter are the scope's own. */
+static int controllers_enable(int scope_fd) {
+        _cleanup_free_ char *names = NULL;
+        char *save = NULL;
+        int r;
+
+        r = file_read_at(scope_fd, "cgroup.controllers", CGROUP_FILE_MAX, &names, NULL);
+        if (r < 0)
+                return r;
+        for (char *name = strtok_r(names, " \n", &save); name;
+             name = strtok_r(NULL, " \n", &save)) {
+                char value[64];
+                int k;
+
+                (void) snprintf(value, sizeof(value), "+%s", name);
+                k = attribute_write(scope_fd, "cgroup.subtree_control", value);
+                if (k < 0)
+                        log_debug_errno(k, "Failed to enable controller %s: %m", name);
+        }
+        return 0;
+}
+
+static int subgroup_make(int scope_fd, const char *name, int *ret_fd, Error *e) {
+        if (mkdirat(scope_fd, name, 0755) < 0 && errno != EEXIST)
+                return error_setf(e, -errno, "Failed to make cgroup %s: %m", name);
+        *ret_fd = openat(scope_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (*ret_fd < 0)
+                return error_setf(e, -errno, "Failed to open cgroup %s: %m", name);
+        return 0;
+}
+
+static int payload_set_up(Payload *p, Error *e) {
+        _cleanup_close_ int own_fd = -1;
+        int r;
+
+        r = subgroup_make(p->scope_fd, "supervisor", &own_fd, e);
+        if (r < 0)
+                return r;
+        r = subgroup_make(p->scope_fd, "payload", &p->fd, e);
+        if (r < 0)
+                return r;
+        r = attribute_write(own_fd, "cgroup.procs", "0");
+        if (r < 0)
+                return error_setf(e, r, "Failed to move into cgroup supervisor: %m");
+        r = controllers_enable(p->scope_fd);
+        if (r < 0)
+                return error_setf(e, r, "Failed to enable controllers: %m");
+
+        p->events_fd = openat(p->fd, "cgroup.events", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (p->events_fd < 0)
+                return error_setf(e, -errno, "Failed to open cgroup.events: %m");
+        p->memory_events_fd = openat(p->fd, "memory.events", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (p->memory_events_fd < 0 && errno != ENOENT)
+                return error_setf(e, -errno, "Failed to open memory.events: %m");
+        return 0;
+}
+
+int payload_new(const char *unit, Payload **ret, Error *e) {
+        _cleanup_(payload_freep) Payload *p = NULL;
+        int r;
+
+        assert(unit && ret);
+
+        p = malloc(sizeof(*p));
+        if (!p)
+                return -ENOMEM;
+        *p = (Payload){.scope_fd = -1, .fd = -1, .events_fd = -1, .memory_events_fd = -1};
+
+        r = scope_open(unit, &p->scope_fd, e);
+        if (r != 0)
+                return r;
+        r = payload_set_up(p, e);
+        if (r != 0)
+                return r;
+
+        *ret = TAKE_PTR(p);
+        return 0;
+}
+
+Payload *payload_free(Payload *p) {
+        if (!p)
+                return NULL;
+        fd_close(p->scope_fd);
+        fd_close(p->fd);
+        fd_close(p->events_fd);
+        fd_close(p->memory_events_fd);
+        free(p);
+        return NULL;
+}
+
+int payload_fd(const Payload *p) {
+        return p->fd;
+}
+
+int payload_events_fd(const Payload *p) {
+        return p->events_fd;
+}
+
+int payload_memory_events_fd(const Payload *p) {
+        return p->memory_events_fd;
+}
+
+int payload_kill(Payload *p) {
+        return attribute_write(p->fd, "cgroup.kill", "1");
+}
+
+int payload_is_populated(Payload *p) {
+        uint64_t value = 1;
+        int r;
+
+        r = flat_file_get(p->events_fd, "populated", &value);
+        return r < 0 ? r : value != 0;
+}
+
+uint64_t payload_oom_kills(Payload *p) {
+        uint64_t value = 0;
+        int r;
+
+        if (p->memory_events_fd < 0)
+                return 0;
+        r = flat_file_get(p->memory_events_fd, "oom_kill", &value);
+        if (r < 0)
+                /* -ENODEV after somebody removed the cgroup: nothing to see any more */
+                log_debug_errno(r, "Failed to read memory.events: %m");
+        return value;
+}
+
+/* Waits until the kernel says that everything is frozen. A process in uninterruptible sleep may
+ * take its time. */
+static int payload_wait_frozen(Payload *p) {
+        uint64_t deadline = now_monotonic() + FREEZE_USEC;
+
+        for (;;) {
+                struct pollfd pfd = {.fd = p->events_fd, .events = POLLPRI};
+                uint64_t frozen = 0, now;
+                int r;
+
+                r = flat_file_get(p->events_fd, "frozen", &frozen);
+                if (r < 0 || frozen)
+                        return r;
+                now = now_monotonic();
+                if (now >= deadline)
+                        return -ETIMEDOUT;
+                if (poll(&pfd, 1, (int) ((deadline - now) / USEC_PER_MSEC) + 1) < 0 &&
+                    errno != EINTR)
+                        return -errno;
+        }
+}
+
+/* Walks the subtree below fd and calls each() for every cgroup in it, children first. */
+static int cgroup_walk(int fd, unsigned depth,
+                       int (*each)(int parent_fd, const char *name, int fd, int arg), int arg) {
+        _cleanup_closedir_ DIR *dir = NULL;
+        struct dirent *de;
+        int copy, r = 0;
+
+        if (depth > CGROUP_DEPTH_MAX)
+                return -ELOOP;
+        copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (copy < 0)
+                return -errno;
+        dir = fdopendir(copy);
+        if (!dir) {
+                r = -errno;
+                fd_close(copy);
+                return r;
+        }
+
+        while ((errno = 0, de = readdir(dir))) {
+                _cleanup_close_ int child = -1;
+                int k;
+
+                if (de->d_type != DT_DIR || de->d_name[0] == '.')
+                        continue;
+                child = openat(fd, de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                if (child < 0 && errno == ENOENT)
+                        continue;
+                k = child < 0 ? -errno : cgroup_walk(child, depth + 1, each, arg);
+                if (k >= 0)
+                        k = each(fd, de->d_name, child, arg);
+                if (k < 0 && r >= 0)
+                        r = k;
+        }
+        return errno != 0 && r >= 0 ? -errno : r;
+}
+
+static int each_signal(int parent_fd, const char *name, int fd, int signo) {
+        _cleanup_free_ char *pids = NULL;
+        char *save = NULL;
+        int r;
+
+        r = file_read_at(fd, "cgroup.procs", CGROUP_PROCS_MAX, &pids, NULL);
+        if (r == -EOPNOTSUPP)
+                return 0; /* a threaded cgroup: its processes are listed further up */
+        if (r < 0)
+                return r;
+        for (char *s = strtok_r(pids, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
+                pid_t pid = (pid_t) strtol(s, NULL, 10);
+
+                /* 0: in a pid namespace that we do not see */
+                if (pid > 0 && kill(pid, signo) < 0 && errno != ESRCH && r >= 0)
+                        r = -errno;
+        }
+        return r;
+}
+
+int payload_signal(Payload *p, int signo) {
+        _cleanup_free_ char *before = NULL;
+        bool thaw;
+        int r, k;
+
+        if (signo == SIGKILL)
+                return payload_kill(p);
+
+        r = file_read_at(p->fd, "cgroup.freeze", CGROUP_FILE_MAX, &before, NULL);
+        if (r < 0)
+                return r;
+        thaw = before[0] == '0';
+        r = attribute_write(p->fd, "cgroup.freeze", "1");
+        if (r < 0)
+                return r;
+
+        k = payload_wait_frozen(p);
+        if (k < 0)
+                /* what runs on may fork and be missed: better than no signal at all */
+                log_warning_errno(k, "Failed to freeze the payload: %m");
+        r = cgroup_walk(p->fd, 0, each_signal, signo);
+        k = each_signal(-1, NULL, p->fd, signo);
+        if (k < 0 && r >= 0)
+                r = k;
+
+        k = thaw ? attribute_write(p->fd, "cgroup.freeze", "0") : 0;
+        return r < 0 ? r : k;
+}
+
+static int each_remove(int parent_fd, const char *name, int fd, int arg) {
+        return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int payload_remove(Payload *p) {
+        int r;
+
+        r = cgroup_walk(p->fd, 0, each_remove, 0);
+        if (unlinkat(p->scope_fd, "payload", AT_REMOVEDIR) < 0 && errno != ENOENT && r >= 0)
+                r = -errno;
+        return r;
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The exit record as JSON. Invariant: whatever the program, its paths and its error text were made
+ * of, a record can be written; and what is read back is either complete and in range or refused.
+ */
+
+#include "supervisor/record.h"
+
+#include <limits.h>
+
+#include "basic/fs.h"
+#include "basic/json.h"
+
+#define ERROR_TEXT_MAX 4000
+
+void exit_record_clear(ExitRecord *r) {
+        if (!r)
+                return;
+        free(r->error);
+        *r = (ExitRecord){};
+}
+
+/* A JSON string of at most ERROR_TEXT_MAX bytes. JSON is UTF-8 and a path need not be: then every
+ * byte that is not ASCII becomes '?'. */
+static json_t *error_text_to_json(const char *s) {
+        _cleanup_free_ char *ascii = NULL;
+        size_t n = strnlen(s, ERROR_TEXT_MAX);
+        json_t *j;
+
+        j = json_stringn(s, n);
+        if (j)
+                return j;
+
+        ascii = strndup(s, n);
+        if (!ascii)
+                return NULL;
+        for (char *p = ascii; *p; p++)
+                if ((unsigned char) *p >= 0x80)
+                        *p = '?';
+        return json_string(ascii);
+}
+
+static json_t *exit_record_to_json(const ExitRecord *record) {
+        _cleanup_json_ json_t *j = NULL;
+
+        j = json_pack("{s:i, s:I, s:i, s:b, s:b}", "exit_status", record->exit_status, "exited_at",
+                      (json_int_t) record->exited_at, "pid", (int) record->pid, "started",
+                      (int) record->started, "oom_killed", (int) record->oom_killed);
+        if (!j)
+                return NULL;
+        if (record->error && json_object_set_new(j, "error", error_text_to_json(record->error)) < 0)
+                return NULL;
+        return TAKE_PTR(j);
+}
+
+int exit_record_write(int task_dir_fd, const ExitRecord *record) {
+        _cleanup_json_ json_t *j = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        assert(task_dir_fd >= 0 && record);
+        assert(record->exit_status >= 0 && record->exit_status <= 255);
+
+        j = exit_record_to_json(record);
+        if (!j)
+                return -ENOMEM;
+        text = json_dumps(j, JSON_COMPACT);
+        if (!text)
+                return -ENOMEM;
+        return file_write_atomic_at(task_dir_fd, TASK_FILE_EXIT, text, strlen(text), 0600,
+                                    FILE_WRITE_SYNC);
+}
+
+/* The member must be there. */
+static int required(int r, const char *key, Error *e) {
+        return r == 0 ? error_setf(e, -EBADMSG, "%s is missing", key) : r;
+}
+
+static int exit_record_from_json(json_t *j, ExitRecord *ret, Error *e) {
+        int64_t status, exited_at, pid;
+        const char *error = NULL;
+        bool started, oom_killed;
+        int r;
+
+        if (!json_is_object(j))
+                return error_setf(e, -EBADMSG, "not an object");
+
+        r = required(json_get_int64(j, "", "exit_status", 0, 255, &status, e), "exit_status", e);
+        if (r < 0)
+                return r;
+        r = required(json_get_int64(j, "", "exited_at", 0, INT64_MAX, &exited_at, e), "exited_at",
+                     e);
+        if (r < 0)
+                return r;
+        r = required(json_get_int64(j, "", "pid", 0, INT_MAX, &pid, e), "pid", e);
+        if (r < 0)
+                return r;
+        r = required(json_get_bool(j, "", "started", &started, e), "started", e);
+        if (r < 0)
+                return r;
+        r = required(json_get_bool(j, "", "oom_killed", &oom_killed, e), "oom_killed", e);
+        if (r < 0)
+                return r;
+        r = json_get_string(j, "", "error", &error, e);
+        if (r < 0)
+                return r;
+
+        *ret = (ExitRecord){
+                        .exit_status = (int) status,
+                        .exited_at = (uint64_t) exited_at,
+                        .pid = (pid_t) pid,
+                        .started = started,
+                        .oom_killed = oom_killed,
+        };
+        return free_and_strdup(&ret->error, error);
+}
+
+int exit_record_read(int task_dir_fd, ExitRecord *ret, Error *e) {
+        _cleanup_free_ char *data = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        size_t size;
+        int r;
+
+        assert(task_dir_fd >= 0 && ret);
+
+        r = file_read_at(task_dir_fd, TASK_FILE_EXIT, TASK_RECORD_MAX, &data, &size);
+        if (r == -ENOENT || r == -ENOMEM)
+                return r;
+        if (r < 0)
+                /* -EFBIG, a directory, a link: the supervisor writes none of these */
+                return error_setf(e, -EBADMSG, "Failed to read %s: %s", TASK_FILE_EXIT,
+                                  strerror(-r));
+
+        r = json_parse(data, size, TASK_FILE_EXIT, &j, e);
+        if (r == -ENOMEM)
+                return r;
+        if (r != 0) {
+                if (e)
+                        e->code = -EBADMSG;
+                return -EBADMSG;
+        }
+        r = exit_record_from_json(j, ret, e);
+        if (r == -EBADMSG)
+                (void) error_prefix(e, r, "%s", TASK_FILE_EXIT);
+        return r;
+}

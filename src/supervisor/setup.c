@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The way to a created task. Invariant: whatever fails here leaves nothing behind: init dies with
+ * the container object, and with it its mounts; the cgroups are removed.
+ */
+
+#include <fcntl.h>
+#include <limits.h>
+#include <malloc.h>
+#include <sys/prctl.h>
+
+#include "basic/json.h"
+#include "basic/log.h"
+#include "basic/process.h"
+#include "supervisor/supervisor.h"
+
+#define ENTER_USEC (30 * USEC_PER_SEC)
+
+static int launch_read(Supervisor *s, Error *e) {
+        _cleanup_json_ json_t *j = NULL;
+        int r;
+
+        r = json_read_file_at(s->task_dir_fd, TASK_FILE_LAUNCH, TASK_LAUNCH_MAX, &j, e);
+        if (r != 0)
+                return r;
+        return task_launch_from_json(j, &s->launch, e);
+}
+
+int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3], Error *e) {
+        ContainerParameters parameters = {.config_name = TASK_FILE_CONFIG};
+        int r;
+
+        s->task_dir_fd = open(task_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (s->task_dir_fd < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m", task_dir);
+        r = launch_read(s, e);
+        if (r != 0)
+                return r;
+        r = streams_open(&s->launch, handed, &s->streams, e);
+        if (r != 0)
+                return r;
+
+        parameters.config_dir_fd = s->task_dir_fd;
+        parameters.rootfs_lower = s->launch.rootfs_lower;
+        parameters.rootfs_upper = s->launch.rootfs_upper;
+        parameters.rootfs_work = s->launch.rootfs_work;
+        memcpy(parameters.stdio, s->streams.fd, sizeof(parameters.stdio));
+        /* an id may be longer than a host name */
+        if (strlen(s->launch.id) <= HOST_NAME_MAX)
+                parameters.hostname_fallback = s->launch.id;
+
+        r = container_new(&parameters, &s->container, e);
+        if (r != 0)
+                return r;
+        r = container_clone(s->container, e);
+        if (r != 0)
+                return r;
+        if (!s->launch.terminal)
+                streams_close_program_ends(&s->streams);
+        return 0;
+}
+
+/* The OOM killer shall take the payload, never the one who has to tell of it. Without
+ * CAP_SYS_RESOURCE this is not to be had, and nothing else depends on it. */
+static void oom_score_protect(void) {
+        _cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+        if (fd < 0 || write(fd, "-1000", STRLEN("-1000")) < 0)
+                log_debug_errno(errno, "Failed to protect from the OOM killer: %m");
+}
+
+static int terminal_set_up(Supervisor *s, int master, Error *e) {
+        int r;
+
+        if (s->launch.terminal != (master >= 0)) {
+                fd_close(master);
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s and %s disagree about a terminal",
+                                  TASK_FILE_LAUNCH, TASK_FILE_CONFIG);
+        }
+        if (master < 0)
+                return 0;
+        r = terminal_new(&s->loop, master, TAKE_FD(s->streams.fd[STDIN_FILENO]),
+                         TAKE_FD(s->streams.fd[STDOUT_FILENO]), supervisor_on_drained, s,
+                         &s->terminal);
+        return r < 0 ? error_setf(e, r, "Failed to set up the terminal: %m") : 0;
+}
+
+static int watch(Supervisor *s, Source *source, int fd, short events,
+                 void (*dispatch)(void *userdata, short revents)) {
+        if (fd < 0)
+                return 0;
+        *source = (Source){.fd = fd, .events = events, .dispatch = dispatch, .userdata = s};
+        return loop_add(&s->loop, source);
+}
+
+static int watch_all(Supervisor *s) {
+        int r;
+
+        r = watch(s, &s->init_source, container_pidfd(s->container), POLLIN, supervisor_on_init);
+        if (r < 0)
+                return r;
+        r = watch(s, &s->events_source, payload_events_fd(s->payload), POLLPRI,
+                  supervisor_on_events);
+        if (r < 0)
+                return r;
+        return watch(s, &s->memory_source, payload_memory_events_fd(s->payload), POLLPRI,
+                     supervisor_on_memory_events);
+}
+
+int supervisor_enter(Supervisor *s, Error *e) {
+        int master = -1, r;
+
+        /* what a container without a pid namespace of its own leaves behind becomes our child */
+        if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+                return error_setf(e, -errno, "Failed to become a subreaper: %m");
+
+        r = payload_new(s->launch.unit, &s->payload, e);
+        if (r != 0)
+                return r;
+        oom_score_protect();
+        r = connection_listen(&s->connections, s->task_dir_fd, SUPERVISOR_CONTROL_NAME, e);
+        if (r != 0)
+                return r;
+        r = container_enter(s->container, payload_fd(s->payload), ENTER_USEC, &master, e);
+        if (r != 0)
+                return r;
+        r = terminal_set_up(s, master, e);
+        if (r != 0)
+                return r;
+        r = watch_all(s);
+        if (r < 0)
+                return error_setf(e, r, "Failed to watch the container: %m");
+
+        s->record.pid = container_pid(s->container);
+        /* the documents and the set-up are history: give their pages back */
+        (void) malloc_trim(0);
+        return 0;
+}

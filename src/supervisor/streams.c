@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "supervisor/streams.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "basic/fs.h"
+#include "basic/log.h"
+#include "basic/process.h"
+
+#define JOURNAL_CONNECT_USEC (5 * USEC_PER_SEC)
+#define JOURNAL_SEND_BUFFER  (8 * 1024 * 1024) /* as systemd does for its services */
+
+static int socket_set_send_timeout(int fd, uint64_t usec) {
+        struct timeval tv = {.tv_sec = (time_t) (usec / USEC_PER_SEC)};
+
+        return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0 ? -errno : 0;
+}
+
+static int journal_connect(int fd, const char *path) {
+        struct sockaddr_un sa = {.sun_family = AF_UNIX};
+        int r;
+
+        if (strlen(path) >= sizeof(sa.sun_path))
+                return -ENAMETOOLONG;
+        strcpy(sa.sun_path, path);
+
+        /* the time limit covers a full backlog; the program must not inherit it */
+        r = socket_set_send_timeout(fd, JOURNAL_CONNECT_USEC);
+        if (r < 0)
+                return r;
+        if (connect(fd, (struct sockaddr *) &sa, sizeof(sa)) < 0)
+                return -errno;
+        if (shutdown(fd, SHUT_RD) < 0)
+                return -errno;
+        return socket_set_send_timeout(fd, 0);
+}
+
+int journal_stream_open(const char *path, const char *identifier, const char *unit, int priority,
+                        int *ret_fd, Error *e) {
+        static const int buffer = JOURNAL_SEND_BUFFER;
+        _cleanup_free_ char *header = NULL;
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        assert(path && unit && ret_fd);
+
+        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to make a socket: %m");
+        r = journal_connect(fd, path);
+        if (r < 0)
+                return error_setf(e, CTR_UNAVAILABLE, "Failed to connect to the journal at %s: %s",
+                                  path, strerror(-r));
+
+        /* identifier, unit, priority, priorities in the text, then forwarding to syslog, kmsg and
+         * console */
+        if (asprintf(&header, "%s\n%s\n%i\n0\n0\n0\n0\n", strempty(identifier), unit, priority) < 0)
+                return -ENOMEM;
+        r = fd_write_all(fd, header, strlen(header));
+        if (r < 0)
+                return error_setf(e, CTR_UNAVAILABLE, "Failed to open a journal stream: %s",
+                                  strerror(-r));
+
+        /* larger than wmem_max needs CAP_NET_ADMIN; a smaller one works as well */
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &buffer, sizeof(buffer)) < 0)
+                (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof(buffer));
+
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+static int null_open(int *ret_fd, Error *e) {
+        *ret_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+        return *ret_fd < 0 ? error_setf(e, -errno, "Failed to open /dev/null: %m") : 0;
+}
+
+/* Opens both ends of a fifo without waiting for the client's: the reading one first, because the
+ * writing one needs it. */
+static int fifo_open(const char *path, bool input, int *ret_fd, int *ret_keeper, Error *e) {
+        static const int flags = O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK;
+        _cleanup_close_ int reader = -1, writer = -1;
+        struct stat st;
+        int r;
+
+        reader = open(path, O_RDONLY | flags);
+        if (reader < 0)
+                return error_setf(e, -errno, "Failed to open fifo %s: %m", path);
+        if (fstat(reader, &st) < 0)
+                return error_setf(e, -errno, "Failed to look at %s: %m", path);
+        if (!S_ISFIFO(st.st_mode))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s is not a fifo", path);
+        writer = open(path, O_WRONLY | flags);
+        if (writer < 0)
+                return error_setf(e, -errno, "Failed to open fifo %s: %m", path);
+
+        /* programs expect standard streams that block */
+        r = fd_set_nonblock(input ? reader : writer, false);
+        if (r < 0)
+                return error_setf(e, r, "Failed to set up fifo %s: %m", path);
+
+        *ret_fd = input ? TAKE_FD(reader) : TAKE_FD(writer);
+        *ret_keeper = input ? TAKE_FD(writer) : TAKE_FD(reader);
+        return 0;
+}
+
+/* Makes the file and its parent directories where they are missing (D30). */
+static int log_file_open(const char *path, int *ret_fd, Error *e) {
+        _cleanup_free_ char *parent = strdup(path);
+        _cleanup_close_ int dir = -1, fd = -1;
+        struct stat st;
+        char *slash;
+
+        if (!parent)
+                return -ENOMEM;
+        slash = strrchr(parent, '/');
+        if (!slash || !slash[1])
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s names no file", path);
+        slash[0] = '\0';
+        dir = parent[strspn(parent, "/")] ? dir_open_make_at(AT_FDCWD, parent, 0755)
+                                          : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (dir < 0)
+                return error_setf(e, parent[0] ? dir : -errno, "Failed to make directory %s: %m",
+                                  parent);
+
+        /* O_NONBLOCK: a fifo in the place of the file must not hang us */
+        fd = openat(dir, slash + 1,
+                    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
+                    0644);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m", path);
+        if (fstat(fd, &st) < 0)
+                return error_setf(e, -errno, "Failed to look at %s: %m", path);
+        if (!S_ISREG(st.st_mode))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s is not a regular file", path);
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+static int file_open(const TaskLaunch *l, size_t i, const Streams *s, int *ret_fd, Error *e) {
+        /* output and errors to one file share one description, and with it the position (D28) */
+        if (i == STDERR_FILENO && l->stdio[STDOUT_FILENO] == STDIO_FILE &&
+            streq(l->stdio_path[STDOUT_FILENO], l->stdio_path[i])) {
+                *ret_fd = fcntl(s->fd[STDOUT_FILENO], F_DUPFD_CLOEXEC, 3);
+                return *ret_fd < 0 ? error_setf(e, -errno, "Failed to share a stream: %m") : 0;
+        }
+        if (i == STDIN_FILENO) {
+                *ret_fd = open(l->stdio_path[i],
+                               O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+                return *ret_fd < 0 ? error_setf(e, -errno, "Failed to open %s: %m",
+                                                l->stdio_path[i])
+                                   : 0;
+        }
+        return log_file_open(l->stdio_path[i], ret_fd, e);
+}
+
+static int stream_open(const TaskLaunch *l, size_t i, int handed[static 3], Streams *s, Error *e) {
+        switch (l->stdio[i]) {
+        case STDIO_NULL:
+                return null_open(&s->fd[i], e);
+        case STDIO_FD:
+                s->fd[i] = TAKE_FD(handed[i]);
+                return s->fd[i] < 0 ? error_setf(e, CTR_INVALID_ARGUMENT,
+                                                 "Stream %zu was to be handed over and is not open",
+                                                 i)
+                                    : 0;
+        case STDIO_JOURNAL:
+                return journal_stream_open(JOURNAL_STREAM_PATH,
+                                           l->log_identifier ? l->log_identifier : l->id, l->unit,
+                                           LOG_INFO, &s->fd[i], e);
+        case STDIO_FIFO:
+                return fifo_open(l->stdio_path[i], i == STDIN_FILENO, &s->fd[i], &s->keeper[i], e);
+        case STDIO_FILE:
+                return file_open(l, i, s, &s->fd[i], e);
+        case STDIO_BINARY:
+        case _STDIO_KIND_MAX:
+                break;
+        }
+        return error_setf(e, CTR_NOT_IMPLEMENTED, "Log programs (binary:) are not supported");
+}
+
+int streams_open(const TaskLaunch *launch, int handed[static 3], Streams *ret, Error *e) {
+        Streams s = STREAMS_INIT;
+
+        assert(launch && ret);
+
+        for (size_t i = 0; i < ELEMENTSOF(s.fd); i++) {
+                int r;
+
+                if (launch->terminal && i == STDERR_FILENO)
+                        break; /* a terminal mixes both (D25) */
+                r = stream_open(launch, i, handed, &s, e);
+                if (r != 0) {
+                        streams_close(&s);
+                        return r;
+                }
+        }
+        *ret = s;
+        return 0;
+}
+
+void streams_close_program_ends(Streams *s) {
+        for (size_t i = 0; i < ELEMENTSOF(s->fd); i++)
+                s->fd[i] = fd_close(s->fd[i]);
+}
+
+void streams_close(Streams *s) {
+        streams_close_program_ends(s);
+        for (size_t i = 0; i < ELEMENTSOF(s->keeper); i++)
+                s->keeper[i] = fd_close(s->keeper[i]);
+}
