@@ -14,8 +14,9 @@
 # "1..N" is printed when the script gets to its end, so a script that dies in between has no plan and counts as failed.
 # The test bed is fresh for every file: nothing needs cleaning up, and a test may break what it likes.
 #
-# testbed/registry.sh, which this sources, has the registry on loopback. Waiting is for events, never for time: wait_until, journal_wait, bus_expect and registry_start come back as soon as
-# what they wait for is there, and fail the test when it does not come.
+# testbed/registry.sh, which this sources, has the registry on loopback. Waiting is for events, never for time:
+# wait_until, journal_wait, bus_expect and registry_start come back as soon as what they wait for is there, and fail the
+# test when it does not come.
 
 set -uo pipefail
 

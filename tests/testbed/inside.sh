@@ -50,6 +50,7 @@ make_root() {
         mount -t cgroup2 -o nosuid,nodev,noexec cgroup2 "$root/sys/fs/cgroup"
         mount -t tmpfs -o nosuid,nodev,mode=0755 tmpfs "$root/run"
         mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs "$root/tmp"
+        mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs "$root/var/tmp"
 }
 
 make_dev() {

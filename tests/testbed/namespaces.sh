@@ -13,8 +13,16 @@
 bed_state_parent=/var/tmp
 bed_prefix=ctr-testbed.
 
-# On a machine that runs systemd, cgroups below the root are systemd's: ask it for a delegated scope and start again
-# inside. Elsewhere the root of the cgroup v2 tree is ours to make a directory in.
+# On a machine that runs systemd the cgroups are systemd's: ask it for a delegated scope, and start again inside.
+bed_enter_scope() {
+        if [[ -d /run/systemd/system && -z ${CTR_TESTBED_SCOPE:-} ]]; then
+                CTR_TESTBED_SCOPE=1 exec systemd-run --scope --quiet --collect -p Delegate=yes \
+                        -- "$testbed_dir/testbed" "${bed_arguments[@]}"
+        fi
+        unset CTR_TESTBED_SCOPE
+}
+
+# Find the cgroup to make ours in: that scope, or where no systemd runs the root of the cgroup v2 tree.
 bed_cgroup_parent() {
         local mount=/sys/fs/cgroup own
 
@@ -30,15 +38,6 @@ bed_cgroup_parent() {
                 echo $$ >"$mount/caller/cgroup.procs"
         fi
         bed_cgroup_root=$mount
-}
-
-# Re-execute in a delegated scope where that is needed. Does not return then.
-bed_enter_scope() {
-        if [[ -d /run/systemd/system && -z ${CTR_TESTBED_SCOPE:-} ]]; then
-                CTR_TESTBED_SCOPE=1 exec systemd-run --scope --quiet --collect -p Delegate=yes \
-                        -- "$testbed_dir/testbed" "${bed_arguments[@]}"
-        fi
-        unset CTR_TESTBED_SCOPE
 }
 
 bed_make_cgroup() {
@@ -66,7 +65,7 @@ bed_remove_cgroup() {
         return 1
 }
 
-# Remove what test beds left whose script was killed: nobody holds their lock.
+# Remove what test beds left whose script was killed: nobody holds their lock. Called with the lock of bed_make_state.
 bed_sweep() {
         local state fd
 
@@ -83,10 +82,18 @@ bed_sweep() {
         done
 }
 
+# Make $bed_state. The lock on the cache keeps others from taking it for a left one before it is locked itself.
 bed_make_state() {
+        local lock
+
+        mkdir -p "$cache_dir"
+        exec {lock}>"$cache_dir/lock"
+        flock "$lock"
+        bed_sweep
         bed_state=$(mktemp -d "$bed_state_parent/${bed_prefix}XXXXXXXX")
         exec {bed_lock}>"$bed_state/lock"
         flock "$bed_lock"
+        exec {lock}>&-
         mkdir "$bed_state"/{fs,var,share}
         mkfifo "$bed_state/share/ready"
 }
@@ -194,7 +201,7 @@ bed_interrupted() {
 namespaces_run() {
         local r=0
 
-        bed_sweep
+        bed_enter_scope
         exec {install_lock}</dev/null
         [[ $opt_install == none ]] || install_build
         bed_interrupts=0

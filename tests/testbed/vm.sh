@@ -106,7 +106,6 @@ vm_run() {
 
         vm_kernel_arguments="root=/dev/vda rw quiet console=ttyS0 panic=-1 mitigations=off net.ifnames=0"
         vm_kernel_arguments+=" systemd.unit=testbed.target systemd.show_status=no init=/usr/lib/ctr-testbed-init"
-        bed_sweep
         [[ $opt_install == none ]] || install_build
         image_prepare
         bed_make_state
