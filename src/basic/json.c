@@ -166,3 +166,24 @@ int json_get_strv(json_t *o, const char *path, const char *key, size_t max, char
         *ret = TAKE_PTR(l);
         return 1;
 }
+
+int json_to_text(json_t *j, char **ret) {
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+
+        assert(j && ret);
+
+        /* into a buffer of known size nothing is allocated, so that nothing is lost on the way:
+         * jansson 2.14 ignores a failure to append a key */
+        size = json_dumpb(j, NULL, 0, JSON_COMPACT);
+        if (size == 0)
+                return -ENOMEM;
+        text = malloc(size + 1);
+        if (!text)
+                return -ENOMEM;
+        if (json_dumpb(j, text, size, JSON_COMPACT) != size)
+                return -ENOMEM;
+        text[size] = '\0';
+        *ret = TAKE_PTR(text);
+        return 0;
+}
