@@ -57,6 +57,7 @@ static json_t *exit_record_to_json(const ExitRecord *record) {
 int exit_record_write(int task_dir_fd, const ExitRecord *record) {
         _cleanup_json_ json_t *j = NULL;
         _cleanup_free_ char *text = NULL;
+        int r;
 
         assert(task_dir_fd >= 0 && record);
         assert(record->exit_status >= 0 && record->exit_status <= 255);
@@ -64,9 +65,9 @@ int exit_record_write(int task_dir_fd, const ExitRecord *record) {
         j = exit_record_to_json(record);
         if (!j)
                 return -ENOMEM;
-        text = json_dumps(j, JSON_COMPACT);
-        if (!text)
-                return -ENOMEM;
+        r = json_to_text(j, &text);
+        if (r < 0)
+                return r;
         return file_write_atomic_at(task_dir_fd, TASK_FILE_EXIT, text, strlen(text), 0600,
                                     FILE_WRITE_SYNC);
 }
