@@ -17,8 +17,8 @@ install_is_current() {
         [[ -z $(find "${files[@]}" -newer "$stamp" -print -quit 2>&1) ]]
 }
 
-# Build, install, and set $install_dir. Leaves the file descriptor $install_lock open with a shared lock on it: the files
-# stay as they are until it is closed.
+# Build, install, and set $install_dir. Leaves the file descriptor $install_lock open with a shared lock on it: the
+# files stay as they are until it is closed.
 install_build() {
         local key
 
@@ -42,7 +42,7 @@ install_build() {
                 {
                         echo "$opt_build/meson-info/intro-installed.json"
                         meson introspect --installed "$opt_build" |
-                                python3 -c 'import json, sys; print(*json.load(sys.stdin), sep="\n")'
+                                /usr/bin/python3 -c 'import json, sys; print("".join(f + "\n" for f in json.load(sys.stdin)), end="")'
                 } >"$install_dir.files"
                 mv "$install_dir.new" "$install_dir.stamp"
         fi

@@ -216,7 +216,10 @@ namespaces_run() {
         bed_boot
 
         # Signals are reset because a shell starts its background jobs with SIGINT and SIGQUIT ignored.
-        (bed_enter /usr/lib/ctr-testbed/enter "$PWD" env -i --default-signal "${bed_environment[@]}" "${opt_command[@]}") <&0 {bed_lock}>&- &
+        (
+                bed_enter /usr/lib/ctr-testbed/enter "$PWD" \
+                        env -i --default-signal "${bed_environment[@]}" "${opt_command[@]}"
+        ) <&0 {bed_lock}>&- &
         bed_command=$!
         sleep "$opt_timeout" >/dev/null 2>&1 {bed_lock}>&- &
         bed_timer=$!

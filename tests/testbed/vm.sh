@@ -5,12 +5,14 @@
 #
 # QEMU emulates a machine (no KVM: that hangs on some build machines) that boots Debian's cloud kernel from the image of
 # image.sh, writing to a throw-away copy. A second disk holds a tar file with the fresh build, the source tree, what
-# --bind names, and the command; the image's init unpacks it and becomes systemd. The command's output, its errors, its exit
-# code and the journal come back over virtio serial ports, each into a FIFO.
+# --bind names, and the command; the image's init unpacks it and becomes systemd. The command's output, its errors, its
+# exit code and the journal come back over virtio serial ports, each into a FIFO.
 #
 # Invariant: everything that needs removing is below $bed_state, as in namespaces.sh.
 
 vm_ports=(stdout stderr status journal)
+vm_kernel_arguments="root=/dev/vda rw quiet console=ttyS0 panic=-1 mitigations=off net.ifnames=0 \
+systemd.unit=testbed.target systemd.show_status=no init=/usr/lib/ctr-testbed-init"
 
 # Stage what the guest needs besides the tree, and make the second disk.
 vm_make_disk() {
@@ -25,7 +27,8 @@ vm_make_disk() {
         daemon) ln -s /lib/systemd/system/dbus.service "$stage/etc/systemd/system/dbus.service" ;;
         broker) ln -s /lib/systemd/system/dbus-broker.service "$stage/etc/systemd/system/dbus.service" ;;
         esac
-        printf '%s\0' "$([[ -z $opt_journal ]] || echo 1)" "$PWD" "${bed_environment[@]}" "${opt_command[@]}" >"$stage/usr/lib/ctr-testbed/command"
+        printf '%s\0' "$([[ -z $opt_journal ]] || echo 1)" "$PWD" "${bed_environment[@]}" "${opt_command[@]}" \
+                >"$stage/usr/lib/ctr-testbed/command"
 
         [[ $opt_install == none ]] || trees+=(-C "$install_dir" .)
         trees+=(-C / "${source_dir#/}")
@@ -41,7 +44,7 @@ vm_make_disk() {
 }
 
 vm_start() {
-        local port memory=4096
+        local port
         local -a arguments=()
 
         for port in "${vm_ports[@]}"; do
@@ -59,7 +62,7 @@ vm_start() {
         exec {vm_status}<>"$bed_state/status"
 
         TMPDIR=$bed_state setpriv --pdeathsig KILL qemu-system-x86_64 -name ctr-testbed \
-                -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" -display none -no-reboot -nic none \
+                -accel tcg,thread=multi -cpu max -smp 2 -m 4096 -display none -no-reboot -nic none \
                 -kernel "$image_dir/vmlinuz" -initrd "$image_dir/initrd" -append "$vm_kernel_arguments" \
                 -drive "file=$image_dir/root.img,format=raw,if=virtio,snapshot=on,cache=unsafe" \
                 -drive "file=$bed_state/disk.tar,format=raw,if=virtio,readonly=on" \
@@ -104,8 +107,6 @@ vm_stop() {
 vm_run() {
         local r=0
 
-        vm_kernel_arguments="root=/dev/vda rw quiet console=ttyS0 panic=-1 mitigations=off net.ifnames=0"
-        vm_kernel_arguments+=" systemd.unit=testbed.target systemd.show_status=no init=/usr/lib/ctr-testbed-init"
         [[ $opt_install == none ]] || install_build
         image_prepare
         bed_make_state
