@@ -139,10 +139,10 @@ bed_boot() {
 }
 
 # Become a command in the test bed. From its own cgroup, as no process may enter a cgroup namespace's tree from outside
-# where the tree is mounted with nsdelegate.
+# where the tree is mounted with nsdelegate. The root is named for callers in a chroot.
 bed_enter() {
         echo "$BASHPID" >"$bed_cgroup/init.scope/cgroup.procs"
-        exec nsenter --all --target "$bed_pid" -- "$@"
+        exec nsenter --all --target "$bed_pid" --root --wd -- "$@"
 }
 
 bed_save_journal() {
