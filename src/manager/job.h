@@ -5,12 +5,13 @@
  * can be canceled. It is gone when it is done; JobRemoved tells the result. */
 
 #include <jansson.h>
+#include <systemd/sd-event.h>
 
 #include "manager/object.h"
 
 typedef enum JobType {
         JOB_PULL,
-        JOB_SWEEP, /* background removal of trees; not shown */
+
         _JOB_TYPE_MAX,
 } JobType;
 
@@ -26,7 +27,7 @@ typedef struct Job {
 
         bool unpack, canceled;
         int pidfd, socket_fd;
-        sd_event_source *pid_source, *socket_source;
+        sd_event_source *pid_source, *socket_source, *timer;
         json_t *result;
         Error error;
         Waiter *waiters;

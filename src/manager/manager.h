@@ -50,8 +50,7 @@ struct Manager {
 
         uint64_t last_job_id;
         struct Sweeper *sweeper;
-        size_t n_waiting; /* clients that wait for something: keeps us from exiting on idle */
-        char *seccomp;    /* the default profile, JSON text */
+        json_t *seccomp; /* the default profile, as in the document; NULL: none installed */
         bool recovering;
 };
 

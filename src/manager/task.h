@@ -13,6 +13,8 @@
  * A task is linked (visible) from CREATED on.
  */
 
+#include <systemd/sd-event.h>
+
 #include "manager/container.h"
 #include "supervisor/record.h"
 
@@ -50,8 +52,8 @@ struct Task {
         int dir_fd;
         Waiter *exit_waiters;
         Waiter *delete_waiters;
-        sd_event_source *delete_source;
-        bool deleting;
+        sd_event_source *schedule_source, *delete_source;
+        bool starting, deleting;
 };
 
 static inline Task *TASK(Object *o) {

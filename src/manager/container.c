@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "manager/container.h"
+
+#include <sys/stat.h>
+
+#include "basic/clock.h"
+#include "basic/identifier.h"
+#include "basic/signals.h"
+#include "basic/strv.h"
+#include "image/reference.h"
+#include "manager/db.h"
+#include "manager/manager.h"
+#include "manager/spec.h"
+#include "manager/sweeper.h"
+#include "manager/task.h"
+#include "snapshot/overlayfs.h"
+#include "unit/properties.h"
+
+#define RUNTIME_DEFAULT     "org.example.Ctr.v1"
+#define SNAPSHOTTER_DEFAULT "overlayfs"
+#define STOP_TIMEOUT_USEC   (10 * USEC_PER_SEC)
+
+void container_request_done(ContainerRequest *r) {
+        if (!r)
+                return;
+        free(r->namespace);
+        free(r->id);
+        free(r->image);
+        free(r->snapshot_id);
+        json_decref(r->labels);
+        strv_free(r->command);
+        strv_free(r->entrypoint);
+        strv_free(r->arguments);
+        strv_free(r->environment);
+        free(r->working_directory);
+        free(r->user);
+        free(r->hostname);
+        for (size_t i = 0; i < r->n_mounts; i++) {
+                free(r->mounts[i].source);
+                free(r->mounts[i].destination);
+                free(r->mounts[i].type);
+                free(r->mounts[i].options);
+        }
+        free(r->mounts);
+        strv_free(r->capabilities_add);
+        strv_free(r->capabilities_drop);
+        for (size_t i = 0; i < r->n_devices; i++) {
+                free(r->devices[i].path);
+                free(r->devices[i].access);
+        }
+        free(r->devices);
+        for (size_t i = 0; i < r->n_rlimits; i++)
+                free(r->rlimits[i].name);
+        free(r->rlimits);
+        json_decref(r->resources);
+        *r = (ContainerRequest){};
+}
+
+Container *container_free(Container *c) {
+        if (!c)
+                return NULL;
+        assert(!c->task);
+        object_done(&c->object);
+        free(c->image);
+        free(c->runtime);
+        free(c->snapshotter);
+        free(c->snapshot_key);
+        json_decref(c->labels);
+        json_decref(c->resources);
+        free(c);
+        return NULL;
+}
+
+int container_find(Manager *m, const char *namespace, const char *id, Container **ret, Error *e) {
+        Object *o;
+        int r;
+
+        assert(m && namespace && id && ret);
+
+        r = identifier_validate(id, "container id", e);
+        if (r != 0)
+                return r;
+        o = object_find(m, OBJECT_CONTAINER, namespace, id);
+        if (!o)
+                return error_setf(e, CTR_NOT_FOUND,
+                                  "There is no container \"%s\" in namespace \"%s\"", id,
+                                  namespace);
+        *ret = CONTAINER(o);
+        return 0;
+}
+
+/* What must be right before anything is made. */
+static int request_check(Manager *m, const ContainerRequest *request, Image **ret_image, Error *e) {
+        Image *image = NULL;
+        int r;
+
+        r = namespace_validate(request->namespace, e);
+        if (r != 0)
+                return r;
+        r = identifier_validate(request->id, "container id", e);
+        if (r != 0)
+                return r;
+        if (request->snapshot_id) {
+                r = identifier_validate(request->snapshot_id, "snapshot id", e);
+                if (r != 0)
+                        return r;
+        }
+        r = unit_properties_check(request->resources, e);
+        if (r != 0)
+                return r;
+        /* before the snapshot is looked at: it may be a living container's root (A1.18) */
+        if (object_find(m, OBJECT_CONTAINER, request->namespace, request->id))
+                return error_setf(e, CTR_ALREADY_EXISTS, "The container \"%s\" exists already",
+                                  request->id);
+        r = image_find(m, request->namespace, request->image, &image, e);
+        if (r != 0)
+                return r;
+        if (!image->unpacked)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "The image \"%s\" is not unpacked: pull it again",
+                                  image->object.name);
+        if (image->snapshot == 0)
+                return error_setf(e, CTR_FAILED_PRECONDITION, "The image \"%s\" has no layers",
+                                  image->object.name);
+        *ret_image = image;
+        return 0;
+}
+
+static int container_fill(Container *c, const ContainerRequest *request, const Image *image,
+                          const SpecResult *spec) {
+        const char *key = request->snapshot_id ?: request->id;
+        int r;
+
+        r = object_init(&c->object, image->object.manager, OBJECT_CONTAINER, request->namespace,
+                        request->id);
+        if (r < 0)
+                return r;
+        c->image = strdup(image->object.name);
+        c->runtime = strdup(RUNTIME_DEFAULT);
+        c->snapshotter = strdup(SNAPSHOTTER_DEFAULT);
+        c->snapshot_key = strdup(key);
+        c->labels = request->labels ? json_copy(request->labels) : json_object();
+        c->resources = json_incref(spec->resources);
+        c->stop_signal = spec->stop_signal;
+        c->stop_timeout = request->stop_timeout ?: STOP_TIMEOUT_USEC;
+        c->terminal = request->terminal;
+        c->created_at = c->updated_at = now_realtime();
+        return c->image && c->runtime && c->snapshotter && c->snapshot_key && c->labels ? 0
+                                                                                        : -ENOMEM;
+}
+
+/* Rows and directory in one transaction: the commit is the point where the container exists. */
+static int container_commit(Container *c, const Image *image, const char *spec, Error *e) {
+        Manager *m = c->object.manager;
+        _cleanup_rollback_ Database *transaction = NULL;
+        int r;
+
+        r = db_begin(m->db, e);
+        if (r != 0)
+                return r;
+        transaction = m->db;
+        r = db_namespace_ensure(m->db, c->object.namespace, e);
+        if (r != 0)
+                return r;
+        r = db_snapshot_insert(m->db, c->object.namespace, c->snapshot_key, SNAPSHOT_ACTIVE,
+                               image->snapshot, 0, 0, &c->snapshot, e);
+        if (r != 0)
+                return r;
+        r = db_container_insert(m->db, c, spec, e);
+        if (r != 0)
+                return r;
+        r = overlayfs_prepare(m->snapshots_fd, (uint64_t) c->snapshot, (uint64_t) image->snapshot,
+                              e);
+        if (r != 0)
+                return r;
+        r = db_commit(m->db, e);
+        if (r != 0) {
+                (void) sweeper_doom(m->sweeper, c->snapshot, NULL);
+                return r;
+        }
+        transaction = NULL;
+        return 0;
+}
+
+int container_create(Manager *m, const ContainerRequest *request, Container **ret, Error *e) {
+        _cleanup_(spec_result_clear) SpecResult spec = {};
+        _cleanup_(container_freep) Container *c = NULL;
+        Image *image = NULL;
+        int r;
+
+        assert(m && request && ret);
+
+        r = request_check(m, request, &image, e);
+        if (r != 0)
+                return r;
+        r = spec_generate(m, request, image, &spec, e);
+        if (r != 0)
+                return r;
+        c = calloc(1, sizeof(Container));
+        if (!c)
+                return -ENOMEM;
+        r = container_fill(c, request, image, &spec);
+        if (r < 0)
+                return r;
+        r = container_commit(c, image, spec.document, e);
+        if (r != 0)
+                return r;
+        r = object_link(&c->object);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+typedef struct PendingDelete {
+        Manager *manager;
+        char *namespace, *id;
+        ContainerDeleteFlags flags;
+        Callback callback;
+        void *userdata;
+        sd_event_source *source;
+} PendingDelete;
+
+static PendingDelete *pending_delete_free(PendingDelete *p) {
+        if (!p)
+                return NULL;
+        sd_event_source_disable_unref(p->source);
+        free(p->namespace);
+        free(p->id);
+        free(p);
+        return NULL;
+}
+DEFINE_CLEANUP(PendingDelete *, pending_delete_free);
+
+static int container_delete_now(Container *c, ContainerDeleteFlags flags, Error *e) {
+        bool keep = flags & CONTAINER_DELETE_KEEP_SNAPSHOT;
+        Manager *m = c->object.manager;
+        _cleanup_rollback_ Database *transaction = NULL;
+        int r;
+
+        r = db_begin(m->db, e);
+        if (r != 0)
+                return r;
+        transaction = m->db;
+        r = db_container_delete(m->db, c, e);
+        if (r == 0 && !keep && c->snapshot > 0)
+                r = db_snapshot_delete(m->db, c->snapshot, e);
+        if (r == 0)
+                r = db_commit(m->db, e);
+        if (r != 0)
+                return r;
+        transaction = NULL;
+
+        if (!keep && c->snapshot > 0)
+                /* the row is gone: a directory that cannot be moved now goes at the next start */
+                (void) sweeper_doom(m->sweeper, c->snapshot, NULL);
+        container_free(c);
+        return 0;
+}
+
+static void pending_delete_finish(PendingDelete *p) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Container *c;
+        int r;
+
+        r = container_find(p->manager, p->namespace, p->id, &c, &e);
+        if (r == 0 && c->task)
+                r = error_setf(&e, CTR_FAILED_PRECONDITION,
+                               "The container \"%s\" has a task (%s): delete the task first", p->id,
+                               task_status_to_string(c->task->status));
+        if (r == 0)
+                r = container_delete_now(c, p->flags, &e);
+        p->callback(NULL, r, &e, p->userdata);
+        pending_delete_free(p);
+}
+
+static int on_delete(sd_event_source *source, void *userdata) {
+        pending_delete_finish(userdata);
+        return 0;
+}
+
+/* The task is freed after this returns; the container goes in the loop's next turn. */
+static void on_task_deleted(Object *o, int r, const Error *e, void *userdata) {
+        PendingDelete *p = userdata;
+
+        if (r != 0) {
+                p->callback(NULL, r, e, p->userdata);
+                pending_delete_free(p);
+                return;
+        }
+        r = sd_event_source_set_enabled(p->source, SD_EVENT_ONESHOT);
+        assert(r >= 0);
+}
+
+int container_delete(Container *c, ContainerDeleteFlags flags, Callback callback, void *userdata,
+                     Error *e) {
+        _cleanup_(pending_delete_freep) PendingDelete *p = NULL;
+        Manager *m = c->object.manager;
+        int r;
+
+        p = calloc(1, sizeof(PendingDelete));
+        if (!p)
+                return -ENOMEM;
+        *p = (PendingDelete){
+                        .manager = m,
+                        .namespace = strdup(c->object.namespace),
+                        .id = strdup(c->object.name),
+                        .flags = flags,
+                        .callback = callback,
+                        .userdata = userdata,
+        };
+        if (!p->namespace || !p->id)
+                return -ENOMEM;
+        r = sd_event_add_defer(m->event, &p->source, on_delete, p);
+        if (r < 0)
+                return r;
+        if (c->task && (flags & CONTAINER_DELETE_FORCE)) {
+                r = sd_event_source_set_enabled(p->source, SD_EVENT_OFF);
+                if (r < 0)
+                        return r;
+                r = task_delete(c->task, true, on_task_deleted, p, e);
+                if (r != 0)
+                        return r;
+        }
+        TAKE_PTR(p);
+        return 0;
+}
+
+int container_set_labels(Container *c, json_t *labels, Error *e) {
+        uint64_t now = now_realtime();
+        int r;
+
+        r = db_container_set_labels(c->object.manager->db, c, labels, now, e);
+        if (r != 0)
+                return r;
+        json_decref(c->labels);
+        c->labels = labels;
+        c->updated_at = now;
+        object_mark_dirty(&c->object);
+        return 0;
+}
+
+int container_read_spec(Container *c, char **ret, Error *e) {
+        return db_container_read_spec(c->object.manager->db, c, ret, e);
+}
+
+bool container_matches_labels(const Container *c, json_t *labels) {
+        const char *key;
+        json_t *value;
+
+        json_object_foreach(labels, key, value) {
+                const char *have = json_string_value(json_object_get(c->labels, key));
+                const char *want = strempty(json_string_value(value));
+
+                if (!have || (*want && !streq(have, want)))
+                        return false;
+        }
+        return true;
+}

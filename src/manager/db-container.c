@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Rows of containers. */
+
+#include "manager/db-internal.h"
+#include "manager/manager.h"
+
+int db_container_insert(Database *db, const Container *c, const char *spec, Error *e) {
+        _cleanup_free_ char *labels = NULL, *resources = NULL;
+        int r;
+
+        labels = json_dumps(c->labels, JSON_COMPACT);
+        resources = json_dumps(c->resources, JSON_COMPACT);
+        if (!labels || !resources)
+                return -ENOMEM;
+        r = db_namespace_ensure(db, c->object.namespace, e);
+        if (r != 0)
+                return r;
+        return db_exec(db, e, "record a container",
+                       "INSERT INTO containers(namespace, id, image, runtime, snapshotter,"
+                       " snapshot_key, snapshot, labels, resources, stop_signal, stop_timeout,"
+                       " terminal, spec, created_at, updated_at) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+                       " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+                       "sssssslssilisll", c->object.namespace, c->object.name, c->image, c->runtime,
+                       c->snapshotter, c->snapshot_key, c->snapshot, labels, resources,
+                       c->stop_signal, (int64_t) c->stop_timeout, (int) c->terminal, spec,
+                       (int64_t) c->created_at, (int64_t) c->updated_at);
+}
+
+int db_container_set_labels(Database *db, const Container *c, json_t *labels, uint64_t updated_at,
+                            Error *e) {
+        _cleanup_free_ char *text = NULL;
+
+        text = json_dumps(labels, JSON_COMPACT);
+        if (!text)
+                return -ENOMEM;
+        return db_exec(db, e, "change a container's labels",
+                       "UPDATE containers SET labels = ?3, updated_at = ?4"
+                       " WHERE namespace = ?1 AND id = ?2",
+                       "sssl", c->object.namespace, c->object.name, text, (int64_t) updated_at);
+}
+
+int db_container_delete(Database *db, const Container *c, Error *e) {
+        return db_exec(db, e, "remove a container",
+                       "DELETE FROM containers WHERE namespace = ?1 AND id = ?2", "ss",
+                       c->object.namespace, c->object.name);
+}
+
+int db_container_read_spec(Database *db, const Container *c, char **ret, Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        int r;
+
+        r = db_prepare(db, &s, e, "SELECT spec FROM containers WHERE namespace = ?1 AND id = ?2",
+                       "ss", c->object.namespace, c->object.name);
+        if (r != 0)
+                return r;
+        r = db_step(db, s, e, "read a container's document");
+        if (r == 0)
+                return error_setf(e, CTR_NOT_FOUND, "The container \"%s\" has no record",
+                                  c->object.name);
+        if (r != 1)
+                return r;
+        return db_column_string(s, 0, ret);
+}
+
+static int container_from_row(Manager *m, sqlite3_stmt *s, Container **ret) {
+        _cleanup_(container_freep) Container *c = NULL;
+        char **strings[4];
+        int r;
+
+        c = calloc(1, sizeof(Container));
+        if (!c)
+                return -ENOMEM;
+        r = object_init(&c->object, m, OBJECT_CONTAINER, (const char *) sqlite3_column_text(s, 0),
+                        (const char *) sqlite3_column_text(s, 1));
+        if (r < 0)
+                return r;
+        strings[0] = &c->image;
+        strings[1] = &c->runtime;
+        strings[2] = &c->snapshotter;
+        strings[3] = &c->snapshot_key;
+        for (int n = 0; n < 4; n++) {
+                r = db_column_string(s, 2 + n, strings[n]);
+                if (r < 0)
+                        return r;
+        }
+        c->snapshot = sqlite3_column_int64(s, 6);
+        c->labels = db_column_object(s, 7);
+        c->resources = db_column_object(s, 8);
+        c->stop_signal = sqlite3_column_int(s, 9);
+        c->stop_timeout = (uint64_t) sqlite3_column_int64(s, 10);
+        c->terminal = sqlite3_column_int(s, 11);
+        c->created_at = (uint64_t) sqlite3_column_int64(s, 12);
+        c->updated_at = (uint64_t) sqlite3_column_int64(s, 13);
+        if (!c->labels || !c->resources)
+                return -ENOMEM;
+        *ret = TAKE_PTR(c);
+        return 0;
+}
+
+int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Container *c), Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        int r;
+
+        r = db_prepare(db, &s, e,
+                       "SELECT namespace, id, image, runtime, snapshotter, snapshot_key, snapshot,"
+                       " labels, resources, stop_signal, stop_timeout, terminal, created_at,"
+                       " updated_at FROM containers",
+                       "");
+        while (r == 0 && (r = db_step(db, s, e, "read the containers")) == 1) {
+                Container *c;
+
+                r = container_from_row(m, s, &c);
+                if (r == 0)
+                        r = add(m, c);
+        }
+        return r;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "manager/db.h"
+
+#include <stdarg.h>
+
+#include "basic/json.h"
+#include "basic/log.h"
+#include "manager/db-internal.h"
+
+#define SCHEMA_VERSION 1
+#define BUSY_MSEC      5000
+
+static const char schema_1[] =
+                "CREATE TABLE namespaces (name TEXT PRIMARY KEY, labels TEXT NOT NULL DEFAULT '{}')"
+                " WITHOUT ROWID;"
+                "CREATE TABLE blobs (digest TEXT PRIMARY KEY, media_type TEXT, size INTEGER NOT "
+                "NULL)"
+                " WITHOUT ROWID;"
+                "CREATE TABLE snapshots (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+                " namespace TEXT NOT NULL, key TEXT NOT NULL, kind INTEGER NOT NULL,"
+                " parent INTEGER REFERENCES snapshots(id), bytes INTEGER NOT NULL DEFAULT 0,"
+                " inodes INTEGER NOT NULL DEFAULT 0, labels TEXT NOT NULL DEFAULT '{}',"
+                " created_at INTEGER NOT NULL, UNIQUE (namespace, key));"
+                "CREATE INDEX snapshots_parent ON snapshots(parent);"
+                "CREATE TABLE images (namespace TEXT NOT NULL REFERENCES namespaces(name),"
+                " name TEXT NOT NULL, digest TEXT NOT NULL, media_type TEXT NOT NULL,"
+                " manifest_digest TEXT NOT NULL, config_digest TEXT NOT NULL, size INTEGER NOT "
+                "NULL,"
+                " unpacked INTEGER NOT NULL, snapshot INTEGER REFERENCES snapshots(id),"
+                " labels TEXT NOT NULL DEFAULT '{}', created_at INTEGER NOT NULL,"
+                " updated_at INTEGER NOT NULL, PRIMARY KEY (namespace, name)) WITHOUT ROWID;"
+                "CREATE INDEX images_snapshot ON images(snapshot);"
+                "CREATE TABLE image_blobs (namespace TEXT NOT NULL, name TEXT NOT NULL,"
+                " digest TEXT NOT NULL REFERENCES blobs(digest), PRIMARY KEY (namespace, name, "
+                "digest),"
+                " FOREIGN KEY (namespace, name) REFERENCES images(namespace, name) ON DELETE "
+                "CASCADE)"
+                " WITHOUT ROWID;"
+                "CREATE INDEX image_blobs_digest ON image_blobs(digest);"
+                "CREATE TABLE containers (namespace TEXT NOT NULL REFERENCES namespaces(name),"
+                " id TEXT NOT NULL, image TEXT NOT NULL, runtime TEXT NOT NULL,"
+                " snapshotter TEXT NOT NULL, snapshot_key TEXT NOT NULL,"
+                " snapshot INTEGER REFERENCES snapshots(id), labels TEXT NOT NULL DEFAULT '{}',"
+                " resources TEXT NOT NULL DEFAULT '{}', stop_signal INTEGER NOT NULL,"
+                " stop_timeout INTEGER NOT NULL, terminal INTEGER NOT NULL, spec TEXT NOT NULL,"
+                " created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+                " PRIMARY KEY (namespace, id)) WITHOUT ROWID;"
+                "CREATE INDEX containers_snapshot ON containers(snapshot);"
+                "PRAGMA user_version = 1;";
+
+int db_error(Database *db, Error *e, const char *what) {
+        int extended = sqlite3_extended_errcode(db->handle), r;
+
+        switch (extended & 0xff) {
+        case SQLITE_CONSTRAINT:
+                r = extended == SQLITE_CONSTRAINT_FOREIGNKEY ? CTR_FAILED_PRECONDITION
+                                                             : CTR_ALREADY_EXISTS;
+                break;
+        case SQLITE_NOMEM:
+                r = -ENOMEM;
+                break;
+        case SQLITE_FULL:
+                r = -ENOSPC;
+                break;
+        case SQLITE_READONLY:
+                r = -EROFS;
+                break;
+        case SQLITE_IOERR:
+                r = sqlite3_system_errno(db->handle) == ENOSPC ? -ENOSPC : -EIO;
+                break;
+        default:
+                r = -EIO;
+        }
+        return error_setf(e, r, "Failed to %s in the database: %s", what,
+                          sqlite3_errmsg(db->handle));
+}
+
+static int statement_get(Database *db, const char *sql, sqlite3_stmt **ret, Error *e) {
+        sqlite3_stmt *s;
+
+        for (size_t i = 0; i < db->n_statements; i++)
+                if (db->statements[i].sql == sql) {
+                        *ret = db->statements[i].statement;
+                        return 0;
+                }
+        assert(db->n_statements < DB_STATEMENTS_MAX);
+        if (sqlite3_prepare_v3(db->handle, sql, -1, SQLITE_PREPARE_PERSISTENT, &s, NULL) !=
+            SQLITE_OK)
+                return db_error(db, e, "prepare a statement");
+        db->statements[db->n_statements].sql = sql;
+        db->statements[db->n_statements++].statement = s;
+        *ret = s;
+        return 0;
+}
+
+static int prepare_va(Database *db, sqlite3_stmt **ret, Error *e, const char *sql,
+                      const char *types, va_list ap) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        int r;
+
+        r = statement_get(db, sql, &s, e);
+        if (r != 0)
+                return r;
+        for (int i = 0; types[i]; i++) {
+                const char *text;
+
+                switch (types[i]) {
+                case 's':
+                        text = va_arg(ap, const char *);
+                        r = text ? sqlite3_bind_text(s, i + 1, text, -1, SQLITE_TRANSIENT)
+                                 : sqlite3_bind_null(s, i + 1);
+                        break;
+                case 'i':
+                        r = sqlite3_bind_int(s, i + 1, va_arg(ap, int));
+                        break;
+                case 'l':
+                        r = sqlite3_bind_int64(s, i + 1, va_arg(ap, int64_t));
+                        break;
+                default:
+                        assert(false);
+                }
+                if (r != SQLITE_OK)
+                        return db_error(db, e, "bind a value");
+        }
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+int db_prepare(Database *db, sqlite3_stmt **ret, Error *e, const char *sql, const char *types,
+               ...) {
+        va_list ap;
+        int r;
+
+        va_start(ap, types);
+        r = prepare_va(db, ret, e, sql, types, ap);
+        va_end(ap);
+        return r;
+}
+
+int db_step(Database *db, sqlite3_stmt *s, Error *e, const char *what) {
+        switch (sqlite3_step(s)) {
+        case SQLITE_ROW:
+                return 1;
+        case SQLITE_DONE:
+                return 0;
+        default:
+                return db_error(db, e, what); /* never 1 */
+        }
+}
+
+int db_exec(Database *db, Error *e, const char *what, const char *sql, const char *types, ...) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        va_list ap;
+        int r;
+
+        va_start(ap, types);
+        r = prepare_va(db, &s, e, sql, types, ap);
+        va_end(ap);
+        if (r != 0)
+                return r;
+        return db_step(db, s, e, what);
+}
+
+int db_column_string(sqlite3_stmt *s, int i, char **ret) {
+        const char *text = (const char *) sqlite3_column_text(s, i);
+        char *copy;
+
+        if (!text) {
+                *ret = NULL;
+                return 0;
+        }
+        copy = strdup(text);
+        if (!copy)
+                return -ENOMEM;
+        *ret = copy;
+        return 0;
+}
+
+json_t *db_column_object(sqlite3_stmt *s, int i) {
+        const char *text = (const char *) sqlite3_column_text(s, i);
+        _cleanup_error_ Error e = ERROR_NULL;
+        json_t *j = NULL;
+
+        if (text && json_parse(text, strlen(text), "a database column", &j, &e) != 0)
+                log_warning("%s", error_text(&e));
+        if (j && !json_is_object(j)) {
+                json_decref(j);
+                j = NULL;
+        }
+        return j ? j : json_object();
+}
+
+int db_begin(Database *db, Error *e) {
+        return db_exec(db, e, "begin a transaction", "BEGIN IMMEDIATE", "");
+}
+
+int db_commit(Database *db, Error *e) {
+        return db_exec(db, e, "commit", "COMMIT", "");
+}
+
+void db_rollback(Database *db) {
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        if (!sqlite3_get_autocommit(db->handle) &&
+            db_exec(db, &e, "roll back", "ROLLBACK", "") != 0)
+                log_error("%s", error_text(&e));
+}
+
+static int db_run(Database *db, const char *sql, const char *what, Error *e) {
+        if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+                return db_error(db, e, what);
+        return 0;
+}
+
+static int db_migrate(Database *db, Error *e) {
+        sqlite3_stmt *s = NULL;
+        int version, r;
+
+        if (sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &s, NULL) != SQLITE_OK ||
+            sqlite3_step(s) != SQLITE_ROW) {
+                r = db_error(db, e, "read the schema's version");
+                sqlite3_finalize(s);
+                return r;
+        }
+        version = sqlite3_column_int(s, 0);
+        sqlite3_finalize(s);
+
+        if (version > SCHEMA_VERSION)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "The database has schema version %i, this program knows %i at "
+                                  "most: it was written by a newer version",
+                                  version, SCHEMA_VERSION);
+        if (version == SCHEMA_VERSION)
+                return 0;
+        r = db_run(db, "BEGIN IMMEDIATE", "begin the migration", e);
+        if (r != 0)
+                return r;
+        r = db_run(db, schema_1, "make the tables", e);
+        if (r != 0)
+                return r;
+        return db_run(db, "COMMIT", "commit the migration", e);
+}
+
+int db_open(const char *dir, Database **ret, Error *e) {
+        _cleanup_(db_closep) Database *db = NULL;
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        assert(dir && ret);
+
+        if (asprintf(&path, "%s/ctr.db", dir) < 0)
+                return -ENOMEM;
+        db = calloc(1, sizeof(Database));
+        if (!db)
+                return -ENOMEM;
+        if (sqlite3_open_v2(path, &db->handle,
+                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+                            NULL) != SQLITE_OK) {
+                if (!db->handle)
+                        return -ENOMEM;
+                r = db_error(db, e, "open it");
+                return error_prefix(e, r, "%s", path);
+        }
+        sqlite3_extended_result_codes(db->handle, 1);
+        sqlite3_busy_timeout(db->handle, BUSY_MSEC);
+        /* the lookaside and page caches of the defaults alone would be 2 MiB */
+        r = db_run(db,
+                   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                   "PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;"
+                   "PRAGMA wal_autocheckpoint = 256;",
+                   "set it up", e);
+        if (r != 0)
+                return error_prefix(e, r, "%s", path);
+        r = db_migrate(db, e);
+        if (r != 0)
+                return error_prefix(e, r, "%s", path);
+
+        *ret = TAKE_PTR(db);
+        return 0;
+}
+
+Database *db_close(Database *db) {
+        if (!db)
+                return NULL;
+        for (size_t i = 0; i < db->n_statements; i++)
+                sqlite3_finalize(db->statements[i].statement);
+        sqlite3_close(db->handle);
+        free(db);
+        return NULL;
+}

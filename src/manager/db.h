@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The metadata database: SQLite in WAL mode, one writer. Every operation of the manager is one
+ * transaction, durable (synchronous=FULL) when db_commit() returned. Foreign keys say what is in
+ * use; one recursive query says what is reachable.
+ *
+ * Times are realtime microseconds, labels and other small maps JSON text.
+ */
+
+#include <jansson.h>
+
+#include "manager/container.h"
+#include "manager/image.h"
+
+typedef struct Database Database;
+
+/* Opens (or makes) ctr.db in dir. CTR_FAILED_PRECONDITION for one of a newer schema. */
+int db_open(const char *dir, Database **ret, Error *e);
+Database *db_close(Database *db);
+DEFINE_CLEANUP(Database *, db_close);
+
+int db_begin(Database *db, Error *e);
+int db_commit(Database *db, Error *e);
+
+/* Undoes an open transaction; harmless without one, so that it can be a cleanup. */
+void db_rollback(Database *db);
+
+static inline void db_rollbackp(Database **db) {
+        if (*db)
+                db_rollback(*db);
+}
+/* Rolls back unless the variable was cleared after db_commit(). */
+#define _cleanup_rollback_ _cleanup_(db_rollbackp)
+
+/* Namespaces */
+int db_namespace_ensure(Database *db, const char *name, Error *e);
+int db_namespace_create(Database *db, const char *name, const char *labels, Error *e);
+/* CTR_NOT_FOUND, or CTR_FAILED_PRECONDITION that names the kinds of objects left. */
+int db_namespace_delete(Database *db, const char *name, Error *e);
+int db_namespace_list(Database *db, json_t **ret, Error *e);
+
+/* Content: what blobs are there. */
+int db_blob_put(Database *db, const char *digest, const char *media_type, uint64_t size, Error *e);
+
+/* Snapshots. parent 0: none. A layer's namespace is "" and its key the chain id. */
+typedef enum SnapshotKind {
+        SNAPSHOT_COMMITTED,
+        SNAPSHOT_ACTIVE,
+        SNAPSHOT_VIEW,
+} SnapshotKind;
+
+/* CTR_ALREADY_EXISTS if the key is taken. */
+int db_snapshot_insert(Database *db, const char *namespace, const char *key, SnapshotKind kind,
+                       int64_t parent, uint64_t bytes, uint64_t inodes, int64_t *ret_id, Error *e);
+/* 1 and the id, 0 if there is none. */
+int db_snapshot_find(Database *db, const char *namespace, const char *key, int64_t *ret_id,
+                     Error *e);
+int db_snapshot_delete(Database *db, int64_t id, Error *e);
+/* The snapshot and its ancestors, topmost first. *ret is to be freed. */
+int db_snapshot_chain(Database *db, int64_t id, int64_t **ret, size_t *ret_n, Error *e);
+/* All ids, ascending. */
+int db_snapshot_list(Database *db, int64_t **ret, size_t *ret_n, Error *e);
+
+/* Images */
+int db_image_put(Database *db, const Image *i, const json_t *blobs, Error *e);
+int db_image_delete(Database *db, const char *namespace, const char *name, Error *e);
+int db_images_load(Database *db, Manager *m, int (*add)(Manager *m, Image *i), Error *e);
+
+/* Containers; spec is the OCI document. */
+int db_container_insert(Database *db, const Container *c, const char *spec, Error *e);
+int db_container_set_labels(Database *db, const Container *c, json_t *labels, uint64_t updated_at,
+                            Error *e);
+int db_container_delete(Database *db, const Container *c, Error *e);
+int db_container_read_spec(Database *db, const Container *c, char **ret, Error *e);
+int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Container *c), Error *e);
+
+/* Garbage: removes what no image and no container reaches. In a transaction of its own. *ret_blobs:
+ * array of digests, *ret_snapshots: array of ids whose rows are gone now. */
+int db_collect(Database *db, json_t **ret_blobs, json_t **ret_snapshots, Error *e);
+
+/* All digests that have a row, for recovery: calls f for each. */
+int db_blobs_foreach(Database *db, int (*f)(const char *digest, uint64_t size, void *userdata),
+                     void *userdata, Error *e);

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The birth of a task, from the request to CREATED:
+ *
+ *   documents written, supervisor spawned, scope asked for     (in parallel: the supervisor clones
+ *                                                               init, which builds its mounts)
+ *   scope is there          -> GO
+ *   supervisor says CREATED -> the task is linked, the caller answered
+ *
+ * Everything that goes wrong ends in launch_fail(): the supervisor is killed, and when it is gone
+ * the task is taken back and the caller gets the first cause.
+ *
+ * Invariant: the caller is answered exactly once, and on failure nothing is left: no scope (it is
+ * empty), no directory, no task.
+ */
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include "basic/fs.h"
+#include "basic/json.h"
+#include "basic/log.h"
+#include "basic/process.h"
+#include "manager/db.h"
+#include "manager/manager.h"
+#include "manager/task-internal.h"
+#include "snapshot/overlayfs.h"
+#include "unit/log-fields.h"
+#include "unit/systemd.h"
+
+#define LAUNCH_TIMEOUT_USEC (45 * USEC_PER_SEC)
+#define ATTEMPTS_MAX        2
+/* systemd's SIGKILL comes only after the supervisor had its chance to write the record */
+#define STOP_GRACE_USEC (5 * USEC_PER_SEC)
+#define SUPERVISOR_FDS  7
+
+struct Launch {
+        Task *task;
+        int stdio[3];
+        ScopeStart *scope;
+        sd_event_source *timer;
+        unsigned attempts;
+        bool retry;
+        Error error;
+        Callback callback;
+        void *userdata;
+};
+
+static int launch_attempt(Launch *l, Error *e);
+
+Launch *launch_free(Launch *l) {
+        if (!l)
+                return NULL;
+        scope_start_free(l->scope);
+        sd_event_source_disable_unref(l->timer);
+        for (size_t i = 0; i < 3; i++)
+                fd_close(l->stdio[i]);
+        error_clear(&l->error);
+        l->task->launch = NULL;
+        free(l);
+        return NULL;
+}
+
+/* The supervisor is gone, or was never there: the end of a failed launch. */
+static void launch_undo(Task *t) {
+        Manager *m = t->object.manager;
+        Launch *l = t->launch;
+        Callback callback = l->callback;
+        void *userdata = l->userdata;
+        _cleanup_error_ Error e = ERROR_NULL;
+        int code, r;
+
+        code = error_move(&e, &l->error);
+        log_fields_remove(t->unit);
+        r = task_dir_remove(m, t->object.namespace, t->object.name);
+        if (r < 0)
+                log_warning_errno(r, "Failed to remove the directory of task %s: %m",
+                                  t->object.name);
+        task_free(t);
+        callback(NULL, code, &e, userdata);
+}
+
+void launch_supervisor_gone(Task *t) {
+        Launch *l = t->launch;
+        int r;
+
+        l->scope = scope_start_free(l->scope);
+        if (l->retry && l->attempts < ATTEMPTS_MAX) {
+                error_clear(&l->error);
+                l->retry = false;
+                r = launch_attempt(l, &l->error);
+                if (r == 0)
+                        return;
+                error_setf(&l->error, r, "Failed to launch the supervisor: %m");
+        }
+        if (l->error.code == 0)
+                error_setf(&l->error, CTR_UNAVAILABLE,
+                           "The supervisor of \"%s\" ended before the container was set up",
+                           t->object.name);
+        launch_undo(t);
+}
+
+static void launch_fail(Launch *l, int code, const Error *e) {
+        error_setf(&l->error, code, "%s", e ? error_text(e) : error_code_to_string(code));
+        l->scope = scope_start_free(l->scope);
+        if (l->task->supervisor)
+                supervisor_kill(l->task->supervisor);
+        else
+                launch_undo(l->task);
+}
+
+static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Launch *l = userdata;
+
+        error_setf(&e, CTR_DEADLINE_EXCEEDED, "The container \"%s\" was not set up within %u s",
+                   l->task->object.name, (unsigned) (LAUNCH_TIMEOUT_USEC / USEC_PER_SEC));
+        launch_fail(l, e.code, &e);
+        return 0;
+}
+
+static void on_scope(int r, const Error *e, void *userdata) {
+        Launch *l = userdata;
+
+        l->scope = scope_start_free(l->scope);
+        if (r == 0)
+                r = supervisor_send(l->task->supervisor, SUPERVISOR_GO);
+        /* -EPIPE: it failed already, its message and its end are on the way */
+        if (r != 0 && r != -EPIPE)
+                launch_fail(l, r, e);
+}
+
+static void launch_done(Task *t, pid_t pid) {
+        Launch *l = t->launch;
+        Callback callback = l->callback;
+        void *userdata = l->userdata;
+        int r;
+
+        launch_free(l);
+        t->pid = pid;
+        task_set_status(t, TASK_CREATED);
+        r = object_link(&t->object);
+        assert(r >= 0 || r == -ENOMEM); /* the container had no other task */
+        callback(&t->object, 0, NULL, userdata);
+}
+
+void launch_message(Task *t, const SupervisorMessage *m) {
+        Launch *l = t->launch;
+
+        if (!l)
+                return;
+        if (m->type == SUPERVISOR_CREATED) {
+                launch_done(t, m->pid);
+                return;
+        }
+        /* it was not in its scope: systemd saw an empty one and took it away (systemd#36781) */
+        l->retry = m->code == CTR_UNAVAILABLE;
+        error_setf(&l->error, m->code ?: CTR_UNKNOWN, "%s", m->text);
+}
+
+void launch_unit_removed(Task *t) {
+        Launch *l = t->launch;
+
+        if (l->scope || l->error.code != 0)
+                return;
+        /* systemd#36781: the scope went away under a supervisor that lives */
+        error_setf(&l->error, CTR_UNAVAILABLE, "systemd took the scope %s away", t->unit);
+        l->retry = true;
+        supervisor_kill(t->supervisor);
+}
+
+static int launch_spawn(Launch *l, Error *e) {
+        Task *t = l->task;
+        Manager *m = t->object.manager;
+        _cleanup_free_ char *path = NULL, *dir = NULL;
+        int pair[2], pidfd, r, fds[SUPERVISOR_FDS];
+        pid_t pid;
+
+        if (asprintf(&path, "%s/ctr-supervisor", m->libexec_dir) < 0 ||
+            asprintf(&dir, "%s/tasks/%s/%s", m->runtime_dir, t->object.namespace, t->object.name) <
+                            0)
+                return -ENOMEM;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+                return error_setf(e, -errno, "Failed to make a socketpair: %m");
+
+        fds[0] = -1;
+        fds[1] = fds[2] = STDERR_FILENO;
+        fds[SUPERVISOR_LAUNCH_FD] = pair[1];
+        for (size_t i = 0; i < 3; i++)
+                fds[SUPERVISOR_LAUNCH_FD + 1 + i] = l->stdio[i];
+        r = process_spawn(path, (char *[]){path, dir, NULL}, environ, fds, SUPERVISOR_FDS, &pid,
+                          &pidfd);
+        fd_close(pair[1]);
+        if (r < 0) {
+                fd_close(pair[0]);
+                return error_setf(e, r, "Failed to start %s: %m", path);
+        }
+        r = supervisor_new(m, pair[0], pidfd, pid, true, &task_supervisor_handlers, t,
+                           &t->supervisor);
+        if (r < 0) {
+                (void) kill(pid, SIGKILL);
+                return error_setf(e, r, "Failed to watch the supervisor: %m");
+        }
+        return 0;
+}
+
+static int launch_attempt(Launch *l, Error *e) {
+        Task *t = l->task;
+        _cleanup_free_ char *description = NULL;
+        int r;
+
+        l->attempts++;
+        r = launch_spawn(l, e);
+        if (r != 0)
+                return r;
+        if (asprintf(&description, "Container %s (%s)", t->object.name, t->container->image) < 0)
+                return -ENOMEM;
+        return scope_start(t->object.manager->systemd,
+                           &(ScopeRequest){
+                                           .unit = t->unit,
+                                           .description = description,
+                                           .pid = supervisor_pid(t->supervisor),
+                                           .timeout_stop = t->container->stop_timeout +
+                                                           STOP_GRACE_USEC,
+                                           .properties = t->container->resources,
+                           },
+                           on_scope, l, &l->scope, e);
+}
+
+static int fill_rootfs(Task *t, TaskLaunch *launch, Error *e) {
+        Manager *m = t->object.manager;
+        _cleanup_free_ int64_t *chain = NULL;
+        size_t n = 0;
+        int r;
+
+        r = db_snapshot_chain(m->db, t->container->snapshot, &chain, &n, e);
+        if (r != 0)
+                return r;
+        if (n < 2)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "The container \"%s\" has lost its snapshot", t->object.name);
+        launch->rootfs_lower = overlayfs_lowerdir(m->state_dir, (uint64_t *) chain + 1, n - 1);
+        launch->rootfs_upper = overlayfs_path(m->state_dir, (uint64_t) chain[0], "fs");
+        launch->rootfs_work = overlayfs_path(m->state_dir, (uint64_t) chain[0], "work");
+        return launch->rootfs_lower && launch->rootfs_upper && launch->rootfs_work ? 0 : -ENOMEM;
+}
+
+static int write_json(int dir_fd, const char *name, json_t *j) {
+        _cleanup_free_ char *text = json_dumps(j, JSON_COMPACT);
+
+        return text ? file_write_atomic_at(dir_fd, name, text, strlen(text), 0600, 0) : -ENOMEM;
+}
+
+static int launch_write_documents(Task *t, const TaskRequest *request, Error *e) {
+        _cleanup_(task_launch_clear) TaskLaunch launch = {};
+        _cleanup_free_ char *spec = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        int r;
+
+        r = container_read_spec(t->container, &spec, e);
+        if (r != 0)
+                return r;
+        r = fill_rootfs(t, &launch, e);
+        if (r != 0)
+                return r;
+        launch.namespace = strdup(t->object.namespace);
+        launch.id = strdup(t->object.name);
+        launch.unit = strdup(t->unit);
+        launch.log_identifier = strdup(t->object.name);
+        launch.terminal = t->terminal;
+        launch.stop_signal = t->container->stop_signal;
+        launch.stop_timeout = t->container->stop_timeout;
+        if (!launch.namespace || !launch.id || !launch.unit || !launch.log_identifier)
+                return -ENOMEM;
+        for (size_t i = 0; i < 3; i++) {
+                launch.stdio[i] = request->stdio[i];
+                if (free_and_strdup(&launch.stdio_path[i], request->path[i]) < 0)
+                        return -ENOMEM;
+        }
+        r = task_launch_to_json(&launch, &j);
+        if (r < 0)
+                return r;
+        r = file_write_atomic_at(t->dir_fd, TASK_FILE_CONFIG, spec, strlen(spec), 0600, 0);
+        if (r >= 0)
+                r = write_json(t->dir_fd, TASK_FILE_LAUNCH, j);
+        if (r < 0)
+                return error_setf(e, r, "Failed to write the documents of task %s: %m",
+                                  t->object.name);
+        return 0;
+}
+
+static void launch_write_log_fields(Task *t) {
+        _cleanup_free_ char *namespace = NULL, *id = NULL, *image = NULL;
+        int r;
+
+        if (asprintf(&namespace, "CTR_NAMESPACE=%s", t->object.namespace) < 0 ||
+            asprintf(&id, "CTR_CONTAINER=%s", t->object.name) < 0 ||
+            asprintf(&image, "CTR_IMAGE=%s", t->container->image) < 0)
+                return;
+        r = log_fields_write(t->unit, (const char *const[]){namespace, id, image, NULL});
+        if (r < 0)
+                log_debug_errno(r, "The log lines of %s will have no container fields: %m",
+                                t->unit);
+}
+
+static int launch_new(Task *t, const TaskRequest *request, Callback callback, void *userdata) {
+        Launch *l;
+
+        l = calloc(1, sizeof(Launch));
+        if (!l)
+                return -ENOMEM;
+        *l = (Launch){
+                        .task = t,
+                        .stdio = {-1, -1, -1},
+                        .callback = callback,
+                        .userdata = userdata,
+        };
+        t->launch = l;
+        for (size_t i = 0; i < 3; i++) {
+                if (request->stdio[i] != STDIO_FD)
+                        continue;
+                l->stdio[i] = fcntl(request->fd[i], F_DUPFD_CLOEXEC, 3);
+                if (l->stdio[i] < 0)
+                        return -errno;
+        }
+        return sd_event_add_time_relative(t->object.manager->event, &l->timer, CLOCK_MONOTONIC,
+                                          LAUNCH_TIMEOUT_USEC, 0, on_timeout, l);
+}
+
+static int launch_begin(Task *t, const TaskRequest *request, Callback callback, void *userdata,
+                        Error *e) {
+        int r;
+
+        r = launch_new(t, request, callback, userdata);
+        if (r < 0)
+                return error_setf(e, r, "Failed to prepare the task: %m");
+        r = launch_write_documents(t, request, e);
+        if (r != 0)
+                return r;
+        launch_write_log_fields(t);
+        return launch_attempt(t->launch, e);
+}
+
+int task_create(Container *c, const TaskRequest *request, Callback callback, void *userdata,
+                Error *e) {
+        Manager *m = c->object.manager;
+        const char *namespace = c->object.namespace, *id = c->object.name;
+        _cleanup_close_ int dir_fd = -1;
+        Task *t;
+        int r;
+
+        if (c->task)
+                return error_setf(e, CTR_ALREADY_EXISTS,
+                                  "The container \"%s\" has a task already (%s)", id,
+                                  task_status_to_string(c->task->status));
+        /* what a crash may have left there belongs to nobody */
+        r = task_dir_remove(m, namespace, id);
+        if (r < 0)
+                return error_setf(e, r, "Failed to remove the old directory of task %s: %m", id);
+        dir_fd = task_dir_open(m, namespace, id, true);
+        if (dir_fd < 0)
+                return error_setf(e, dir_fd, "Failed to make the directory of task %s: %m", id);
+        r = task_new(c, dir_fd, &t);
+        if (r < 0)
+                return error_setf(e, r, "Failed to make a task: %m");
+        TAKE_FD(dir_fd);
+
+        r = launch_begin(t, request, callback, userdata, e);
+        if (r == 0)
+                return 0;
+        if (t->supervisor) {
+                /* it must be reaped before the task can go: the callback answers, later */
+                launch_fail(t->launch, r, e);
+                error_clear(e);
+                return 0;
+        }
+        log_fields_remove(t->unit);
+        (void) task_dir_remove(m, namespace, id);
+        task_free(t);
+        return r;
+}

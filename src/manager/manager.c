@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "manager/manager.h"
+
+#include <fcntl.h>
+
+#include "basic/fs.h"
+#include "basic/identifier.h"
+#include "basic/json.h"
+#include "basic/log.h"
+#include "config.h"
+#include "manager/db.h"
+#include "manager/image.h"
+#include "manager/job.h"
+#include "manager/sweeper.h"
+#include "manager/task-internal.h"
+#include "unit/systemd.h"
+
+#define SECCOMP_MAX (1024U * 1024)
+
+/* Tells the observer about each object that changed since the last turn of the loop. */
+static int on_dirty(sd_event_source *source, void *userdata) {
+        Manager *m = userdata;
+
+        while (m->dirty_first) {
+                Object *o = m->dirty_first;
+
+                m->dirty_first = o->dirty_next;
+                if (!m->dirty_first)
+                        m->dirty_last = NULL;
+                o->dirty = false;
+                o->dirty_next = NULL;
+                if (m->observer && m->observer->object_changed)
+                        m->observer->object_changed(o, m->observer_userdata);
+        }
+        return 0;
+}
+
+static void on_unit_removed(const char *unit, void *userdata) {
+        _cleanup_free_ char *namespace = NULL, *id = NULL;
+        Manager *m = userdata;
+        Object *o;
+
+        if (unit_name_to_identifier(unit, &namespace, &id) < 0)
+                return;
+        /* by way of the container: a task that is being made is not in the index yet */
+        o = object_find(m, OBJECT_CONTAINER, namespace, id);
+        if (o && CONTAINER(o)->task)
+                task_unit_removed(CONTAINER(o)->task);
+}
+
+static int open_dir(const char *base, const char *name, mode_t mode, int *ret, Error *e) {
+        _cleanup_free_ char *path = NULL;
+        int fd;
+
+        if (asprintf(&path, "%s%s", base, name) < 0)
+                return -ENOMEM;
+        fd = dir_open_make_at(AT_FDCWD, path, mode);
+        if (fd < 0)
+                return error_setf(e, fd, "Failed to make or open %s: %m", path);
+        *ret = fd;
+        return 0;
+}
+
+static int open_dirs(Manager *m, Error *e) {
+        _cleanup_close_ int ingest_fd = -1;
+        const struct {
+                const char *base, *name;
+                mode_t mode;
+                int *fd;
+        } dirs[] = {
+                        {m->state_dir, "", 0700, &m->state_fd},
+                        {m->state_dir, "/content/sha256", 0700, &m->content_fd},
+                        {m->state_dir, "/content/ingest", 0700, &ingest_fd},
+                        {m->state_dir, "/snapshots/overlayfs", 0700, &m->snapshots_fd},
+                        {m->runtime_dir, "/tasks", 0700, &m->tasks_fd},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(dirs); i++) {
+                int r = open_dir(dirs[i].base, dirs[i].name, dirs[i].mode, dirs[i].fd, e);
+
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* Without a profile containers run unconfined by seccomp: refused, unless it is not installed at
+ * all, as in a test without an installation. */
+static int load_seccomp(Manager *m, Error *e) {
+        int r;
+
+        if (access(CTR_SECCOMP_PROFILE, F_OK) < 0 && errno == ENOENT) {
+                log_warning("%s is missing: containers run without a seccomp filter",
+                            CTR_SECCOMP_PROFILE);
+                return 0;
+        }
+        r = json_read_file_at(AT_FDCWD, CTR_SECCOMP_PROFILE, SECCOMP_MAX, &m->seccomp, e);
+        return r != 0 ? error_prefix(e, r, "The seccomp profile") : 0;
+}
+
+int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, Manager **ret,
+                Error *e) {
+        _cleanup_(manager_freep) Manager *m = NULL;
+        int r;
+
+        assert(event && systemd && p && ret);
+
+        m = calloc(1, sizeof(Manager));
+        if (!m)
+                return -ENOMEM;
+        m->state_fd = m->snapshots_fd = m->content_fd = m->tasks_fd = -1;
+        m->event = sd_event_ref(event);
+        m->systemd = systemd;
+        m->state_dir = strdup(p->state_dir);
+        m->runtime_dir = strdup(p->runtime_dir);
+        m->libexec_dir = strdup(p->libexec_dir);
+        if (!m->state_dir || !m->runtime_dir || !m->libexec_dir)
+                return -ENOMEM;
+        r = open_dirs(m, e);
+        if (r != 0)
+                return r;
+        r = load_seccomp(m, e);
+        if (r != 0)
+                return r;
+        r = db_open(m->state_dir, &m->db, e);
+        if (r != 0)
+                return r;
+        r = sweeper_new(m, &m->sweeper);
+        if (r < 0)
+                return r;
+        r = sd_event_add_defer(event, &m->dirty_source, on_dirty, m);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(m->dirty_source, SD_EVENT_OFF);
+        /* after everything else of this turn, before the loop sleeps */
+        if (r >= 0)
+                r = sd_event_source_set_priority(m->dirty_source, SD_EVENT_PRIORITY_IDLE - 1);
+        if (r < 0)
+                return error_setf(e, r, "Failed to set up the event loop: %m");
+        systemd_set_unit_removed(systemd, on_unit_removed, m);
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+static int take_first(Object *o, void *userdata) {
+        *(Object **) userdata = o;
+        return 1;
+}
+
+/* Callers that still wait are told -ESHUTDOWN, which src/bus/ passes over in silence: the bus
+ * itself tells them that we are gone, and they may ask our successor. */
+static void free_objects(Manager *m, ObjectType type) {
+        Object *o;
+
+        while (object_foreach(m, type, NULL, take_first, &o) == 1) {
+                if (type == OBJECT_TASK) {
+                        waiters_complete(&TASK(o)->exit_waiters, o, -ESHUTDOWN, NULL);
+                        waiters_complete(&TASK(o)->delete_waiters, o, -ESHUTDOWN, NULL);
+                        task_free(TASK(o));
+                } else if (type == OBJECT_CONTAINER) {
+                        if (CONTAINER(o)->task) /* being made, so not in the index */
+                                task_free(CONTAINER(o)->task);
+                        container_free(CONTAINER(o));
+                } else if (type == OBJECT_IMAGE)
+                        image_free(IMAGE(o));
+                else {
+                        waiters_complete(&JOB(o)->waiters, o, -ESHUTDOWN, NULL);
+                        job_free(JOB(o));
+                }
+        }
+}
+
+Manager *manager_free(Manager *m) {
+        if (!m)
+                return NULL;
+        m->observer = NULL;
+        systemd_set_unit_removed(m->systemd, NULL, NULL);
+        free_objects(m, OBJECT_JOB);
+        free_objects(m, OBJECT_TASK);
+        free_objects(m, OBJECT_CONTAINER);
+        free_objects(m, OBJECT_IMAGE);
+        sweeper_free(m->sweeper);
+        sd_event_source_disable_unref(m->dirty_source);
+        db_close(m->db);
+        fd_close(m->state_fd);
+        fd_close(m->snapshots_fd);
+        fd_close(m->content_fd);
+        fd_close(m->tasks_fd);
+        json_decref(m->seccomp);
+        free(m->state_dir);
+        free(m->runtime_dir);
+        free(m->libexec_dir);
+        sd_event_unref(m->event);
+        free(m);
+        return NULL;
+}
+
+void manager_set_observer(Manager *m, const ManagerObserver *observer, void *userdata) {
+        m->observer = observer;
+        m->observer_userdata = userdata;
+}
+
+static int has_task(Object *o, void *userdata) {
+        return CONTAINER(o)->task ? 1 : 0;
+}
+
+bool manager_is_idle(const Manager *m) {
+        return !m->recovering && object_count(m, OBJECT_JOB) == 0 && !sweeper_is_busy(m->sweeper) &&
+               object_count(m, OBJECT_TASK) == 0 &&
+               object_foreach((Manager *) m, OBJECT_CONTAINER, NULL, has_task, NULL) == 0;
+}
+
+int manager_namespace_create(Manager *m, const char *name, json_t *labels, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = namespace_validate(name, e);
+        if (r != 0)
+                return r;
+        text = json_dumps(labels, JSON_COMPACT);
+        if (!text)
+                return -ENOMEM;
+        return db_namespace_create(m->db, name, text, e);
+}
+
+int manager_namespace_delete(Manager *m, const char *name, Error *e) {
+        int r;
+
+        r = namespace_validate(name, e);
+        return r != 0 ? r : db_namespace_delete(m->db, name, e);
+}
+
+int manager_namespace_list(Manager *m, json_t **ret, Error *e) {
+        return db_namespace_list(m->db, ret, e);
+}

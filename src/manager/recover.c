@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The start: memory is filled from the rows, then the rows are compared with what is there. What no
+ * row refers to is removed, what a row refers to and is gone is reported; nothing is guessed.
+ *
+ *   rows                  images, containers
+ *   /var/lib/ctr          snapshot directories and blobs without a row, temporary ones
+ *   /run/ctr/tasks        one directory per task: record x supervisor x scope decide what it is
+ *   systemd               scopes of ours that no task owns are killed
+ */
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "basic/fs.h"
+#include "basic/identifier.h"
+#include "basic/json.h"
+#include "basic/log.h"
+#include "basic/strv.h"
+#include "manager/db.h"
+#include "manager/image.h"
+#include "manager/manager.h"
+#include "manager/sweeper.h"
+#include "manager/task-internal.h"
+#include "unit/log-fields.h"
+#include "unit/systemd.h"
+
+#define HELLO_TIMEOUT_USEC (2 * USEC_PER_SEC)
+/* between GO and its control socket a supervisor cannot be reached; the manager that gave the GO
+ * may have died in that moment */
+#define CONNECT_RETRY_USEC (50 * USEC_PER_MSEC)
+#define CONNECT_TRIES      200
+
+typedef struct Recovery {
+        Manager *manager;
+        char **scopes;
+        Callback callback;
+        void *userdata;
+        size_t n_pending; /* tasks whose supervisor has not answered yet, and one for the scan */
+} Recovery;
+
+typedef struct Probe {
+        Recovery *recovery;
+        Task *task;
+        sd_event_source *timer;
+        unsigned tries;
+} Probe;
+
+static void recovery_unref(Recovery *v) {
+        Manager *m = v->manager;
+
+        if (--v->n_pending > 0)
+                return;
+        m->recovering = false;
+        strv_free(v->scopes);
+        v->callback(NULL, 0, NULL, v->userdata);
+        free(v);
+}
+
+static bool scope_is_active(const Recovery *v, const char *unit) {
+        STRV_FOREACH(s, v->scopes)
+                if (streq(*s, unit))
+                        return true;
+        return false;
+}
+
+static int add_image(Manager *m, Image *i) {
+        int r = object_link(&i->object);
+
+        if (r < 0)
+                image_free(i);
+        return r;
+}
+
+static int add_container(Manager *m, Container *c) {
+        int r = object_link(&c->object);
+
+        if (r < 0)
+                container_free(c);
+        return r;
+}
+
+static int compare_ids(const void *a, const void *b) {
+        int64_t x = *(const int64_t *) a, y = *(const int64_t *) b;
+
+        return x < y ? -1 : x > y;
+}
+
+/* Directories that no row names go, whether a crash left them before or after a commit. */
+static int recover_snapshots(Manager *m, Error *e) {
+        _cleanup_free_ int64_t *ids = NULL;
+        _cleanup_closedir_ DIR *dir = NULL;
+        struct dirent *de;
+        size_t n = 0;
+        int fd, r;
+
+        r = db_snapshot_list(m->db, &ids, &n, e);
+        if (r != 0)
+                return r;
+        fd = openat(m->snapshots_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        dir = fd >= 0 ? fdopendir(fd) : NULL;
+        if (!dir)
+                return error_setf(e, -errno, "Failed to list the snapshots: %m");
+        while ((errno = 0, de = readdir(dir))) {
+                char target[NAME_MAX + 1], *end;
+                int64_t id;
+
+                if (streq(de->d_name, ".") || streq(de->d_name, ".."))
+                        continue;
+                errno = 0;
+                id = strtoll(de->d_name, &end, 10);
+                if (!*end && id > 0 && bsearch(&id, ids, n, sizeof(int64_t), compare_ids))
+                        continue;
+                if (!startswith(de->d_name, ".doomed-")) {
+                        log_info("Removing the snapshot directory %s, which has no record",
+                                 de->d_name);
+                        (void) snprintf(target, sizeof(target), ".doomed-%.200s", de->d_name);
+                        if (renameat(m->snapshots_fd, de->d_name, m->snapshots_fd, target) < 0)
+                                log_warning_errno(errno, "Failed to rename %s: %m", de->d_name);
+                }
+        }
+        return sweeper_sweep(m->sweeper);
+}
+
+static int recover_rows(Manager *m, Error *e) {
+        int r;
+
+        r = db_images_load(m->db, m, add_image, e);
+        if (r != 0)
+                return r;
+        return db_containers_load(m->db, m, add_container, e);
+}
+
+static void probe_free(Probe *p) {
+        sd_event_source_disable_unref(p->timer);
+        free(p);
+}
+
+/* Whatever the supervisor said, or that there is none: record and supervisor decide. */
+static void probe_done(Probe *p) {
+        Recovery *v = p->recovery;
+        Task *t = p->task;
+        int r;
+
+        probe_free(p);
+        if (t->status == TASK_UNKNOWN)
+                task_recheck(t);
+        r = object_link(&t->object);
+        if (r < 0)
+                log_error_errno(r, "Failed to show task %s: %m", t->object.name);
+        recovery_unref(v);
+}
+
+static void on_hello(int r, const Error *e, const SupervisorMessage *reply, void *userdata) {
+        Probe *p = userdata;
+        Task *t = p->task;
+
+        if (r != 0 || reply->number != SUPERVISOR_PROTOCOL_VERSION) {
+                log_warning("The supervisor of task %s is of no use (%s), ending it",
+                            t->object.name, r != 0 ? error_text(e) : "it is of another version");
+                supervisor_kill(t->supervisor);
+        } else if (!(reply->flags & SUPERVISOR_STATE_EXITED)) {
+                t->pid = reply->pid;
+                task_set_status(t, reply->flags & SUPERVISOR_STATE_STARTED ? TASK_RUNNING
+                                                                           : TASK_CREATED);
+        }
+        probe_done(p);
+}
+
+/* A task that never came to be: as if its creation had failed. */
+static void probe_forget(Probe *p) {
+        Manager *m = p->recovery->manager;
+        Recovery *v = p->recovery;
+        Task *t = p->task;
+
+        log_info("Task %s was not set up completely, undoing it", t->object.name);
+        scope_kill(m->systemd, t->unit);
+        log_fields_remove(t->unit);
+        (void) task_dir_remove(m, t->object.namespace, t->object.name);
+        probe_free(p);
+        task_free(t);
+        recovery_unref(v);
+}
+
+static bool was_created(Task *t) {
+        return faccessat(t->dir_fd, TASK_FILE_STATE, F_OK, 0) >= 0 ||
+               faccessat(t->dir_fd, TASK_FILE_EXIT, F_OK, 0) >= 0 ||
+               faccessat(t->dir_fd, SUPERVISOR_CONTROL_NAME, F_OK, 0) >= 0;
+}
+
+static void probe_connect(Probe *p);
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
+        Probe *p = userdata;
+
+        p->timer = sd_event_source_disable_unref(p->timer);
+        probe_connect(p);
+        return 0;
+}
+
+static void probe_connect(Probe *p) {
+        Manager *m = p->recovery->manager;
+        Task *t = p->task;
+        int r;
+
+        r = supervisor_connect(m, t->dir_fd, &task_supervisor_handlers, t, &t->supervisor);
+        if (r >= 0)
+                r = supervisor_request(t->supervisor,
+                                       &(SupervisorMessage){.type = SUPERVISOR_HELLO},
+                                       HELLO_TIMEOUT_USEC, on_hello, p);
+        if (r >= 0)
+                return;
+        if (r == -ENOENT && scope_is_active(p->recovery, t->unit) && p->tries++ < CONNECT_TRIES &&
+            faccessat(t->dir_fd, TASK_FILE_EXIT, F_OK, 0) < 0 &&
+            sd_event_add_time_relative(m->event, &p->timer, CLOCK_MONOTONIC, CONNECT_RETRY_USEC, 0,
+                                       on_retry, p) >= 0)
+                return;
+        if (was_created(t))
+                probe_done(p);
+        else
+                probe_forget(p);
+}
+
+static int recover_task(Recovery *v, Container *c, int dir_fd) {
+        Probe *p;
+        Task *t;
+        int r;
+
+        r = task_new(c, dir_fd, &t);
+        if (r < 0)
+                return r;
+        task_load_times(t);
+        p = calloc(1, sizeof(Probe));
+        if (!p)
+                return -ENOMEM;
+        *p = (Probe){.recovery = v, .task = t};
+        v->n_pending++;
+        probe_connect(p);
+        return 0;
+}
+
+/* One directory of /run/ctr/tasks/<namespace>. Whatever is wrong with it stops nothing else. */
+static void recover_task_dir(Recovery *v, const char *namespace, const char *id) {
+        Manager *m = v->manager;
+        _cleanup_close_ int fd = -1;
+        char unit[UNIT_NAME_SIZE];
+        Object *o;
+        int r;
+
+        if (!identifier_is_valid(namespace) || !identifier_is_valid(id))
+                return;
+        o = object_find(m, OBJECT_CONTAINER, namespace, id);
+        if (!o) {
+                log_warning("The task %s of namespace %s has no container, removing it", id,
+                            namespace);
+                unit_name_from_identifier(namespace, id, unit);
+                scope_kill(m->systemd, unit);
+                log_fields_remove(unit);
+                (void) task_dir_remove(m, namespace, id);
+                return;
+        }
+        fd = task_dir_open(m, namespace, id, false);
+        r = fd < 0 ? fd : recover_task(v, CONTAINER(o), fd);
+        if (r < 0)
+                log_error_errno(r, "Failed to recover the task %s of namespace %s: %m", id,
+                                namespace);
+        else
+                TAKE_FD(fd);
+}
+
+typedef void (*Visit)(Recovery *v, const char *parent, const char *name);
+
+static void foreach_name(Recovery *v, const char *parent, Visit visit) {
+        _cleanup_closedir_ DIR *dir = NULL;
+        struct dirent *de;
+        int fd;
+
+        fd = openat(v->manager->tasks_fd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        dir = fd >= 0 ? fdopendir(fd) : NULL;
+        if (!dir) {
+                log_warning_errno(errno, "Failed to list the tasks in %s: %m", parent);
+                return;
+        }
+        while ((errno = 0, de = readdir(dir)))
+                if (de->d_name[0] != '.')
+                        visit(v, parent, de->d_name);
+}
+
+static void visit_task(Recovery *v, const char *parent, const char *name) {
+        recover_task_dir(v, parent, name);
+}
+
+static void visit_namespace(Recovery *v, const char *parent, const char *name) {
+        foreach_name(v, name, visit_task);
+}
+
+static void kill_orphans(Recovery *v) {
+        STRV_FOREACH(unit, v->scopes) {
+                _cleanup_free_ char *namespace = NULL, *id = NULL;
+                Object *o = NULL;
+
+                if (unit_name_to_identifier(*unit, &namespace, &id) == 0)
+                        o = object_find(v->manager, OBJECT_CONTAINER, namespace, id);
+                if (o && CONTAINER(o)->task)
+                        continue;
+                log_warning("The scope %s belongs to no task, killing it", *unit);
+                scope_kill(v->manager->systemd, *unit);
+        }
+}
+
+static void on_scopes(int r, char **units, const Error *e, void *userdata) {
+        Recovery *v = userdata;
+
+        if (r != 0)
+                log_warning("%s", error_text(e));
+        v->scopes = strv_copy(units);
+        foreach_name(v, ".", visit_namespace);
+        if (r == 0)
+                kill_orphans(v);
+        recovery_unref(v);
+}
+
+int manager_recover(Manager *m, Callback callback, void *userdata, Error *e) {
+        _cleanup_free_ Recovery *v = NULL;
+        int r;
+
+        r = recover_rows(m, e);
+        if (r != 0)
+                return r;
+        r = recover_snapshots(m, e);
+        if (r != 0)
+                return r;
+        v = malloc(sizeof(Recovery));
+        if (!v)
+                return -ENOMEM;
+        *v = (Recovery){
+                        .manager = m,
+                        .callback = callback,
+                        .userdata = userdata,
+                        .n_pending = 1,
+        };
+        r = scope_list(m->systemd, on_scopes, v);
+        if (r < 0)
+                return error_setf(e, r, "Failed to list systemd's scopes: %m");
+        m->recovering = true;
+        TAKE_PTR(v);
+        return 0;
+}

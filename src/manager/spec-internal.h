@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The parts of the document, each a new JSON value, NULL when out of memory (or with e set when the
+ * request is wrong). */
+
+#include "manager/spec.h"
+
+json_t *spec_mounts(const ContainerRequest *request);
+json_t *spec_capabilities(const ContainerRequest *request, Error *e);
+/* linux; device nodes are looked at on the host, and their DeviceAllow goes into resources. */
+json_t *spec_linux(Manager *m, const ContainerRequest *request, json_t *resources, Error *e);

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The "linux" and "mounts" parts of the document: namespaces, devices, paths, capabilities. The
+ * defaults are those of the ecosystem (containerd's pkg/oci/spec.go, A1.12). */
+
+#include <strings.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "basic/json.h"
+#include "basic/strv.h"
+#include "manager/manager.h"
+#include "manager/spec-internal.h"
+
+static const char *const capabilities_default[] = {
+                "CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FSETID",           "CAP_FOWNER",
+                "CAP_MKNOD",   "CAP_NET_RAW",      "CAP_SETGID",           "CAP_SETUID",
+                "CAP_SETFCAP", "CAP_SETPCAP",      "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
+                "CAP_KILL",    "CAP_AUDIT_WRITE",
+};
+
+static const char *const capabilities_all[] = {
+                "CAP_CHOWN",
+                "CAP_DAC_OVERRIDE",
+                "CAP_DAC_READ_SEARCH",
+                "CAP_FOWNER",
+                "CAP_FSETID",
+                "CAP_KILL",
+                "CAP_SETGID",
+                "CAP_SETUID",
+                "CAP_SETPCAP",
+                "CAP_LINUX_IMMUTABLE",
+                "CAP_NET_BIND_SERVICE",
+                "CAP_NET_BROADCAST",
+                "CAP_NET_ADMIN",
+                "CAP_NET_RAW",
+                "CAP_IPC_LOCK",
+                "CAP_IPC_OWNER",
+                "CAP_SYS_MODULE",
+                "CAP_SYS_RAWIO",
+                "CAP_SYS_CHROOT",
+                "CAP_SYS_PTRACE",
+                "CAP_SYS_PACCT",
+                "CAP_SYS_ADMIN",
+                "CAP_SYS_BOOT",
+                "CAP_SYS_NICE",
+                "CAP_SYS_RESOURCE",
+                "CAP_SYS_TIME",
+                "CAP_SYS_TTY_CONFIG",
+                "CAP_MKNOD",
+                "CAP_LEASE",
+                "CAP_AUDIT_WRITE",
+                "CAP_AUDIT_CONTROL",
+                "CAP_SETFCAP",
+                "CAP_MAC_OVERRIDE",
+                "CAP_MAC_ADMIN",
+                "CAP_SYSLOG",
+                "CAP_WAKE_ALARM",
+                "CAP_BLOCK_SUSPEND",
+                "CAP_AUDIT_READ",
+                "CAP_PERFMON",
+                "CAP_BPF",
+                "CAP_CHECKPOINT_RESTORE",
+};
+
+static const char *const masked_paths[] = {
+                "/proc/acpi",        "/proc/asound",  "/proc/interrupts",
+                "/proc/kcore",       "/proc/keys",    "/proc/latency_stats",
+                "/proc/sched_debug", "/proc/scsi",    "/proc/timer_list",
+                "/proc/timer_stats", "/sys/firmware", "/sys/devices/virtual/powercap",
+};
+
+static const char *const readonly_paths[] = {
+                "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
+};
+
+static json_t *string_array(const char *const *strings, size_t n) {
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < n; i++)
+                if (json_array_append_new(array, json_string(strings[i])) < 0) {
+                        json_decref(array);
+                        return NULL;
+                }
+        return array;
+}
+
+/* "net_admin" and "CAP_NET_ADMIN" to bits of capabilities_all. */
+static int capability_bits(const char *name, uint64_t *ret, Error *e) {
+        if (strcasecmp(name, "all") == 0) {
+                *ret = (UINT64_C(1) << ELEMENTSOF(capabilities_all)) - 1;
+                return 0;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(capabilities_all); i++)
+                if (strcasecmp(name, capabilities_all[i]) == 0 ||
+                    strcasecmp(name, capabilities_all[i] + STRLEN("CAP_")) == 0) {
+                        *ret = UINT64_C(1) << i;
+                        return 0;
+                }
+        return error_setf(e, CTR_INVALID_ARGUMENT, "Unknown capability \"%s\"", name);
+}
+
+static int capability_set(const ContainerRequest *request, uint64_t *ret, Error *e) {
+        uint64_t set = 0, bits, drop = 0;
+        int r;
+
+        for (size_t i = 0; i < ELEMENTSOF(capabilities_default); i++) {
+                r = capability_bits(capabilities_default[i], &bits, e);
+                if (r != 0)
+                        return r;
+                set |= bits;
+        }
+        STRV_FOREACH(name, request->capabilities_drop) {
+                r = capability_bits(*name, &bits, e);
+                if (r != 0)
+                        return r;
+                drop |= bits;
+        }
+        set &= ~drop;
+        /* after the drops, so that "drop all, add one" means what it says */
+        STRV_FOREACH(name, request->capabilities_add) {
+                r = capability_bits(*name, &bits, e);
+                if (r != 0)
+                        return r;
+                set |= bits;
+        }
+        *ret = set;
+        return 0;
+}
+
+json_t *spec_capabilities(const ContainerRequest *request, Error *e) {
+        _cleanup_json_ json_t *names = json_array();
+        uint64_t set;
+
+        if (!names || capability_set(request, &set, e) != 0)
+                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(capabilities_all); i++)
+                if ((set & (UINT64_C(1) << i)) &&
+                    json_array_append_new(names, json_string(capabilities_all[i])) < 0)
+                        return NULL;
+        /* no inheritable and no ambient ones: a program started by another user gets none */
+        return json_pack("{sOsOsO}", "bounding", names, "effective", names, "permitted", names);
+}
+
+static int append_device(json_t *devices, json_t *allow, const ContainerDevice *d, Error *e) {
+        struct stat st;
+        int r;
+
+        if (stat(d->path, &st) < 0)
+                return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno, "Device %s: %m",
+                                  d->path);
+        if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s is not a device", d->path);
+        r = json_array_append_new(devices, json_pack("{sssssisisisisi}", "path", d->path, "type",
+                                                     S_ISCHR(st.st_mode) ? "c" : "b", "major",
+                                                     (int) major(st.st_rdev), "minor",
+                                                     (int) minor(st.st_rdev), "fileMode",
+                                                     (int) (st.st_mode & 0777), "uid",
+                                                     (int) st.st_uid, "gid", (int) st.st_gid));
+        if (r < 0)
+                return -ENOMEM;
+        if (json_array_append_new(allow, json_pack("[ss]", d->path, d->access)) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+static json_t *spec_devices(const ContainerRequest *request, json_t *resources, Error *e) {
+        _cleanup_json_ json_t *devices = json_array(), *allow = json_array();
+
+        if (!devices || !allow)
+                return NULL;
+        for (size_t i = 0; i < request->n_devices; i++)
+                if (append_device(devices, allow, request->devices + i, e) != 0)
+                        return NULL;
+        if (request->n_devices > 0 && json_object_set(resources, "DeviceAllow", allow) < 0)
+                return NULL;
+        return json_incref(devices);
+}
+
+static json_t *spec_namespaces(const ContainerRequest *request) {
+        static const char *const types[] = {"pid", "ipc", "uts", "mount", "cgroup", "network"};
+        size_t n = ELEMENTSOF(types) - (request->host_network ? 1 : 0);
+        json_t *array = json_array();
+
+        for (size_t i = 0; array && i < n; i++)
+                if (json_array_append_new(array, json_pack("{ss}", "type", types[i])) < 0) {
+                        json_decref(array);
+                        return NULL;
+                }
+        return array;
+}
+
+json_t *spec_linux(Manager *m, const ContainerRequest *request, json_t *resources, Error *e) {
+        json_t *j;
+
+        j = json_pack("{sosososo}", "namespaces", spec_namespaces(request), "devices",
+                      spec_devices(request, resources, e), "maskedPaths",
+                      string_array(masked_paths, ELEMENTSOF(masked_paths)), "readonlyPaths",
+                      string_array(readonly_paths, ELEMENTSOF(readonly_paths)));
+        if (!j)
+                return NULL;
+        if (m->seccomp && json_object_set(j, "seccomp", m->seccomp) < 0) {
+                json_decref(j);
+                return NULL;
+        }
+        return j;
+}
+
+static int append_mount(json_t *mounts, const char *destination, const char *type,
+                        const char *source, const char *options) {
+        _cleanup_free_ char *copy = strdup(strempty(options));
+        _cleanup_json_ json_t *array = json_array();
+        char *saved = NULL;
+
+        if (!copy || !array)
+                return -ENOMEM;
+        for (char *o = strtok_r(copy, ",", &saved); o; o = strtok_r(NULL, ",", &saved))
+                if (json_array_append_new(array, json_string(o)) < 0)
+                        return -ENOMEM;
+        if (json_array_append_new(mounts,
+                                  json_pack("{sssssssO}", "destination", destination, "type", type,
+                                            "source", source, "options", array)) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+json_t *spec_mounts(const ContainerRequest *request) {
+        static const struct {
+                const char *destination, *type, *source, *options;
+        } defaults[] = {
+                        {"/proc", "proc", "proc", "nosuid,noexec,nodev"},
+                        {"/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"},
+                        {"/dev/pts", "devpts", "devpts",
+                         "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"},
+                        {"/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777,size=65536k"},
+                        {"/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"},
+                        {"/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro"},
+                        {"/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime,ro"},
+                        {"/run", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"},
+        };
+        /* who shares the host's network resolves names as the host does */
+        static const char *const network_files[] = {"/etc/resolv.conf", "/etc/hosts"};
+        _cleanup_json_ json_t *mounts = json_array();
+
+        for (size_t i = 0; i < ELEMENTSOF(defaults); i++)
+                if (append_mount(mounts, defaults[i].destination, defaults[i].type,
+                                 defaults[i].source, defaults[i].options) < 0)
+                        return NULL;
+        for (size_t i = 0; request->host_network && i < ELEMENTSOF(network_files); i++)
+                if (access(network_files[i], R_OK) >= 0 &&
+                    append_mount(mounts, network_files[i], "bind", network_files[i],
+                                 "bind,ro,nosuid,nodev,noexec") < 0)
+                        return NULL;
+        for (size_t i = 0; i < request->n_mounts; i++) {
+                const ContainerMount *p = request->mounts + i;
+
+                if (append_mount(mounts, p->destination, p->type, p->source, p->options) < 0)
+                        return NULL;
+        }
+        return json_incref(mounts);
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "manager/spec.h"
+
+#include <limits.h>
+
+#include "basic/json.h"
+#include "basic/signals.h"
+#include "basic/strv.h"
+#include "image/config.h"
+#include "manager/manager.h"
+#include "manager/spec-internal.h"
+
+#define OCI_VERSION  "1.0.2"
+#define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+void spec_result_clear(SpecResult *r) {
+        free(r->document);
+        json_decref(r->resources);
+        *r = (SpecResult){};
+}
+
+static int read_config(Image *image, ImageConfig **ret, Error *e) {
+        _cleanup_free_ char *manifest = NULL, *config = NULL;
+        int r;
+
+        r = image_read_documents(image, &manifest, &config, e);
+        if (r != 0)
+                return r;
+        return image_config_parse(config, strlen(config), image->config_digest, ret, e);
+}
+
+static json_t *strv_to_json(char *const *l) {
+        json_t *array = json_array();
+
+        STRV_FOREACH(s, l)
+                if (json_array_append_new(array, json_string(*s)) < 0) {
+                        json_decref(array);
+                        return NULL;
+                }
+        return array;
+}
+
+/* Command replaces all; an entrypoint of the request drops the image's command with the image's
+ * entrypoint, as every other tool does. */
+static json_t *spec_args(const ContainerRequest *request, const ImageConfig *config, Error *e) {
+        char *const *entrypoint = config->entrypoint, *const *arguments = config->cmd;
+        _cleanup_json_ json_t *args = NULL, *tail = NULL;
+
+        if (request->command_set) {
+                entrypoint = NULL;
+                arguments = request->command;
+        } else if (request->entrypoint_set) {
+                entrypoint = request->entrypoint;
+                arguments = NULL;
+        }
+        if (request->arguments_set && !request->command_set)
+                arguments = request->arguments;
+
+        args = strv_to_json(entrypoint);
+        tail = strv_to_json(arguments);
+        if (!args || !tail || json_array_extend(args, tail) < 0)
+                return NULL;
+        if (json_array_size(args) == 0) {
+                error_setf(e, CTR_INVALID_ARGUMENT,
+                           "No command given, and the image \"%s\" has none", request->image);
+                return NULL;
+        }
+        return json_incref(args);
+}
+
+static json_t *spec_env(const ContainerRequest *request, const ImageConfig *config) {
+        _cleanup_strv_free_ char **env = NULL;
+
+        if (!strv_env_get(config->env, "PATH") && strv_env_assign(&env, PATH_DEFAULT) < 0)
+                return NULL;
+        STRV_FOREACH(s, config->env)
+                if (strv_env_assign(&env, *s) < 0)
+                        return NULL;
+        if (request->terminal && !strv_env_get(env, "TERM") &&
+            strv_env_assign(&env, "TERM=xterm") < 0)
+                return NULL;
+        STRV_FOREACH(s, request->environment)
+                if (strv_env_assign(&env, *s) < 0)
+                        return NULL;
+        return strv_to_json(env);
+}
+
+static json_t *spec_rlimits(const ContainerRequest *request) {
+        json_t *array;
+
+        if (request->n_rlimits == 0)
+                return json_pack("[{sssisi}]", "type", "RLIMIT_NOFILE", "soft", 1024, "hard", 1024);
+        array = json_array();
+        for (size_t i = 0; array && i < request->n_rlimits; i++) {
+                const ContainerRlimit *l = request->rlimits + i;
+
+                if (json_array_append_new(array, json_pack("{sssIsI}", "type", l->name, "soft",
+                                                           (json_int_t) l->soft, "hard",
+                                                           (json_int_t) l->hard)) < 0) {
+                        json_decref(array);
+                        return NULL;
+                }
+        }
+        return array;
+}
+
+static json_t *spec_process(const ContainerRequest *request, const ImageConfig *config, Error *e) {
+        const char *cwd = request->working_directory ?: config->working_dir;
+        json_t *process, *args;
+
+        if (!isempty(cwd) && cwd[0] != '/') {
+                error_setf(e, CTR_INVALID_ARGUMENT,
+                           "The working directory \"%s\" is not an absolute path", cwd);
+                return NULL;
+        }
+        args = spec_args(request, config, e);
+        if (!args)
+                return NULL;
+        process = json_pack("{sbs{sisi}sososssososb}", "terminal", (int) request->terminal, "user",
+                            "uid", 0, "gid", 0, "args", args, "env", spec_env(request, config),
+                            "cwd", isempty(cwd) ? "/" : cwd, "capabilities",
+                            spec_capabilities(request, e), "rlimits", spec_rlimits(request),
+                            "noNewPrivileges", (int) !request->new_privileges);
+        if (process && request->oom_score_adjust_set &&
+            json_object_set_new(process, "oomScoreAdj", json_integer(request->oom_score_adjust)) <
+                            0) {
+                json_decref(process);
+                return NULL;
+        }
+        return process;
+}
+
+static json_t *spec_document(Manager *m, const ContainerRequest *request, const ImageConfig *config,
+                             json_t *resources, Error *e) {
+        const char *user = request->user ?: strempty(config->user);
+        char hostname[HOST_NAME_MAX + 1];
+
+        (void) snprintf(hostname, sizeof(hostname), "%s", request->hostname ?: request->id);
+        return json_pack("{sssosss{sssb}sosos{ss}}", "ociVersion", OCI_VERSION, "process",
+                         spec_process(request, config, e), "hostname", hostname, "root", "path",
+                         "rootfs", "readonly", (int) request->read_only, "mounts",
+                         spec_mounts(request), "linux", spec_linux(m, request, resources, e),
+                         "annotations", SPEC_ANNOTATION_USER, isempty(user) ? "0" : user);
+}
+
+int spec_generate(Manager *m, const ContainerRequest *request, Image *image, SpecResult *ret,
+                  Error *e) {
+        _cleanup_(image_config_freep) ImageConfig *config = NULL;
+        _cleanup_json_ json_t *document = NULL, *resources = NULL;
+        _cleanup_error_ Error local = ERROR_NULL;
+        int r, stop_signal;
+
+        r = read_config(image, &config, e);
+        if (r != 0)
+                return r;
+        resources = request->resources ? json_deep_copy(request->resources) : json_object();
+        if (!resources)
+                return -ENOMEM;
+        document = spec_document(m, request, config, resources, &local);
+        if (!document)
+                return local.code != 0 ? error_move(e, &local) : -ENOMEM;
+
+        stop_signal = request->stop_signal;
+        if (stop_signal == 0 && config->stop_signal)
+                stop_signal = signal_from_string(config->stop_signal);
+        if (stop_signal <= 0)
+                stop_signal = SIGTERM; /* an image with nonsense there must still stop */
+
+        ret->document = json_dumps(document, JSON_COMPACT);
+        if (!ret->document)
+                return -ENOMEM;
+        ret->resources = TAKE_PTR(resources);
+        ret->stop_signal = stop_signal;
+        return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The OCI runtime-spec document of a container, from the image's configuration and the request, in
+ * the order of A1.11: the image first, then what the request replaces, merges and adds. */
+
+#include "manager/container.h"
+#include "manager/image.h"
+
+/* In the document, annotation of who runs the program: resolved by the runtime against the root
+ * file system's own passwd and group. */
+#define SPEC_ANNOTATION_USER "org.example.Ctr.user"
+
+typedef struct SpecResult {
+        char *document;    /* JSON text */
+        json_t *resources; /* unit properties, those of the devices included */
+        int stop_signal;
+} SpecResult;
+
+void spec_result_clear(SpecResult *r);
+
+/* CTR_INVALID_ARGUMENT, also for an image without a command when the request has none. */
+int spec_generate(Manager *m, const ContainerRequest *request, Image *image, SpecResult *ret,
+                  Error *e);

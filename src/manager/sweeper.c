@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "manager/sweeper.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#include "basic/log.h"
+#include "basic/process.h"
+#include "basic/strv.h"
+#include "manager/db.h"
+#include "manager/manager.h"
+#include "snapshot/overlayfs.h"
+
+#define NAMES_MAX 64 /* trees for one worker; the next one takes the rest */
+
+struct Sweeper {
+        Manager *manager;
+        sd_event_source *source; /* when there is something to do */
+        sd_event_source *child;  /* the worker that removes trees */
+        int pidfd;
+        bool collect, doomed;
+        Waiter *waiters;         /* for the next collection */
+        Waiter *removal_waiters; /* for the trees of the last one */
+};
+
+static void sweeper_run(Sweeper *s);
+
+static int on_run(sd_event_source *source, void *userdata) {
+        sweeper_run(userdata);
+        return 0;
+}
+
+int sweeper_new(Manager *m, Sweeper **ret) {
+        _cleanup_(sweeper_freep) Sweeper *s = NULL;
+        int r;
+
+        s = calloc(1, sizeof(Sweeper));
+        if (!s)
+                return -ENOMEM;
+        s->manager = m;
+        s->pidfd = -1;
+        r = sd_event_add_defer(m->event, &s->source, on_run, s);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(s->source, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        /* after whoever waits for an answer */
+        r = sd_event_source_set_priority(s->source, SD_EVENT_PRIORITY_IDLE);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+Sweeper *sweeper_free(Sweeper *s) {
+        if (!s)
+                return NULL;
+        sd_event_source_disable_unref(s->source);
+        sd_event_source_disable_unref(s->child);
+        fd_close(s->pidfd);
+        free(s);
+        return NULL;
+}
+
+bool sweeper_is_busy(const Sweeper *s) {
+        return s->pidfd >= 0 || s->collect || s->doomed || s->waiters || s->removal_waiters;
+}
+
+static int sweeper_schedule(Sweeper *s) {
+        return sd_event_source_set_enabled(s->source, SD_EVENT_ONESHOT);
+}
+
+int sweeper_sweep(Sweeper *s) {
+        s->doomed = true;
+        return sweeper_schedule(s);
+}
+
+int sweeper_doom(Sweeper *s, int64_t snapshot, Error *e) {
+        int r;
+
+        r = overlayfs_doom(s->manager->snapshots_fd, (uint64_t) snapshot, e);
+        if (r != 0)
+                return r;
+        return sweeper_sweep(s);
+}
+
+int sweeper_collect(Sweeper *s, Callback callback, void *userdata, Error *e) {
+        int r;
+
+        if (callback) {
+                r = waiter_add(&s->waiters, callback, userdata);
+                if (r < 0)
+                        return r;
+        }
+        s->collect = true;
+        return sweeper_schedule(s);
+}
+
+static void remove_blobs(Manager *m, json_t *blobs) {
+        json_t *blob;
+        size_t i;
+
+        json_array_foreach(blobs, i, blob) {
+                const char *hex = startswith(strempty(json_string_value(blob)), "sha256:");
+
+                if (hex && !strchr(hex, '/') && unlinkat(m->content_fd, hex, 0) < 0 &&
+                    errno != ENOENT)
+                        log_warning_errno(errno, "Failed to remove blob sha256:%s: %m", hex);
+        }
+}
+
+static int collect(Sweeper *s, Error *e) {
+        json_t *blobs = NULL, *snapshots = NULL, *snapshot;
+        Manager *m = s->manager;
+        size_t i;
+        int r;
+
+        r = db_collect(m->db, &blobs, &snapshots, e);
+        if (r != 0)
+                return r;
+        remove_blobs(m, blobs);
+        json_array_foreach(snapshots, i, snapshot) {
+                _cleanup_error_ Error local = ERROR_NULL;
+
+                if (sweeper_doom(s, json_integer_value(snapshot), &local) != 0)
+                        log_warning("%s", error_text(&local));
+        }
+        json_decref(blobs);
+        json_decref(snapshots);
+        return 0;
+}
+
+/* The doomed trees that are there, at most NAMES_MAX. */
+static int list_doomed(Manager *m, char ***names) {
+        _cleanup_closedir_ DIR *dir = NULL;
+        struct dirent *de;
+        int fd, r = 0;
+
+        fd = openat(m->snapshots_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        dir = fdopendir(fd);
+        if (!dir) {
+                r = -errno;
+                fd_close(fd);
+                return r;
+        }
+        for (size_t n = 0; r >= 0 && n < NAMES_MAX && (errno = 0, de = readdir(dir));)
+                if (startswith(de->d_name, ".doomed-")) {
+                        r = strv_extend(names, de->d_name);
+                        n++;
+                }
+        return r;
+}
+
+static int on_removed(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Sweeper *s = userdata;
+        int status, r;
+
+        r = pidfd_wait(s->pidfd, &status);
+        if (r < 0 || status != 0)
+                /* it stays doomed: the next one, or the next start, tries again */
+                log_warning("The worker that removes snapshots ended with status %i", status);
+        s->child = sd_event_source_disable_unref(s->child);
+        s->pidfd = fd_close(s->pidfd);
+        s->doomed = r >= 0 && status == 0; /* perhaps there were more than NAMES_MAX */
+        waiters_complete(&s->removal_waiters, NULL, 0, NULL);
+        if (sweeper_is_busy(s))
+                (void) sweeper_schedule(s);
+        return 0;
+}
+
+static int start_worker(Sweeper *s, char **names) {
+        _cleanup_free_ char *path = NULL, *root = NULL;
+        _cleanup_strv_free_ char **argv = NULL;
+        const int fds[] = {-1, STDERR_FILENO, STDERR_FILENO};
+        Manager *m = s->manager;
+        pid_t pid;
+        int r;
+
+        if (asprintf(&path, "%s/ctr-worker", m->libexec_dir) < 0 ||
+            asprintf(&root, "--root=%s", m->state_dir) < 0)
+                return -ENOMEM;
+        if (strv_extend(&argv, path) < 0 || strv_extend(&argv, "remove") < 0 ||
+            strv_extend(&argv, root) < 0)
+                return -ENOMEM;
+        STRV_FOREACH(name, names)
+                if (strv_extend(&argv, *name) < 0)
+                        return -ENOMEM;
+        r = process_spawn(path, argv, NULL, fds, ELEMENTSOF(fds), &pid, &s->pidfd);
+        if (r < 0)
+                return r;
+        return sd_event_add_io(m->event, &s->child, s->pidfd, EPOLLIN, on_removed, s);
+}
+
+static void sweeper_run(Sweeper *s) {
+        _cleanup_strv_free_ char **names = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        if (s->pidfd >= 0)
+                return; /* on_removed() comes back here */
+        /* a pull's blobs and layers have no row yet */
+        if (s->collect && object_count(s->manager, OBJECT_JOB) == 0) {
+                s->collect = false;
+                r = collect(s, &e);
+                if (r != 0) {
+                        log_error("%s", error_text(&e));
+                        waiters_complete(&s->waiters, NULL, r, &e);
+                }
+                s->removal_waiters = TAKE_PTR(s->waiters);
+        }
+        if (s->doomed) {
+                r = list_doomed(s->manager, &names);
+                if (r >= 0 && names)
+                        r = start_worker(s, names);
+                if (r < 0)
+                        log_error_errno(r, "Failed to remove old snapshots: %m");
+                s->doomed = false;
+        }
+        if (s->pidfd < 0)
+                waiters_complete(&s->removal_waiters, NULL, 0, NULL);
+}
