@@ -5,13 +5,20 @@
  * A container's init process, from an OCI runtime-spec document to exec(). The life cycle follows
  * runtime.md of the OCI runtime specification, cut where systemd needs it:
  *
- *   container_new()       parse and check the document; nothing is done yet
- *   container_clone()     clone init into its namespaces; it builds the mounts, which needs no
- * cgroup and so overlaps with systemd making the scope container_enter()     move init into its
- * cgroup, let it finish (cgroup namespace, pivot_root, user, capabilities, seccomp, executable
- * resolved); returns when it is set up and blocked: OCI state "created" container_start()     let
- * it execute the user's program; returns when exec() succeeded or failed container_free() kills
- * init if it still lives, and with it (pid namespace) everything
+ *   container_new()    parse and check the document; nothing is done yet
+ *   container_clone()  clone init, which enters its namespaces and builds the root file system up
+ *                      to pivot_root(): that needs no cgroup and overlaps with systemd making the
+ *                      scope
+ *   container_enter()  move init into its cgroup, let it finish (cgroup namespace, user,
+ *                      capabilities, executable resolved); returns when it is set up and blocked:
+ *                      OCI state "created"
+ *   container_start()  let it execute the user's program; returns when exec() succeeded or failed
+ *   container_free()   kills init if it still lives, and with it (pid namespace) everything
+ *
+ * Init dies with its parent (PR_SET_PDEATHSIG, SIGKILL) as long as the user's program neither
+ * resets that itself nor is set-user-ID, set-group-ID or has file capabilities, which make the
+ * kernel forget it. It inherits oom_score_adj if the document sets none: a supervisor that protects
+ * itself does so after container_clone().
  *
  * Invariant: nothing of a container is visible outside its own namespaces; a failure at any step
  * leaves nothing behind, and its text names the stage and the path.
@@ -24,34 +31,40 @@
 typedef struct Container Container;
 
 typedef struct ContainerParameters {
-        int config_dir_fd;        /* where config.json is read from */
+        int config_dir_fd;        /* where config.json is, and what its relative paths start from */
         const char *config_name;  /* "config.json" */
-        const char *rootfs_lower; /* as in TaskLaunch; lowers are absolute host paths */
-        const char *rootfs_upper;
+        const char *rootfs_lower; /* as in TaskLaunch: absolute host paths, top first, separated by
+                                   * ':'; NULL: root.path of the document is the root */
+        const char *rootfs_upper; /* NULL: read-only view */
         const char *rootfs_work;
-        int stdio[3];                  /* become 0, 1, 2 of the program; ignored with a terminal */
+        int stdio[3]; /* become 0, 1, 2 of the program; -1: /dev/null; ignored with a terminal */
         const char *hostname_fallback; /* when the document names none; may be NULL */
+        const char *seccomp_cache;     /* directory for compiled filters, made 0700; NULL: none */
 } ContainerParameters;
 
 /* 0, CTR_INVALID_ARGUMENT with the JSON path of what is wrong, CTR_NOT_IMPLEMENTED for a property
  * that is not supported (never silently ignored). The parameters' strings are copied; the
- * descriptors stay the caller's and must live until container_clone() returned. */
+ * descriptors stay the caller's and must live until container_clone() returned. The caller has
+ * descriptors 0, 1 and 2 open and has one thread. */
 int container_new(const ContainerParameters *parameters, Container **ret, Error *e);
 Container *container_free(Container *c);
 DEFINE_CLEANUP(Container *, container_free);
 
-/* Clones init. From here on container_pidfd() polls readable when init is gone. */
+/* Clones init and frees what only it needs (the parsed document). From here on container_pidfd()
+ * polls readable when init is gone; why it failed is told by container_enter(). */
 int container_clone(Container *c, Error *e);
 
 /* cgroup_fd: O_PATH or O_RDONLY descriptor of the payload cgroup (v2), -1 to stay where it is.
- * Blocks for at most timeout_usec. On success *ret_terminal_fd is the pty's master if the document
- * asks for a terminal, else -1. Frees what only the set-up needed (the parsed document included).
- */
+ * Blocks for at most timeout_usec (CTR_DEADLINE_EXCEEDED). On success *ret_terminal_fd is the pty's
+ * master if the document asks for a terminal, else -1. Failures of init's: CTR_NOT_FOUND for an
+ * unknown user or group, CTR_COMMAND_NOT_FOUND and CTR_COMMAND_NOT_EXECUTABLE for the program, a
+ * negative errno for a system call; the text begins with the stage ("mounts: Failed to ..."). */
 int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret_terminal_fd,
                     Error *e);
 
 /* CTR_COMMAND_NOT_FOUND or CTR_COMMAND_NOT_EXECUTABLE if exec() fails; init then exits with 127 or
- * 126. */
+ * 126. CTR_FAILED_PRECONDITION if it is not set up, started already or dead. Success means that the
+ * program runs, or that init was killed on the last way to it: its exit status tells. */
 int container_start(Container *c, uint64_t timeout_usec, Error *e);
 
 pid_t container_pid(const Container *c) _pure_;

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "runtime/devices.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "runtime/path.h"
+
+#define DEVICE(p, major, minor)                                                                    \
+        { .path = "/dev/" p, .mode = S_IFCHR | 0666, .rdev = makedev(major, minor) }
+
+static int check_existing(int parent_fd, const char *name, const SpecDevice *d, Error *e) {
+        struct stat st;
+
+        if (fstatat(parent_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return error_setf(e, -errno, "Failed to stat %s: %m", d->path);
+        if ((st.st_mode & S_IFMT) != (d->mode & S_IFMT) ||
+            (!S_ISFIFO(d->mode) && st.st_rdev != d->rdev))
+                return error_setf(e, -EEXIST, "%s is already there and is not the device", d->path);
+        return 0;
+}
+
+static int device_make(int root_fd, const SpecDevice *d, Error *e) {
+        _cleanup_close_ int parent_fd = -1;
+        const char *name;
+
+        parent_fd = path_make_parent(root_fd, d->path, &name);
+        if (parent_fd < 0)
+                return error_setf(e, parent_fd, "Failed to make the directory of %s: %m", d->path);
+        if (mknodat(parent_fd, name, d->mode, d->rdev) < 0) {
+                if (errno == EEXIST)
+                        return check_existing(parent_fd, name, d, e);
+                return error_setf(e, -errno, "Failed to make the device %s: %m", d->path);
+        }
+        if ((d->uid != 0 || d->gid != 0) &&
+            fchownat(parent_fd, name, d->uid, d->gid, AT_SYMLINK_NOFOLLOW) < 0)
+                return error_setf(e, -errno, "Failed to change the owner of %s: %m", d->path);
+        return 0;
+}
+
+static bool is_given(const Spec *spec, const char *path) {
+        for (size_t i = 0; i < spec->n_devices; i++)
+                if (streq(spec->devices[i].path, path))
+                        return true;
+        return false;
+}
+
+static int links_make(int dev_fd, Error *e) {
+        static const struct {
+                const char *target, *name;
+        } links[] = {
+                        {"/proc/self/fd", "fd"},       {"/proc/self/fd/0", "stdin"},
+                        {"/proc/self/fd/1", "stdout"}, {"/proc/self/fd/2", "stderr"},
+                        {"pts/ptmx", "ptmx"},
+        };
+
+        /* what is already there came with a /dev of the caller's own, who may want it so */
+        for (size_t i = 0; i < ELEMENTSOF(links); i++)
+                if (symlinkat(links[i].target, dev_fd, links[i].name) < 0 && errno != EEXIST)
+                        return error_setf(e, -errno, "Failed to make the link /dev/%s: %m",
+                                          links[i].name);
+        return 0;
+}
+
+int devices_make(const Spec *spec, int root_fd, Error *e) {
+        const SpecDevice defaults[] = {
+                        DEVICE("null", 1, 3),   DEVICE("zero", 1, 5),    DEVICE("full", 1, 7),
+                        DEVICE("random", 1, 8), DEVICE("urandom", 1, 9), DEVICE("tty", 5, 0),
+        };
+        _cleanup_close_ int dev_fd = -1;
+        int r;
+
+        for (size_t i = 0; i < spec->n_devices; i++) {
+                r = device_make(root_fd, &spec->devices[i], e);
+                if (r != 0)
+                        return r;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(defaults); i++) {
+                if (is_given(spec, defaults[i].path))
+                        continue;
+                r = device_make(root_fd, &defaults[i], e);
+                if (r != 0)
+                        return r;
+        }
+        dev_fd = path_make_directory(root_fd, "/dev");
+        if (dev_fd < 0)
+                return error_setf(e, dev_fd, "Failed to open /dev: %m");
+        return links_make(dev_fd, e);
+}

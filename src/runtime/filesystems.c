@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "runtime/filesystems.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "runtime/mount.h"
+#include "runtime/path.h"
+
+static bool type_is_cgroup(const char *type) {
+        return type && (streq(type, "cgroup") || streq(type, "cgroup2"));
+}
+
+bool filesystems_is_late(const Spec *spec, const char *path) {
+        for (size_t i = 0; i < spec->n_mounts; i++)
+                if (type_is_cgroup(spec->mounts[i].type) &&
+                    path_is_below(path, spec->mounts[i].destination))
+                        return true;
+        return false;
+}
+
+static int options_apply(int mount_fd, const MountOptions *o) {
+        int r;
+
+        r = mount_change(mount_fd, o->recursive_set, o->recursive_clear,
+                         o->propagation_recursive ? o->propagation : 0, true);
+        if (r < 0)
+                return r;
+        return mount_change(mount_fd, o->attr_set, o->attr_clear,
+                            o->propagation_recursive ? 0 : o->propagation, false);
+}
+
+/* Still in the host's peer groups, so that "rshared" can stay in them; everything else leaves them
+ * here, because nothing of a container may show up on the host. */
+static int source_open(const SpecMount *m, int bundle_fd, int *ret_fd, Error *e) {
+        _cleanup_close_ int fd = -1, mount_fd = -1;
+        int r;
+
+        fd = openat(bundle_fd, m->source, O_PATH | O_CLOEXEC);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to open %s to bind it to %s: %m", m->source,
+                                  m->destination);
+        mount_fd = mount_clone(fd, m->options.bind_recursive);
+        if (mount_fd < 0)
+                return error_setf(e, mount_fd, "Failed to bind %s to %s: %m", m->source,
+                                  m->destination);
+        if (m->options.propagation != MS_SHARED) {
+                r = mount_change(mount_fd, 0, 0,
+                                 m->options.propagation == MS_SLAVE ? MS_SLAVE : MS_PRIVATE, true);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to set the propagation of %s: %m",
+                                          m->source);
+        }
+        r = options_apply(mount_fd, &m->options);
+        if (r < 0)
+                return error_setf(e, r, "Failed to set the options of the bind mount %s: %m",
+                                  m->destination);
+        *ret_fd = TAKE_FD(mount_fd);
+        return 0;
+}
+
+int filesystems_open(Filesystems *f, const Spec *spec, int bundle_fd, Error *e) {
+        int r;
+
+        f->spec = spec;
+        f->sources = malloc((spec->n_mounts + 1) * sizeof(int));
+        if (!f->sources)
+                return -ENOMEM;
+        for (size_t i = 0; i < spec->n_mounts; i++)
+                f->sources[i] = -1;
+        for (size_t i = 0; i < spec->n_mounts; i++) {
+                const SpecMount *m = &spec->mounts[i];
+
+                if (!m->options.bind || m->options.remount)
+                        continue;
+                r = source_open(m, bundle_fd, &f->sources[i], e);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+static bool is_kernels_own(const SpecMount *m) {
+        static const char *const types[] = {"proc",    "sysfs",  "cgroup",
+                                            "cgroup2", "devpts", "mqueue"};
+        static const char *const trees[] = {"/proc", "/sys", "/dev"};
+
+        for (size_t i = 0; m->type && i < ELEMENTSOF(types); i++)
+                if (streq(types[i], m->type))
+                        return true;
+        for (size_t i = 0; i < ELEMENTSOF(trees); i++)
+                if (path_is_below(m->destination, trees[i]))
+                        return true;
+        return false;
+}
+
+/* Descriptor of what is to be mounted on, or <0. */
+static int target_open(int root_fd, const SpecMount *m, bool directory, Error *e) {
+        int fd;
+
+        if (!is_kernels_own(m)) {
+                fd = path_make_mountpoint(root_fd, m->destination, directory);
+                if (fd < 0)
+                        error_setf(e, fd, "Failed to make the mount point %s: %m", m->destination);
+                return fd;
+        }
+
+        fd = path_open_straight(root_fd, m->destination);
+        if (fd == -ENOENT) {
+                fd = path_make_mountpoint(root_fd, m->destination, directory);
+                if (fd < 0)
+                        return error_setf(e, fd, "Failed to make the mount point %s: %m",
+                                          m->destination);
+                (void) fd_close(fd);
+                fd = path_open_straight(root_fd, m->destination);
+        }
+        if (fd == -ELOOP)
+                return error_setf(e, -ELOOP, "The mount point %s is or lies behind a symbolic link",
+                                  m->destination);
+        if (fd < 0)
+                return error_setf(e, fd, "Failed to open the mount point %s: %m", m->destination);
+        return fd;
+}
+
+/* The new file system of a mount that is no bind mount. Descriptor or <0. */
+static int filesystem_new(const SpecMount *m, Error *e) {
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        fd = mount_new(streq(m->type, "cgroup") ? "cgroup2" : m->type,
+                       m->source ? m->source : m->type, m->options.parameters,
+                       m->options.n_parameters, e);
+        if (fd < 0)
+                return fd;
+        r = options_apply(fd, &m->options);
+        if (r < 0)
+                return error_setf(e, r, "Failed to set the options: %m");
+        return TAKE_FD(fd);
+}
+
+/* "remount" changes what is mounted there already: its attributes, and with parameters the file
+ * system itself. */
+static int remount(int root_fd, const SpecMount *m, Error *e) {
+        _cleanup_close_ int fd = -1, context_fd = -1;
+        int r;
+
+        fd = path_open(root_fd, m->destination, O_PATH);
+        if (fd < 0)
+                return error_setf(e, fd, "Failed to open %s to remount it: %m", m->destination);
+        r = options_apply(fd, &m->options);
+        if (r < 0)
+                return error_setf(e, r, "Failed to remount %s: %m", m->destination);
+        if (m->options.n_parameters == 0)
+                return 0;
+        context_fd = fspick(fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+        if (context_fd < 0)
+                return error_setf(e, -errno, "Failed to remount %s: %m", m->destination);
+        for (size_t i = 0; i < m->options.n_parameters; i++) {
+                r = fs_context_set(context_fd, m->options.parameters[i]);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to remount %s with %s: %m", m->destination,
+                                          m->options.parameters[i]);
+        }
+        if (fsconfig(context_fd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0)
+                return error_setf(e, -errno, "Failed to remount %s: %m", m->destination);
+        return 0;
+}
+
+static int filesystem_mount(Filesystems *f, size_t i, int root_fd, Error *e) {
+        const SpecMount *m = &f->spec->mounts[i];
+        _cleanup_close_ int fd = TAKE_FD(f->sources[i]), target_fd = -1;
+        bool directory = true;
+        int r;
+
+        if (m->options.remount)
+                return remount(root_fd, m, e);
+        if (m->options.bind) {
+                struct stat st;
+
+                if (fstat(fd, &st) < 0)
+                        return error_setf(e, -errno, "Failed to stat %s: %m", m->source);
+                directory = S_ISDIR(st.st_mode);
+        } else {
+                fd = filesystem_new(m, e);
+                if (fd < 0)
+                        return error_prefix(e, fd, "Failed to mount %s", m->destination);
+        }
+        target_fd = target_open(root_fd, m, directory, e);
+        if (target_fd < 0)
+                return target_fd;
+        r = mount_attach(fd, target_fd);
+        if (r < 0)
+                return error_setf(e, r, "Failed to mount %s on %s: %m",
+                                  m->options.bind ? m->source : m->type, m->destination);
+        return 0;
+}
+
+int filesystems_mount(Filesystems *f, int root_fd, bool late, Error *e) {
+        int r;
+
+        for (size_t i = 0; i < f->spec->n_mounts; i++) {
+                if (filesystems_is_late(f->spec, f->spec->mounts[i].destination) != late)
+                        continue;
+                r = filesystem_mount(f, i, root_fd, e);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+void filesystems_clear(Filesystems *f) {
+        for (size_t i = 0; f->sources && i < f->spec->n_mounts; i++)
+                fd_close(f->sources[i]);
+        free(f->sources);
+        *f = (Filesystems){};
+}

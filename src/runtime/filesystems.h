@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The document's mounts, in its order. Sources of bind mounts are host paths and are opened first,
+ * before anything of the container is in place; destinations are resolved below the root. Below
+ * /proc, /sys and /dev, and for the kernel's own file systems, no symbolic link is followed at all:
+ * an image whose /proc is a link gets an error and not its masks at another place.
+ *
+ * A cgroup mount shows the cgroup namespace it is made in, which init has only after it was moved
+ * to its cgroup: such mounts, and what lies below them, are "late".
+ */
+
+#include "runtime/spec.h"
+
+typedef struct Filesystems {
+        const Spec *spec;
+        int *sources; /* for each mount: the detached bind mount, or -1 */
+} Filesystems;
+
+/* Opens all sources, relative ones below bundle_fd. */
+int filesystems_open(Filesystems *f, const Spec *spec, int bundle_fd, Error *e);
+
+/* Mounts those that are late or those that are not, below root_fd. */
+int filesystems_mount(Filesystems *f, int root_fd, bool late, Error *e);
+
+/* Whether what is at path can only be there after the late mounts. */
+bool filesystems_is_late(const Spec *spec, const char *path) _pure_;
+
+void filesystems_clear(Filesystems *f);

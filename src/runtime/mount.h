@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The new mount API with descriptors: a mount is made detached, gets its attributes and is attached
+ * only when it is complete. Nothing here takes a path of the container.
+ */
+
+#include "basic/error.h"
+
+/* A new file system of a type, detached. source may be NULL; parameters are "key=value" or "key".
+ * The kernel's own words are put into e. Descriptor, or <0. */
+int mount_new(const char *type, const char *source, const char *const *parameters,
+              size_t n_parameters, Error *e);
+
+/* Detached copy of what fd (O_PATH will do) stands for, with all mounts below if recursive.
+ * Descriptor or -errno. */
+int mount_clone(int fd, bool recursive);
+
+/* Sets and clears attributes (MOUNT_ATTR_*) and the propagation (0: as it is). 0 or -errno. */
+int mount_change(int fd, uint64_t set, uint64_t clear, unsigned long propagation, bool recursive);
+
+/* Attaches a detached mount to what target_fd stands for. 0 or -errno. */
+int mount_attach(int mount_fd, int target_fd);
+
+/* fsconfig() of one "key=value" or "key". 0 or -errno. */
+int fs_context_set(int context_fd, const char *parameter);
+
+/* Creates the file system and its detached mount. Descriptor or -errno. */
+int fs_context_mount(int context_fd);
+
+/* What the kernel says about the last failure of this context, "" if nothing. Returns buf. */
+const char *fs_context_message(int context_fd, char *buf, size_t size);

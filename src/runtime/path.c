@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "runtime/path.h"
+
+#include <limits.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define RESOLVE_RETRIES 128
+
+static int openat2_retry(int dir_fd, const char *path, uint64_t flags, uint64_t resolve) {
+        struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve};
+        int fd;
+
+        /* -EAGAIN: somebody renamed or mounted on the way, and the kernel cannot tell whether ".."
+         * left the root (openat2(2)). Somebody who never stops must not stop us. */
+        for (unsigned i = 0; i < RESOLVE_RETRIES; i++) {
+                fd = (int) syscall(SYS_openat2, dir_fd, path, &how, sizeof(how));
+                if (fd >= 0)
+                        return fd;
+                if (errno != EAGAIN && errno != EINTR)
+                        break;
+        }
+        return -errno;
+}
+
+int path_open(int root_fd, const char *path, int flags) {
+        return openat2_retry(root_fd, path, (uint64_t) flags,
+                             RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+int path_open_straight(int root_fd, const char *path) {
+        return openat2_retry(root_fd, path, O_PATH | O_NOFOLLOW,
+                             RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
+}
+
+int path_make_directory(int root_fd, const char *path) {
+        char prefix[PATH_MAX];
+        size_t length = strlen(path);
+        const char *p = path;
+        int fd;
+
+        fd = path_open(root_fd, path, O_PATH | O_DIRECTORY);
+        if (fd != -ENOENT)
+                return fd;
+        if (length >= sizeof(prefix))
+                return -ENAMETOOLONG;
+
+        /* From the top: each step resolves the whole prefix in the root, so that a link met on the
+         * way counts as the kernel sees it, and makes one directory inside its parent. */
+        for (;;) {
+                _cleanup_close_ int parent = -1;
+                const char *name;
+                size_t n;
+
+                p += strspn(p, "/");
+                if (*p == '\0')
+                        break;
+                n = strcspn(p, "/");
+                memcpy(prefix, path, (size_t) (p - path));
+                prefix[p - path] = '\0';
+                parent = path_open(root_fd, prefix[0] ? prefix : ".", O_PATH | O_DIRECTORY);
+                if (parent < 0)
+                        return parent;
+                memcpy(prefix, p, n);
+                prefix[n] = '\0';
+                name = prefix;
+                p += n;
+                /* A dangling link is no place to make a directory at: the next step says so. */
+                if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
+                        return -errno;
+        }
+        return path_open(root_fd, path, O_PATH | O_DIRECTORY);
+}
+
+int path_make_parent(int root_fd, const char *path, const char **ret_name) {
+        char parent[PATH_MAX];
+        const char *name = strrchr(path, '/');
+        size_t n;
+
+        name = name ? name + 1 : path;
+        n = (size_t) (name - path);
+        if (streq(name, "") || streq(name, ".") || streq(name, ".."))
+                return -EINVAL;
+        if (n >= sizeof(parent))
+                return -ENAMETOOLONG;
+        *ret_name = name;
+        memcpy(parent, path, n);
+        parent[n] = '\0';
+        return path_make_directory(root_fd, n > 0 ? parent : ".");
+}
+
+static int make_file(int root_fd, const char *path) {
+        _cleanup_close_ int parent = -1, fd = -1;
+        const char *name;
+
+        parent = path_make_parent(root_fd, path, &name);
+        if (parent < 0)
+                return parent;
+        fd = openat(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+        if (fd < 0)
+                return -errno;
+        return path_open(root_fd, path, O_PATH);
+}
+
+int path_make_mountpoint(int root_fd, const char *path, bool directory) {
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+
+        if (directory)
+                return path_make_directory(root_fd, path);
+
+        fd = path_open(root_fd, path, O_PATH);
+        if (fd == -ENOENT)
+                return make_file(root_fd, path);
+        if (fd < 0)
+                return fd;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (S_ISDIR(st.st_mode))
+                return -EISDIR;
+        return TAKE_FD(fd);
+}
+
+bool path_is_below(const char *path, const char *prefix) {
+        for (;;) {
+                size_t n;
+
+                path += strspn(path, "/");
+                prefix += strspn(prefix, "/");
+                if (*prefix == '\0')
+                        return true;
+                n = strcspn(prefix, "/");
+                if (strcspn(path, "/") != n || strncmp(path, prefix, n) != 0)
+                        return false;
+                path += n;
+                prefix += n;
+        }
+}

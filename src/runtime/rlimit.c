@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "runtime/rlimit.h"
+
+#include "runtime/spec.h"
+
+static const char rlimit_names[RLIM_NLIMITS][12] = {
+                [RLIMIT_AS] = "AS",
+                [RLIMIT_CORE] = "CORE",
+                [RLIMIT_CPU] = "CPU",
+                [RLIMIT_DATA] = "DATA",
+                [RLIMIT_FSIZE] = "FSIZE",
+                [RLIMIT_LOCKS] = "LOCKS",
+                [RLIMIT_MEMLOCK] = "MEMLOCK",
+                [RLIMIT_MSGQUEUE] = "MSGQUEUE",
+                [RLIMIT_NICE] = "NICE",
+                [RLIMIT_NOFILE] = "NOFILE",
+                [RLIMIT_NPROC] = "NPROC",
+                [RLIMIT_RSS] = "RSS",
+                [RLIMIT_RTPRIO] = "RTPRIO",
+                [RLIMIT_RTTIME] = "RTTIME",
+                [RLIMIT_SIGPENDING] = "SIGPENDING",
+                [RLIMIT_STACK] = "STACK",
+};
+
+int rlimit_from_string(const char *name) {
+        const char *rest = startswith(name, "RLIMIT_");
+
+        for (int i = 0; rest && i < (int) ELEMENTSOF(rlimit_names); i++)
+                if (streq(rlimit_names[i], rest))
+                        return i;
+        return -1;
+}
+
+bool rlimit_value_from_json(json_t *j, rlim_t *ret) {
+        if (!json_is_integer(j) || json_integer_value(j) < -1)
+                return false;
+        *ret = (rlim_t) json_integer_value(j);
+        return true;
+}
+
+int rlimits_apply(const SpecRlimits *limits, Error *e) {
+        for (int i = 0; i < (int) ELEMENTSOF(rlimit_names); i++) {
+                const struct rlimit *l = &limits->limits[i];
+
+                if (!(limits->set & (1U << i)) || setrlimit((__rlimit_resource_t) i, l) >= 0)
+                        continue;
+                return error_setf(e, errno == EPERM ? CTR_PERMISSION_DENIED : -errno,
+                                  "Failed to set RLIMIT_%s to %llu (hard limit %llu): %m",
+                                  rlimit_names[i], (unsigned long long) l->rlim_cur,
+                                  (unsigned long long) l->rlim_max);
+        }
+        return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The container's root file system: an overlay of layers, or a directory. It exists only in init's
+ * own mount namespace.
+ */
+
+#include "basic/error.h"
+
+#define ROOTFS_LAYERS_MAX 500 /* the kernel's OVL_MAX_STACK */
+
+typedef struct RootfsParameters {
+        const char *lower; /* absolute directories, top first, separated by ':' */
+        const char *upper; /* NULL: read-only */
+        const char *work;  /* with upper */
+} RootfsParameters;
+
+/* The directory path (relative to bundle_fd) with all that is mounted below, as a detached mount.
+ * To be called in the mount namespace that bundle_fd comes from: the kernel copies no mount of
+ * another one. */
+int rootfs_open_directory(int bundle_fd, const char *path, int *ret_fd, Error *e);
+
+/* Mounts the layers; *ret_fd is the root directory. An overlay of one layer without an upper
+ * directory is that layer, read-only. *ret_attached: it is attached already (kernels before 6.5).
+ */
+int rootfs_make_overlay(const RootfsParameters *p, int *ret_fd, bool *ret_attached, Error *e);
+
+/* Attaches it: over /, where nobody looks before pivot_root(). propagation: MS_* of the root mount,
+ * 0 is private. */
+int rootfs_attach(int root_fd, bool attached, unsigned long propagation, Error *e);
+
+/* Makes root_fd the root directory and lets go of the old one with everything below. */
+int rootfs_enter(int root_fd, Error *e);

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "runtime/seccomp-filter.h"
+
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "basic/fs.h"
+#include "basic/json.h"
+
+#define CACHE_ENTRIES_MAX 128
+#define CACHE_TEXT_MAX    (1U * 1024 * 1024)
+#define CACHE_MAGIC       UINT64_C(0x0131706d63657343) /* changes with the way of compiling */
+
+typedef struct CacheHead {
+        uint64_t magic;
+        uint32_t text_size;
+        uint32_t n; /* instructions; they follow the text */
+} CacheHead;
+
+static int flag_from_string(const char *s, unsigned *ret) {
+        static const struct {
+                const char *name;
+                unsigned flag;
+        } table[] = {
+                        {"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
+                        {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
+                        {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(table); i++)
+                if (streq(table[i].name, s)) {
+                        *ret |= table[i].flag;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int parse_flags(json_t *section, unsigned *ret, Error *e) {
+        json_t *array, *item;
+        size_t i;
+        int r;
+
+        r = json_get_array(section, "linux.seccomp", "flags", 16, &array, e);
+        if (r <= 0)
+                return r;
+        json_array_foreach(array, i, item) {
+                if (flag_from_string(strempty(json_string_value(item)), ret) < 0)
+                        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                          "linux.seccomp.flags[%zu] is not supported", i);
+        }
+        return 0;
+}
+
+int seccomp_filter_check(json_t *section, Error *e) {
+        const char *listener = NULL;
+        unsigned flags = 0;
+        int r;
+
+        r = json_get_string(section, "linux.seccomp", "listenerPath", &listener, e);
+        if (r < 0)
+                return r;
+        if (r > 0 && !isempty(listener))
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "linux.seccomp.listenerPath is not supported");
+        return parse_flags(section, &flags, e);
+}
+
+/* FNV-1a: it only spreads names. That a name belongs to a text is said by the text in the file. */
+static uint64_t text_hash(const char *text) {
+        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+        for (; *text; text++)
+                hash = (hash ^ (unsigned char) *text) * UINT64_C(0x100000001b3);
+        return hash;
+}
+
+/* Descriptor of the directory, made 0700; -EPERM if somebody else than root could write there. */
+static int cache_open(const char *directory) {
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+
+        fd = dir_open_make_at(AT_FDCWD, directory, 0700);
+        if (fd < 0)
+                return fd;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_uid != geteuid() || (st.st_mode & 0022))
+                return -EPERM;
+        return TAKE_FD(fd);
+}
+
+/* 1 and the filter if it is there, else 0. Whatever is wrong with the file: compile again. */
+static int cache_read(int cache_fd, const char *name, const char *text, SeccompFilter *ret) {
+        _cleanup_free_ char *data = NULL;
+        size_t size, text_size = strlen(text);
+        struct sock_filter *filter;
+        CacheHead head;
+
+        if (file_read_at(cache_fd, name,
+                         sizeof(head) + CACHE_TEXT_MAX + SECCOMP_FILTER_MAX * sizeof(*filter),
+                         &data, &size) < 0 ||
+            size < sizeof(head))
+                return 0;
+        memcpy(&head, data, sizeof(head));
+        if (head.magic != CACHE_MAGIC || head.text_size != text_size || head.n == 0 ||
+            head.n > SECCOMP_FILTER_MAX ||
+            size != sizeof(head) + text_size + head.n * sizeof(*filter) ||
+            memcmp(data + sizeof(head), text, text_size) != 0)
+                return 0;
+        filter = malloc(head.n * sizeof(*filter));
+        if (!filter)
+                return -ENOMEM;
+        memcpy(filter, data + sizeof(head) + text_size, head.n * sizeof(*filter));
+        ret->filter = filter;
+        ret->n = head.n;
+        return 1;
+}
+
+static bool cache_is_full(int cache_fd) {
+        _cleanup_closedir_ DIR *dir = NULL;
+        unsigned n = 0;
+        int fd;
+
+        fd = openat(cache_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return true;
+        dir = fdopendir(fd);
+        if (!dir) {
+                fd_close(fd);
+                return true;
+        }
+        while (n < CACHE_ENTRIES_MAX && readdir(dir))
+                n++;
+        return n >= CACHE_ENTRIES_MAX;
+}
+
+/* Complete or not at all, with several writers at once: a nameless file that gets its name when all
+ * is written. Who comes second finds the same content there. */
+static int cache_write(int cache_fd, const char *name, const char *text, const SeccompFilter *p) {
+        _cleanup_close_ int fd = -1;
+        CacheHead head = {
+                        .magic = CACHE_MAGIC,
+                        .text_size = (uint32_t) strlen(text),
+                        .n = (uint32_t) p->n,
+        };
+        char path[64];
+        int r;
+
+        if (head.text_size > CACHE_TEXT_MAX || cache_is_full(cache_fd))
+                return 0;
+        fd = openat(cache_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return -errno;
+        r = fd_write_all(fd, &head, sizeof(head));
+        if (r >= 0)
+                r = fd_write_all(fd, text, head.text_size);
+        if (r >= 0)
+                r = fd_write_all(fd, p->filter, p->n * sizeof(*p->filter));
+        if (r < 0)
+                return r;
+        /* a damaged one is in the way of a good one */
+        (void) unlinkat(cache_fd, name, 0);
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (linkat(AT_FDCWD, path, cache_fd, name, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
+                return -errno;
+        return 0;
+}
+
+int seccomp_filter_prepare(json_t *section, const char *cache_directory, SeccompFilter *ret,
+                           Error *e) {
+        _cleanup_(seccomp_filter_clear) SeccompFilter p = {};
+        _cleanup_close_ int cache_fd = -1;
+        _cleanup_free_ char *text = NULL;
+        char name[32];
+        int r;
+
+        r = parse_flags(section, &p.flags, e);
+        if (r != 0)
+                return r;
+        text = json_dumps(section, JSON_COMPACT);
+        if (!text)
+                return -ENOMEM;
+        (void) snprintf(name, sizeof(name), "%016llx.bpf", (unsigned long long) text_hash(text));
+
+        /* The cache only saves time: without it everything still works, so nothing of it is an
+         * error. */
+        cache_fd = cache_directory ? cache_open(cache_directory) : -1;
+        if (cache_fd >= 0) {
+                r = cache_read(cache_fd, name, text, &p);
+                if (r < 0)
+                        return r;
+        }
+        if (!p.filter) {
+                r = seccomp_filter_compile(section, &p, e);
+                if (r == -EBADMSG && e) /* from the JSON getters, which have named the path */
+                        e->code = r = CTR_INVALID_ARGUMENT;
+                if (r != 0)
+                        return r;
+                if (cache_fd >= 0)
+                        (void) cache_write(cache_fd, name, text, &p);
+        }
+        *ret = p;
+        p = (SeccompFilter){};
+        return 0;
+}
+
+int seccomp_filter_load(const SeccompFilter *p, Error *e) {
+        struct sock_fprog program = {.len = (unsigned short) p->n, .filter = p->filter};
+
+        if (!p->filter)
+                return 0;
+        if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, p->flags, &program) < 0)
+                return error_setf(e, -errno, "Failed to load the seccomp filter: %m");
+        return 0;
+}
+
+void seccomp_filter_clear(SeccompFilter *p) {
+        free(p->filter);
+        *p = (SeccompFilter){};
+}

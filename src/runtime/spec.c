@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "runtime/spec.h"
+
+#include <limits.h>
+
+#include "runtime/filesystems.h"
+
+int spec_not_supported(Error *e, const char *path, const char *key) {
+        return error_setf(e, CTR_NOT_IMPLEMENTED, "%s%s%s is not supported", path, *path ? "." : "",
+                          key);
+}
+
+int spec_missing(Error *e, const char *path, const char *key) {
+        return error_setf(e, CTR_INVALID_ARGUMENT, "%s%s%s is missing", path, *path ? "." : "",
+                          key);
+}
+
+int spec_refuse(json_t *o, const char *path, const char *key, Error *e) {
+        json_t *j = json_object_get(o, key);
+
+        if (!j || json_is_null(j) || json_is_false(j))
+                return 0;
+        if (json_is_string(j) && json_string_length(j) == 0)
+                return 0;
+        if (json_is_array(j) && json_array_size(j) == 0)
+                return 0;
+        if (json_is_object(j) && json_object_size(j) == 0)
+                return 0;
+        return spec_not_supported(e, path, key);
+}
+
+const char *spec_path_index(char buf[static SPEC_PATH_SIZE], const char *path, size_t i) {
+        (void) snprintf(buf, SPEC_PATH_SIZE, "%s[%zu]", path, i);
+        return buf;
+}
+
+int spec_get_strings(json_t *o, const char *path, const char *key, size_t max, const char ***ret,
+                     size_t *ret_n, Error *e) {
+        _cleanup_free_ const char **l = NULL;
+        json_t *array, *item;
+        size_t i;
+        int r;
+
+        r = json_get_array(o, path, key, max, &array, e);
+        if (r <= 0)
+                return r;
+        l = calloc(json_array_size(array) + 1, sizeof(*l));
+        if (!l)
+                return -ENOMEM;
+        json_array_foreach(array, i, item) {
+                l[i] = json_string_value(item);
+                if (!l[i] || strlen(l[i]) != json_string_length(item))
+                        return error_setf(e, CTR_INVALID_ARGUMENT, "%s%s%s[%zu]: expected a string",
+                                          path, *path ? "." : "", key, i);
+        }
+        *ret_n = json_array_size(array);
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+/* "1.x.y": the specification promises compatibility within a major version. */
+static int parse_version(json_t *j, Error *e) {
+        const char *version = NULL;
+        int r;
+
+        r = json_get_string(j, "", "ociVersion", &version, e);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return spec_missing(e, "", "ociVersion");
+        if (!startswith(version, "1."))
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "ociVersion: version \"%.32s\" is not supported, only 1.x",
+                                  version);
+        return 0;
+}
+
+static int parse_root(Spec *s, json_t *j, Error *e) {
+        json_t *root;
+        int r;
+
+        r = json_get_object(j, "", "root", &root, e);
+        if (r <= 0)
+                return r;
+        r = json_get_string(root, "root", "path", &s->root_path, e);
+        if (r < 0)
+                return r;
+        if (r > 0 && (isempty(s->root_path) || strlen(s->root_path) >= PATH_MAX))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "root.path: not a path");
+        r = json_get_bool(root, "root", "readonly", &s->root_readonly, e);
+        return MIN_OF(r, 0);
+}
+
+/* hostname and domainname: 64 bytes is the kernel's limit for both (__NEW_UTS_LEN). */
+static int parse_uts_name(json_t *j, const char *key, const char **ret, Error *e) {
+        int r;
+
+        r = json_get_string(j, "", key, ret, e);
+        if (r <= 0)
+                return r;
+        if (strlen(*ret) > 64)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s: longer than 64 bytes", key);
+        if (isempty(*ret))
+                *ret = NULL;
+        return 0;
+}
+
+static int parse_annotations(Spec *s, json_t *j, Error *e) {
+        json_t *annotations, *value;
+        const char *key;
+        int r;
+
+        r = json_get_object(j, "", "annotations", &annotations, e);
+        if (r <= 0)
+                return r;
+        json_object_foreach(annotations, key, value) {
+                if (!json_is_string(value))
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "annotations.%.64s: expected a string", key);
+        }
+        r = json_get_string(annotations, "annotations", SPEC_USER_ANNOTATION, &s->process.user.name,
+                            e);
+        if (r > 0 && strlen(s->process.user.name) > 512)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "annotations.%s: longer than 512 bytes",
+                                  SPEC_USER_ANNOTATION);
+        return MIN_OF(r, 0);
+}
+
+static int parse_hooks(json_t *j, Error *e) {
+        static const char *const points[] = {"prestart",       "createRuntime", "createContainer",
+                                             "startContainer", "poststart",     "poststop"};
+        json_t *hooks;
+        int r;
+
+        r = json_get_object(j, "", "hooks", &hooks, e);
+        if (r <= 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(points); i++) {
+                r = spec_refuse(hooks, "hooks", points[i], e);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* What belongs together is checked once all sections are read. */
+static int check_consistency(const Spec *s, Error *e) {
+        const SpecNamespace *n = s->namespaces;
+
+        if (!namespace_is_new(&n[NAMESPACE_MOUNT]))
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "linux.namespaces: a container without a new mount namespace is "
+                                  "not supported");
+        if ((s->hostname || s->domainname) && !n[NAMESPACE_UTS].set)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "%s: the container has no uts namespace of its own",
+                                  s->hostname ? "hostname" : "domainname");
+        if ((s->monotonic.set || s->boottime.set) && !namespace_is_new(&n[NAMESPACE_TIME]))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "linux.timeOffsets: the container has no new time namespace");
+        for (size_t i = 0; i < s->n_mounts; i++)
+                if (filesystems_is_late(s, s->mounts[i].destination) && !n[NAMESPACE_CGROUP].set)
+                        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                          "mounts[%zu]: a cgroup mount without a cgroup namespace "
+                                          "is not supported",
+                                          i);
+        for (size_t i = 0; i < s->n_masked_paths; i++)
+                if (filesystems_is_late(s, s->masked_paths[i]))
+                        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                          "linux.maskedPaths[%zu]: masking below a cgroup mount is "
+                                          "not supported",
+                                          i);
+        return 0;
+}
+
+static int parse_sections(Spec *s, Error *e) {
+        static const char *const foreign[] = {"solaris", "windows", "vm", "zos", "freebsd"};
+        json_t *j = s->document, *section;
+        int r;
+
+        if (!json_is_object(j))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "The document is not a JSON object");
+
+        r = parse_version(j, e);
+        if (r != 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(foreign); i++) {
+                r = spec_refuse(j, "", foreign[i], e);
+                if (r != 0)
+                        return r;
+        }
+        r = parse_root(s, j, e);
+        if (r != 0)
+                return r;
+        r = parse_uts_name(j, "hostname", &s->hostname, e);
+        if (r != 0)
+                return r;
+        r = parse_uts_name(j, "domainname", &s->domainname, e);
+        if (r != 0)
+                return r;
+        r = parse_hooks(j, e);
+        if (r != 0)
+                return r;
+
+        r = json_get_object(j, "", "process", &section, e);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return spec_missing(e, "", "process");
+        r = spec_parse_process(s, section, e);
+        if (r != 0)
+                return r;
+
+        r = json_get_array(j, "", "mounts", SPEC_MOUNTS_MAX, &section, e);
+        if (r > 0)
+                r = spec_parse_mounts(s, section, e);
+        if (r != 0)
+                return r;
+
+        r = json_get_object(j, "", "linux", &section, e);
+        if (r > 0)
+                r = spec_parse_linux(s, section, e);
+        if (r != 0)
+                return r;
+
+        r = parse_annotations(s, j, e);
+        if (r != 0)
+                return r;
+        return check_consistency(s, e);
+}
+
+int spec_parse(json_t *document, Spec **ret, Error *e) {
+        _cleanup_(spec_freep) Spec *s = NULL;
+        int r;
+
+        assert(document && ret);
+
+        s = calloc(1, sizeof(*s));
+        if (!s) {
+                json_decref(document);
+                return -ENOMEM;
+        }
+        s->document = document;
+        s->process.user.umask = (mode_t) -1;
+
+        r = parse_sections(s, e);
+        if (r == -EBADMSG) { /* from the json_get_*() functions, which have set the text */
+                if (e)
+                        e->code = CTR_INVALID_ARGUMENT;
+                return CTR_INVALID_ARGUMENT;
+        }
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+int spec_read(int dir_fd, const char *name, Spec **ret, Error *e) {
+        json_t *document = NULL;
+        int r;
+
+        r = json_read_file_at(dir_fd, name, SPEC_SIZE_MAX, &document, e);
+        if (r != 0)
+                return r;
+        return spec_parse(document, ret, e);
+}
+
+Spec *spec_free(Spec *s) {
+        if (!s)
+                return NULL;
+        for (size_t i = 0; i < s->n_mounts; i++)
+                mount_options_clear(&s->mounts[i].options);
+        free(s->mounts);
+        free(s->devices);
+        free(s->sysctls);
+        free(s->masked_paths);
+        free(s->readonly_paths);
+        free(s->process.args);
+        free(s->process.env);
+        free(s->process.user.gids);
+        json_decref(s->document);
+        free(s);
+        return NULL;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * An OCI runtime-spec document (config.json) as checked C structures.
+ *
+ * Invariant: a Spec that spec_parse() returned is complete and consistent: every value is in range,
+ * every list bounded, every property either understood or refused. Whoever works on it later meets
+ * no JSON and checks nothing again. Its strings point into the document that it holds.
+ *
+ * Deliberately not read here: linux.resources and linux.cgroupsPath. The manager turns both into
+ * properties of the systemd scope (limits written into the scope's own cgroup files are reset by a
+ * daemon-reload, unit properties are not). process.execCPUAffinity does not apply to init, says
+ * config.md. Unknown properties are ignored, as config.md demands ("Extensibility").
+ */
+
+#include <sys/resource.h>
+
+#include "basic/json.h"
+#include "runtime/mount-options.h"
+#include "runtime/namespace.h"
+
+#define SPEC_SIZE_MAX        (8U * 1024 * 1024)
+#define SPEC_ARGUMENTS_MAX   16384
+#define SPEC_MOUNTS_MAX      1024
+#define SPEC_DEVICES_MAX     1024
+#define SPEC_PATHS_MAX       1024
+#define SPEC_SYSCTLS_MAX     1024
+#define SPEC_GIDS_MAX        65536
+#define SPEC_USER_ANNOTATION "org.example.Ctr.user"
+
+typedef struct SpecMount {
+        const char *destination; /* absolute, or relative to / (deprecated by config.md) */
+        const char *type;        /* NULL for binds */
+        const char *source;      /* NULL: none */
+        MountOptions options;
+} SpecMount;
+
+typedef struct SpecDevice {
+        const char *path; /* absolute */
+        mode_t mode;      /* S_IFCHR, S_IFBLK or S_IFIFO and the permissions */
+        dev_t rdev;
+        uid_t uid;
+        gid_t gid;
+} SpecDevice;
+
+typedef struct SpecSysctl {
+        const char *name;
+        const char *value;
+} SpecSysctl;
+
+typedef struct SpecCapabilities {
+        uint64_t bounding;
+        uint64_t effective;
+        uint64_t inheritable;
+        uint64_t permitted;
+        uint64_t ambient;
+} SpecCapabilities;
+
+typedef struct SpecRlimits {
+        uint32_t set; /* bit n: limits[n] is given */
+        struct rlimit limits[RLIM_NLIMITS];
+} SpecRlimits;
+
+typedef struct SpecUser {
+        const char *name; /* the annotation "name|uid[:group|gid]", NULL: the numbers below */
+        uid_t uid;
+        gid_t gid;
+        gid_t *gids;
+        size_t n_gids;
+        mode_t umask; /* (mode_t) -1: not given */
+} SpecUser;
+
+typedef struct SpecProcess {
+        bool terminal;
+        uint16_t columns, rows; /* 0: not given */
+        const char *cwd;        /* absolute */
+        const char **args;      /* NULL-terminated, at least one */
+        size_t n_args;
+        const char **env; /* NULL-terminated; NULL: none */
+        size_t n_env;
+        SpecUser user;
+        SpecCapabilities capabilities;
+        SpecRlimits rlimits;
+        bool no_new_privileges;
+        bool oom_score_adj_set;
+        int oom_score_adj;
+} SpecProcess;
+
+typedef struct SpecTimeOffset {
+        bool set;
+        int64_t secs;
+        uint32_t nanosecs;
+} SpecTimeOffset;
+
+typedef struct Spec {
+        json_t *document; /* owns all strings */
+
+        const char *root_path; /* absolute or relative to the bundle; NULL: none given */
+        bool root_readonly;
+        uint64_t root_propagation; /* MS_PRIVATE, ... and MS_REC never; 0: not given */
+        const char *hostname;
+        const char *domainname;
+
+        SpecProcess process;
+
+        SpecMount *mounts;
+        size_t n_mounts;
+        SpecDevice *devices;
+        size_t n_devices;
+        SpecSysctl *sysctls;
+        size_t n_sysctls;
+        const char **masked_paths;
+        size_t n_masked_paths;
+        const char **readonly_paths;
+        size_t n_readonly_paths;
+
+        SpecNamespace namespaces[_NAMESPACE_MAX];
+        SpecTimeOffset monotonic, boottime;
+        bool personality_set;
+        unsigned long personality;
+        json_t *seccomp; /* linux.seccomp, NULL: none; checked when it is compiled */
+} Spec;
+
+/* Takes over the document (also on failure). 0, CTR_INVALID_ARGUMENT with the JSON path of what is
+ * wrong, CTR_NOT_IMPLEMENTED with the JSON path of what is not supported, -ENOMEM. */
+int spec_parse(json_t *document, Spec **ret, Error *e);
+
+/* Reads and parses the file name in dir_fd; at most SPEC_SIZE_MAX bytes. */
+int spec_read(int dir_fd, const char *name, Spec **ret, Error *e);
+
+Spec *spec_free(Spec *s);
+DEFINE_CLEANUP(Spec *, spec_free);
+
+/* The sections, for spec_parse() only. */
+int spec_parse_process(Spec *s, json_t *process, Error *e);
+int spec_parse_mounts(Spec *s, json_t *mounts, Error *e);
+int spec_parse_linux(Spec *s, json_t *linux_section, Error *e);
+
+/* Shared by the sections. */
+#define SPEC_PATH_SIZE 96
+int spec_not_supported(Error *e, const char *path, const char *key);
+/* Refuses member key of o unless it is missing, null, false, an empty string, list or object. */
+int spec_refuse(json_t *o, const char *path, const char *key, Error *e);
+int spec_missing(Error *e, const char *path, const char *key);
+/* "path[i]" */
+const char *spec_path_index(char buf[static SPEC_PATH_SIZE], const char *path, size_t i);
+/* A NULL-terminated list of strings that point into the document; *ret is allocated, and untouched
+ * if there is no such member. */
+int spec_get_strings(json_t *o, const char *path, const char *key, size_t max, const char ***ret,
+                     size_t *ret_n, Error *e);

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the supervisor and init say to each other until the user's program runs, over a
+ * SOCK_SEQPACKET pair. Init's end is closed by exec(): end of file after START is the success.
+ *
+ *   supervisor                    init
+ *              ENTER ->                  it is in its cgroup, go on
+ *              <- CREATED                (with the terminal's master, if there is one)
+ *              START ->                  execute
+ *              <- end of file            executed
+ *              <- FAILED                 instead of any answer, also before ENTER; then it exits
+ */
+
+#include "basic/error.h"
+
+#define SYNC_TEXT_MAX 3000
+
+typedef enum SyncType {
+        SYNC_ENTER = 1,
+        SYNC_CREATED,
+        SYNC_START,
+        SYNC_FAILED,
+} SyncType;
+
+/* How far init is: what a failure's text begins with. */
+typedef enum InitStage {
+        STAGE_NAMESPACES,
+        STAGE_SYSCTL,
+        STAGE_SECCOMP,
+        STAGE_ROOTFS,
+        STAGE_MOUNTS,
+        STAGE_DEVICES,
+        STAGE_MASKS,
+        STAGE_TERMINAL,
+        STAGE_USER,
+        STAGE_CGROUP,
+        STAGE_PROCESS,
+        STAGE_EXEC,
+        _STAGE_MAX,
+} InitStage;
+
+const char *init_stage_to_string(InitStage stage) _const_;
+
+/* Sends a message and fd if it is one. 0 or -errno; -EPIPE if the other side is gone. */
+int sync_send(int socket_fd, SyncType type, int fd);
+
+/* Sends FAILED. */
+int sync_send_error(int socket_fd, InitStage stage, int code, const Error *e);
+
+/* Waits for one message until deadline (CLOCK_MONOTONIC usec, UINT64_MAX: for ever). Returns its
+ * type, 0 at end of file, -ETIMEDOUT, or for FAILED the negative or positive error code with e set
+ * and *ret_failed true. ret_fd (may be NULL) gets the descriptor that came with it, or -1. */
+int sync_receive(int socket_fd, uint64_t deadline, int *ret_fd, bool *ret_failed, Error *e);
