@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "ctl/listing.h"
+
+#include "ctl/bus-json.h"
+#include "ctl/output.h"
+#include "ctl/text.h"
+
+static int compare_rows(const void *a, const void *b, void *key) {
+        const char *x = json_string_value(json_object_get(*(json_t *const *) a, key));
+        const char *y = json_string_value(json_object_get(*(json_t *const *) b, key));
+
+        return strcmp(strempty(x), strempty(y));
+}
+
+static int sort_rows(json_t *rows, const char *key) {
+        size_t n = json_array_size(rows);
+        _cleanup_free_ json_t **sorted = NULL;
+
+        sorted = calloc(n + 1, sizeof(json_t *));
+        if (!sorted)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                sorted[i] = json_incref(json_array_get(rows, i));
+        qsort_r(sorted, n, sizeof(json_t *), compare_rows, (void *) key);
+        for (size_t i = 0; i < n; i++)
+                (void) json_array_set_new(rows, i, sorted[i]);
+        return 0;
+}
+
+int listing_from_reply(sd_bus_message *reply, const char *key, json_t **ret, Error *e) {
+        int r;
+
+        r = bus_message_read_listing(reply, ret);
+        if (r >= 0)
+                r = sort_rows(*ret, key);
+        return r < 0 ? error_setf(e, r, "Failed to read the listing: %m") : 0;
+}
+
+static int show_names(json_t *rows, const char *name) {
+        json_t *row;
+        size_t i;
+
+        json_array_foreach(rows, i, row) {
+                _cleanup_free_ char *text = text_escape(
+                                strempty(json_string_value(json_object_get(row, name))));
+
+                if (!text)
+                        return -ENOMEM;
+                puts(text);
+        }
+        return 0;
+}
+
+int listing_show(const Client *c, const Column *columns, size_t n_columns, json_t *rows,
+                 const char *name, Error *e) {
+        const Options *o = c->options;
+        unsigned width = o->full ? 0 : terminal_columns(STDOUT_FILENO);
+        Pager pager = PAGER_NULL;
+        int r, k;
+
+        pager_open(&pager, o);
+        if (o->json != JSON_MODE_OFF)
+                r = print_json(rows, o->json);
+        else if (o->quiet)
+                r = show_names(rows, name);
+        else
+                r = table_print(stdout, columns, n_columns, rows, !o->no_legend, width);
+        k = pager_close(&pager);
+        if (r >= 0)
+                r = k;
+        if (r < 0 && r != -EPIPE) {
+                (void) error_setf(e, r, "Failed to print the listing: %m");
+                return EXIT_FAILURE;
+        }
+        return EXIT_SUCCESS;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Listings of the service and how they are shown: as a table, as JSON, or as bare names (-q). */
+
+#include "ctl/client.h"
+#include "ctl/table.h"
+
+/* Reads the listing that the reply of a List method holds; sorted by member key. */
+int listing_from_reply(sd_bus_message *reply, const char *key, json_t **ret, Error *e);
+
+/* Shows rows as the options say; name is the member that -q prints. Returns the exit status. */
+int listing_show(const Client *c, const Column *columns, size_t n_columns, json_t *rows,
+                 const char *name, Error *e);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The command line as tables: a verb names sets of options, an option says how its value is parsed
+ * and which field of struct Options it fills. Parsing and the help text come from the same tables.
+ */
+
+#include "ctl/parse.h"
+
+typedef enum JsonMode {
+        JSON_MODE_OFF, /* tables and text */
+        JSON_MODE_SHORT,
+        JSON_MODE_PRETTY,
+} JsonMode;
+
+typedef enum PullPolicy {
+        PULL_MISSING,
+        PULL_ALWAYS,
+        PULL_NEVER,
+} PullPolicy;
+
+/* What describes a new container. Only what was given is sent: the service has the defaults. */
+typedef struct CreateOptions {
+        char **environment;
+        char **labels;
+        char **capabilities_add, **capabilities_drop;
+        char **devices; /* pairs: path, access */
+        char *working_directory, *user, *hostname, *network, *allowed_cpus, *allowed_memory_nodes;
+        OptionalStrv entrypoint;
+        MountList mounts;
+        RlimitList rlimits;
+        bool terminal, read_only;
+        OptionalU64 no_new_privileges, stop_signal, stop_timeout, oom_score_adjust;
+        OptionalU64 memory_max, memory_high, memory_low, memory_swap_max, tasks_max, cpu_weight,
+                        cpu_quota, io_weight;
+} CreateOptions;
+
+typedef struct Options {
+        /* every verb */
+        char *host, *namespace;
+        JsonMode json;
+        bool help, version, no_pager, no_legend, full, quiet, no_ask_password;
+        /* those that have them */
+        bool all, all_namespaces, force, follow, attach, interactive, detach, remove;
+        char *name;
+        char **filters; /* "KEY=VALUE" */
+        PullPolicy pull;
+        OptionalU64 signal, timeout, since, until, lines;
+        CreateOptions create;
+} Options;
+
+void options_clear(Options *o);
+
+typedef struct Option {
+        char letter;       /* 0: none */
+        const char *name;  /* without the dashes */
+        const char *value; /* what it takes, for the help; NULL: nothing */
+        int (*parse)(const char *s, void *target, Error *e);
+        size_t offset; /* of the target in struct Options */
+        const char *help;
+} Option;
+
+typedef struct OptionSet {
+        const char *title;
+        const Option *options;
+        size_t n;
+} OptionSet;
+
+extern const OptionSet options_global, options_namespace, options_quiet, options_list, options_ps,
+                options_pull, options_run, options_create, options_attach, options_stop,
+                options_kill, options_remove, options_logs;
+
+/* Parses argv[1..] with the options of sets (NULL-terminated). stop_at_first: the first argument
+ * that is no option ends the options, else they may stand anywhere. argv is permuted; *ret_first is
+ * the index of the first argument. 0, or CTR_INVALID_ARGUMENT. */
+int options_parse(const OptionSet *const *sets, bool stop_at_first, int argc, char **argv,
+                  Options *o, int *ret_first, Error *e);
+
+/* Prints the options of sets for a help text. */
+void options_print_help(const OptionSet *const *sets, FILE *f);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* create and rm. */
+
+#include "ctl/batch.h"
+#include "ctl/create.h"
+#include "ctl/pull.h"
+#include "ctl/verbs.h"
+
+int verb_create(Client *c, char **args, Error *e) {
+        char generated[GENERATED_ID_SIZE];
+        CreateRequest request = {.client = c,
+                                 .id = c->options->name,
+                                 .image = args[0],
+                                 .command = args + 1};
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = "CreateContainer",
+                           .append = append_create_container,
+                           .userdata = &request};
+        _cleanup_error_ Error first = ERROR_NULL;
+        int r;
+
+        if (!request.id) {
+                generate_id(generated);
+                request.id = generated;
+        }
+        if (client_connect(c, e) != 0)
+                return EXIT_FAILURE;
+        if (c->options->pull == PULL_ALWAYS && pull_image(c, args[0], PULL_ALWAYS, e) != 0)
+                return EXIT_FAILURE;
+        r = client_call(c, &call, NULL, &first);
+        if (r == CTR_NOT_FOUND && c->options->pull == PULL_MISSING) {
+                if (pull_image(c, args[0], PULL_MISSING, e) != 0)
+                        return EXIT_FAILURE;
+                r = client_call(c, &call, NULL, e);
+        } else if (r != 0)
+                (void) error_move(e, &first);
+        if (r != 0)
+                return EXIT_FAILURE;
+        puts(request.id);
+        return EXIT_SUCCESS;
+}
+
+/* rm: the container. If that is refused because a task that has ended is still there, the task goes
+ * first; one that runs stays, and the refusal is the answer. */
+typedef enum RemoveStep {
+        REMOVE_FIRST,
+        REMOVE_AFTER_TASK,
+} RemoveStep;
+
+static int append_force(sd_bus_message *m, void *userdata) {
+        const Client *c = userdata;
+
+        return c->options->force ? sd_bus_message_append(m, "a{sv}", 1, "Force", "b", true)
+                                 : sd_bus_message_append(m, "a{sv}", 0);
+}
+
+static void on_removed(Request *q, sd_bus_message *reply, Error *e, void *userdata);
+
+static int remove_container(BatchItem *item, Error *e) {
+        Client *c = item->batch->client;
+        const Call call = {.path = item->path,
+                           .interface = INTERFACE_CONTAINER,
+                           .member = "Delete",
+                           .append = append_force,
+                           .userdata = c,
+                           .what = "container",
+                           .name = item->name};
+
+        return client_request(c, &call, on_removed, item, NULL, e);
+}
+
+static void on_task_removed(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        BatchItem *item = userdata;
+
+        /* gone in between is as good as removed */
+        if (e && e->code != CTR_NOT_FOUND)
+                batch_item_finish(item, e);
+        else if (remove_container(item, &error) != 0)
+                batch_item_finish(item, &error);
+}
+
+static int remove_task(BatchItem *item, Error *e) {
+        Client *c = item->batch->client;
+        _cleanup_free_ char *path = NULL;
+        Call call = {.interface = INTERFACE_PROCESS,
+                     .member = "Delete",
+                     .append = append_no_options,
+                     .what = "task",
+                     .name = item->name};
+
+        path = client_object_path(c, "task", item->name);
+        if (!path)
+                return error_setf(e, -ENOMEM, "Out of memory");
+        free(item->extra);
+        call.path = item->extra = TAKE_PTR(path);
+        return client_request(c, &call, on_task_removed, item, NULL, e);
+}
+
+static void on_removed(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        BatchItem *item = userdata;
+
+        if (e && e->code == CTR_NOT_FOUND && request_is_ambiguous(q))
+                e = NULL;
+        if (e && e->code == CTR_FAILED_PRECONDITION && item->step == REMOVE_FIRST) {
+                item->step = REMOVE_AFTER_TASK;
+                if (remove_task(item, &error) != 0)
+                        batch_item_finish(item, &error);
+                return;
+        }
+        batch_item_finish(item, e);
+}
+
+int verb_rm(Client *c, char **args, Error *e) {
+        _cleanup_(batch_clear) Batch batch = {.client = c,
+                                              .verb = "rm",
+                                              .kind = "container",
+                                              .start = remove_container};
+
+        return batch_run(&batch, args, e);
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* images, rmi and pull. */
+
+#include "ctl/batch.h"
+#include "ctl/listing.h"
+#include "ctl/pull.h"
+#include "ctl/text.h"
+#include "ctl/verbs.h"
+
+#define DIGEST_SHOWN 12
+
+/* Where the tag or the digest of a normalised reference begins: after the last ':' that is behind
+ * the last '/' (one before it belongs to the port), or at '@'. The end of the string if it has
+ * none.
+ */
+static size_t repository_length(const char *name) {
+        const char *slash = strrchr(name, '/'), *at = strchr(name, '@'), *colon;
+
+        if (at)
+                return (size_t) (at - name);
+        colon = strrchr(slash ? slash : name, ':');
+        return colon ? (size_t) (colon - name) : strlen(name);
+}
+
+static char *cell_repository(const json_t *row, const char *key) {
+        const char *name = strempty(json_string_value(json_object_get(row, key)));
+        _cleanup_free_ char *repository = strndup(name, repository_length(name));
+
+        return repository ? text_escape(repository) : NULL;
+}
+
+static char *cell_tag(const json_t *row, const char *key) {
+        const char *name = strempty(json_string_value(json_object_get(row, key)));
+        const char *tag = name + repository_length(name);
+
+        return *tag == ':' ? text_escape(tag + 1) : strdup("-");
+}
+
+static char *cell_digest(const json_t *row, const char *key) {
+        const char *digest = strempty(json_string_value(json_object_get(row, key)));
+        const char *hex = strchr(digest, ':');
+        _cleanup_free_ char *shown = strndup(hex ? hex + 1 : digest, DIGEST_SHOWN);
+
+        return shown ? text_escape(shown) : NULL;
+}
+
+static const Column columns[] = {
+                {"REPOSITORY", "Name", cell_repository, COLUMN_SHORTEN},
+                {"TAG", "Name", cell_tag, COLUMN_SHORTEN},
+                {"DIGEST", "Digest", cell_digest, 0},
+                {"CREATED", "CreatedAt", cell_ago, COLUMN_SHORTEN},
+                {"SIZE", "Size", cell_bytes, COLUMN_RIGHT},
+};
+
+int verb_images(Client *c, char **args, Error *e) {
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = "ListImages",
+                           .append = append_namespace,
+                           .userdata = c};
+        _cleanup_json_ json_t *rows = NULL;
+        sd_bus_message *reply = NULL;
+        int r;
+
+        r = client_connect(c, e);
+        if (r == 0)
+                r = client_call(c, &call, &reply, e);
+        if (r == 0)
+                r = listing_from_reply(reply, "Name", &rows, e);
+        sd_bus_message_unref(reply);
+        if (r != 0)
+                return EXIT_FAILURE;
+        return listing_show(c, columns, ELEMENTSOF(columns), rows, "Name", e);
+}
+
+static int append_image(sd_bus_message *m, void *userdata) {
+        const BatchItem *item = userdata;
+        int r;
+
+        r = sd_bus_message_append(m, "s", item->name);
+        return r < 0 ? r : append_namespace(m, item->batch->client);
+}
+
+static void on_image_removed(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
+        BatchItem *item = userdata;
+
+        if (e && e->code == CTR_NOT_FOUND && request_is_ambiguous(q))
+                e = NULL;
+        batch_item_finish(item, e);
+}
+
+static int remove_image(BatchItem *item, Error *e) {
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = "DeleteImage",
+                           .append = append_image,
+                           .userdata = item};
+
+        return client_request(item->batch->client, &call, on_image_removed, item, NULL, e);
+}
+
+int verb_rmi(Client *c, char **args, Error *e) {
+        _cleanup_(batch_clear) Batch batch = {.client = c, .verb = "rmi", .start = remove_image};
+
+        return batch_run(&batch, args, e);
+}
+
+int verb_pull(Client *c, char **args, Error *e) {
+        if (client_connect(c, e) != 0)
+                return EXIT_FAILURE;
+        for (; *args; args++)
+                if (pull_image(c, *args, PULL_ALWAYS, e) != 0)
+                        return e->code == CTR_CANCELED ? 130 : EXIT_FAILURE;
+        return EXIT_SUCCESS;
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* stop, kill and wait: what is done to tasks that are there. */
+
+#include <signal.h>
+
+#include "ctl/batch.h"
+#include "ctl/verbs.h"
+
+#define STOP_MARGIN_USEC (60 * USEC_PER_SEC) /* for the kill that follows the graceful stop */
+
+/* A container without a task is not there for these verbs, but it should not be denied either. */
+static void on_container_found(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        BatchItem *item = userdata;
+
+        if (!e && streq(item->batch->verb, "stop")) {
+                batch_item_finish(item, NULL); /* what does not run is stopped */
+                return;
+        }
+        if (!e) {
+                (void) error_setf(&error, CTR_FAILED_PRECONDITION,
+                                  "container \"%s\" is not running", item->name);
+                e = &error;
+        }
+        batch_item_finish(item, e);
+}
+
+static int append_get(sd_bus_message *m, void *userdata) {
+        const BatchItem *item = userdata;
+        int r;
+
+        r = sd_bus_message_append(m, "s", item->name);
+        return r < 0 ? r : append_namespace(m, item->batch->client);
+}
+
+static void find_container(BatchItem *item) {
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = "GetContainer",
+                           .append = append_get,
+                           .userdata = item};
+
+        batch_item_call(item, &call, on_container_found);
+}
+
+static void on_done(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
+        BatchItem *item = userdata;
+
+        if (e && e->code == CTR_NOT_FOUND)
+                find_container(item);
+        else
+                batch_item_finish(item, e);
+}
+
+static int append_stop(sd_bus_message *m, void *userdata) {
+        const Options *o = ((Client *) userdata)->options;
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(m, "{sv}", "Force", "b", true);
+        if (r >= 0 && o->timeout.set)
+                r = sd_bus_message_append(m, "{sv}", "TimeoutUSec", "t", o->timeout.value);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int stop_start(BatchItem *item, Error *e) {
+        Client *c = item->batch->client;
+        const OptionalU64 *timeout = &c->options->timeout;
+        /* the container's own time to stop is not known here, and it may be long */
+        const Call call = {.path = item->path,
+                           .interface = INTERFACE_TASK,
+                           .member = "Stop",
+                           .append = append_stop,
+                           .userdata = c,
+                           .what = "task",
+                           .name = item->name,
+                           .timeout = timeout->set && timeout->value < UINT64_MAX / 2
+                                                      ? timeout->value + STOP_MARGIN_USEC
+                                                      : UINT64_MAX};
+
+        return client_request(c, &call, on_done, item, NULL, e);
+}
+
+int verb_stop(Client *c, char **args, Error *e) {
+        _cleanup_(batch_clear) Batch batch = {.client = c,
+                                              .verb = "stop",
+                                              .kind = "task",
+                                              .start = stop_start};
+
+        return batch_run(&batch, args, e);
+}
+
+static int append_kill(sd_bus_message *m, void *userdata) {
+        const Options *o = ((Client *) userdata)->options;
+        int32_t signo = o->signal.set ? (int32_t) o->signal.value : SIGTERM;
+
+        return o->all ? sd_bus_message_append(m, "ia{sv}", signo, 1, "All", "b", true)
+                      : sd_bus_message_append(m, "ia{sv}", signo, 0);
+}
+
+static int kill_start(BatchItem *item, Error *e) {
+        Client *c = item->batch->client;
+        const Call call = {.path = item->path,
+                           .interface = INTERFACE_PROCESS,
+                           .member = "Kill",
+                           .append = append_kill,
+                           .userdata = c,
+                           .what = "task",
+                           .name = item->name,
+                           .once = true};
+
+        return client_request(c, &call, on_done, item, NULL, e);
+}
+
+int verb_kill(Client *c, char **args, Error *e) {
+        _cleanup_(batch_clear) Batch batch = {.client = c,
+                                              .verb = "kill",
+                                              .kind = "task",
+                                              .start = kill_start};
+
+        return batch_run(&batch, args, e);
+}
+
+static void on_waited(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
+        _cleanup_error_ Error error = ERROR_NULL;
+        BatchItem *item = userdata;
+        uint32_t status;
+        int r;
+
+        if (!reply) {
+                on_done(q, NULL, e, item);
+                return;
+        }
+        r = sd_bus_message_read(reply, "ut", &status, NULL);
+        if (r < 0) {
+                (void) error_setf(&error, r, "Failed to read the exit status: %m");
+                batch_item_finish(item, &error);
+                return;
+        }
+        item->value = status;
+        batch_item_finish(item, NULL);
+}
+
+static int wait_start(BatchItem *item, Error *e) {
+        const Call call = {.path = item->path,
+                           .interface = INTERFACE_PROCESS,
+                           .member = "Wait",
+                           .append = append_no_options,
+                           .what = "task",
+                           .name = item->name,
+                           .timeout = UINT64_MAX};
+
+        return client_request(item->batch->client, &call, on_waited, item, NULL, e);
+}
+
+int verb_wait(Client *c, char **args, Error *e) {
+        _cleanup_(batch_clear) Batch batch = {.client = c,
+                                              .verb = "wait",
+                                              .kind = "task",
+                                              .start = wait_start};
+        int status;
+
+        status = batch_run(&batch, args, e);
+        for (size_t i = 0; i < batch.n; i++)
+                if (batch.items[i].code == 0)
+                        printf("%u\n", (unsigned) batch.items[i].value);
+        return status;
+}
