@@ -13,6 +13,7 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/process.h"
+#include "config.h"
 #include "supervisor/supervisor.h"
 
 #define ENTER_USEC (30 * USEC_PER_SEC)
@@ -45,6 +46,7 @@ int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3]
         parameters.rootfs_lower = s->launch.rootfs_lower;
         parameters.rootfs_upper = s->launch.rootfs_upper;
         parameters.rootfs_work = s->launch.rootfs_work;
+        parameters.seccomp_cache = CTR_RUNTIME_DIR "/seccomp";
         memcpy(parameters.stdio, s->streams.fd, sizeof(parameters.stdio));
         /* an id may be longer than a host name */
         if (strlen(s->launch.id) <= HOST_NAME_MAX)

@@ -146,6 +146,13 @@ int container_clone(Container *c, Error *e) {
         return 0;
 }
 
+/* With the real payload: in the test bed. */
+static void join_cgroup(const Container *c, int cgroup_fd) {
+        _cleanup_close_ int fd = openat(cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+
+        assert(fd >= 0 && dprintf(fd, "%i", (int) c->pid) > 0);
+}
+
 int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret_terminal_fd,
                     Error *e) {
         int r;
@@ -153,6 +160,8 @@ int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret
         r = fail_at(c, "enter", e);
         if (r != 0)
                 return r;
+        if (cgroup_fd >= 0)
+                join_cgroup(c, cgroup_fd);
         *ret_terminal_fd = TAKE_FD(c->master);
         return 0;
 }
