@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "bus/authorize.h"
+
+#include "bus/interfaces.h"
+#include "bus/service.h"
+
+#define READ             ACTION_PREFIX "read"
+#define INSPECT          ACTION_PREFIX "inspect"
+#define IMAGE_PULL       ACTION_PREFIX "image-pull"
+#define IMAGE_REMOVE     ACTION_PREFIX "image-remove"
+#define CONTAINER_CREATE ACTION_PREFIX "container-create"
+#define CONTAINER_REMOVE ACTION_PREFIX "container-remove"
+#define TASK_START       ACTION_PREFIX "task-start"
+#define TASK_SIGNAL      ACTION_PREFIX "task-signal"
+#define NAMESPACE_MANAGE ACTION_PREFIX "namespace-manage"
+
+static const AuthorizeRule rules[] = {
+                {MANAGER_INTERFACE, "PullImage", IMAGE_PULL, NULL},
+                {MANAGER_INTERFACE, "GetImage", READ, NULL},
+                {MANAGER_INTERFACE, "ListImages", READ, NULL},
+                {MANAGER_INTERFACE, "DeleteImage", IMAGE_REMOVE, NULL},
+                {MANAGER_INTERFACE, "CreateContainer", CONTAINER_CREATE, IMAGE_PULL},
+                {MANAGER_INTERFACE, "GetContainer", READ, NULL},
+                {MANAGER_INTERFACE, "ListContainers", READ, NULL},
+                {MANAGER_INTERFACE, "GetTask", READ, NULL},
+                {MANAGER_INTERFACE, "ListTasks", READ, NULL},
+                {MANAGER_INTERFACE, "ListJobs", READ, NULL},
+                {MANAGER_INTERFACE, "ListNamespaces", READ, NULL},
+                {MANAGER_INTERFACE, "CreateNamespace", NAMESPACE_MANAGE, NULL},
+                {MANAGER_INTERFACE, "DeleteNamespace", NAMESPACE_MANAGE, NULL},
+
+                {IMAGE_INTERFACE, "Inspect", INSPECT, NULL},
+
+                {CONTAINER_INTERFACE, "CreateTask", TASK_START, NULL},
+                {CONTAINER_INTERFACE, "Delete", CONTAINER_REMOVE, NULL},
+                {CONTAINER_INTERFACE, "SetLabels", CONTAINER_CREATE, NULL},
+                {CONTAINER_INTERFACE, "GetSpec", INSPECT, NULL},
+
+                {TASK_INTERFACE, "Stop", TASK_SIGNAL, NULL},
+
+                {PROCESS_INTERFACE, "Start", TASK_START, NULL},
+                {PROCESS_INTERFACE, "Wait", READ, NULL},
+                {PROCESS_INTERFACE, "Kill", TASK_SIGNAL, NULL},
+                {PROCESS_INTERFACE, "ResizePty", TASK_START, NULL},
+                {PROCESS_INTERFACE, "CloseIO", TASK_START, NULL},
+                {PROCESS_INTERFACE, "Delete", TASK_SIGNAL, NULL},
+
+                {JOB_INTERFACE, "Wait", READ, NULL},
+                {JOB_INTERFACE, "Cancel", IMAGE_PULL, NULL},
+};
+
+const AuthorizeRule *authorize_rules(size_t *ret_n) {
+        *ret_n = ELEMENTSOF(rules);
+        return rules;
+}
+
+const AuthorizeRule *authorize_find_rule(const char *interface, const char *member) {
+        for (size_t i = 0; i < ELEMENTSOF(rules); i++)
+                if (streq_ptr(rules[i].interface, interface) && streq_ptr(rules[i].member, member))
+                        return &rules[i];
+        return NULL;
+}
+
+static int authorize_full(Service *s, sd_bus_message *m, bool pull, const AuthorityDetails *d,
+                          sd_bus_error *error) {
+        const char *member = sd_bus_message_get_member(m);
+        const AuthorizeRule *rule;
+        uid_t uid;
+        int r;
+
+        rule = authorize_find_rule(sd_bus_message_get_interface(m), member);
+        if (!rule || (pull && !rule->pull_action))
+                return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                         "There is no rule who may call %s", member);
+        r = authority_sender(s->authority, m, &uid, error);
+        if (r <= 0)
+                return r;
+        if (uid != 0) {
+                r = authority_check(s->authority, m, uid, rule->action, d, error);
+                if (r > 0 && pull)
+                        r = authority_check(s->authority, m, uid, rule->pull_action, d, error);
+        }
+        if (r != 0)
+                authority_decided(s->authority, m);
+        return r;
+}
+
+int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error) {
+        return authorize_full(s, m, false, d, error);
+}
+
+int authorize_with_pull(Service *s, sd_bus_message *m, const AuthorityDetails *d,
+                        sd_bus_error *error) {
+        return authorize_full(s, m, true, d, error);
+}

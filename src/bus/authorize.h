@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The one table that says which polkit action a method needs. A method without a row is denied to
+ * everybody but that is a mistake that a test finds.
+ *
+ * Properties and signals are readable by everybody on the bus: they hold no secret.
+ */
+
+#include <systemd/sd-bus.h>
+
+#include "bus/authority.h"
+
+typedef struct Service Service;
+
+#define ACTION_PREFIX "org.example.Ctr."
+
+typedef struct AuthorizeRule {
+        const char *interface, *member;
+        const char *action;
+        const char *pull_action; /* needed besides when the call pulls an image; or NULL */
+} AuthorizeRule;
+
+const AuthorizeRule *authorize_rules(size_t *ret_n);
+
+/* The rule of a method or NULL. */
+const AuthorizeRule *authorize_find_rule(const char *interface, const char *member);
+
+/* The second step of every method, after its arguments were read and validated. 1: go on; 0: the
+ * answer is not there yet, return 1, the method is run again from its beginning; negative: error is
+ * set. Root is allowed at once. */
+int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error);
+
+/* The same for a call that is also going to pull an image. */
+int authorize_with_pull(Service *s, sd_bus_message *m, const AuthorityDetails *d,
+                        sd_bus_error *error);

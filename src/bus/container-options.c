@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "bus/container-options.h"
+
+#include <inttypes.h>
+
+#include "basic/identifier.h"
+#include "basic/strv.h"
+#include "bus/error.h"
+#include "bus/manager-methods.h"
+#include "bus/options.h"
+#include "unit/properties.h"
+
+#define LISTED_MAX 1024U /* mounts, devices, rlimits: each costs work when the task starts */
+
+ContainerOptions *container_options_free(ContainerOptions *o) {
+        if (!o)
+                return NULL;
+        container_request_done(&o->request);
+        free(o);
+        return NULL;
+}
+
+void container_options_destroy(void *o) {
+        container_options_free(o);
+}
+
+static int option_pull(OptionReader *o, void *target) {
+        static const char *const names[] = {
+                        [PULL_NEVER] = "never",
+                        [PULL_MISSING] = "missing",
+                        [PULL_ALWAYS] = "always",
+        };
+        PullPolicy *policy = target;
+        const char *name;
+        int r;
+
+        r = option_read_string(o, &name);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(names[i], name)) {
+                        *policy = (PullPolicy) i;
+                        return 0;
+                }
+        return option_invalid(o, "\"%.64s\" is none of never, missing, always", name);
+}
+
+static int option_namespace_copy(OptionReader *o, void *target) {
+        char **p = target;
+        const char *namespace;
+        int r;
+
+        r = option_namespace(o, &namespace);
+        if (r < 0)
+                return r;
+        return free_and_strdup(p, namespace);
+}
+
+static int option_identifier_copy(OptionReader *o, void *target) {
+        char **p = target;
+        const char *id;
+        int r;
+
+        r = option_read_string(o, &id);
+        if (r < 0)
+                return r;
+        if (!identifier_is_valid(id))
+                return option_invalid(o, "\"%.128s\" is not a valid id", id);
+        return free_and_strdup(p, id);
+}
+
+static int option_command(OptionReader *o, void *target) {
+        ContainerRequest *request = target;
+
+        request->command_set = true;
+        return option_strv(o, &request->command);
+}
+
+static int option_entrypoint(OptionReader *o, void *target) {
+        ContainerRequest *request = target;
+
+        request->entrypoint_set = true;
+        return option_strv(o, &request->entrypoint);
+}
+
+static int option_arguments(OptionReader *o, void *target) {
+        ContainerRequest *request = target;
+
+        request->arguments_set = true;
+        return option_strv(o, &request->arguments);
+}
+
+static int option_network(OptionReader *o, void *target) {
+        bool *host = target;
+        const char *network;
+        int r;
+
+        r = option_read_string(o, &network);
+        if (r < 0)
+                return r;
+        *host = streq(network, "host");
+        return *host || streq(network, "private")
+                               ? 0
+                               : option_invalid(o, "\"%.64s\" is neither private nor host",
+                                                network);
+}
+
+static int option_stop_signal(OptionReader *o, void *target) {
+        int *signo = target, r;
+
+        r = option_int(o, signo);
+        if (r < 0)
+                return r;
+        return *signo >= 1 && *signo <= 64 ? 0
+                                           : option_invalid(o, "%i is no signal (1 to 64)", *signo);
+}
+
+static int option_oom_score_adjust(OptionReader *o, void *target) {
+        ContainerRequest *request = target;
+        int r;
+
+        r = option_int(o, &request->oom_score_adjust);
+        if (r < 0)
+                return r;
+        request->oom_score_adjust_set = true;
+        return request->oom_score_adjust >= -1000 && request->oom_score_adjust <= 1000
+                               ? 0
+                               : option_invalid(o, "%i is not from -1000 to 1000",
+                                                request->oom_score_adjust);
+}
+
+/* Grows an array of items by one zeroed one. */
+static int grow(OptionReader *o, void **items, size_t *n, size_t item_size) {
+        void *grown;
+
+        if (*n >= LISTED_MAX)
+                return option_invalid(o, "more than %u items", LISTED_MAX);
+        grown = reallocarray(*items, *n + 1, item_size);
+        if (!grown)
+                return -ENOMEM;
+        memset((uint8_t *) grown + *n * item_size, 0, item_size);
+        *items = grown;
+        (*n)++;
+        return 0;
+}
+
+/* The options of a mount as one string; "" without any. */
+static int read_mount_options(OptionReader *o, char **ret) {
+        _cleanup_strv_free_ char **options = NULL;
+        _cleanup_free_ char *joined = NULL;
+        size_t size = 1;
+        char *end;
+        int r;
+
+        r = option_strv(o, &options);
+        if (r < 0)
+                return r;
+        STRV_FOREACH(s, options) {
+                if (isempty(*s) || strchr(*s, ','))
+                        return option_invalid(o, "\"%.64s\" is not a mount option", *s);
+                size += strlen(*s) + 1;
+        }
+        joined = calloc(1, size);
+        if (!joined)
+                return -ENOMEM;
+        end = joined;
+        STRV_FOREACH(s, options) {
+                if (end > joined)
+                        *end++ = ',';
+                end = stpcpy(end, *s);
+        }
+        *ret = TAKE_PTR(joined);
+        return 0;
+}
+
+static int read_mount(OptionReader *o, ContainerMount *mount) {
+        int r;
+
+        r = option_string_copy(o, &mount->source);
+        if (r < 0)
+                return r;
+        r = option_string_copy(o, &mount->destination);
+        if (r < 0)
+                return r;
+        r = option_string_copy(o, &mount->type);
+        if (r < 0)
+                return r;
+        r = read_mount_options(o, &mount->options);
+        if (r < 0)
+                return r;
+        if (mount->destination[0] != '/')
+                return option_invalid(o, "the destination \"%.128s\" is not an absolute path",
+                                      mount->destination);
+        return 0;
+}
+
+static int option_mounts(OptionReader *o, void *target) {
+        ContainerRequest *request = target;
+        int r;
+
+        r = sd_bus_message_enter_container(o->message, 'a', "(sssas)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(o->message, 'r', "sssas")) > 0) {
+                r = grow(o, (void **) &request->mounts, &request->n_mounts, sizeof(ContainerMount));
+                if (r < 0)
+                        return r;
+                r = read_mount(o, &request->mounts[request->n_mounts - 1]);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(o->message);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        return sd_bus_message_exit_container(o->message);
+}
+
+static int read_device(OptionReader *o, ContainerDevice *device) {
+        int r;
+
+        r = option_string_copy(o, &device->path);
+        if (r < 0)
+                return r;
+        r = option_string_copy(o, &device->access);
+        if (r < 0)
+                return r;
+        if (device->path[0] != '/')
+                return option_invalid(o, "\"%.128s\" is not an absolute path", device->path);
+        if (isempty(device->access) || strspn(device->access, "rwm") != strlen(device->access))
+                return option_invalid(o, "the access \"%.16s\" is not made of r, w and m",
+                                      device->access);
+        return 0;
+}
+
+static int option_devices(OptionReader *o, void *target) {
+        ContainerRequest *request = target;
+        int r;
+
+        r = sd_bus_message_enter_container(o->message, 'a', "(ss)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(o->message, 'r', "ss")) > 0) {
+                r = grow(o, (void **) &request->devices, &request->n_devices,
+                         sizeof(ContainerDevice));
+                if (r < 0)
+                        return r;
+                r = read_device(o, &request->devices[request->n_devices - 1]);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(o->message);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        return sd_bus_message_exit_container(o->message);
+}
+
+static int option_rlimits(OptionReader *o, void *target) {
+        ContainerRequest *request = target;
+        int r;
+
+        r = sd_bus_message_enter_container(o->message, 'a', "(stt)");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(o->message, 'r', "stt")) > 0) {
+                ContainerRlimit *limit;
+
+                r = grow(o, (void **) &request->rlimits, &request->n_rlimits,
+                         sizeof(ContainerRlimit));
+                if (r < 0)
+                        return r;
+                limit = &request->rlimits[request->n_rlimits - 1];
+                r = option_string_copy(o, &limit->name);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_read(o->message, "tt", &limit->soft, &limit->hard);
+                if (r < 0)
+                        return r;
+                if (limit->soft > limit->hard)
+                        return option_invalid(o, "the soft limit of %.64s is above the hard one",
+                                              limit->name);
+                r = sd_bus_message_exit_container(o->message);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        return sd_bus_message_exit_container(o->message);
+}
+
+static int set_resource(OptionReader *o, ContainerRequest *request, json_t *value) {
+        if (!request->resources)
+                request->resources = json_object();
+        return json_object_set_new(request->resources, o->key, value) < 0 ? -ENOMEM : 0;
+}
+
+static int option_resource_number(OptionReader *o, void *target) {
+        uint64_t value;
+        int r;
+
+        r = option_uint64(o, &value);
+        if (r < 0)
+                return r;
+        if (value > INT64_MAX && value != UINT64_MAX)
+                return option_invalid(o, "%" PRIu64 " is out of range", value);
+        return set_resource(o, target, json_integer((json_int_t) value)); /* infinity is -1 */
+}
+
+static int option_resource_string(OptionReader *o, void *target) {
+        const char *value;
+        int r;
+
+        r = option_read_string(o, &value);
+        if (r < 0)
+                return r;
+        return set_resource(o, target, json_string(value));
+}
+
+#define FIELD(f) offsetof(ContainerOptions, request.f)
+#define WHOLE    offsetof(ContainerOptions, request)
+#define RESOURCE(k)                                                                                \
+        { k, "t", option_resource_number, WHOLE }
+#define NODE_LIST(k)                                                                               \
+        { k, "s", option_resource_string, WHOLE }
+
+static const Option table[] = {
+                {"Namespace", "s", option_namespace_copy, FIELD(namespace)},
+                {"Pull", "s", option_pull, offsetof(ContainerOptions, pull)},
+                {"Labels", "a{ss}", option_labels, FIELD(labels)},
+                {"Command", "as", option_command, WHOLE},
+                {"Entrypoint", "as", option_entrypoint, WHOLE},
+                {"Arguments", "as", option_arguments, WHOLE},
+                {"Environment", "as", option_strv, FIELD(environment)},
+                {"WorkingDirectory", "s", option_string_copy, FIELD(working_directory)},
+                {"User", "s", option_string_copy, FIELD(user)},
+                {"Terminal", "b", option_bool, FIELD(terminal)},
+                {"Hostname", "s", option_string_copy, FIELD(hostname)},
+                {"Network", "s", option_network, FIELD(host_network)},
+                {"Mounts", "a(sssas)", option_mounts, WHOLE},
+                {"ReadOnly", "b", option_bool, FIELD(read_only)},
+                {"CapabilitiesAdd", "as", option_strv, FIELD(capabilities_add)},
+                {"CapabilitiesDrop", "as", option_strv, FIELD(capabilities_drop)},
+                {"NoNewPrivileges", "b", option_bool_inverted, FIELD(new_privileges)},
+                {"Devices", "a(ss)", option_devices, WHOLE},
+                {"StopSignal", "i", option_stop_signal, FIELD(stop_signal)},
+                {"StopTimeoutUSec", "t", option_uint64, FIELD(stop_timeout)},
+                {"Rlimits", "a(stt)", option_rlimits, WHOLE},
+                {"OOMScoreAdjust", "i", option_oom_score_adjust, WHOLE},
+                {"SnapshotID", "s", option_identifier_copy, FIELD(snapshot_id)},
+                RESOURCE("MemoryMax"),
+                RESOURCE("MemoryHigh"),
+                RESOURCE("MemoryLow"),
+                RESOURCE("MemorySwapMax"),
+                RESOURCE("TasksMax"),
+                RESOURCE("CPUWeight"),
+                RESOURCE("IOWeight"),
+                RESOURCE("CPUQuotaPerSecUSec"),
+                NODE_LIST("AllowedCPUs"),
+                NODE_LIST("AllowedMemoryNodes"),
+                {},
+};
+
+int container_options_read(sd_bus_message *m, ContainerOptions *o, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        r = options_read(m, table, o, error);
+        if (r < 0)
+                return r;
+        if (!o->request.namespace && !(o->request.namespace = strdup(NAMESPACE_DEFAULT)))
+                return -ENOMEM;
+        if (!o->request.resources)
+                return 0;
+        r = unit_properties_check(o->request.resources, &e);
+        return r != 0 ? bus_error_set(error, r, &e) : 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The options of CreateContainer, read into the request of the core. */
+
+#include <systemd/sd-bus.h>
+
+#include "manager/container.h"
+
+typedef enum PullPolicy {
+        PULL_NEVER,
+        PULL_MISSING,
+        PULL_ALWAYS,
+} PullPolicy;
+
+typedef struct ContainerOptions {
+        ContainerRequest request;
+        PullPolicy pull;
+} ContainerOptions;
+
+ContainerOptions *container_options_free(ContainerOptions *o);
+DEFINE_CLEANUP(ContainerOptions *, container_options_free);
+
+/* The same for late_set_payload(). */
+void container_options_destroy(void *o);
+
+/* Reads the options; namespace is always set then and resources are checked. What depends on the
+ * image or on the state is left to the core. */
+int container_options_read(sd_bus_message *m, ContainerOptions *o, sd_bus_error *error);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of the interface Container share. */
+
+#include <systemd/sd-bus.h>
+
+#include "manager/container.h"
+
+/* authorize() with the container's namespace, id and image. */
+int container_authorize(Container *c, sd_bus_message *m, sd_bus_error *error);

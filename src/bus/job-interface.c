@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.example.Ctr.Job */
+
+#include "bus/authorize.h"
+#include "bus/error.h"
+#include "bus/interfaces.h"
+#include "bus/options.h"
+#include "bus/service.h"
+#include "manager/job.h"
+
+static int job_authorize(Job *j, sd_bus_message *m, sd_bus_error *error) {
+        return authorize(service_of(&j->object), m,
+                         &(AuthorityDetails){.namespace = j->namespace, .image = j->description},
+                         error);
+}
+
+static int method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Job *j = userdata;
+        Late *late;
+        int r;
+
+        r = options_read_none(m, error);
+        if (r < 0)
+                return r;
+        r = job_authorize(j, m, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = late_new(service_of(&j->object), m, late_reply_empty, &late, error);
+        if (r < 0)
+                return r;
+        r = job_wait(j, late_complete, late, &e);
+        return late_started(late, r, &e, error);
+}
+
+static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Job *j = userdata;
+        int r;
+
+        r = options_read_none(m, error);
+        if (r < 0)
+                return r;
+        r = job_authorize(j, m, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = job_cancel(j, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static BUS_GETTER(property_get_type) {
+        const Job *j = userdata;
+
+        return sd_bus_message_append_basic(reply, 's', job_type_to_string(j->type));
+}
+
+static int append_progress(sd_bus_message *reply, json_t *blob) {
+        const char *ref = json_string_value(json_object_get(blob, "ref")),
+                   *phase = json_string_value(json_object_get(blob, "phase"));
+        json_int_t offset = json_integer_value(json_object_get(blob, "offset")),
+                   total = json_integer_value(json_object_get(blob, "total"));
+
+        return sd_bus_message_append(reply, "(sstt)", strempty(ref), strempty(phase),
+                                     (uint64_t) MAX_OF(offset, 0), (uint64_t) MAX_OF(total, 0));
+}
+
+static BUS_GETTER(property_get_progress) {
+        json_t *const *progress = userdata, *blob;
+        size_t i;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(sstt)");
+        if (r < 0)
+                return r;
+        json_array_foreach(*progress, i, blob) {
+                r = append_progress(reply, blob);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+const sd_bus_vtable job_vtable[] = {
+                SD_BUS_VTABLE_START(0),
+                SD_BUS_PROPERTY("Id", "t", property_get_uint64, offsetof(Job, id),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Namespace", "s", property_get_string, offsetof(Job, namespace),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Type", "s", property_get_type, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Description", "s", property_get_string, offsetof(Job, description),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Phase", "s", property_get_string, offsetof(Job, phase),
+                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_PROPERTY("Progress", "a(sstt)", property_get_progress,
+                                offsetof(Job, progress), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_PROPERTY("StartedAt", "t", property_get_uint64, offsetof(Job, started_at),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_METHOD_WITH_ARGS("Wait", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
+                                        method_wait, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
+                                        method_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_VTABLE_END,
+};

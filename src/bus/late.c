@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "bus/late.h"
+
+#include "basic/log.h"
+#include "bus/error.h"
+#include "bus/service.h"
+
+#define LATE_MAX 16384U
+
+struct Late {
+        LateList *list;
+        Late *previous, *next;
+        sd_bus_message *message;
+        LateReply reply;
+        void *payload;
+        void (*destroy)(void *payload);
+};
+
+int late_new(Service *s, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error) {
+        LateList *list = &s->late;
+        Late *late;
+
+        if (list->n >= LATE_MAX)
+                return bus_error_set(
+                                error, CTR_RESOURCE_EXHAUSTED,
+                                &(Error){.code = CTR_RESOURCE_EXHAUSTED,
+                                         .text = (char *) "Too many calls wait for an answer"});
+
+        late = malloc(sizeof(Late));
+        if (!late)
+                return -ENOMEM;
+        *late = (Late){
+                        .list = list,
+                        .next = list->first,
+                        .message = sd_bus_message_ref(m),
+                        .reply = reply,
+        };
+        if (late->next)
+                late->next->previous = late;
+        list->first = late;
+        list->n++;
+        *ret = late;
+        return 0;
+}
+
+Late *late_free(Late *late) {
+        if (!late)
+                return NULL;
+        if (late->previous)
+                late->previous->next = late->next;
+        else
+                late->list->first = late->next;
+        if (late->next)
+                late->next->previous = late->previous;
+        late->list->n--;
+        if (late->destroy)
+                late->destroy(late->payload);
+        sd_bus_message_unref(late->message);
+        free(late);
+        return NULL;
+}
+
+void late_set_payload(Late *late, void *payload, void (*destroy)(void *payload)) {
+        late->payload = payload;
+        late->destroy = destroy;
+}
+
+void *late_payload(const Late *late) {
+        return late->payload;
+}
+
+sd_bus_message *late_message(const Late *late) {
+        return late->message;
+}
+
+void late_complete(Object *object, int r, const Error *e, void *userdata) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(late_freep) Late *late = userdata;
+
+        if (!late->message || r == -ESHUTDOWN)
+                return;
+        if (r == 0) {
+                r = late->reply(late->message, object);
+                if (r >= 0)
+                        return;
+                e = NULL;
+        }
+        (void) bus_error_set(&error, r, e);
+        r = sd_bus_reply_method_error(late->message, &error);
+        if (r < 0)
+                log_warning_errno(r, "Failed to answer %s: %m",
+                                  sd_bus_message_get_member(late->message));
+}
+
+int late_started(Late *late, int r, const Error *e, sd_bus_error *error) {
+        if (r == 0)
+                return 1;
+        late_free(late);
+        return bus_error_set(error, r, e);
+}
+
+void late_drop_sender(LateList *list, const char *sender) {
+        for (Late *l = list->first; l; l = l->next)
+                if (l->message && streq_ptr(sd_bus_message_get_sender(l->message), sender))
+                        l->message = sd_bus_message_unref(l->message);
+}
+
+void late_free_all(LateList *list) {
+        while (list->first)
+                late_free(list->first);
+}
+
+int late_reply_empty(sd_bus_message *m, Object *object) {
+        return sd_bus_reply_method_return(m, NULL);
+}

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.example.Ctr.Manager. CreateContainer is in create-container.c, listings are in
+ * list-methods.c and the methods about namespaces in namespace-methods.c. */
+
+#include "basic/identifier.h"
+#include "basic/json.h"
+#include "bus/authorize.h"
+#include "bus/error.h"
+#include "bus/interfaces.h"
+#include "bus/manager-methods.h"
+#include "bus/object.h"
+#include "bus/options.h"
+#include "bus/service.h"
+#include "config.h"
+#include "image/reference.h"
+#include "manager/image.h"
+#include "manager/job.h"
+#include "manager/task.h"
+
+int option_namespace(OptionReader *o, void *target) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        const char **namespace = target;
+        int r;
+
+        r = option_read_string(o, namespace);
+        if (r < 0)
+                return r;
+        r = namespace_validate(*namespace, &e);
+        return r != 0 ? bus_error_set(o->error, r, &e) : 0;
+}
+
+const Option namespace_option[] = {{"Namespace", "s", option_namespace, 0}, {}};
+
+int reference_read(sd_bus_message *m, char **ret, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        const char *reference;
+        int r;
+
+        r = sd_bus_message_read_basic(m, 's', &reference);
+        if (r < 0)
+                return r;
+        r = reference_normalize(reference, ret, &e);
+        return r != 0 ? bus_error_set(error, r, &e) : 0;
+}
+
+int identifier_read(sd_bus_message *m, const char *what, const char **ret, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        r = sd_bus_message_read_basic(m, 's', ret);
+        if (r < 0)
+                return r;
+        r = identifier_validate(*ret, what, &e);
+        return r != 0 ? bus_error_set(error, r, &e) : 0;
+}
+
+static int reply_object(sd_bus_message *m, const Object *o) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = bus_path_of(o, &path);
+        if (r < 0)
+                return r;
+        return sd_bus_reply_method_return(m, "o", path);
+}
+
+typedef struct PullOptions {
+        const char *namespace;
+        bool no_unpack, if_missing;
+} PullOptions;
+
+static int option_policy(OptionReader *o, void *target) {
+        bool *if_missing = target;
+        const char *policy;
+        int r;
+
+        r = option_read_string(o, &policy);
+        if (r < 0)
+                return r;
+        *if_missing = streq(policy, "missing");
+        return *if_missing || streq(policy, "always")
+                               ? 0
+                               : option_invalid(o, "\"%.64s\" is neither always nor missing",
+                                                policy);
+}
+
+static int method_pull_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        static const Option table[] = {
+                        {"Namespace", "s", option_namespace, offsetof(PullOptions, namespace)},
+                        {"Unpack", "b", option_bool_inverted, offsetof(PullOptions, no_unpack)},
+                        {"Policy", "s", option_policy, offsetof(PullOptions, if_missing)},
+                        {},
+        };
+        PullOptions options = {.namespace = NAMESPACE_DEFAULT};
+        _cleanup_free_ char *reference = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        Service *s = userdata;
+        Job *job;
+        int r;
+
+        r = reference_read(m, &reference, error);
+        if (r < 0)
+                return r;
+        r = options_read(m, table, &options, error);
+        if (r < 0)
+                return r;
+        r = authorize(s, m, &(AuthorityDetails){.namespace = options.namespace, .image = reference},
+                      error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = job_pull(s->manager,
+                     &(PullRequest){
+                                     .namespace = options.namespace,
+                                     .reference = reference,
+                                     .no_unpack = options.no_unpack,
+                                     .if_missing = options.if_missing,
+                     },
+                     &job, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        return reply_object(m, &job->object);
+}
+
+typedef struct NameOptions {
+        const char *namespace;
+        bool synchronous;
+} NameOptions;
+
+static int method_get_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *namespace = NAMESPACE_DEFAULT;
+        _cleanup_free_ char *reference = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        Service *s = userdata;
+        Image *image;
+        int r;
+
+        r = reference_read(m, &reference, error);
+        if (r < 0)
+                return r;
+        r = options_read(m, namespace_option, &namespace, error);
+        if (r < 0)
+                return r;
+        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace, .image = reference}, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = image_find(s->manager, namespace, reference, &image, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        return reply_object(m, &image->object);
+}
+
+static int method_delete_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        static const Option table[] = {
+                        {"Namespace", "s", option_namespace, offsetof(NameOptions, namespace)},
+                        {"Synchronous", "b", option_bool, offsetof(NameOptions, synchronous)},
+                        {},
+        };
+        NameOptions options = {.namespace = NAMESPACE_DEFAULT};
+        _cleanup_free_ char *reference = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        Service *s = userdata;
+        Late *late = NULL;
+        Image *image;
+        int r;
+
+        r = reference_read(m, &reference, error);
+        if (r < 0)
+                return r;
+        r = options_read(m, table, &options, error);
+        if (r < 0)
+                return r;
+        r = authorize(s, m, &(AuthorityDetails){.namespace = options.namespace, .image = reference},
+                      error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = image_find(s->manager, options.namespace, reference, &image, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        if (!options.synchronous) {
+                r = image_delete(image, NULL, NULL, &e);
+                return r != 0 ? bus_error_set(error, r, &e) : sd_bus_reply_method_return(m, NULL);
+        }
+        r = late_new(s, m, late_reply_empty, &late, error);
+        if (r < 0)
+                return r;
+        r = image_delete(image, late_complete, late, &e);
+        return late_started(late, r, &e, error);
+}
+
+static int method_get_container(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *id, *namespace = NAMESPACE_DEFAULT;
+        _cleanup_error_ Error e = ERROR_NULL;
+        Service *s = userdata;
+        Container *c;
+        int r;
+
+        r = identifier_read(m, "container id", &id, error);
+        if (r < 0)
+                return r;
+        r = options_read(m, namespace_option, &namespace, error);
+        if (r < 0)
+                return r;
+        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace, .container = id}, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = container_find(s->manager, namespace, id, &c, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        return reply_object(m, &c->object);
+}
+
+static int method_get_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *id, *namespace = NAMESPACE_DEFAULT;
+        _cleanup_error_ Error e = ERROR_NULL;
+        Service *s = userdata;
+        Task *t;
+        int r;
+
+        r = identifier_read(m, "container id", &id, error);
+        if (r < 0)
+                return r;
+        r = options_read(m, namespace_option, &namespace, error);
+        if (r < 0)
+                return r;
+        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace, .container = id}, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = task_find(s->manager, namespace, id, &t, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        return reply_object(m, &t->object);
+}
+
+static BUS_GETTER(property_get_version) {
+        return sd_bus_message_append_basic(reply, 's', CTR_VERSION);
+}
+
+static BUS_GETTER(property_get_n_tasks) {
+        const Service *s = userdata;
+
+        return sd_bus_message_append(reply, "u",
+                                     (uint32_t) bus_object_count(s->manager, OBJECT_TASK));
+}
+
+static BUS_GETTER(property_get_n_jobs) {
+        const Service *s = userdata;
+
+        return sd_bus_message_append(reply, "u",
+                                     (uint32_t) bus_object_count(s->manager, OBJECT_JOB));
+}
+
+const sd_bus_vtable manager_vtable[] = {
+                SD_BUS_VTABLE_START(0),
+                SD_BUS_PROPERTY("Version", "s", property_get_version, 0,
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("NTasks", "u", property_get_n_tasks, 0, 0),
+                SD_BUS_PROPERTY("NJobs", "u", property_get_n_jobs, 0, 0),
+                SD_BUS_METHOD_WITH_ARGS("PullImage", SD_BUS_ARGS("s", reference, "a{sv}", options),
+                                        SD_BUS_RESULT("o", job), method_pull_image,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("GetImage", SD_BUS_ARGS("s", reference, "a{sv}", options),
+                                        SD_BUS_RESULT("o", image), method_get_image,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("ListImages", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("a(oa{sv})", images), method_list_images,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("DeleteImage",
+                                        SD_BUS_ARGS("s", reference, "a{sv}", options),
+                                        SD_BUS_NO_RESULT, method_delete_image,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("CreateContainer",
+                                        SD_BUS_ARGS("s", id, "s", image, "a{sv}", options),
+                                        SD_BUS_RESULT("o", container), method_create_container,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("GetContainer", SD_BUS_ARGS("s", id, "a{sv}", options),
+                                        SD_BUS_RESULT("o", container), method_get_container,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("ListContainers", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("a(oa{sv})", containers),
+                                        method_list_containers, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("GetTask", SD_BUS_ARGS("s", id, "a{sv}", options),
+                                        SD_BUS_RESULT("o", task), method_get_task,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("ListTasks", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("a(oa{sv})", tasks), method_list_tasks,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("ListJobs", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("a(oa{sv})", jobs), method_list_jobs,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("ListNamespaces", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("a(sa{ss})", namespaces),
+                                        method_list_namespaces, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("CreateNamespace",
+                                        SD_BUS_ARGS("s", namespace, "a{ss}", labels, "a{sv}",
+                                                    options),
+                                        SD_BUS_NO_RESULT, method_create_namespace,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("DeleteNamespace",
+                                        SD_BUS_ARGS("s", namespace, "a{sv}", options),
+                                        SD_BUS_NO_RESULT, method_delete_namespace,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_SIGNAL_WITH_ARGS("JobNew", SD_BUS_ARGS("t", id, "o", job), 0),
+                SD_BUS_SIGNAL_WITH_ARGS("JobRemoved",
+                                        SD_BUS_ARGS("t", id, "o", job, "s", result, "s", error, "s",
+                                                    message),
+                                        0),
+                SD_BUS_VTABLE_END,
+};

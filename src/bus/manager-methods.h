@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of the interface Manager share: its methods and the readers of their arguments. */
+
+#include "bus/options.h"
+
+/* An OptionParser, s: const char *, validated. */
+int option_namespace(OptionReader *o, void *target);
+
+/* A table with nothing but Namespace; its base is a const char *. */
+extern const Option namespace_option[];
+
+/* Reads an argument s: an image reference; *ret is its normalised form. */
+int reference_read(sd_bus_message *m, char **ret, sd_bus_error *error);
+
+/* Reads an argument s: an id, validated. */
+int identifier_read(sd_bus_message *m, const char *what, const char **ret, sd_bus_error *error);
+
+int method_create_container(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+int method_list_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_containers(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+int method_list_namespaces(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_create_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_delete_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error);

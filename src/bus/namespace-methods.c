@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The methods of the manager about namespaces. */
+
+#include "basic/identifier.h"
+#include "basic/json.h"
+#include "bus/authorize.h"
+#include "bus/error.h"
+#include "bus/manager-methods.h"
+#include "bus/property.h"
+#include "bus/service.h"
+
+/* The argument, and options that are understood although there is nothing to choose. */
+static int read_namespace(sd_bus_message *m, const char **ret, json_t **ret_labels,
+                          sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        const char *ignored;
+        int r;
+
+        r = sd_bus_message_read_basic(m, 's', ret);
+        if (r < 0)
+                return r;
+        r = namespace_validate(*ret, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        if (ret_labels) {
+                r = labels_read(m, ret_labels, error);
+                if (r < 0)
+                        return r;
+        }
+        return options_read(m, namespace_option, &ignored, error);
+}
+
+int method_create_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_json_ json_t *labels = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        const char *namespace;
+        Service *s = userdata;
+        int r;
+
+        r = read_namespace(m, &namespace, &labels, error);
+        if (r < 0)
+                return r;
+        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace}, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = manager_namespace_create(s->manager, namespace, labels, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+int method_delete_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        const char *namespace;
+        Service *s = userdata;
+        int r;
+
+        r = read_namespace(m, &namespace, NULL, error);
+        if (r < 0)
+                return r;
+        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace}, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = manager_namespace_delete(s->manager, namespace, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int append_namespaces(sd_bus_message *reply, json_t *namespaces) {
+        const char *name;
+        json_t *labels;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(sa{ss})");
+        if (r < 0)
+                return r;
+        json_object_foreach(namespaces, name, labels) {
+                r = sd_bus_message_open_container(reply, 'r', "sa{ss}");
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_append_basic(reply, 's', name);
+                if (r < 0)
+                        return r;
+                r = labels_append(reply, labels);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_close_container(reply);
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(reply);
+}
+
+int method_list_namespaces(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_json_ json_t *namespaces = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        Service *s = userdata;
+        const char *ignored;
+        int r;
+
+        r = options_read(m, namespace_option, &ignored, error);
+        if (r < 0)
+                return r;
+        r = authorize(s, m, &(AuthorityDetails){}, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+
+        r = manager_namespace_list(s->manager, &namespaces, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r < 0)
+                return r;
+        r = append_namespaces(reply, namespaces);
+        if (r < 0)
+                return r;
+        return sd_bus_message_send(reply);
+}

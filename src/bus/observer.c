@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "bus/observer.h"
+
+#include "basic/log.h"
+#include "bus/interfaces.h"
+#include "bus/journal.h"
+#include "bus/object.h"
+#include "bus/service.h"
+
+/* -ENOENT: the object came and went before its signal could be made. -ENOTCONN: the connection is
+ * gone, which is handled where it is noticed. */
+static void signal_sent(int r, const char *what, const Object *o) {
+        if (r < 0 && r != -ENOENT && r != -ENOTCONN)
+                log_warning_errno(r, "Failed to signal %s of %s: %m", what, o->name);
+}
+
+/* NULL if the object is not to be spoken of: it is for the core alone, it was there before us
+ * (recovery), or there is no memory. */
+static char *signal_path(const Object *o) {
+        char *path = NULL;
+        int r;
+
+        if (!bus_object_is_shown(o) || o->manager->recovering)
+                return NULL;
+        r = bus_path_of(o, &path);
+        if (r < 0) {
+                signal_sent(r, "a change", o);
+                return NULL;
+        }
+        return path;
+}
+
+static char **interface_names(ObjectType type, char *buf[static BUS_OBJECT_INTERFACES_MAX + 1]) {
+        const BusObjectKind *kind = bus_object_kind(type);
+        size_t n = 0;
+
+        for (const BusInterface *i = kind->interfaces; i->name; i++)
+                buf[n++] = (char *) i->name;
+        buf[n] = NULL;
+        return buf;
+}
+
+static void signal_job_new(Service *s, const Job *j, const char *path) {
+        signal_sent(sd_bus_emit_signal(s->bus, BUS_PATH, MANAGER_INTERFACE, "JobNew", "to", j->id,
+                                       path),
+                    "JobNew", &j->object);
+}
+
+static void on_added(Object *o, void *userdata) {
+        char *names[BUS_OBJECT_INTERFACES_MAX + 1];
+        _cleanup_free_ char *path = signal_path(o);
+        Service *s = userdata;
+
+        if (!path)
+                return;
+        signal_sent(sd_bus_emit_interfaces_added_strv(s->bus, path,
+                                                      interface_names(o->type, names)),
+                    "the appearance", o);
+        if (o->type == OBJECT_JOB)
+                signal_job_new(s, JOB(o), path);
+        if (o->type == OBJECT_CONTAINER)
+                journal_container_created(CONTAINER(o));
+}
+
+static void on_changed(Object *o, void *userdata) {
+        const BusObjectKind *kind = bus_object_kind(o->type);
+        _cleanup_free_ char *path = signal_path(o);
+        Service *s = userdata;
+
+        if (!path)
+                return;
+        /* without names: all properties that are marked as emitting their changes */
+        for (const BusInterface *i = kind->interfaces; i->name; i++)
+                signal_sent(sd_bus_emit_properties_changed_strv(s->bus, path, i->name, NULL),
+                            "changes", o);
+}
+
+static void on_removed(Object *o, void *userdata) {
+        char *names[BUS_OBJECT_INTERFACES_MAX + 1];
+        _cleanup_free_ char *path = signal_path(o);
+        Service *s = userdata;
+
+        if (!path)
+                return;
+        signal_sent(sd_bus_emit_interfaces_removed_strv(s->bus, path,
+                                                        interface_names(o->type, names)),
+                    "the disappearance", o);
+        if (o->type == OBJECT_CONTAINER)
+                journal_container_removed(CONTAINER(o));
+        if (o->type == OBJECT_IMAGE)
+                journal_image_removed(IMAGE(o));
+}
+
+static void on_task_exited(Task *t, void *userdata) {
+        _cleanup_free_ char *path = NULL;
+        Service *s = userdata;
+
+        journal_task_exited(t); /* also what recovery finds out */
+        path = signal_path(&t->object);
+        if (!path)
+                return;
+        signal_sent(sd_bus_emit_signal(s->bus, path, PROCESS_INTERFACE, "Exited", "ut",
+                                       (uint32_t) t->exit_status, t->exited_at),
+                    "the exit", &t->object);
+}
+
+static void on_job_removed(Job *j, int r, const Error *e, void *userdata) {
+        _cleanup_free_ char *path = signal_path(&j->object);
+        Service *s = userdata;
+        const char *result, *error = "", *message = "";
+
+        if (!path)
+                return;
+        result = r == 0 ? "done" : r == CTR_CANCELED ? "canceled" : "failed";
+        if (r != 0) {
+                error = error_code_to_string((int) error_code_for_client(r));
+                message = error_text(e && e->code != 0 ? e : &(Error){.code = r});
+        }
+        signal_sent(sd_bus_emit_signal(s->bus, BUS_PATH, MANAGER_INTERFACE, "JobRemoved", "tosss",
+                                       j->id, path, result, error, message),
+                    "JobRemoved", &j->object);
+        if (r == 0)
+                journal_image_pulled(j);
+}
+
+const ManagerObserver service_observer = {
+                .object_added = on_added,
+                .object_changed = on_changed,
+                .object_removed = on_removed,
+                .task_exited = on_task_exited,
+                .job_removed = on_job_removed,
+};

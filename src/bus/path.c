@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "bus/path.h"
+
+#include <systemd/sd-bus.h>
+
+static const char *const prefixes[_OBJECT_TYPE_MAX] = {
+                [OBJECT_IMAGE] = BUS_PATH "/image",
+                [OBJECT_CONTAINER] = BUS_PATH "/container",
+                [OBJECT_TASK] = BUS_PATH "/task",
+                [OBJECT_JOB] = BUS_PATH "/job",
+};
+
+static const char *const templates[_OBJECT_TYPE_MAX] = {
+                [OBJECT_IMAGE] = BUS_PATH "/image/%/%",
+                [OBJECT_CONTAINER] = BUS_PATH "/container/%/%",
+                [OBJECT_TASK] = BUS_PATH "/task/%/%",
+                [OBJECT_JOB] = BUS_PATH "/job/%",
+};
+
+const char *bus_path_prefix(ObjectType type) {
+        return prefixes[type];
+}
+
+int bus_path_new(ObjectType type, const char *namespace, const char *name, char **ret) {
+        if (type == OBJECT_JOB)
+                return sd_bus_path_encode_many(ret, templates[type], name);
+        return sd_bus_path_encode_many(ret, templates[type], namespace, name);
+}
+
+int bus_path_of(const Object *o, char **ret) {
+        return bus_path_new(o->type, o->namespace, o->name, ret);
+}
+
+int bus_path_parse(ObjectType type, const char *path, char **ret_namespace, char **ret_name) {
+        _cleanup_free_ char *namespace = NULL, *name = NULL, *again = NULL;
+        int r;
+
+        if (type == OBJECT_JOB) {
+                r = sd_bus_path_decode_many(path, templates[type], &name);
+                if (r > 0 && !(namespace = strdup("")))
+                        return -ENOMEM;
+        } else
+                r = sd_bus_path_decode_many(path, templates[type], &namespace, &name);
+        if (r <= 0)
+                return r;
+
+        r = bus_path_new(type, namespace, name, &again);
+        if (r < 0)
+                return r;
+        if (!streq(again, path))
+                return 0;
+
+        *ret_namespace = TAKE_PTR(namespace);
+        *ret_name = TAKE_PTR(name);
+        return 1;
+}

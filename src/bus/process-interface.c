@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.example.Ctr.Process: the init of a task as a process. */
+
+#include "bus/authorize.h"
+#include "bus/error.h"
+#include "bus/interfaces.h"
+#include "bus/journal.h"
+#include "bus/options.h"
+#include "bus/process.h"
+#include "bus/service.h"
+
+#define PTY_SIZE_MAX 65535U
+
+static int task_authorize(Task *t, sd_bus_message *m, sd_bus_error *error) {
+        return authorize(service_of(&t->object), m,
+                         &(AuthorityDetails){
+                                         .namespace = t->object.namespace,
+                                         .container = t->object.name,
+                                         .image = t->container ? t->container->image : NULL,
+                         },
+                         error);
+}
+
+int task_begin(Task *t, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error) {
+        int r;
+
+        r = task_authorize(t, m, error);
+        if (r <= 0)
+                return r;
+        r = late_new(service_of(&t->object), m, reply, ret, error);
+        return r < 0 ? r : 1;
+}
+
+int task_reply_exit(sd_bus_message *m, Object *o) {
+        const Task *t = TASK(o);
+
+        return sd_bus_reply_method_return(m, "ut", (uint32_t) t->exit_status, t->exited_at);
+}
+
+static int reply_deleted(sd_bus_message *m, Object *o) {
+        const Task *t = TASK(o);
+
+        return sd_bus_reply_method_return(m, "uut", (uint32_t) t->exit_pid,
+                                          (uint32_t) t->exit_status, t->exited_at);
+}
+
+static int reply_pid(sd_bus_message *m, Object *o) {
+        const Task *t = TASK(o);
+
+        return sd_bus_reply_method_return(m, "u", (uint32_t) t->pid);
+}
+
+/* Also when the caller has left meanwhile: the task was started all the same. */
+static void on_started(Object *o, int r, const Error *e, void *userdata) {
+        if (r == 0)
+                journal_task_started(TASK(o));
+        late_complete(o, r, e, userdata);
+}
+
+static int method_start(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Task *t = userdata;
+        Late *late;
+        int r;
+
+        r = options_read_none(m, error);
+        if (r < 0)
+                return r;
+        r = task_begin(t, m, reply_pid, &late, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = task_start(t, on_started, late, &e);
+        return late_started(late, r, &e, error);
+}
+
+static int method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Task *t = userdata;
+        Late *late;
+        int r;
+
+        r = options_read_none(m, error);
+        if (r < 0)
+                return r;
+        r = task_begin(t, m, task_reply_exit, &late, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = task_wait(t, late_complete, late, &e);
+        return late_started(late, r, &e, error);
+}
+
+static int method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        static const Option table[] = {{"All", "b", option_bool, 0}, {}};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Task *t = userdata;
+        bool all = false;
+        int32_t signo;
+        Late *late;
+        int r;
+
+        r = sd_bus_message_read(m, "i", &signo);
+        if (r < 0)
+                return r;
+        r = options_read(m, table, &all, error);
+        if (r < 0)
+                return r;
+        if (signo < 0 || signo > SIGNAL_MAX)
+                return bus_error_invalid(error, "%i is no signal (0 to %i)", signo, SIGNAL_MAX);
+        r = task_begin(t, m, late_reply_empty, &late, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = task_kill(t, signo, all, late_complete, late, &e);
+        return late_started(late, r, &e, error);
+}
+
+static int method_resize_pty(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        uint32_t width, height;
+        Task *t = userdata;
+        Late *late;
+        int r;
+
+        r = sd_bus_message_read(m, "uu", &width, &height);
+        if (r < 0)
+                return r;
+        r = options_read_none(m, error);
+        if (r < 0)
+                return r;
+        if (width > PTY_SIZE_MAX || height > PTY_SIZE_MAX)
+                return bus_error_invalid(error, "A terminal of %ux%u is too large (at most %u)",
+                                         width, height, PTY_SIZE_MAX);
+        r = task_begin(t, m, late_reply_empty, &late, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = task_resize(t, width, height, late_complete, late, &e);
+        return late_started(late, r, &e, error);
+}
+
+static int method_close_io(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        static const Option table[] = {{"Stdin", "b", option_bool, 0}, {}};
+        _cleanup_error_ Error e = ERROR_NULL;
+        bool close_stdin = false;
+        Task *t = userdata;
+        Late *late;
+        int r;
+
+        r = options_read(m, table, &close_stdin, error);
+        if (r < 0)
+                return r;
+        r = task_authorize(t, m, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        if (!close_stdin)
+                return sd_bus_reply_method_return(m, NULL);
+        r = late_new(service_of(&t->object), m, late_reply_empty, &late, error);
+        if (r < 0)
+                return r;
+        r = task_close_stdin(t, late_complete, late, &e);
+        return late_started(late, r, &e, error);
+}
+
+static int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        static const Option table[] = {{"Force", "b", option_bool, 0}, {}};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Task *t = userdata;
+        bool force = false;
+        Late *late;
+        int r;
+
+        r = options_read(m, table, &force, error);
+        if (r < 0)
+                return r;
+        r = task_begin(t, m, reply_deleted, &late, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = task_delete(t, force, late_complete, late, &e);
+        return late_started(late, r, &e, error);
+}
+
+static BUS_GETTER(property_get_status) {
+        const Task *t = userdata;
+
+        return sd_bus_message_append_basic(reply, 's', task_status_to_string(t->status));
+}
+
+static BUS_GETTER(property_get_pid) {
+        const Task *t = userdata;
+
+        return sd_bus_message_append(reply, "u", (uint32_t) MAX_OF(t->pid, 0));
+}
+
+/* An exit is told only when there is one, so that nobody reads a 0 as success. */
+static BUS_GETTER(property_get_exit_status) {
+        const Task *t = userdata;
+
+        return sd_bus_message_append(reply, "u",
+                                     t->status == TASK_STOPPED ? (uint32_t) t->exit_status
+                                                               : EXIT_STATUS_UNKNOWN);
+}
+
+static BUS_GETTER(property_get_exit_status_known) {
+        const Task *t = userdata;
+
+        return sd_bus_message_append(reply, "b", t->status == TASK_STOPPED && t->exit_known);
+}
+
+const sd_bus_vtable process_vtable[] = {
+                SD_BUS_VTABLE_START(0),
+                SD_BUS_PROPERTY("Status", "s", property_get_status, 0,
+                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_PROPERTY("Pid", "u", property_get_pid, 0,
+                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_PROPERTY("Terminal", "b", property_get_bool, offsetof(Task, terminal),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("ExitStatus", "u", property_get_exit_status, 0,
+                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_PROPERTY("ExitStatusKnown", "b", property_get_exit_status_known, 0,
+                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_PROPERTY("ExitedAt", "t", property_get_uint64, offsetof(Task, exited_at),
+                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_PROPERTY("StartedAt", "t", property_get_uint64, offsetof(Task, started_at),
+                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("u", pid), method_start,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Wait", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("u", exit_status, "t", exited_at),
+                                        method_wait, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Kill", SD_BUS_ARGS("i", signal, "a{sv}", options),
+                                        SD_BUS_NO_RESULT, method_kill, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("ResizePty",
+                                        SD_BUS_ARGS("u", width, "u", height, "a{sv}", options),
+                                        SD_BUS_NO_RESULT, method_resize_pty,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("CloseIO", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
+                                        method_close_io, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Delete", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("u", pid, "u", exit_status, "t", exited_at),
+                                        method_delete, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_SIGNAL_WITH_ARGS("Exited", SD_BUS_ARGS("u", exit_status, "t", exited_at), 0),
+                SD_BUS_VTABLE_END,
+};

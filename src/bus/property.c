@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "bus/property.h"
+
+#include <jansson.h>
+
+#include "basic/macro.h"
+
+BUS_GETTER(property_get_string) {
+        char *const *s = userdata;
+
+        return sd_bus_message_append_basic(reply, 's', strempty(*s));
+}
+
+BUS_GETTER(property_get_bool) {
+        const bool *b = userdata;
+
+        return sd_bus_message_append(reply, "b", *b);
+}
+
+BUS_GETTER(property_get_uint64) {
+        return sd_bus_message_append_basic(reply, 't', userdata);
+}
+
+BUS_GETTER(property_get_labels) {
+        json_t **labels = userdata;
+
+        return labels_append(reply, *labels);
+}
+
+int labels_append(sd_bus_message *m, json_t *labels) {
+        const char *key;
+        json_t *value;
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{ss}");
+        if (r < 0)
+                return r;
+        json_object_foreach(labels, key, value) {
+                r = sd_bus_message_append(m, "{ss}", key, strempty(json_string_value(value)));
+                if (r < 0)
+                        return r;
+        }
+        return sd_bus_message_close_container(m);
+}

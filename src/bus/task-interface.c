@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* org.example.Ctr.Task: what only a whole task has. What it has as a process, as every exec has, is
+ * in process-interface.c. */
+
+#include "bus/authorize.h"
+#include "bus/error.h"
+#include "bus/interfaces.h"
+#include "bus/options.h"
+#include "bus/path.h"
+#include "bus/process.h"
+#include "bus/service.h"
+
+#define STOP_TIMEOUT_DEFAULT_USEC (10 * USEC_PER_SEC)
+
+typedef struct StopOptions {
+        int signo; /* 0: the container's */
+        uint64_t timeout_usec;
+        bool force;
+} StopOptions;
+
+static int option_signal(OptionReader *o, void *target) {
+        int *signo = target, r;
+
+        r = option_int(o, signo);
+        if (r < 0)
+                return r;
+        return *signo >= 1 && *signo <= SIGNAL_MAX
+                               ? 0
+                               : option_invalid(o, "%i is no signal (1 to %i)", *signo, SIGNAL_MAX);
+}
+
+static int method_stop(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        static const Option table[] = {
+                        {"Signal", "i", option_signal, offsetof(StopOptions, signo)},
+                        {"TimeoutUSec", "t", option_uint64, offsetof(StopOptions, timeout_usec)},
+                        {"Force", "b", option_bool, offsetof(StopOptions, force)},
+                        {},
+        };
+        StopOptions options = {.timeout_usec = STOP_TIMEOUT_DEFAULT_USEC};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Task *t = userdata;
+        Late *late;
+        int r;
+
+        r = options_read(m, table, &options, error);
+        if (r < 0)
+                return r;
+        r = task_begin(t, m, task_reply_exit, &late, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = task_stop(t, options.signo, options.timeout_usec, options.force, late_complete, late,
+                      &e);
+        return late_started(late, r, &e, error);
+}
+
+static BUS_GETTER(property_get_container) {
+        _cleanup_free_ char *container = NULL;
+        const Task *t = userdata;
+        int r;
+
+        r = bus_path_new(OBJECT_CONTAINER, t->object.namespace, t->object.name, &container);
+        if (r < 0)
+                return r;
+        return sd_bus_message_append_basic(reply, 'o', container);
+}
+
+const sd_bus_vtable task_vtable[] = {
+                SD_BUS_VTABLE_START(0),
+                SD_BUS_PROPERTY("Namespace", "s", property_get_string,
+                                offsetof(Task, object.namespace), SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Id", "s", property_get_string, offsetof(Task, object.name),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Container", "o", property_get_container, 0,
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Unit", "s", property_get_string, offsetof(Task, unit),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("CreatedAt", "t", property_get_uint64, offsetof(Task, created_at),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("OOMKilled", "b", property_get_bool, offsetof(Task, oom_killed),
+                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("u", exit_status, "t", exited_at),
+                                        method_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_VTABLE_END,
+};
