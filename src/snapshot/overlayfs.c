@@ -4,121 +4,232 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/magic.h>
+#include <stdatomic.h>
+#include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
 
 #include "basic/fs.h"
+#include "snapshot/inherit.h"
 
-#define ID_SIZE 32
-
-static const char *id_name(int64_t id, char buf[static ID_SIZE]) {
-        (void) snprintf(buf, ID_SIZE, "%" PRId64, id);
-        return buf;
+int overlayfs_open(int root_fd) {
+        return dir_open_make_at(root_fd, OVERLAYFS_DIRECTORY, 0700);
 }
 
-static int copy_root_attributes(int snapshots_fd, int64_t parent, int fd) {
-        char path[ID_SIZE + STRLEN("/fs")];
-        struct stat st;
+static int random_name(const char *prefix, char ret[static OVERLAYFS_NAME_SIZE]) {
+        uint64_t bits[2];
 
-        (void) snprintf(path, sizeof(path), "%" PRId64 "/fs", parent);
-        if (fstatat(snapshots_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return -errno;
-        if (fchown(fd, st.st_uid, st.st_gid) < 0 || fchmod(fd, st.st_mode & 07777) < 0)
-                return -errno;
+        if (getrandom(bits, sizeof(bits), 0) != sizeof(bits))
+                return -EIO;
+        (void) snprintf(ret, OVERLAYFS_NAME_SIZE, "%s%016" PRIx64 "%016" PRIx64, prefix, bits[0],
+                        bits[1]);
         return 0;
 }
 
-static int prepare_inside(int snapshots_fd, int dir_fd, int64_t parent) {
-        _cleanup_close_ int fd = -1;
-
-        if (mkdirat(dir_fd, "work", 0711) < 0 ||
-            (parent == 0 && mkdirat(dir_fd, "lower", 0755) < 0))
-                return -errno;
-        fd = dir_open_make_at(dir_fd, "fs", 0755);
-        if (fd < 0)
-                return fd;
-        return parent > 0 ? copy_root_attributes(snapshots_fd, parent, fd) : 0;
+static void final_name(uint64_t n, char ret[static OVERLAYFS_NAME_SIZE]) {
+        (void) snprintf(ret, OVERLAYFS_NAME_SIZE, "%" PRIu64, n);
 }
 
-int overlayfs_prepare(int snapshots_fd, int64_t id, int64_t parent, Error *e) {
-        _cleanup_close_ int fd = -1;
-        char name[ID_SIZE];
+int overlayfs_create(int dir_fd, char ret_name[static OVERLAYFS_NAME_SIZE], int *ret_fs_fd,
+                     Error *e) {
+        static atomic_uint counter;
+        _cleanup_close_ int fd = -1, fs_fd = -1;
+        char name[OVERLAYFS_NAME_SIZE];
+
+        assert(ret_fs_fd);
+
+        do {
+                (void) snprintf(name, sizeof(name), ".tmp-%i-%u", (int) getpid(),
+                                atomic_fetch_add(&counter, 1));
+                /* what is there was left by a crashed process with our pid; it is not ours */
+                if (mkdirat(dir_fd, name, 0700) >= 0)
+                        break;
+                if (errno != EEXIST)
+                        return error_setf(e, -errno, "Failed to make a snapshot directory: %m");
+        } while (true);
+
+        fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 || mkdirat(fd, "fs", 0755) < 0)
+                return error_setf(e, -errno, "Failed to make a snapshot directory: %m");
+        fs_fd = openat(fd, "fs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fs_fd < 0 || fchmod(fs_fd, 0755) < 0)
+                return error_setf(e, -errno, "Failed to open a snapshot directory: %m");
+        strcpy(ret_name, name);
+        *ret_fs_fd = TAKE_FD(fs_fd);
+        return 0;
+}
+
+int overlayfs_publish(int dir_fd, const char *temporary, char ret_name[static OVERLAYFS_NAME_SIZE],
+                      Error *e) {
+        char name[OVERLAYFS_NAME_SIZE];
         int r;
 
-        id_name(id, name);
-        if (mkdirat(snapshots_fd, name, 0711) < 0)
-                return error_setf(e, -errno, "Failed to make the directory of snapshot %s: %m",
-                                  name);
-        fd = openat(snapshots_fd, name, O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        r = fd < 0 ? -errno : prepare_inside(snapshots_fd, fd, parent);
-        if (r < 0) {
-                (void) tree_remove_at(snapshots_fd, name);
-                return error_setf(e, r, "Failed to prepare snapshot %s: %m", name);
-        }
-        return 0;
-}
-
-int overlayfs_adopt(int snapshots_fd, const char *name, int64_t id, Error *e) {
-        char target[ID_SIZE];
-
-        if (name[0] != '.' || strchr(name, '/'))
-                return error_setf(e, -EINVAL, "\"%s\" is no name of a finished layer", name);
-        id_name(id, target);
-        if (renameat2(snapshots_fd, name, snapshots_fd, target, RENAME_NOREPLACE) < 0)
-                return error_setf(e, -errno, "Failed to rename layer %s to %s: %m", name, target);
-        return 0;
-}
-
-int overlayfs_doom(int snapshots_fd, int64_t id, Error *e) {
-        char name[ID_SIZE], target[ID_SIZE + STRLEN(".doomed-")];
-
-        id_name(id, name);
-        (void) snprintf(target, sizeof(target), ".doomed-%s", name);
-        if (renameat(snapshots_fd, name, snapshots_fd, target) < 0 && errno != ENOENT)
-                return error_setf(e, -errno, "Failed to rename snapshot %s: %m", name);
-        return 0;
-}
-
-static int join_lowers(const char *store, const int64_t *lowers, size_t n, char **ret) {
-        _cleanup_free_ char *joined = NULL;
-        size_t size = 0;
-        FILE *f;
-
-        f = open_memstream(&joined, &size);
-        if (!f)
-                return -ENOMEM;
-        for (size_t i = 0; i < n; i++)
-                fprintf(f, "%s%s/snapshots/overlayfs/%" PRId64 "/fs", i > 0 ? ":" : "", store,
-                        lowers[i]);
-        if (fclose(f) != 0)
-                return -ENOMEM;
-        *ret = TAKE_PTR(joined);
-        return 0;
-}
-
-int overlayfs_mount_paths(const char *store, const int64_t *chain, size_t n, char **ret_lower,
-                          char **ret_upper, char **ret_work, Error *e) {
-        _cleanup_free_ char *lower = NULL, *upper = NULL, *work = NULL;
-        int r;
-
-        assert(store && chain && n > 0);
-
-        if (strchr(store, ':'))
-                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "overlayfs cannot use a store whose path has a ':': %s", store);
-        if (asprintf(&upper, "%s/snapshots/overlayfs/%" PRId64 "/fs", store, chain[0]) < 0 ||
-            asprintf(&work, "%s/snapshots/overlayfs/%" PRId64 "/work", store, chain[0]) < 0)
-                return -ENOMEM;
-        if (n > 1)
-                r = join_lowers(store, chain + 1, n - 1, &lower);
-        else
-                r = asprintf(&lower, "%s/snapshots/overlayfs/%" PRId64 "/lower", store, chain[0]) <
-                                                    0
-                                    ? -ENOMEM
-                                    : 0;
+        r = random_name(".new-", name);
         if (r < 0)
-                return r;
-        *ret_lower = TAKE_PTR(lower);
-        *ret_upper = TAKE_PTR(upper);
-        *ret_work = TAKE_PTR(work);
+                return error_setf(e, r, "Failed to find a name for a snapshot: %m");
+        if (renameat2(dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) < 0)
+                return error_setf(e, -errno, "Failed to rename the snapshot %s: %m", temporary);
+        strcpy(ret_name, name);
         return 0;
+}
+
+int overlayfs_adopt(int dir_fd, const char *published, uint64_t n, Error *e) {
+        char name[OVERLAYFS_NAME_SIZE];
+
+        assert(published);
+
+        if (!startswith(published, ".new-") || strchr(published, '/'))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "\"%s\" is not a published snapshot",
+                                  published);
+        final_name(n, name);
+        if (renameat2(dir_fd, published, dir_fd, name, RENAME_NOREPLACE) >= 0)
+                return 0;
+        if (errno == ENOENT)
+                return error_setf(e, CTR_NOT_FOUND, "The snapshot %s is gone", published);
+        if (errno == EEXIST)
+                return error_setf(e, CTR_ALREADY_EXISTS, "The snapshot %s is there already", name);
+        return error_setf(e, -errno, "Failed to rename the snapshot %s: %m", published);
+}
+
+static int open_parent(int dir_fd, uint64_t parent, int *ret_fd, Error *e) {
+        char path[OVERLAYFS_NAME_SIZE + 4];
+
+        (void) snprintf(path, sizeof(path), "%" PRIu64 "/fs", parent);
+        *ret_fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (*ret_fd < 0 && errno == ENOENT)
+                return error_setf(e, CTR_NOT_FOUND, "The parent snapshot %" PRIu64 " is gone",
+                                  parent);
+        if (*ret_fd < 0)
+                return error_setf(e, -errno, "Failed to open the parent snapshot %" PRIu64 ": %m",
+                                  parent);
+        return 0;
+}
+
+int overlayfs_prepare(int dir_fd, uint64_t n, uint64_t parent, Error *e) {
+        _cleanup_close_ int parent_fd = -1, fs_fd = -1;
+        char temporary[OVERLAYFS_NAME_SIZE], name[OVERLAYFS_NAME_SIZE];
+        char work[OVERLAYFS_NAME_SIZE + 8];
+        int r = 0;
+
+        if (parent > 0) {
+                r = open_parent(dir_fd, parent, &parent_fd, e);
+                if (r != 0)
+                        return r;
+        }
+        r = overlayfs_create(dir_fd, temporary, &fs_fd, e);
+        if (r != 0)
+                return r;
+        if (parent_fd >= 0)
+                r = attributes_copy(parent_fd, fs_fd, e);
+        (void) snprintf(work, sizeof(work), "%s/work", temporary);
+        if (r == 0 && mkdirat(dir_fd, work, 0700) < 0)
+                r = error_setf(e, -errno, "Failed to make the snapshot's work directory: %m");
+        final_name(n, name);
+        if (r == 0 && renameat2(dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) < 0)
+                r = errno == EEXIST ? error_setf(e, CTR_ALREADY_EXISTS,
+                                                 "The snapshot %s is there already", name)
+                                    : error_setf(e, -errno, "Failed to rename the snapshot %s: %m",
+                                                 name);
+        if (r != 0)
+                (void) tree_remove_at(dir_fd, temporary);
+        return r;
+}
+
+int overlayfs_doom(int dir_fd, uint64_t n, Error *e) {
+        char name[OVERLAYFS_NAME_SIZE], doomed[OVERLAYFS_NAME_SIZE];
+        int r;
+
+        final_name(n, name);
+        r = random_name(OVERLAYFS_DOOMED_PREFIX, doomed);
+        if (r < 0)
+                return error_setf(e, r, "Failed to find a name for a snapshot: %m");
+        if (renameat2(dir_fd, name, dir_fd, doomed, RENAME_NOREPLACE) < 0 && errno != ENOENT)
+                return error_setf(e, -errno, "Failed to rename the snapshot %s: %m", name);
+        return 0;
+}
+
+bool overlayfs_name_is_temporary(const char *name) {
+        return (startswith(name, ".tmp-") || startswith(name, ".new-") ||
+                startswith(name, OVERLAYFS_DOOMED_PREFIX)) &&
+               !strchr(name, '/');
+}
+
+int overlayfs_remove(int dir_fd, const char *name, Error *e) {
+        int r;
+
+        if (!overlayfs_name_is_temporary(name))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "\"%s\" is not the name of a doomed snapshot", name);
+        r = tree_remove_at(dir_fd, name);
+        if (r < 0)
+                return error_setf(e, r, "Failed to remove the snapshot %s: %m", name);
+        return 0;
+}
+
+char *overlayfs_path(const char *root, uint64_t n, const char *what) {
+        char *path;
+
+        return asprintf(&path, "%s/" OVERLAYFS_DIRECTORY "/%" PRIu64 "/%s", root, n, what) < 0
+                               ? NULL
+                               : path;
+}
+
+/* Colons separate the lower directories; a backslash takes their meaning away. */
+static size_t append_escaped(char *buf, const char *s) {
+        char *p = buf;
+
+        for (; *s; s++) {
+                if (*s == ':' || *s == '\\')
+                        *p++ = '\\';
+                *p++ = *s;
+        }
+        return (size_t) (p - buf);
+}
+
+char *overlayfs_lowerdir(const char *root, const uint64_t *chain, size_t n_chain) {
+        size_t size = 0, used = 0;
+        char *s;
+
+        assert(root && (chain || n_chain == 0));
+
+        size = n_chain * (2 * strlen(root) + STRLEN(OVERLAYFS_DIRECTORY) + 32) + 1;
+        s = calloc(1, size);
+        for (size_t i = 0; s && i < n_chain; i++) {
+                if (i > 0)
+                        s[used++] = ':';
+                used += append_escaped(s + used, root);
+                used += (size_t) sprintf(s + used, "/" OVERLAYFS_DIRECTORY "/%" PRIu64 "/fs",
+                                         chain[i]);
+        }
+        return s;
+}
+
+int overlayfs_check(int dir_fd, Error *e) {
+        char name[OVERLAYFS_NAME_SIZE];
+        _cleanup_close_ int fd = -1;
+        struct statfs sfs;
+        int r;
+
+        if (fstatfs(dir_fd, &sfs) < 0)
+                return error_setf(e, -errno, "Failed to find out the snapshots' file system: %m");
+        if (sfs.f_type == OVERLAYFS_SUPER_MAGIC)
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "The snapshots are on an overlay file system, which cannot hold "
+                                  "the upper directory of another one");
+        r = overlayfs_create(dir_fd, name, &fd, e);
+        if (r != 0)
+                return r;
+        if (fsetxattr(fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
+                r = error_setf(e, CTR_NOT_IMPLEMENTED,
+                               "The snapshots' file system takes no trusted extended attributes: "
+                               "%s",
+                               errno == EPERM ? "no privilege" : "not supported");
+        else if (mknodat(fd, "whiteout", S_IFCHR, makedev(0, 0)) < 0)
+                r = error_setf(e, CTR_NOT_IMPLEMENTED,
+                               "The snapshots' file system takes no device nodes");
+        (void) tree_remove_at(dir_fd, name);
+        return r;
 }

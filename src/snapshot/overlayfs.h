@@ -2,25 +2,64 @@
 #pragma once
 
 /*
- * The overlayfs snapshotter's directories: <store>/snapshots/overlayfs/<n>/, n being the snapshot's
- * row. `fs` is a layer's tree or an active snapshot's upper directory, `work` overlayfs's own,
- * `lower` an empty directory where there is no parent. Names with a dot in front belong to a worker
- * (docs/worker-protocol.md) or are doomed.
+ * The overlayfs snapshotter's directories, below <root>/snapshots/overlayfs/:
+ *
+ *   <n>/fs             a committed layer, or the upper directory of an active snapshot
+ *   <n>/work           the work directory of an active snapshot
+ *   .tmp-<pid>-<n>/    a layer while it is extracted, a snapshot while it is prepared
+ *   .new-<random>/     a complete layer on its way from the worker to the manager
+ *   .doomed-<random>/  what is to be removed
+ *
+ * <n> is given by who keeps the records; a name with a dot is nobody's after a restart.
+ * Invariant: what has its final name is complete. Nothing here mounts anything.
  */
 
 #include "basic/error.h"
 
-/* Makes the directories of active snapshot id. The upper directory gets owner and mode of the
- * parent's root, which it stands for. parent 0: none. On failure nothing is left. */
-int overlayfs_prepare(int snapshots_fd, int64_t id, int64_t parent, Error *e);
+#define OVERLAYFS_DIRECTORY     "snapshots/overlayfs"
+#define OVERLAYFS_NAME_SIZE     64
+#define OVERLAYFS_LOWER_MAX     200
+#define OVERLAYFS_DOOMED_PREFIX ".doomed-"
 
-/* Gives a complete tree that a worker left under name its place as snapshot id. */
-int overlayfs_adopt(int snapshots_fd, const char *name, int64_t id, Error *e);
+/* Opens <root>/snapshots/overlayfs, making it where missing. Descriptor or -errno. */
+int overlayfs_open(int root_fd);
 
-/* Renames snapshot id to ".doomed-<id>". One that is not there is no error. */
-int overlayfs_doom(int snapshots_fd, int64_t id, Error *e);
+/* Makes a temporary directory with an empty fs/ in it. */
+int overlayfs_create(int dir_fd, char ret_name[static OVERLAYFS_NAME_SIZE], int *ret_fs_fd,
+                     Error *e);
 
-/* What to mount for an active snapshot: chain is it and its ancestors, topmost first. New strings
- * with absolute paths, lower ones separated by ':'. */
-int overlayfs_mount_paths(const char *store, const int64_t *chain, size_t n, char **ret_lower,
-                          char **ret_upper, char **ret_work, Error *e);
+/* Gives a complete temporary directory a name of the form .new-<random>. Nothing is synced. */
+int overlayfs_publish(int dir_fd, const char *temporary, char ret_name[static OVERLAYFS_NAME_SIZE],
+                      Error *e);
+
+/* Gives what the worker published its final name. CTR_NOT_FOUND if it is not there,
+ * CTR_ALREADY_EXISTS if the number is taken. */
+int overlayfs_adopt(int dir_fd, const char *published, uint64_t n, Error *e);
+
+/* Makes an active snapshot <n> with fs/ and work/. Its root directory gets owner, mode, time and
+ * extended attributes of the parent's (0: none, then root:root 0755), since overlayfs shows those
+ * of the topmost directory. CTR_NOT_FOUND if the parent is not there, CTR_ALREADY_EXISTS if n is.
+ */
+int overlayfs_prepare(int dir_fd, uint64_t n, uint64_t parent, Error *e);
+
+/* Takes snapshot <n> out of sight in one step; what is left is for overlayfs_remove(). A missing
+ * one is no error. */
+int overlayfs_doom(int dir_fd, uint64_t n, Error *e);
+
+/* Removes the tree of a doomed snapshot (a name that starts with ".doomed-"), or any directory
+ * without a final name: CTR_INVALID_ARGUMENT for another one. Takes its time. */
+int overlayfs_remove(int dir_fd, const char *name, Error *e);
+
+/* True for the names of directories that are nobody's after a restart. */
+bool overlayfs_name_is_temporary(const char *name) _pure_;
+
+/* "<root>/snapshots/overlayfs/<n>/fs". NULL if out of memory. */
+char *overlayfs_path(const char *root, uint64_t n, const char *what);
+
+/* The value of overlayfs's lowerdir option for a chain of snapshots, topmost first, with ':' and
+ * '\' in root escaped. NULL if out of memory. */
+char *overlayfs_lowerdir(const char *root, const uint64_t *chain, size_t n_chain);
+
+/* Whether overlayfs can use this directory for upper directories, and the privileges for its
+ * markers are there. CTR_NOT_IMPLEMENTED with the reason if not. */
+int overlayfs_check(int dir_fd, Error *e);

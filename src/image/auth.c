@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "image/auth.h"
+
+#include <strings.h>
+
+#include "basic/json.h"
+
+#define TOKEN_ANSWER_MAX  (64 * 1024)
+#define TOKEN_TIMEOUT_SEC 60
+
+void challenge_clear(Challenge *c) {
+        free(c->realm);
+        free(c->service);
+        free(c->scope);
+        *c = (Challenge){};
+}
+
+/* A token or a quoted string; *s goes behind it. NULL if there is none or memory is short. */
+static char *read_value(const char **s) {
+        const char *p = *s;
+        size_t n = 0;
+        char *value;
+
+        value = malloc(strlen(p) + 1);
+        if (!value)
+                return NULL;
+        if (*p == '"') {
+                for (p++; *p && *p != '"'; p++) {
+                        if (*p == '\\' && p[1])
+                                p++;
+                        value[n++] = *p;
+                }
+                if (*p++ != '"') {
+                        free(value);
+                        return NULL;
+                }
+        } else
+                while (*p && !strchr(" \t,", *p))
+                        value[n++] = *p++;
+        value[n] = '\0';
+        *s = p;
+        return value;
+}
+
+static int read_parameter(const char **s, Challenge *c) {
+        size_t n = strcspn(*s, "= \t,");
+        const char *name = *s;
+        char *value, **field = NULL;
+
+        *s += n;
+        *s += strspn(*s, " \t");
+        if (n == 0 || **s != '=')
+                return -EBADMSG;
+        (*s)++;
+        *s += strspn(*s, " \t");
+        value = read_value(s);
+        if (!value)
+                return -EBADMSG;
+        if (n == 5 && strncasecmp(name, "realm", n) == 0)
+                field = &c->realm;
+        else if (n == 7 && strncasecmp(name, "service", n) == 0)
+                field = &c->service;
+        else if (n == 5 && strncasecmp(name, "scope", n) == 0)
+                field = &c->scope;
+        if (field && !*field)
+                *field = value;
+        else
+                free(value);
+        *s += strspn(*s, " \t");
+        if (**s == ',')
+                (*s)++;
+        else if (**s)
+                return -EBADMSG;
+        *s += strspn(*s, " \t,");
+        return 0;
+}
+
+int challenge_parse(const char *s, Challenge *ret, Error *e) {
+        size_t n = strcspn(s, " \t");
+        const char *p = s + n;
+        Challenge c = {};
+
+        c.bearer = n == STRLEN("Bearer") && strncasecmp(s, "Bearer", n) == 0;
+        p += strspn(p, " \t");
+        while (c.bearer && *p)
+                if (read_parameter(&p, &c) < 0) {
+                        challenge_clear(&c);
+                        return error_setf(
+                                        e, CTR_UNAVAILABLE,
+                                        "The registry's challenge \"%.200s\" cannot be understood",
+                                        s);
+                }
+        if (c.bearer && isempty(c.realm)) {
+                challenge_clear(&c);
+                return error_setf(e, CTR_UNAVAILABLE,
+                                  "The registry's challenge \"%.200s\" names no realm", s);
+        }
+        *ret = c;
+        return 0;
+}
+
+typedef struct Answer {
+        char *data;
+        size_t size;
+} Answer;
+
+static int on_answer(const void *data, size_t size, void *userdata, Error *e) {
+        Answer *a = userdata;
+        char *larger;
+
+        if (size > TOKEN_ANSWER_MAX - a->size)
+                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                  "The token server's answer is larger than %i bytes",
+                                  TOKEN_ANSWER_MAX);
+        larger = realloc(a->data, a->size + size + 1);
+        if (!larger)
+                return -ENOMEM;
+        a->data = larger;
+        memcpy(a->data + a->size, data, size);
+        a->size += size;
+        a->data[a->size] = '\0';
+        return 0;
+}
+
+/* Percent-encodes all but what RFC 3986 calls unreserved. */
+static char *url_encode(const char *s) {
+        char *encoded, *p;
+
+        encoded = p = malloc(3 * strlen(s) + 1);
+        for (; p && *s; s++)
+                if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+                    (*s >= '0' && *s <= '9') || strchr("-._~", *s))
+                        *p++ = *s;
+                else
+                        p += sprintf(p, "%%%02X", (unsigned char) *s);
+        if (p)
+                *p = '\0';
+        return encoded;
+}
+
+static char *token_url(const Challenge *c) {
+        _cleanup_free_ char *service = NULL, *scope = NULL;
+        char *url;
+
+        service = url_encode(strempty(c->service));
+        scope = url_encode(strempty(c->scope));
+        if (!service || !scope)
+                return NULL;
+        if (asprintf(&url, "%s%sservice=%s&scope=%s", c->realm, strchr(c->realm, '?') ? "&" : "?",
+                     service, scope) < 0)
+                return NULL;
+        return url;
+}
+
+int challenge_get_token(const Challenge *c, Http *http, const HttpRequest *template, char **ret,
+                        Error *e) {
+        _cleanup_(http_response_clear) HttpResponse response = {};
+        _cleanup_free_ char *url = NULL, *data = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        HttpRequest request = *template;
+        const char *token = NULL;
+        Answer answer = {};
+        int r;
+
+        url = token_url(c);
+        if (!url)
+                return -ENOMEM;
+        request.url = url;
+        request.accept = "application/json";
+        request.authorization = NULL;
+        request.offset = 0;
+        request.timeout_sec = TOKEN_TIMEOUT_SEC;
+        request.body = on_answer;
+        request.userdata = &answer;
+        r = http_get(http, &request, &response, e);
+        data = answer.data;
+        if (r != 0)
+                return r;
+        if (response.status != 200 || !data)
+                return error_setf(e, CTR_PERMISSION_DENIED,
+                                  "The token server %s refused (HTTP status %li)", c->realm,
+                                  response.status);
+        r = json_parse(data, answer.size, "The token server's answer", &j, e);
+        if (r != 0)
+                return r;
+        if (json_get_string(j, "", "token", &token, NULL) <= 0 &&
+            json_get_string(j, "", "access_token", &token, NULL) <= 0)
+                return error_setf(e, CTR_UNAVAILABLE, "The token server %s sent no token",
+                                  c->realm);
+        /* it goes into a header line */
+        if (strpbrk(token, "\r\n"))
+                return error_setf(e, CTR_UNAVAILABLE, "The token server %s sent a bad token",
+                                  c->realm);
+        return asprintf(ret, "Bearer %s", token) < 0 ? -ENOMEM : 0;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One HTTP GET at a time over a kept connection. Everything a server can do to us is bounded here:
+ * redirects, header and error body sizes, time without progress. What it answers is told apart from
+ * not reaching it: any status is a success of this layer, and only bodies with status 200 or 206
+ * are given to the caller's function.
+ */
+
+#include <stdatomic.h>
+
+#include "basic/error.h"
+
+typedef struct Http Http;
+
+/* Takes a piece of the body. 0 to go on, an error (set in e) ends the transfer with it. */
+typedef int (*HttpBody)(const void *data, size_t size, void *userdata, Error *e);
+
+typedef struct HttpRequest {
+        const char *url;
+        const char *accept;        /* value of the Accept header; NULL for any */
+        const char *authorization; /* value of the Authorization header or NULL; not sent to another
+                                    * host by a redirect */
+        uint64_t offset;           /* the body function gets the bytes from here on */
+        bool allow_http;           /* plain HTTP, also by a redirect */
+        bool skip_verify;          /* accept any certificate */
+        unsigned timeout_sec;      /* for the whole request; 0: only stalls end it */
+        HttpBody body;
+        void *userdata;
+        const atomic_bool *canceled; /* may be NULL */
+} HttpRequest;
+
+typedef struct HttpResponse {
+        long status;
+        char *content_type; /* NULL if the header was not there */
+        char *challenge;    /* WWW-Authenticate */
+        bool has_range;     /* a Content-Range header came, which starts at: */
+        uint64_t range_start;
+        char *message; /* the start of the body of an unsuccessful answer, printable */
+} HttpResponse;
+
+int http_new(Http **ret);
+Http *http_free(Http *h);
+DEFINE_CLEANUP(Http *, http_free);
+
+/* 0 for any status; CTR_UNAVAILABLE if the server cannot be reached, stalls, redirects in a loop or
+ * cuts the connection; CTR_CANCELED; what the body function returned. */
+int http_get(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e);
+void http_response_clear(HttpResponse *response);
+
+/* True if the last http_get() failed because the other side does not speak TLS. */
+bool http_tls_failed(const Http *h) _pure_;

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "image/ingest.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "basic/fs.h"
+#include "image/content.h"
+#include "image/hash.h"
+
+#define LOCK_RETRY_MSEC 100
+#define READ_SIZE       (256 * 1024)
+
+struct Ingest {
+        int content_fd; /* the caller's */
+        int fd;
+        Digest digest;
+        uint64_t size, offset;
+        Hash *hash;
+        bool committed;
+        char path[STRLEN("ingest/") + DIGEST_HEX_MAX + 1];
+};
+
+/* 1 if the file is locked and still the one at its path, 0 if it is to be opened again. */
+static int lock(Ingest *i, const atomic_bool *canceled, Error *e) {
+        struct stat a, b;
+
+        /* The holder ends with its download; there is no event to wait for that also a cancel would
+         * end. */
+        while (flock(i->fd, LOCK_EX | LOCK_NB) < 0) {
+                if (errno != EWOULDBLOCK && errno != EINTR)
+                        return error_setf(e, -errno, "Failed to lock %s: %m", i->path);
+                if (canceled && atomic_load(canceled))
+                        return error_setf(e, CTR_CANCELED, "The job was canceled");
+                (void) poll(NULL, 0, LOCK_RETRY_MSEC);
+        }
+        if (fstat(i->fd, &a) < 0)
+                return error_setf(e, -errno, "Failed to stat %s: %m", i->path);
+        if (fstatat(i->content_fd, i->path, &b, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0
+                                       : error_setf(e, -errno, "Failed to stat %s: %m", i->path);
+        return a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+static int open_locked(Ingest *i, const atomic_bool *canceled, Error *e) {
+        for (;;) {
+                _cleanup_close_ int blob = -1;
+                int r;
+
+                i->fd = fd_close(i->fd);
+                r = content_open_blob(i->content_fd, &i->digest, &blob, NULL, e);
+                if (r != CTR_NOT_FOUND)
+                        return r == 0 ? CTR_ALREADY_EXISTS : r;
+                i->fd = openat(i->content_fd, i->path,
+                               O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+                if (i->fd < 0)
+                        return error_setf(e, -errno, "Failed to open %s in the content store: %m",
+                                          i->path);
+                r = lock(i, canceled, e);
+                if (r != 0)
+                        return r == 1 ? 0 : r;
+        }
+}
+
+/* Brings the hash up to what the file holds. */
+static int resume(Ingest *i, const atomic_bool *canceled, Error *e) {
+        _cleanup_free_ char *buf = NULL;
+        struct stat st;
+        int r;
+
+        if (fstat(i->fd, &st) < 0)
+                return error_setf(e, -errno, "Failed to stat %s: %m", i->path);
+        if (st.st_size == 0)
+                return 0;
+        if ((uint64_t) st.st_size > i->size)
+                return ftruncate(i->fd, 0) < 0
+                                       ? error_setf(e, -errno, "Failed to truncate %s: %m", i->path)
+                                       : 0;
+        buf = malloc(READ_SIZE);
+        if (!buf)
+                return -ENOMEM;
+        while (i->offset < (uint64_t) st.st_size) {
+                ssize_t n = pread(i->fd, buf, READ_SIZE, (off_t) i->offset);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return error_setf(e, n < 0 ? -errno : -EIO, "Failed to read %s: %m",
+                                          i->path);
+                if (canceled && atomic_load(canceled))
+                        return error_setf(e, CTR_CANCELED, "The job was canceled");
+                r = hash_update(i->hash, buf, (size_t) n);
+                if (r < 0)
+                        return r;
+                i->offset += (uint64_t) n;
+        }
+        return 0;
+}
+
+int ingest_open(int content_fd, const Digest *d, uint64_t size, const atomic_bool *canceled,
+                Ingest **ret, Error *e) {
+        _cleanup_(ingest_freep) Ingest *i = NULL;
+        int r;
+
+        assert(d && ret);
+
+        i = calloc(1, sizeof(Ingest));
+        if (!i)
+                return -ENOMEM;
+        *i = (Ingest){.content_fd = content_fd, .fd = -1, .digest = *d, .size = size};
+        (void) snprintf(i->path, sizeof(i->path), "ingest/%s", d->hex);
+
+        r = hash_new(d->algorithm, &i->hash);
+        if (r < 0)
+                return r;
+        r = open_locked(i, canceled, e);
+        if (r != 0)
+                return r;
+        r = resume(i, canceled, e);
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(i);
+        return 0;
+}
+
+uint64_t ingest_offset(const Ingest *i) {
+        return i->offset;
+}
+
+int ingest_fd(const Ingest *i) {
+        return i->fd;
+}
+
+int ingest_write(Ingest *i, const void *data, size_t size, Error *e) {
+        size_t written = 0;
+        int r;
+
+        if (size > i->size - i->offset)
+                return error_setf(e, CTR_DATA_LOSS,
+                                  "The blob %s is larger than the %llu bytes that its descriptor "
+                                  "says",
+                                  DIGEST_STRING(&i->digest), (unsigned long long) i->size);
+        while (written < size) {
+                ssize_t n = pwrite(i->fd, (const char *) data + written, size - written,
+                                   (off_t) (i->offset + written));
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return error_setf(e, -errno, "Failed to write %s in the content store: %m",
+                                          i->path);
+                written += (size_t) n;
+        }
+        r = hash_update(i->hash, data, size);
+        if (r < 0)
+                return error_setf(e, r, "Failed to compute the digest of %s: %m", i->path);
+        i->offset += size;
+        return 0;
+}
+
+static int data_loss(Ingest *i) {
+        (void) unlinkat(i->content_fd, i->path, 0);
+        i->committed = true;
+        return CTR_DATA_LOSS;
+}
+
+int ingest_commit(Ingest *i, Error *e) {
+        _cleanup_close_ int dir = -1;
+        char path[CONTENT_PATH_SIZE];
+        Digest d;
+        int r;
+
+        assert(i && !i->committed);
+
+        if (i->offset != i->size)
+                return error_setf(e, data_loss(i),
+                                  "The blob %s is truncated: %llu of %llu bytes came",
+                                  DIGEST_STRING(&i->digest), (unsigned long long) i->offset,
+                                  (unsigned long long) i->size);
+        r = hash_final(i->hash, &d);
+        if (r < 0)
+                return error_setf(e, r, "Failed to compute the digest of %s: %m", i->path);
+        if (!digest_equal(&d, &i->digest))
+                return error_setf(e, data_loss(i), "The blob %s has the wrong digest %s",
+                                  DIGEST_STRING(&i->digest), DIGEST_STRING(&d));
+
+        if (fchmod(i->fd, 0400) < 0 || fsync(i->fd) < 0)
+                return error_setf(e, -errno, "Failed to write %s in the content store: %m",
+                                  i->path);
+        dir = openat(i->content_fd, digest_algorithm_to_string(i->digest.algorithm),
+                     O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (dir < 0 ||
+            renameat(i->content_fd, i->path, i->content_fd, content_path(&i->digest, path)) < 0 ||
+            fsync(dir) < 0)
+                return error_setf(e, -errno, "Failed to put the blob %s into the content store: %m",
+                                  path);
+        i->committed = true;
+        return 0;
+}
+
+Ingest *ingest_free(Ingest *i) {
+        if (!i)
+                return NULL;
+        if (!i->committed && i->fd >= 0 && i->offset == 0)
+                (void) unlinkat(i->content_fd, i->path, 0);
+        hash_free(i->hash);
+        fd_close(i->fd);
+        free(i);
+        return NULL;
+}
+
+int ingest_buffer(int content_fd, const Digest *d, const void *data, size_t size, Error *e) {
+        _cleanup_(ingest_freep) Ingest *i = NULL;
+        int r;
+
+        r = ingest_open(content_fd, d, size, NULL, &i, e);
+        if (r == CTR_ALREADY_EXISTS)
+                return 0;
+        if (r != 0)
+                return r;
+        /* what somebody else left half done is the same data: only the rest is appended */
+        r = ingest_write(i, (const char *) data + i->offset, size - i->offset, e);
+        if (r != 0)
+                return r;
+        return ingest_commit(i, e);
+}

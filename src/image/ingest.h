@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A blob on its way into the content store. It grows in content/ingest/<hex>, which outlives
+ * whoever writes it, so that an interrupted download goes on where it stopped; when it is complete
+ * and its digest is right it is synced and renamed to its place.
+ *
+ * Invariant: at most one process writes a partial blob (it holds a lock on the file), and nothing
+ * under content/<algorithm>/ was ever seen incomplete.
+ */
+
+#include <stdatomic.h>
+
+#include "image/digest.h"
+
+typedef struct Ingest Ingest;
+
+/* Opens or creates the partial blob of that digest and size, and hashes what is there already. If
+ * another process is at it, waits until it is done or gone, or until *canceled becomes true.
+ * 0; CTR_ALREADY_EXISTS (no text) if the blob is in the store now; CTR_CANCELED; -errno. */
+int ingest_open(int content_fd, const Digest *d, uint64_t size, const atomic_bool *canceled,
+                Ingest **ret, Error *e);
+
+/* How many bytes are there. */
+uint64_t ingest_offset(const Ingest *i) _pure_;
+
+/* The file itself, to read what was written so far. It stays valid after the commit. */
+int ingest_fd(const Ingest *i) _pure_;
+
+/* Appends. CTR_DATA_LOSS as soon as there is more than the size promised. */
+int ingest_write(Ingest *i, const void *data, size_t size, Error *e);
+
+/* Checks size and digest, makes it durable and moves it into the store. On CTR_DATA_LOSS the
+ * partial blob is removed, so that the next attempt does not build on it. */
+int ingest_commit(Ingest *i, Error *e);
+
+/* Closes; what was not committed stays to be resumed, unless it is empty. */
+Ingest *ingest_free(Ingest *i);
+DEFINE_CLEANUP(Ingest *, ingest_free);
+
+/* Puts a small blob that is in memory into the store, after checking its digest. */
+int ingest_buffer(int content_fd, const Digest *d, const void *data, size_t size, Error *e);

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "image/manifest.h"
+
+#include <strings.h>
+
+#include "basic/json.h"
+
+#define OCI    "application/vnd.oci.image."
+#define DOCKER "application/vnd.docker."
+
+static const struct {
+        const char *name;
+        MediaKind kind;
+        Compression compression;
+} media_types[] = {
+                {OCI "index.v1+json", MEDIA_INDEX, 0},
+                {OCI "manifest.v1+json", MEDIA_MANIFEST, 0},
+                {OCI "config.v1+json", MEDIA_CONFIG, 0},
+                {OCI "layer.v1.tar", MEDIA_LAYER, COMPRESSION_NONE},
+                {OCI "layer.v1.tar+gzip", MEDIA_LAYER, COMPRESSION_GZIP},
+                {OCI "layer.v1.tar+zstd", MEDIA_LAYER, COMPRESSION_ZSTD},
+                {OCI "layer.nondistributable.v1.tar", MEDIA_LAYER, COMPRESSION_NONE},
+                {OCI "layer.nondistributable.v1.tar+gzip", MEDIA_LAYER, COMPRESSION_GZIP},
+                {OCI "layer.nondistributable.v1.tar+zstd", MEDIA_LAYER, COMPRESSION_ZSTD},
+                {DOCKER "distribution.manifest.list.v2+json", MEDIA_INDEX, 0},
+                {DOCKER "distribution.manifest.v2+json", MEDIA_MANIFEST, 0},
+                {DOCKER "container.image.v1+json", MEDIA_CONFIG, 0},
+                {DOCKER "image.rootfs.diff.tar", MEDIA_LAYER, COMPRESSION_NONE},
+                {DOCKER "image.rootfs.diff.tar.gzip", MEDIA_LAYER, COMPRESSION_GZIP},
+                {DOCKER "image.rootfs.diff.tar.zstd", MEDIA_LAYER, COMPRESSION_ZSTD},
+                {DOCKER "image.rootfs.foreign.diff.tar", MEDIA_LAYER, COMPRESSION_NONE},
+                {DOCKER "image.rootfs.foreign.diff.tar.gzip", MEDIA_LAYER, COMPRESSION_GZIP},
+};
+
+const char media_types_manifest_accept[] =
+                OCI "index.v1+json, " OCI "manifest.v1+json, " DOCKER
+                    "distribution.manifest.list.v2+json, " DOCKER "distribution.manifest.v2+json";
+
+MediaKind media_type_kind(const char *media_type, Compression *ret_compression) {
+        for (size_t i = 0; i < ELEMENTSOF(media_types); i++)
+                if (streq(media_types[i].name, media_type)) {
+                        if (ret_compression)
+                                *ret_compression = media_types[i].compression;
+                        return media_types[i].kind;
+                }
+        return MEDIA_UNKNOWN;
+}
+
+/* What servers send when they do not know better. */
+static bool content_type_is_vague(const char *s) {
+        return *s == '\0' || streq(s, "application/json") || streq(s, "text/plain") ||
+               streq(s, "application/octet-stream");
+}
+
+/* The media type without parameters, in lower case. */
+static char *content_type_strip(const char *content_type) {
+        size_t n = strcspn(strempty(content_type), "; \t");
+        char *s;
+
+        s = strndup(strempty(content_type), n);
+        for (char *p = s; p && *p; p++)
+                if (*p >= 'A' && *p <= 'Z')
+                        *p = (char) (*p - 'A' + 'a');
+        return s;
+}
+
+int manifest_identify(const char *data, size_t size, const char *content_type, const char *what,
+                      MediaKind *ret_kind, char **ret_media_type, Error *e) {
+        _cleanup_free_ char *media_type = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        const char *own = NULL;
+        MediaKind kind;
+        int r;
+
+        assert(data && what && ret_kind && ret_media_type);
+
+        media_type = content_type_strip(content_type);
+        if (!media_type)
+                return -ENOMEM;
+        kind = media_type_kind(media_type, NULL);
+        if (!content_type_is_vague(media_type) && kind != MEDIA_INDEX && kind != MEDIA_MANIFEST)
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "%s has the media type \"%.120s\", which is neither an image "
+                                  "manifest nor an index",
+                                  what, media_type);
+
+        r = json_parse(data, size, what, &j, e);
+        if (r != 0)
+                return r;
+        if (json_get_string(j, "", "mediaType", &own, e) < 0)
+                return error_prefix(e, CTR_INVALID_ARGUMENT, "%s", what);
+        if (own && !content_type_is_vague(media_type) && !streq(own, media_type))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "%s was delivered as \"%s\", but calls itself \"%.120s\"", what,
+                                  media_type, own);
+        if (content_type_is_vague(media_type)) {
+                /* an old OCI manifest without mediaType shows what it is by its members */
+                if (!own)
+                        own = json_object_get(j, "manifests") ? OCI "index.v1+json"
+                              : json_object_get(j, "layers")  ? OCI "manifest.v1+json"
+                                                              : "unknown";
+                r = free_and_strdup(&media_type, own);
+                if (r < 0)
+                        return r;
+                kind = media_type_kind(media_type, NULL);
+        }
+        if (kind != MEDIA_INDEX && kind != MEDIA_MANIFEST)
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "%s has the media type \"%.120s\", which is neither an image "
+                                  "manifest nor an index",
+                                  what, media_type);
+        /* a document that is both could be read in two ways by two programs */
+        if (json_object_get(j, "manifests") && json_object_get(j, "layers"))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "%s has both \"manifests\" and \"layers\"", what);
+
+        *ret_kind = kind;
+        *ret_media_type = TAKE_PTR(media_type);
+        return 0;
+}
+
+int descriptor_copy(Descriptor *target, const Descriptor *source) {
+        Descriptor d = *source;
+
+        d.media_type = strdup(source->media_type);
+        if (!d.media_type)
+                return -ENOMEM;
+        *target = d;
+        return 0;
+}
+
+void descriptor_clear(Descriptor *d) {
+        free(d->media_type);
+        *d = (Descriptor){};
+}
+
+static int missing(Error *e, const char *path, const char *key) {
+        return error_setf(e, -EBADMSG, "%s.%s is missing", path, key);
+}
+
+static int parse_platform(json_t *j, const char *path, Descriptor *d, Error *e) {
+        const char *os = NULL, *architecture = NULL, *variant = NULL;
+        json_t *platform;
+        int r;
+
+        r = json_get_object(j, path, "platform", &platform, e);
+        if (r <= 0)
+                return r;
+        if (json_get_string(platform, path, "os", &os, e) < 0 ||
+            json_get_string(platform, path, "architecture", &architecture, e) < 0 ||
+            json_get_string(platform, path, "variant", &variant, e) < 0)
+                return -EBADMSG;
+        /* an odd platform is no error of the index, it only is not ours */
+        d->has_platform = platform_set(&d->platform, os, architecture, variant, NULL) == 0;
+        return 0;
+}
+
+static int parse_descriptor(json_t *j, const char *path, Descriptor *d, Error *e) {
+        const char *media_type, *digest;
+        int r;
+
+        if (!json_is_object(j))
+                return error_setf(e, -EBADMSG, "%s: expected an object", path);
+        r = json_get_string(j, path, "mediaType", &media_type, e);
+        if (r <= 0)
+                return r < 0 ? r : missing(e, path, "mediaType");
+        r = json_get_string(j, path, "digest", &digest, e);
+        if (r <= 0)
+                return r < 0 ? r : missing(e, path, "digest");
+        r = json_get_uint64(j, path, "size", BLOB_SIZE_MAX, &d->size, e);
+        if (r <= 0)
+                return r < 0 ? r : missing(e, path, "size");
+        r = digest_parse(digest, &d->digest, e);
+        if (r != 0)
+                return error_prefix(e, r, "%s.digest", path);
+        d->media_type = strdup(media_type);
+        if (!d->media_type)
+                return -ENOMEM;
+        return parse_platform(j, path, d, e);
+}
+
+static int parse_descriptors(json_t *j, const char *key, size_t max, Descriptor **ret,
+                             size_t *ret_n, Error *e) {
+        json_t *array, *item;
+        size_t i;
+        int r;
+
+        r = json_get_array(j, "", key, max, &array, e);
+        if (r <= 0)
+                return r < 0 ? r : error_setf(e, -EBADMSG, "%s is missing", key);
+        *ret = calloc(json_array_size(array) + 1, sizeof(Descriptor));
+        if (!*ret)
+                return -ENOMEM;
+        json_array_foreach(array, i, item) {
+                char path[64];
+
+                (void) snprintf(path, sizeof(path), "%s[%zu]", key, i);
+                /* counted first: a half-filled one is freed with the others */
+                *ret_n = i + 1;
+                r = parse_descriptor(item, path, *ret + i, e);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int parse_document(const char *data, size_t size, const char *what, json_t **ret, Error *e) {
+        _cleanup_json_ json_t *j = NULL;
+        int64_t version = 2;
+        int r;
+
+        r = json_parse(data, size, what, &j, e);
+        if (r != 0)
+                return r;
+        if (!json_is_object(j))
+                return error_setf(e, -EBADMSG, "not a JSON object");
+        r = json_get_int64(j, "", "schemaVersion", 2, 2, &version, e);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(j);
+        return 0;
+}
+
+/* A malformed document is the caller's input error, whatever getter found it. */
+static int document_error(int r, const char *what, Error *e) {
+        if (r == -ENOMEM)
+                return r;
+        if (e && e->code == -EBADMSG)
+                e->code = CTR_INVALID_ARGUMENT;
+        return error_prefix(e, r == -EBADMSG ? CTR_INVALID_ARGUMENT : r, "%s", what);
+}
+
+static int manifest_fill(Manifest *m, json_t *j, Error *e) {
+        json_t *config;
+        int r;
+
+        r = json_get_object(j, "", "config", &config, e);
+        if (r <= 0)
+                return r < 0 ? r : error_setf(e, -EBADMSG, "config is missing");
+        r = parse_descriptor(config, "config", &m->config, e);
+        if (r != 0)
+                return r;
+        if (media_type_kind(m->config.media_type, NULL) != MEDIA_CONFIG)
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "the config has the media type \"%.120s\", this is no container "
+                                  "image",
+                                  m->config.media_type);
+        if (m->config.size > MANIFEST_SIZE_MAX)
+                return error_setf(e, -EBADMSG, "config.size is larger than %i bytes",
+                                  MANIFEST_SIZE_MAX);
+        r = parse_descriptors(j, "layers", MANIFEST_LAYERS_MAX, &m->layers, &m->n_layers, e);
+        if (r != 0)
+                return r;
+        for (size_t i = 0; i < m->n_layers; i++)
+                if (media_type_kind(m->layers[i].media_type, NULL) != MEDIA_LAYER)
+                        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                          "layers[%zu] has the media type \"%.120s\", which is no "
+                                          "layer that can be unpacked",
+                                          i, m->layers[i].media_type);
+        return 0;
+}
+
+int manifest_parse(const char *data, size_t size, const char *media_type, const char *what,
+                   Manifest **ret, Error *e) {
+        _cleanup_(manifest_freep) Manifest *m = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        int r;
+
+        assert(data && media_type && what && ret);
+
+        m = calloc(1, sizeof(Manifest));
+        if (!m || !(m->media_type = strdup(media_type)))
+                return -ENOMEM;
+        r = parse_document(data, size, "document", &j, e);
+        if (r == 0)
+                r = manifest_fill(m, j, e);
+        if (r != 0)
+                return document_error(r, what, e);
+        *ret = TAKE_PTR(m);
+        return 0;
+}
+
+static void descriptors_free(Descriptor *d, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                descriptor_clear(d + i);
+        free(d);
+}
+
+Manifest *manifest_free(Manifest *m) {
+        if (!m)
+                return NULL;
+        free(m->media_type);
+        descriptor_clear(&m->config);
+        descriptors_free(m->layers, m->n_layers);
+        free(m);
+        return NULL;
+}
+
+int index_parse(const char *data, size_t size, const char *media_type, const char *what,
+                Index **ret, Error *e) {
+        _cleanup_(index_freep) Index *i = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        int r;
+
+        assert(data && media_type && what && ret);
+
+        i = calloc(1, sizeof(Index));
+        if (!i || !(i->media_type = strdup(media_type)))
+                return -ENOMEM;
+        r = parse_document(data, size, "document", &j, e);
+        if (r == 0)
+                r = parse_descriptors(j, "manifests", INDEX_ENTRIES_MAX, &i->manifests,
+                                      &i->n_manifests, e);
+        if (r != 0)
+                return document_error(r, what, e);
+        *ret = TAKE_PTR(i);
+        return 0;
+}
+
+Index *index_free(Index *i) {
+        if (!i)
+                return NULL;
+        free(i->media_type);
+        descriptors_free(i->manifests, i->n_manifests);
+        free(i);
+        return NULL;
+}
+
+/* "linux/amd64, linux/arm64", at most a handful. */
+static void list_platforms(const Index *i, char *buf, size_t size) {
+        size_t used = 0;
+
+        (void) snprintf(buf, size, "none");
+        for (size_t k = 0; k < i->n_manifests && used + PLATFORM_STRING_SIZE + 3 < size; k++) {
+                char s[PLATFORM_STRING_SIZE];
+
+                if (!i->manifests[k].has_platform)
+                        continue;
+                used += (size_t) snprintf(buf + used, size - used, "%s%s", used ? ", " : "",
+                                          platform_to_string(&i->manifests[k].platform, s));
+        }
+}
+
+int index_choose(const Index *i, const Platform *platform, const char *what, const Descriptor **ret,
+                 Error *e) {
+        char wanted[PLATFORM_STRING_SIZE], there[512];
+        const Descriptor *best = NULL;
+        int best_rank = -1;
+
+        assert(i && platform && ret);
+
+        for (size_t k = 0; k < i->n_manifests; k++) {
+                const Descriptor *d = i->manifests + k;
+                MediaKind kind = media_type_kind(d->media_type, NULL);
+                int rank;
+
+                if (kind != MEDIA_MANIFEST && kind != MEDIA_INDEX)
+                        continue;
+                /* a single entry without a platform can only be the image itself */
+                if (d->has_platform)
+                        rank = platform_match(platform, &d->platform);
+                else
+                        rank = i->n_manifests == 1 ? 0 : -1;
+                if (rank > best_rank) {
+                        best = d;
+                        best_rank = rank;
+                }
+        }
+        if (!best) {
+                list_platforms(i, there, sizeof(there));
+                return error_setf(e, CTR_NOT_FOUND, "%s has no image for %s; it has: %s", what,
+                                  platform_to_string(platform, wanted), there);
+        }
+        *ret = best;
+        return 0;
+}

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "snapshot/tree.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "basic/fs.h"
+#include "basic/strv.h"
+
+typedef struct PathList {
+        char **paths;
+        size_t n, allocated;
+} PathList;
+
+struct Tree {
+        int root_fd; /* the caller's */
+        uint64_t inodes;
+
+        /* the directory of the last place, since archives list one directory after the other */
+        char *parent_path;
+        int parent_fd;
+
+        PathList implied; /* as made */
+        PathList named;   /* those that the archive named when they were there already */
+};
+
+static int path_list_add(PathList *l, const char *path) {
+        if (l->n + 1 >= l->allocated) {
+                size_t allocated = MAX_OF(l->allocated * 2, (size_t) 16);
+                char **larger;
+
+                larger = reallocarray(l->paths, allocated, sizeof(char *));
+                if (!larger)
+                        return -ENOMEM;
+                l->paths = larger;
+                l->allocated = allocated;
+        }
+        l->paths[l->n] = strdup(path);
+        if (!l->paths[l->n])
+                return -ENOMEM;
+        l->paths[++l->n] = NULL;
+        return 0;
+}
+
+static int compare_paths(const void *a, const void *b) {
+        return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+int tree_new(int dir_fd, Tree **ret) {
+        _cleanup_(tree_freep) Tree *t = NULL;
+        int r;
+
+        assert(dir_fd >= 0 && ret);
+
+        t = calloc(1, sizeof(Tree));
+        if (!t)
+                return -ENOMEM;
+        t->root_fd = dir_fd;
+        t->parent_fd = -1;
+        t->inodes = 1;
+        r = path_list_add(&t->implied, "");
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(t);
+        return 0;
+}
+
+Tree *tree_free(Tree *t) {
+        if (!t)
+                return NULL;
+        strv_free(t->implied.paths);
+        strv_free(t->named.paths);
+        free(t->parent_path);
+        fd_close(t->parent_fd);
+        free(t);
+        return NULL;
+}
+
+uint64_t tree_inodes(const Tree *t) {
+        return t->inodes;
+}
+
+void tree_count_inode(Tree *t) {
+        t->inodes++;
+}
+
+int tree_clean_path(const char *path, char **ret, Error *e) {
+        _cleanup_free_ char *clean = NULL;
+        size_t n = 0, depth = 0;
+
+        assert(path && ret);
+
+        clean = malloc(strlen(path) + 1);
+        if (!clean)
+                return -ENOMEM;
+        for (const char *p = path; *(p += strspn(p, "/"));) {
+                size_t k = strcspn(p, "/");
+
+                if (k == 2 && p[0] == '.' && p[1] == '.')
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "the name \"%.200s\" leads upwards", path);
+                if (k > NAME_MAX)
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "the name \"%.200s...\" has a component of more than %i "
+                                          "bytes",
+                                          path, NAME_MAX);
+                if (k != 1 || p[0] != '.') {
+                        if (++depth > TREE_DEPTH_MAX)
+                                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                                  "the name \"%.200s...\" is deeper than %i "
+                                                  "directories",
+                                                  path, TREE_DEPTH_MAX);
+                        if (n > 0)
+                                clean[n++] = '/';
+                        memcpy(clean + n, p, k);
+                        n += k;
+                }
+                p += k;
+        }
+        clean[n] = '\0';
+        if (n >= PATH_MAX)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "the name \"%.200s...\" is longer than %i bytes", path,
+                                  PATH_MAX - 1);
+        *ret = TAKE_PTR(clean);
+        return 0;
+}
+
+/* The one way into the tree: descriptor or -errno. */
+static int open_beneath(const Tree *t, const char *path, int flags) {
+        struct open_how how = {
+                        .flags = (uint64_t) (flags | O_CLOEXEC | O_NOFOLLOW),
+                        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+                                   RESOLVE_NO_XDEV,
+        };
+        int fd;
+
+        fd = (int) syscall(SYS_openat2, t->root_fd, *path ? path : ".", &how, sizeof(how));
+        return fd < 0 ? -errno : fd;
+}
+
+static bool is_whiteout(const struct stat *st) {
+        return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
+}
+
+static int set_opaque(int dir_fd, const char *path, Error *e) {
+        if (fsetxattr(dir_fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
+                return error_setf(e, -errno, "Failed to make the directory \"%s\" opaque: %m",
+                                  path);
+        return 0;
+}
+
+/* Makes the directory name, which is no directory yet, in dir_fd; path is its whole path. What was
+ * a whiteout becomes a directory that hides the lower one. */
+static int make_directory_at(Tree *t, int dir_fd, const char *name, const char *path, mode_t mode,
+                             Error *e) {
+        _cleanup_close_ int fd = -1;
+        bool whiteout = false;
+        struct stat st;
+
+        if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0) {
+                whiteout = is_whiteout(&st);
+                if (!whiteout)
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "\"%s\" is used as a directory, but is %s", path,
+                                          S_ISLNK(st.st_mode) ? "a symbolic link"
+                                                              : "not a directory");
+                if (unlinkat(dir_fd, name, 0) < 0)
+                        return error_setf(e, -errno, "Failed to remove \"%s\": %m", path);
+        } else if (errno != ENOENT)
+                return error_setf(e, -errno, "Failed to look up \"%s\": %m", path);
+
+        if (mkdirat(dir_fd, name, mode) < 0)
+                return error_setf(e, -errno, "Failed to make the directory \"%s\": %m", path);
+        t->inodes++;
+        if (!whiteout)
+                return 0;
+        fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to open the directory \"%s\": %m", path);
+        return set_opaque(fd, path, e);
+}
+
+/* Opens the directory at path component by component, making what is missing. */
+static int make_parents(Tree *t, const char *path, int *ret_fd, Error *e) {
+        _cleanup_close_ int current = -1;
+        char part[PATH_MAX];
+
+        for (const char *p = path; *p;) {
+                size_t n = strcspn(p, "/");
+                int dir_fd = current >= 0 ? current : t->root_fd, next, r;
+                const char *name;
+
+                p += n;
+                memcpy(part, path, (size_t) (p - path));
+                part[p - path] = '\0';
+                name = part + (p - path) - n;
+                if (*p)
+                        p++;
+
+                next = openat(dir_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                if (next < 0) {
+                        if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+                                return error_setf(e, -errno, "Failed to open \"%s\": %m", part);
+                        r = make_directory_at(t, dir_fd, name, part, 0755, e);
+                        if (r != 0)
+                                return r;
+                        r = path_list_add(&t->implied, part);
+                        if (r < 0)
+                                return r;
+                        next = openat(dir_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                        if (next < 0)
+                                return error_setf(e, -errno, "Failed to open \"%s\": %m", part);
+                        if (fchownat(next, "", 0, 0, AT_EMPTY_PATH) < 0 ||
+                            fchmodat(dir_fd, name, 0755, 0) < 0)
+                                return error_setf(e, -errno,
+                                                  "Failed to set owner and mode of \"%s\": %m",
+                                                  part);
+                }
+                fd_close(current);
+                current = next;
+        }
+        *ret_fd = TAKE_FD(current);
+        return 0;
+}
+
+static void forget_parent(Tree *t) {
+        t->parent_fd = fd_close(t->parent_fd);
+        free(t->parent_path);
+        t->parent_path = NULL;
+}
+
+/* Makes the directory at path (not "") the remembered one. */
+static int enter_parent(Tree *t, char *path, bool make, Error *e) {
+        int fd, r;
+
+        if (t->parent_fd >= 0 && streq(t->parent_path, path)) {
+                free(path);
+                return 0;
+        }
+        forget_parent(t);
+        t->parent_path = path;
+        fd = open_beneath(t, path, O_PATH | O_DIRECTORY);
+        if (fd < 0) {
+                if (!make)
+                        return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP
+                                               ? CTR_NOT_FOUND
+                                               : error_setf(e, fd, "Failed to open \"%s\": %m",
+                                                            path);
+                if (fd != -ENOENT && fd != -ENOTDIR && fd != -ELOOP)
+                        return error_setf(e, fd, "Failed to open \"%s\": %m", path);
+                r = make_parents(t, path, &fd, e);
+                if (r != 0)
+                        return r;
+        }
+        t->parent_fd = fd;
+        return 0;
+}
+
+int tree_find(Tree *t, const char *path, bool make, TreePlace *ret, Error *e) {
+        const char *slash = strrchr(path, '/');
+        char *parent;
+        int r;
+
+        assert(t && *path && ret);
+
+        if (!slash) {
+                *ret = (TreePlace){.dir_fd = t->root_fd, .name = path};
+                return 0;
+        }
+        parent = strndup(path, (size_t) (slash - path));
+        if (!parent)
+                return -ENOMEM;
+        r = enter_parent(t, parent, make, e);
+        if (r != 0)
+                return r;
+        *ret = (TreePlace){.dir_fd = t->parent_fd, .name = slash + 1};
+        return 0;
+}
+
+int tree_clear(Tree *t, const TreePlace *place, bool *ret_whiteout, Error *e) {
+        struct stat st;
+        int r;
+
+        assert(t && place && ret_whiteout);
+
+        *ret_whiteout = false;
+        if (fstatat(place->dir_fd, place->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0
+                                       : error_setf(e, -errno, "Failed to look up \"%s\": %m",
+                                                    place->name);
+        *ret_whiteout = is_whiteout(&st);
+        r = tree_remove_at(place->dir_fd, place->name);
+        if (r < 0)
+                return error_setf(e, r, "Failed to remove \"%s\": %m", place->name);
+        return 0;
+}
+
+int tree_make_directory(Tree *t, const char *path, int *ret_fd, Error *e) {
+        TreePlace place = {.dir_fd = t->root_fd, .name = "."};
+        int fd, r;
+
+        if (*path) {
+                r = tree_find(t, path, true, &place, e);
+                if (r != 0)
+                        return r;
+        }
+        fd = openat(place.dir_fd, place.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd >= 0) {
+                r = path_list_add(&t->named, path);
+                if (r < 0) {
+                        fd_close(fd);
+                        return r;
+                }
+                *ret_fd = fd;
+                return 0;
+        }
+        if (errno == ENOTDIR || errno == ELOOP) {
+                struct stat st;
+
+                /* another thing of this layer makes room; a whiteout is taken over below */
+                if (fstatat(place.dir_fd, place.name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+                    !is_whiteout(&st) && unlinkat(place.dir_fd, place.name, 0) < 0)
+                        return error_setf(e, -errno, "Failed to remove \"%s\": %m", path);
+        } else if (errno != ENOENT)
+                return error_setf(e, -errno, "Failed to open the directory \"%s\": %m", path);
+
+        r = make_directory_at(t, place.dir_fd, place.name, path, 0700, e);
+        if (r != 0)
+                return r;
+        fd = openat(place.dir_fd, place.name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to open the directory \"%s\": %m", path);
+        *ret_fd = fd;
+        return 0;
+}
+
+int tree_opaque(Tree *t, const char *path, Error *e) {
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        if (*path) {
+                TreePlace place;
+                char *copy;
+
+                /* the directory may not have been named yet: it is entered as the parent of what
+                 * would be in it */
+                copy = strdup(path);
+                if (!copy)
+                        return -ENOMEM;
+                r = enter_parent(t, copy, true, e);
+                if (r != 0)
+                        return r;
+                place = (TreePlace){.dir_fd = t->parent_fd, .name = "."};
+                fd = openat(place.dir_fd, place.name,
+                            O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        } else
+                fd = openat(t->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to open the directory \"%s\": %m", path);
+        return set_opaque(fd, path, e);
+}
+
+int tree_whiteout(Tree *t, const char *path, Error *e) {
+        TreePlace place;
+        struct stat st;
+        int r;
+
+        assert(t && *path);
+
+        r = tree_find(t, path, true, &place, e);
+        if (r != 0)
+                return r;
+        if (mknodat(place.dir_fd, place.name, S_IFCHR, makedev(0, 0)) >= 0) {
+                t->inodes++;
+                return 0;
+        }
+        if (errno != EEXIST)
+                return error_setf(e, -errno, "Failed to make the whiteout of \"%s\": %m", path);
+        if (fstatat(place.dir_fd, place.name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return error_setf(e, -errno, "Failed to look up \"%s\": %m", path);
+        return S_ISDIR(st.st_mode) ? tree_opaque(t, path, e) : 0;
+}
+
+int tree_take_implied(Tree *t, char ***ret) {
+        _cleanup_strv_free_ char **left = NULL;
+        size_t n = 0, k = 0;
+
+        assert(t && ret);
+
+        left = calloc(t->implied.n + 1, sizeof(char *));
+        if (!left)
+                return -ENOMEM;
+        qsort(t->implied.paths, t->implied.n, sizeof(char *), compare_paths);
+        if (t->named.n > 0)
+                qsort(t->named.paths, t->named.n, sizeof(char *), compare_paths);
+        for (size_t i = 0; i < t->implied.n; i++) {
+                char *path = t->implied.paths[i];
+
+                while (k < t->named.n && strcmp(t->named.paths[k], path) < 0)
+                        k++;
+                if ((k < t->named.n && streq(t->named.paths[k], path)) ||
+                    (n > 0 && streq(left[n - 1], path)))
+                        free(path);
+                else
+                        left[n++] = path;
+                t->implied.paths[i] = NULL;
+        }
+        t->implied.n = 0;
+        *ret = TAKE_PTR(left);
+        return 0;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * ctr-worker: one long job in straight-line, blocking code (docs/worker-protocol.md). The manager
+ * starts one for each job; it works from a shell by itself.
+ */
+
+#include <getopt.h>
+#include <locale.h>
+
+#include "basic/log.h"
+#include "config.h"
+#include "worker/worker.h"
+
+static const struct {
+        const char *name;
+        int (*run)(int argc, char *argv[]);
+} verbs[] = {
+                {"pull", verb_pull},
+                {"remove", verb_remove},
+};
+
+static int help(void) {
+        (void) puts("Usage: ctr-worker VERB [OPTION...] [ARGUMENT...]\n\n"
+                    "Verbs:\n"
+                    "  pull [OPTION...] REFERENCE   Fetch an image and extract its layers\n"
+                    "  remove [OPTION...] NAME...   Remove doomed snapshots\n\n"
+                    "Options:\n"
+                    "  --root=DIR            The store (default: " CTR_STATE_DIR ")\n"
+                    "  --control-fd=N        Report to this SOCK_SEQPACKET socket\n"
+                    "  --platform=OS/ARCH[/VARIANT]\n"
+                    "                        Choose another platform than this machine's\n"
+                    "  --no-unpack           Only fetch\n"
+                    "  --policy=always|missing\n"
+                    "                        With \"missing\", do not ask the registry for a\n"
+                    "                        digest that is in the store\n"
+                    "  --help, --version");
+        return 0;
+}
+
+int main(int argc, char *argv[]) {
+        log_parse_environment();
+        /* names in archives are UTF-8, in whatever locale we were started */
+        (void) setlocale(LC_CTYPE, "C.UTF-8");
+
+        if (argc >= 2 && streq(argv[1], "--help"))
+                return help();
+        if (argc >= 2 && streq(argv[1], "--version")) {
+                (void) puts("ctr " CTR_VERSION);
+                return 0;
+        }
+        for (size_t i = 0; argc >= 2 && i < ELEMENTSOF(verbs); i++)
+                if (streq(argv[1], verbs[i].name))
+                        return verbs[i].run(argc - 1, argv + 1);
+        if (argc >= 2)
+                log_error("Unknown verb \"%s\", see ctr-worker --help", argv[1]);
+        else
+                log_error("A verb is needed, see ctr-worker --help");
+        return 1;
+}

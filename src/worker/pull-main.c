@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* ctr-worker pull: its options, and the order in which the job is set up. */
+
+#include <curl/curl.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "basic/log.h"
+#include "basic/process.h"
+#include "config.h"
+#include "worker/report.h"
+#include "worker/sandbox.h"
+#include "worker/worker.h"
+
+/* A descriptor that we were given: it must be a connected SEQPACKET socket. */
+static int parse_control_fd(const char *s, int *ret) {
+        socklen_t size = sizeof(int);
+        char *end;
+        long fd;
+        int type;
+
+        errno = 0;
+        fd = strtol(s, &end, 10);
+        if (errno != 0 || *end || end == s || fd < 3 || fd > INT32_MAX)
+                return -EINVAL;
+        if (getsockopt((int) fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+                return -errno;
+        if (type != SOCK_SEQPACKET)
+                return -EPROTOTYPE;
+        *ret = (int) fd;
+        return fd_set_cloexec((int) fd, true);
+}
+
+static int parse_options(int argc, char *argv[], PullOptions *ret, Error *e) {
+        static const struct option options[] = {
+                        {"root", required_argument, NULL, 'r'},
+                        {"control-fd", required_argument, NULL, 'c'},
+                        {"platform", required_argument, NULL, 'p'},
+                        {"no-unpack", no_argument, NULL, 'n'},
+                        {"policy", required_argument, NULL, 'l'},
+                        {},
+        };
+        int c, r;
+
+        *ret = (PullOptions){.root = CTR_STATE_DIR, .control_fd = -1, .unpack = true};
+        platform_host(&ret->platform);
+        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                switch (c) {
+                case 'r':
+                        ret->root = optarg;
+                        break;
+                case 'c':
+                        r = parse_control_fd(optarg, &ret->control_fd);
+                        if (r < 0)
+                                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                                  "--control-fd=%s is not a SOCK_SEQPACKET socket",
+                                                  optarg);
+                        break;
+                case 'p':
+                        r = platform_parse(optarg, &ret->platform, e);
+                        if (r != 0)
+                                return r;
+                        break;
+                case 'n':
+                        ret->unpack = false;
+                        break;
+                case 'l':
+                        ret->prefer_local = streq(optarg, "missing");
+                        if (!ret->prefer_local && !streq(optarg, "always"))
+                                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                                  "--policy must be \"always\" or \"missing\"");
+                        break;
+                default:
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "Unknown option or missing value, see ctr-worker --help");
+                }
+        if (argc - optind != 1)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "Exactly one image reference is needed");
+        ret->reference = argv[optind];
+        return 0;
+}
+
+/* SIGTERM and SIGINT are read from a descriptor; threads inherit the mask. */
+static void block_signals(void) {
+        sigset_t set;
+
+        (void) sigemptyset(&set);
+        (void) sigaddset(&set, SIGTERM);
+        (void) sigaddset(&set, SIGINT);
+        (void) sigprocmask(SIG_BLOCK, &set, NULL);
+        (void) signal(SIGPIPE, SIG_IGN);
+}
+
+static int run(Pull *p, Error *e) {
+        pthread_t job;
+        int r;
+
+        r = -pthread_create(&job, NULL, pull_run, p);
+        if (r < 0)
+                return error_setf(e, r, "Failed to start a thread: %m");
+        r = report_run(p, e);
+        (void) pthread_join(job, NULL);
+        if (p->error.code != 0)
+                return r != 0 ? r : error_move(e, &p->error);
+        if (r != 0)
+                return r;
+        return report_result(p, e);
+}
+
+int verb_pull(int argc, char *argv[]) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_(pull_clear) Pull p = {.root_fd = -1,
+                                        .content_fd = -1,
+                                        .snapshots_fd = -1,
+                                        .event_fd = -1};
+        PullOptions options;
+        int r;
+
+        block_signals();
+        r = parse_options(argc, argv, &options, &e);
+        if (r == 0)
+                r = pull_open_store(&p, &options, &e);
+        if (r == 0)
+                r = reference_parse(options.reference, &p.reference, &e);
+        if (r == 0)
+                r = sandbox_enter(SANDBOX_EXTRACT | SANDBOX_NETWORK, &p.root_fd, &e);
+        if (r == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+                r = error_setf(&e, CTR_UNKNOWN, "Failed to initialise libcurl");
+        if (r == 0)
+                r = run(&p, &e);
+        if (r != 0) {
+                if (e.code == 0)
+                        (void) error_setf(&e, r, "%s",
+                                          r < 0 ? strerrordesc_np(-r) : error_code_to_string(r));
+                report_error(options.control_fd, &e);
+        }
+        return r != 0;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "worker/pull.h"
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+
+#include "basic/fs.h"
+#include "basic/strv.h"
+#include "image/content.h"
+#include "image/hash.h"
+#include "snapshot/inherit.h"
+
+static int store_error(int r, const char *root, Error *e) {
+        if (r == -EROFS || r == -EACCES || r == -EPERM) {
+                errno = -r;
+                return error_setf(e, CTR_PERMISSION_DENIED, "The store %s is not writable: %m",
+                                  root);
+        }
+        return error_setf(e, r, "Failed to open the store %s: %m", root);
+}
+
+int pull_open_store(Pull *p, const PullOptions *options, Error *e) {
+        assert(p && options);
+
+        *p = (Pull){
+                        .options = options,
+                        .root_fd = -1,
+                        .content_fd = -1,
+                        .snapshots_fd = -1,
+                        .event_fd = -1,
+                        .mutex = PTHREAD_MUTEX_INITIALIZER,
+                        .changed = PTHREAD_COND_INITIALIZER,
+        };
+        p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (p->event_fd < 0)
+                return error_setf(e, -errno, "Failed to make an eventfd: %m");
+        p->root_fd = dir_open_make_at(AT_FDCWD, options->root, 0700);
+        if (p->root_fd < 0)
+                return store_error(p->root_fd, options->root, e);
+        p->content_fd = content_open(p->root_fd);
+        if (p->content_fd < 0)
+                return store_error(p->content_fd, options->root, e);
+        p->snapshots_fd = overlayfs_open(p->root_fd);
+        if (p->snapshots_fd < 0)
+                return store_error(p->snapshots_fd, options->root, e);
+        return 0;
+}
+
+void pull_notify(Pull *p) {
+        (void) !eventfd_write(p->event_fd, 1);
+}
+
+void pull_fail(Pull *p, Error *e, int code) {
+        (void) pthread_mutex_lock(&p->mutex);
+        if (e->code == 0)
+                (void) error_setf(e, code, "%s",
+                                  code < 0 ? strerrordesc_np(-code) : error_code_to_string(code));
+        (void) error_move(&p->error, e);
+        atomic_store(&p->canceled, true);
+        (void) pthread_cond_broadcast(&p->changed);
+        (void) pthread_mutex_unlock(&p->mutex);
+}
+
+void pull_set_phase(Pull *p, JobPhase phase) {
+        (void) pthread_mutex_lock(&p->mutex);
+        p->phase = phase;
+        (void) pthread_mutex_unlock(&p->mutex);
+        pull_notify(p);
+}
+
+void pull_set_layer_phase(Pull *p, Layer *l, LayerPhase phase) {
+        (void) pthread_mutex_lock(&p->mutex);
+        l->phase = phase;
+        (void) pthread_mutex_unlock(&p->mutex);
+        pull_notify(p);
+}
+
+void pull_set_have(Pull *p, char **names, size_t n) {
+        (void) pthread_mutex_lock(&p->mutex);
+        for (size_t i = 0; i < n && i < p->n_layers; i++)
+                p->layers[i].existing = TAKE_PTR(names[i]);
+        p->have_received = true;
+        (void) pthread_cond_broadcast(&p->changed);
+        (void) pthread_mutex_unlock(&p->mutex);
+}
+
+/* The list of layers with their identities, as it goes into the plan. */
+static int plan(Pull *p, Error *e) {
+        p->layers = calloc(p->manifest->n_layers + 1, sizeof(Layer));
+        if (!p->layers)
+                return -ENOMEM;
+        for (size_t i = 0; i < p->manifest->n_layers; i++) {
+                Layer *l = p->layers + i;
+                int r;
+
+                l->descriptor = p->manifest->layers + i;
+                (void) media_type_kind(l->descriptor->media_type, &l->compression);
+                l->diff_id = p->config->diff_ids[i];
+                l->fd = l->fs_fd = -1;
+                r = hash_chain_id(i > 0 ? &p->layers[i - 1].chain_id : NULL, &l->diff_id,
+                                  &l->chain_id);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to compute a chain id: %m");
+        }
+        (void) pthread_mutex_lock(&p->mutex);
+        p->n_layers = p->manifest->n_layers;
+        p->planned = true;
+        (void) pthread_mutex_unlock(&p->mutex);
+        pull_notify(p);
+        return 0;
+}
+
+/* Waits for the manager to say which layers it has. */
+static int wait_have(Pull *p) {
+        (void) pthread_mutex_lock(&p->mutex);
+        while (!p->have_received && !atomic_load(&p->canceled))
+                (void) pthread_cond_wait(&p->changed, &p->mutex);
+        for (size_t i = 0; i < p->n_layers; i++)
+                if (p->layers[i].existing)
+                        p->layers[i].phase = LAYER_EXISTS;
+        (void) pthread_mutex_unlock(&p->mutex);
+        return atomic_load(&p->canceled) ? CTR_CANCELED : 0;
+}
+
+/* Runs fetchers and unpackers to their end. Their errors are recorded by themselves. */
+static int run_threads(Pull *p, Error *e) {
+        pthread_t threads[FETCHERS_MAX + UNPACKERS_MAX];
+        long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+        size_t n = 0, n_unpackers = 0, n_fetchers = MIN_OF(p->n_layers, (size_t) FETCHERS_MAX);
+        int r = 0;
+
+        /* one more than processors: extraction also waits for the disk */
+        if (p->options->unpack)
+                n_unpackers = MIN_OF(p->n_layers, (size_t) (n_cpus >= UNPACKERS_MAX ? UNPACKERS_MAX
+                                                            : n_cpus < 1            ? 2
+                                                                                    : n_cpus + 1));
+        for (size_t i = 0; i < n_fetchers + n_unpackers && r == 0; i++) {
+                r = -pthread_create(threads + n, NULL,
+                                    i < n_fetchers ? pull_fetcher : pull_unpacker, p);
+                if (r == 0)
+                        n++;
+        }
+        if (r < 0) {
+                Error thread_error = ERROR_NULL;
+
+                (void) error_setf(&thread_error, r, "Failed to start a thread: %m");
+                pull_fail(p, &thread_error, r);
+        }
+        for (size_t i = 0; i < n; i++)
+                (void) pthread_join(threads[i], NULL);
+        return atomic_load(&p->canceled) ? CTR_CANCELED : 0;
+}
+
+/* Directories that a layer only implies look as they do below; bottom layer first. */
+static int inherit(Pull *p, Error *e) {
+        _cleanup_free_ int *lower = NULL;
+        int r = 0;
+
+        lower = calloc(p->n_layers + 1, sizeof(int));
+        if (!lower)
+                return -ENOMEM;
+        for (size_t i = 0; i < p->n_layers && r == 0; i++) {
+                Layer *l = p->layers + i;
+
+                if (l->existing) {
+                        _cleanup_free_ char *path = NULL;
+
+                        if (asprintf(&path, "%s/fs", l->existing) < 0) {
+                                path = NULL;
+                                return -ENOMEM;
+                        }
+                        l->fs_fd = openat(p->snapshots_fd, path,
+                                          O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                        if (l->fs_fd < 0)
+                                return error_setf(e, -errno, "Failed to open the snapshot %s: %m",
+                                                  l->existing);
+                }
+                /* nearest first */
+                for (size_t k = 0; k < i; k++)
+                        lower[k] = p->layers[i - 1 - k].fs_fd;
+                r = layer_inherit(l->fs_fd, l->result.implied, lower, i, e);
+                if (r != 0)
+                        r = error_prefix(e, r, "Layer %s", DIGEST_STRING(&l->descriptor->digest));
+        }
+        return r;
+}
+
+/* Makes the trees durable and gives them the names under which the manager finds them. */
+static int publish(Pull *p, Error *e) {
+        int r;
+
+        if (syncfs(p->snapshots_fd) < 0)
+                return error_setf(e, -errno, "Failed to write the layers to disk: %m");
+        for (size_t i = 0; i < p->n_layers; i++) {
+                Layer *l = p->layers + i;
+
+                if (!*l->directory)
+                        continue;
+                r = overlayfs_publish(p->snapshots_fd, l->directory, l->directory, e);
+                if (r != 0)
+                        return r;
+        }
+        if (fsync(p->snapshots_fd) < 0)
+                return error_setf(e, -errno, "Failed to write the snapshot directory to disk: %m");
+        return 0;
+}
+
+static int run(Pull *p, Error *e) {
+        _cleanup_(http_freep) Http *http = NULL;
+        int r;
+
+        r = http_new(&http);
+        if (r < 0)
+                return r;
+        r = pull_resolve(p, http, e);
+        if (r != 0)
+                return r;
+        r = plan(p, e);
+        if (r != 0)
+                return r;
+        r = wait_have(p);
+        if (r != 0)
+                return r;
+        pull_set_phase(p, JOB_DOWNLOAD);
+        r = run_threads(p, e);
+        if (r != 0)
+                return r;
+        pull_set_phase(p, JOB_VERIFY);
+        if (p->options->unpack) {
+                r = inherit(p, e);
+                if (r == 0)
+                        r = publish(p, e);
+                if (r != 0)
+                        return r;
+        }
+        pull_set_phase(p, JOB_DONE);
+        return 0;
+}
+
+static void remove_trees(Pull *p) {
+        for (size_t i = 0; i < p->n_layers; i++) {
+                Layer *l = p->layers + i;
+
+                if (!*l->directory)
+                        continue;
+                /* what cannot be removed now is swept by the manager's next start */
+                (void) overlayfs_remove(p->snapshots_fd, l->directory, NULL);
+                *l->directory = '\0';
+        }
+}
+
+void *pull_run(void *pull) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Pull *p = pull;
+        int r;
+
+        r = run(p, &e);
+        if (r != 0) {
+                pull_fail(p, &e, r);
+                remove_trees(p);
+        }
+        (void) pthread_mutex_lock(&p->mutex);
+        p->finished = true;
+        (void) pthread_mutex_unlock(&p->mutex);
+        pull_notify(p);
+        return NULL;
+}
+
+void pull_clear(Pull *p) {
+        for (size_t i = 0; i < p->n_layers; i++) {
+                free(p->layers[i].existing);
+                fd_close(p->layers[i].fd);
+                fd_close(p->layers[i].fs_fd);
+                apply_result_clear(&p->layers[i].result);
+        }
+        free(p->layers);
+        for (size_t i = 0; i < p->n_documents; i++)
+                descriptor_clear(&p->documents[i].descriptor);
+        descriptor_clear(&p->target);
+        manifest_free(p->manifest);
+        image_config_free(p->config);
+        registry_free(p->registry);
+        reference_clear(&p->reference);
+        error_clear(&p->error);
+        fd_close(p->event_fd);
+        fd_close(p->snapshots_fd);
+        fd_close(p->content_fd);
+        fd_close(p->root_fd);
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One pull: from a reference to verified blobs in the content store and extracted layers beside
+ * each other. Threads share the Pull:
+ *
+ *   the main thread   speaks with who started us (report.c), and takes signals
+ *   the job           resolves the reference, starts the others, finishes (pull.c)
+ *   fetchers          download layers into the store (fetch.c)
+ *   unpackers         inflate and extract layers, also while they are still coming (unpack.c)
+ *
+ * A fetcher and an unpacker meet in the partial blob itself: what the one has written the other may
+ * read, up to `available`. So a slow disk never stalls a download, and memory stays bounded.
+ *
+ * Invariant: the first failure wins and cancels the rest; whatever ends the job, no temporary tree
+ * stays, and partial blobs do.
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "image/config.h"
+#include "image/manifest.h"
+#include "image/reference.h"
+#include "image/registry.h"
+#include "snapshot/apply.h"
+#include "snapshot/overlayfs.h"
+
+#define FETCHERS_MAX    3
+#define UNPACKERS_MAX   4
+#define INDEX_DEPTH_MAX 4
+
+typedef enum LayerPhase {
+        LAYER_WAIT,
+        LAYER_DOWNLOAD,
+        LAYER_UNPACK,
+        LAYER_DONE,
+        LAYER_EXISTS,
+        _LAYER_PHASE_MAX,
+} LayerPhase;
+
+typedef enum JobPhase {
+        JOB_RESOLVE,
+        JOB_DOWNLOAD,
+        JOB_UNPACK,
+        JOB_VERIFY,
+        JOB_DONE,
+        _JOB_PHASE_MAX,
+} JobPhase;
+
+typedef struct PullOptions {
+        const char *root;
+        const char *reference;
+        Platform platform;
+        int control_fd; /* -1: none */
+        bool unpack;
+        bool prefer_local; /* --policy=missing */
+} PullOptions;
+
+/* A document on the way to the layers (index, manifest, config), in the store. */
+typedef struct Document {
+        const char *kind; /* "index", "manifest", "config" */
+        Descriptor descriptor;
+} Document;
+
+typedef struct Layer {
+        const Descriptor *descriptor;
+        Compression compression;
+        Digest diff_id, chain_id;
+        char *existing; /* the committed snapshot's directory, if there is one */
+        bool stored;    /* the blob was in the store from the start */
+
+        /* guarded by the mutex */
+        LayerPhase phase;
+        int fd;             /* the blob, complete or not; -1 until it is open */
+        uint64_t available; /* bytes of it that may be read */
+        uint64_t consumed;  /* bytes of it that were unpacked */
+        bool complete;
+
+        /* the unpacker's, then the job's */
+        char directory[OVERLAYFS_NAME_SIZE]; /* temporary, then published; "" if there is none */
+        int fs_fd;
+        ApplyResult result;
+} Layer;
+
+typedef struct Pull {
+        const PullOptions *options;
+        int root_fd, content_fd, snapshots_fd;
+        Reference reference;
+        Registry *registry;
+        atomic_bool canceled;
+
+        pthread_mutex_t mutex; /* guards what follows, and the layers where they say so */
+        pthread_cond_t changed;
+        JobPhase phase;
+        Error error; /* the first one */
+        bool finished;
+        size_t next_fetch, next_unpack;
+        bool have_received;
+        int event_fd; /* readable when the main thread has something to look at */
+
+        /* written by the job before the threads that read them start */
+        Document documents[INDEX_DEPTH_MAX + 2];
+        size_t n_documents;
+        Descriptor target; /* what the reference names */
+        Manifest *manifest;
+        ImageConfig *config;
+        Layer *layers;
+        size_t n_layers;
+        bool planned;
+} Pull;
+
+/* Opens the store (making it where missing). 0 or an error. */
+int pull_open_store(Pull *p, const PullOptions *options, Error *e);
+
+/* Runs the whole pull; the thread function of the job. */
+void *pull_run(void *pull);
+
+/* Records an error, unless there is one, and makes everybody stop. */
+void pull_fail(Pull *p, Error *e, int code);
+
+/* Gives `have` (see docs/worker-protocol.md) to the job: one name or NULL per layer, taken over. */
+void pull_set_have(Pull *p, char **names, size_t n);
+
+/* Tells the main thread that progress is to be reported now. */
+void pull_notify(Pull *p);
+void pull_set_phase(Pull *p, JobPhase phase);
+void pull_set_layer_phase(Pull *p, Layer *l, LayerPhase phase);
+void pull_clear(Pull *p);
+
+/* resolve.c: finds, fetches and verifies the manifest and the config. */
+int pull_resolve(Pull *p, Http *http, Error *e);
+
+/* fetch.c and unpack.c: thread functions that take layers until none is left. */
+void *pull_fetcher(void *pull);
+void *pull_unpacker(void *pull);

@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "worker/report.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+
+#include "basic/clock.h"
+#include "basic/json.h"
+#include "basic/log.h"
+#include "basic/strv.h"
+#include "image/content.h"
+
+#define PACKET_SIZE_MAX (128 * 1024)
+#define PROGRESS_MSEC   500
+
+static const char *const layer_phases[_LAYER_PHASE_MAX] = {
+                [LAYER_WAIT] = "wait", [LAYER_DOWNLOAD] = "download", [LAYER_UNPACK] = "unpack",
+                [LAYER_DONE] = "done", [LAYER_EXISTS] = "exists",
+};
+
+static const char *const job_phases[_JOB_PHASE_MAX] = {
+                [JOB_RESOLVE] = "resolve", [JOB_DOWNLOAD] = "download", [JOB_UNPACK] = "unpack",
+                [JOB_VERIFY] = "verify",   [JOB_DONE] = "done",
+};
+
+/* What was reported last, so that only changes are. */
+typedef struct Report {
+        Pull *pull;
+        int signal_fd;
+        bool plan_sent;
+        JobPhase phase;
+        LayerPhase *phases;
+        char *last; /* progress as sent */
+        uint64_t last_time;
+} Report;
+
+/* Takes over j. */
+static int send_packet(int fd, json_t *packet, Error *e) {
+        _cleanup_json_ json_t *j = packet;
+        _cleanup_free_ char *text = NULL;
+
+        text = j ? json_dumps(j, JSON_COMPACT) : NULL;
+        if (!text)
+                return -ENOMEM;
+        if (strlen(text) > PACKET_SIZE_MAX)
+                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                  "The image is too large to be described in %i bytes",
+                                  PACKET_SIZE_MAX);
+        if (send(fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+                return error_setf(e, -errno, "Failed to send to the manager: %m");
+        return 0;
+}
+
+static json_t *pack_descriptor(const Descriptor *d) {
+        return json_pack("{s:s, s:s, s:I}", "digest", DIGEST_STRING(&d->digest), "media_type",
+                         d->media_type, "size", (json_int_t) d->size);
+}
+
+static json_t *pack_layer(const Layer *l) {
+        json_t *j = pack_descriptor(l->descriptor);
+
+        if (json_object_set_new(j, "diff_id", json_string(DIGEST_STRING(&l->diff_id))) < 0 ||
+            json_object_set_new(j, "chain_id", json_string(DIGEST_STRING(&l->chain_id))) < 0) {
+                json_decref(j);
+                return NULL;
+        }
+        return j;
+}
+
+static int send_plan(Report *t, Error *e) {
+        Pull *p = t->pull;
+        json_t *layers;
+
+        if (p->options->control_fd < 0) {
+                pull_set_have(p, NULL, 0);
+                return 0;
+        }
+        layers = json_array();
+        for (size_t i = 0; i < p->n_layers; i++)
+                (void) json_array_append_new(layers, pack_layer(p->layers + i));
+        if (json_array_size(layers) != p->n_layers) {
+                json_decref(layers);
+                return -ENOMEM;
+        }
+        return send_packet(p->options->control_fd,
+                           json_pack("{s:s, s:s, s:s, s:o}", "type", "plan", "digest",
+                                     DIGEST_STRING(&p->target.digest), "config",
+                                     DIGEST_STRING(&p->manifest->config.digest), "layers", layers),
+                           e);
+}
+
+static json_t *pack_blob_progress(const char *kind, const Descriptor *d, const char *phase,
+                                  uint64_t offset) {
+        return json_pack("{s:s+, s:s, s:I, s:I}", "ref", kind, DIGEST_STRING(&d->digest), "phase",
+                         phase, "offset", (json_int_t) offset, "total", (json_int_t) d->size);
+}
+
+static json_t *pack_layer_progress(const Pull *p, const Layer *l) {
+        uint64_t offset = 0;
+
+        if (l->phase == LAYER_DOWNLOAD)
+                offset = l->available;
+        else if (l->phase == LAYER_UNPACK)
+                offset = l->consumed;
+        else if (l->phase != LAYER_WAIT)
+                offset = l->descriptor->size;
+        return pack_blob_progress("layer-", l->descriptor, layer_phases[l->phase], offset);
+}
+
+/* The phase of the whole job: while layers are worked on, it is that of the slowest kind. */
+static JobPhase job_phase(const Pull *p) {
+        if (p->phase != JOB_DOWNLOAD)
+                return p->phase;
+        for (size_t i = 0; i < p->n_layers; i++)
+                if (p->layers[i].phase < LAYER_UNPACK)
+                        return JOB_DOWNLOAD;
+        return JOB_UNPACK;
+}
+
+static json_t *pack_progress(Pull *p) {
+        json_t *layers = json_array();
+        JobPhase phase;
+
+        (void) pthread_mutex_lock(&p->mutex);
+        phase = job_phase(p);
+        for (size_t i = 0; p->planned && i < p->n_documents; i++) {
+                const Document *d = p->documents + i;
+                char kind[16];
+
+                (void) snprintf(kind, sizeof(kind), "%s-", d->kind);
+                (void) json_array_append_new(layers,
+                                             pack_blob_progress(kind, &d->descriptor, "done",
+                                                                d->descriptor.size));
+        }
+        for (size_t i = 0; i < p->n_layers; i++)
+                (void) json_array_append_new(layers, pack_layer_progress(p, p->layers + i));
+        (void) pthread_mutex_unlock(&p->mutex);
+        return json_pack("{s:s, s:s, s:o}", "type", "progress", "phase", job_phases[phase],
+                         "layers", layers);
+}
+
+/* True if the job or a layer is in another phase than at the last report. */
+static bool phase_changed(Report *t) {
+        Pull *p = t->pull;
+        JobPhase phase;
+        bool changed;
+
+        (void) pthread_mutex_lock(&p->mutex);
+        phase = job_phase(p);
+        changed = phase != t->phase;
+        t->phase = phase;
+        if (!t->phases && p->n_layers > 0)
+                t->phases = calloc(p->n_layers, sizeof(LayerPhase));
+        for (size_t i = 0; t->phases && i < p->n_layers; i++) {
+                changed = changed || t->phases[i] != p->layers[i].phase;
+                t->phases[i] = p->layers[i].phase;
+        }
+        (void) pthread_mutex_unlock(&p->mutex);
+        return changed;
+}
+
+/* One line per change of phase, for people. */
+static void print_progress(Report *t, const json_t *progress) {
+        const json_t *layers = json_object_get(progress, "layers"), *last_layers = NULL;
+        _cleanup_json_ json_t *last = NULL;
+        json_t *layer;
+        size_t i;
+
+        if (t->last)
+                last = json_loads(t->last, 0, NULL);
+        last_layers = json_object_get(last, "layers");
+        if (!last ||
+            !json_equal(json_object_get(progress, "phase"), json_object_get(last, "phase")))
+                (void) fprintf(stderr, "%s\n",
+                               json_string_value(json_object_get(progress, "phase")));
+        json_array_foreach(layers, i, layer) {
+                json_t *before = json_array_get(last_layers, i);
+
+                if (!before ||
+                    !json_equal(json_object_get(layer, "phase"), json_object_get(before, "phase")))
+                        (void) fprintf(stderr, "  %s: %s\n",
+                                       json_string_value(json_object_get(layer, "ref")),
+                                       json_string_value(json_object_get(layer, "phase")));
+        }
+}
+
+static int send_progress(Report *t, Error *e) {
+        _cleanup_json_ json_t *progress = NULL;
+        char *text;
+
+        progress = pack_progress(t->pull);
+        text = progress ? json_dumps(progress, JSON_COMPACT) : NULL;
+        if (!text)
+                return -ENOMEM;
+        t->last_time = now_monotonic();
+        if (t->last && streq(t->last, text)) {
+                free(text);
+                return 0;
+        }
+        if (t->pull->options->control_fd < 0)
+                print_progress(t, progress);
+        free(t->last);
+        t->last = text;
+        if (t->pull->options->control_fd < 0)
+                return 0;
+        return send_packet(t->pull->options->control_fd, json_incref(progress), e);
+}
+
+/* One entry of `have`: the number of the snapshot, or null. */
+static int read_have_entry(json_t *j, char **ret) {
+        if (json_is_null(j))
+                return 0;
+        if (!json_is_integer(j) || json_integer_value(j) <= 0)
+                return -EBADMSG;
+        if (asprintf(ret, "%lld", (long long) json_integer_value(j)) < 0) {
+                *ret = NULL;
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+static int handle_have(Report *t, json_t *j, Error *e) {
+        _cleanup_strv_free_ char **names = NULL;
+        json_t *layers, *item;
+        size_t i;
+        int r;
+
+        r = json_get_array(j, "have", "layers", t->pull->n_layers, &layers, e);
+        if (r < 0)
+                return r;
+        if (r == 0 || json_array_size(layers) != t->pull->n_layers)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "have.layers must have one entry for each layer");
+        names = calloc(t->pull->n_layers + 1, sizeof(char *));
+        if (!names)
+                return -ENOMEM;
+        json_array_foreach(layers, i, item) {
+                r = read_have_entry(item, names + i);
+                if (r < 0) {
+                        for (size_t k = 0; k < i; k++)
+                                free(names[k]);
+                        names[0] = NULL;
+                        return error_setf(e, r == -ENOMEM ? r : CTR_INVALID_ARGUMENT,
+                                          "have.layers[%zu] must be the number of a "
+                                          "snapshot, or null",
+                                          i);
+                }
+        }
+        pull_set_have(t->pull, names, t->pull->n_layers);
+        return 0;
+}
+
+/* 1 if a packet was handled, 0 if the other side is gone. */
+static int receive(Report *t, Error *e) {
+        _cleanup_free_ char *buf = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        const char *type = "";
+        ssize_t n;
+        int r;
+
+        buf = malloc(PACKET_SIZE_MAX + 1);
+        if (!buf)
+                return -ENOMEM;
+        n = recv(t->pull->options->control_fd, buf, PACKET_SIZE_MAX + 1, MSG_DONTWAIT);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return 1;
+        if (n <= 0)
+                return 0;
+        if (n > PACKET_SIZE_MAX)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "The manager's packet is too long");
+        r = json_parse(buf, (size_t) n, "The manager's packet", &j, e);
+        if (r != 0)
+                return r > 0 ? -EBADMSG : r;
+        (void) json_get_string(j, "", "type", &type, NULL);
+        if (!streq(type, "have") || !t->plan_sent)
+                return error_setf(e, -EBADMSG, "Unexpected packet of type \"%.40s\"", type);
+        r = handle_have(t, j, e);
+        return r > 0 ? -EBADMSG : r < 0 ? r : 1;
+}
+
+static void cancel(Pull *p, const char *reason) {
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        (void) error_setf(&e, CTR_CANCELED, "The pull was canceled: %s", reason);
+        pull_fail(p, &e, CTR_CANCELED);
+}
+
+/* Waits for something to happen and looks at what came in. */
+static int wait_events(Report *t, bool *listening, Error *e) {
+        Pull *p = t->pull;
+        struct pollfd fds[] = {
+                        {.fd = t->signal_fd, .events = POLLIN},
+                        {.fd = p->event_fd, .events = POLLIN},
+                        {.fd = *listening ? p->options->control_fd : -1, .events = POLLIN},
+        };
+        eventfd_t value;
+        int r;
+
+        if (poll(fds, ELEMENTSOF(fds), PROGRESS_MSEC) < 0)
+                return errno == EINTR ? 0 : error_setf(e, -errno, "Failed to poll: %m");
+        if (fds[0].revents) {
+                struct signalfd_siginfo si;
+
+                if (read(t->signal_fd, &si, sizeof(si)) == sizeof(si))
+                        cancel(p, strsignal((int) si.ssi_signo));
+        }
+        if (fds[1].revents)
+                (void) eventfd_read(p->event_fd, &value);
+        if (fds[2].revents) {
+                r = receive(t, e);
+                if (r < 0)
+                        return r;
+                if (r == 0) {
+                        *listening = false;
+                        cancel(p, "the manager is gone");
+                }
+        }
+        return 0;
+}
+
+static int step(Report *t, bool *listening, bool *ret_finished, Error *e) {
+        Pull *p = t->pull;
+        bool planned;
+        int r;
+
+        r = wait_events(t, listening, e);
+        if (r != 0)
+                return r;
+        (void) pthread_mutex_lock(&p->mutex);
+        *ret_finished = p->finished;
+        planned = p->planned;
+        (void) pthread_mutex_unlock(&p->mutex);
+
+        if (planned && !t->plan_sent) {
+                t->plan_sent = true;
+                r = send_plan(t, e);
+                if (r != 0)
+                        return r;
+        }
+        if (*listening &&
+            (phase_changed(t) || now_monotonic() - t->last_time >= PROGRESS_MSEC * USEC_PER_MSEC))
+                return send_progress(t, e);
+        return 0;
+}
+
+int report_run(Pull *p, Error *e) {
+        _cleanup_close_ int signal_fd = -1;
+        Report t = {.pull = p};
+        bool finished = false, listening = true;
+        sigset_t set;
+        int r = 0;
+
+        (void) sigemptyset(&set);
+        (void) sigaddset(&set, SIGTERM);
+        (void) sigaddset(&set, SIGINT);
+        t.signal_fd = signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+        if (signal_fd < 0)
+                r = error_setf(e, -errno, "Failed to make a signalfd: %m");
+        if (r != 0) {
+                _cleanup_error_ Error copy = ERROR_NULL;
+
+                pull_fail(p, &copy, r);
+        }
+        while (!finished && r == 0) {
+                r = step(&t, &listening, &finished, e);
+                if (r != 0) {
+                        /* without a way to report, the job makes no sense; it is waited for */
+                        cancel(p, error_text(e));
+                        break;
+                }
+        }
+        free(t.phases);
+        free(t.last);
+        return r;
+}
+
+static json_t *pack_result_layer(const Pull *p, const Layer *l) {
+        json_t *j = pack_layer(l);
+        int r;
+
+        if (!j)
+                return NULL;
+        r = json_object_set_new(j, "directory",
+                                *l->directory ? json_string(l->directory) : json_null());
+        if (*l->directory) {
+                r |= json_object_set_new(j, "bytes", json_integer((json_int_t) l->result.bytes));
+                r |= json_object_set_new(j, "inodes", json_integer((json_int_t) l->result.inodes));
+        }
+        if (r < 0) {
+                json_decref(j);
+                return NULL;
+        }
+        return j;
+}
+
+/* Every blob of the image that is in the store, each once. */
+static json_t *pack_blobs(const Pull *p) {
+        json_t *blobs = json_array();
+
+        for (size_t i = 0; i < p->n_documents; i++)
+                (void) json_array_append_new(blobs, pack_descriptor(&p->documents[i].descriptor));
+        for (size_t i = 0; i < p->n_layers; i++) {
+                _cleanup_close_ int fd = -1;
+                bool again = false;
+
+                for (size_t k = 0; k < i; k++)
+                        again = again || digest_equal(&p->layers[k].descriptor->digest,
+                                                      &p->layers[i].descriptor->digest);
+                if (!again && content_open_blob(p->content_fd, &p->layers[i].descriptor->digest,
+                                                &fd, NULL, NULL) == 0)
+                        (void) json_array_append_new(blobs,
+                                                     pack_descriptor(p->layers[i].descriptor));
+        }
+        return blobs;
+}
+
+int report_result(Pull *p, Error *e) {
+        _cleanup_free_ char *reference = NULL, *text = NULL;
+        char platform[PLATFORM_STRING_SIZE];
+        const Document *manifest = NULL;
+        json_t *layers = json_array();
+        _cleanup_json_ json_t *j = NULL;
+
+        for (size_t i = 0; i < p->n_documents; i++)
+                if (streq(p->documents[i].kind, "manifest"))
+                        manifest = p->documents + i;
+        assert(manifest);
+
+        for (size_t i = 0; i < p->n_layers; i++)
+                (void) json_array_append_new(layers, pack_result_layer(p, p->layers + i));
+        reference = reference_to_string(&p->reference);
+        if (!reference || json_array_size(layers) != p->n_layers) {
+                json_decref(layers);
+                return -ENOMEM;
+        }
+        (void) platform_to_string(*p->config->platform.os ? &p->config->platform
+                                                          : &p->options->platform,
+                                  platform);
+        j = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:[s], s:o}", "type", "result",
+                      "reference", reference, "digest", DIGEST_STRING(&p->target.digest),
+                      "media_type", p->target.media_type, "size", (json_int_t) p->target.size,
+                      "manifest", pack_descriptor(&manifest->descriptor), "config",
+                      pack_descriptor(&p->manifest->config), "blobs", pack_blobs(p), "platforms",
+                      platform, "layers", layers);
+        if (!j)
+                return -ENOMEM;
+        if (p->options->control_fd >= 0)
+                return send_packet(p->options->control_fd, json_incref(j), e);
+        text = json_dumps(j, JSON_INDENT(2));
+        if (!text)
+                return -ENOMEM;
+        if (puts(text) < 0 || fflush(stdout) != 0)
+                return error_setf(e, -EIO, "Failed to write to standard output: %m");
+        return 0;
+}
+
+void report_error(int control_fd, const Error *e) {
+        json_t *j;
+
+        if (control_fd < 0) {
+                log_error("%s: %s", error_code_to_string((int) error_code_for_client(e->code)),
+                          error_text(e));
+                return;
+        }
+        j = json_pack("{s:s, s:s, s:s}", "type", "error", "code",
+                      error_code_to_string((int) error_code_for_client(e->code)), "text",
+                      error_text(e));
+        /* if the other side is gone, nobody is there to be told */
+        (void) send_packet(control_fd, j, NULL);
+}

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * From the reference to the manifest and the config of one platform. Every document goes into the
+ * content store before anything in it is followed.
+ */
+
+#include "image/content.h"
+#include "image/hash.h"
+#include "image/ingest.h"
+#include "worker/pull.h"
+
+typedef struct Text {
+        char *data;
+        size_t size;
+        char *media_type; /* Content-Type */
+} Text;
+
+static void text_clear(Text *t) {
+        free(t->data);
+        free(t->media_type);
+        *t = (Text){};
+}
+
+static int add_document(Pull *p, const char *kind, const Descriptor *d) {
+        assert(p->n_documents < ELEMENTSOF(p->documents));
+
+        p->documents[p->n_documents].kind = kind;
+        return descriptor_copy(&p->documents[p->n_documents++].descriptor, d);
+}
+
+/* Checks the digest of a document and puts it into the store. */
+static int store_document(Pull *p, const Digest *digest, const Text *text, Error *e) {
+        Digest actual;
+        int r;
+
+        r = hash_buffer(digest->algorithm, text->data, text->size, &actual);
+        if (r < 0)
+                return error_setf(e, r, "Failed to compute a digest: %m");
+        if (!digest_equal(&actual, digest))
+                return error_setf(e, CTR_DATA_LOSS,
+                                  "The registry sent content with the digest %s instead of %s",
+                                  DIGEST_STRING(&actual), DIGEST_STRING(digest));
+        return ingest_buffer(p->content_fd, digest, text->data, text->size, e);
+}
+
+static int on_config(const void *data, size_t size, void *userdata, Error *e) {
+        Text *t = userdata;
+        char *larger;
+
+        if (size > CONFIG_SIZE_MAX - t->size)
+                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                  "The image config is larger than %i bytes", CONFIG_SIZE_MAX);
+        larger = realloc(t->data, t->size + size + 1);
+        if (!larger)
+                return -ENOMEM;
+        t->data = larger;
+        memcpy(t->data + t->size, data, size);
+        t->size += size;
+        t->data[t->size] = '\0';
+        return 0;
+}
+
+/* Brings the document of a descriptor: from the store, else from the registry, verified. */
+static int fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_config, Text *ret,
+                          Error *e) {
+        _cleanup_(text_clear) Text text = {};
+        int r;
+
+        r = content_read_blob(p->content_fd, &d->digest, MANIFEST_SIZE_MAX, &text.data, &text.size,
+                              NULL);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read the blob %s: %m",
+                                  DIGEST_STRING(&d->digest));
+        if (r != 0) {
+                if (is_config)
+                        r = registry_get_blob(p->registry, http, &d->digest, 0, on_config, &text,
+                                              e);
+                else
+                        r = registry_get_manifest(p->registry, http, DIGEST_STRING(&d->digest),
+                                                  MANIFEST_SIZE_MAX, &text.data, &text.size,
+                                                  &text.media_type, e);
+                if (r != 0)
+                        return r;
+                if (!text.data)
+                        return error_setf(e, CTR_DATA_LOSS, "The registry sent an empty blob %s",
+                                          DIGEST_STRING(&d->digest));
+        }
+        if (text.size != d->size)
+                return error_setf(e, CTR_DATA_LOSS,
+                                  "%s has %zu bytes instead of the %llu that its descriptor says",
+                                  DIGEST_STRING(&d->digest), text.size,
+                                  (unsigned long long) d->size);
+        r = store_document(p, &d->digest, &text, e);
+        if (r != 0)
+                return r;
+        *ret = text;
+        text = (Text){};
+        return 0;
+}
+
+/* The document that the reference names. */
+static int fetch_target(Pull *p, Http *http, Text *ret, Error *e) {
+        const Reference *ref = &p->reference;
+        _cleanup_(text_clear) Text text = {};
+        const char *wanted;
+        int r = CTR_NOT_FOUND;
+
+        if (p->options->prefer_local && ref->has_digest)
+                r = content_read_blob(p->content_fd, &ref->digest, MANIFEST_SIZE_MAX, &text.data,
+                                      &text.size, NULL);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read the blob %s: %m",
+                                  DIGEST_STRING(&ref->digest));
+        if (r != 0) {
+                wanted = ref->has_digest ? DIGEST_STRING(&ref->digest) : ref->tag;
+                r = registry_get_manifest(p->registry, http, wanted, MANIFEST_SIZE_MAX, &text.data,
+                                          &text.size, &text.media_type, e);
+                if (r != 0)
+                        return r;
+        }
+        if (ref->has_digest)
+                p->target.digest = ref->digest;
+        else {
+                r = hash_buffer(DIGEST_SHA256, text.data, text.size, &p->target.digest);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to compute a digest: %m");
+        }
+        p->target.size = text.size;
+        r = store_document(p, &p->target.digest, &text, e);
+        if (r != 0)
+                return r;
+        *ret = text;
+        text = (Text){};
+        return 0;
+}
+
+/* Goes from an index to the document in it for our platform. Replaces text and current. */
+static int descend(Pull *p, Http *http, Text *text, Descriptor *current, const char *what,
+                   Error *e) {
+        _cleanup_(index_freep) Index *index = NULL;
+        const Descriptor *chosen;
+        Descriptor next = {};
+        int r;
+
+        r = index_parse(text->data, text->size, current->media_type, what, &index, e);
+        if (r != 0)
+                return r;
+        r = index_choose(index, &p->options->platform, what, &chosen, e);
+        if (r != 0)
+                return r;
+        r = descriptor_copy(&next, chosen);
+        if (r < 0)
+                return r;
+        text_clear(text);
+        descriptor_clear(current);
+        *current = next;
+        return fetch_document(p, http, current, false, text, e);
+}
+
+/* From what the reference names to the manifest, through at most a few indexes. */
+static int find_manifest(Pull *p, Http *http, const char *what, Error *e) {
+        _cleanup_(text_clear) Text text = {};
+        _cleanup_(descriptor_clear) Descriptor current = {};
+        int r;
+
+        r = fetch_target(p, http, &text, e);
+        if (r != 0)
+                return r;
+        current.digest = p->target.digest;
+        current.size = p->target.size;
+        for (unsigned depth = 0;; depth++) {
+                _cleanup_free_ char *media_type = NULL;
+                MediaKind kind;
+
+                r = manifest_identify(text.data, text.size,
+                                      text.media_type ? text.media_type : current.media_type, what,
+                                      &kind, &media_type, e);
+                if (r != 0)
+                        return r;
+                if (current.media_type && !streq(current.media_type, media_type))
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "%s: %s is listed as \"%s\", but is \"%s\"", what,
+                                          DIGEST_STRING(&current.digest), current.media_type,
+                                          media_type);
+                free(current.media_type);
+                current.media_type = TAKE_PTR(media_type);
+                if (depth == 0 && !(p->target.media_type = strdup(current.media_type)))
+                        return -ENOMEM;
+                r = add_document(p, kind == MEDIA_INDEX ? "index" : "manifest", &current);
+                if (r < 0)
+                        return r;
+                if (kind == MEDIA_MANIFEST)
+                        return manifest_parse(text.data, text.size, current.media_type, what,
+                                              &p->manifest, e);
+                if (depth == INDEX_DEPTH_MAX - 1)
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "%s: indexes are nested more than %i deep", what,
+                                          INDEX_DEPTH_MAX);
+                r = descend(p, http, &text, &current, what, e);
+                if (r != 0)
+                        return r;
+        }
+}
+
+static int check_config(const Pull *p, const char *what, Error *e) {
+        const Platform *have = &p->config->platform, *want = &p->options->platform;
+        char a[PLATFORM_STRING_SIZE], b[PLATFORM_STRING_SIZE];
+
+        if (p->config->n_diff_ids != p->manifest->n_layers)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "%s: the manifest has %zu layers, the config has %zu diff_ids",
+                                  what, p->manifest->n_layers, p->config->n_diff_ids);
+        if (*have->os && *have->architecture && platform_match(want, have) < 0)
+                return error_setf(e, CTR_NOT_FOUND, "%s is an image for %s, not for %s", what,
+                                  platform_to_string(have, a), platform_to_string(want, b));
+        return 0;
+}
+
+int pull_resolve(Pull *p, Http *http, Error *e) {
+        _cleanup_(registry_endpoint_clear) RegistryEndpoint endpoint = {};
+        _cleanup_(registries_freep) Registries *registries = NULL;
+        _cleanup_(text_clear) Text config = {};
+        _cleanup_free_ char *what = NULL;
+        int r;
+
+        what = reference_to_string(&p->reference);
+        if (!what)
+                return -ENOMEM;
+        r = registries_load(&registries, e);
+        if (r == 0)
+                r = registries_lookup(registries, &p->reference, &endpoint, e);
+        if (r == 0)
+                r = registry_new(&endpoint, &p->canceled, &p->registry, e);
+        if (r == 0)
+                r = find_manifest(p, http, what, e);
+        if (r != 0)
+                return r;
+
+        r = fetch_document(p, http, &p->manifest->config, true, &config, e);
+        if (r != 0)
+                return r;
+        r = add_document(p, "config", &p->manifest->config);
+        if (r < 0)
+                return r;
+        r = image_config_parse(config.data, config.size, what, &p->config, e);
+        if (r != 0)
+                return r;
+        return check_config(p, what, e);
+}

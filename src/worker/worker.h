@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The verbs of ctr-worker. Each gets its arguments from its own name on, and returns what main()
+ * returns: 0, or 1 after it has reported the error. */
+
+int verb_pull(int argc, char *argv[]);
+int verb_remove(int argc, char *argv[]);
