@@ -17,7 +17,7 @@
 
 #define SYSCALL_RULES_MAX 4096
 #define NAMES_MAX         4096
-#define ARGUMENTS_MAX     6
+#define ARGUMENTS_MAX     32 /* alternatives count, too */
 
 /* The part of libseccomp that is used. */
 typedef struct Library {
@@ -151,7 +151,7 @@ static int parse_comparison(json_t *item, const char *path, struct scmp_arg_cmp 
         const char *op = NULL;
         int r;
 
-        r = json_get_uint64(item, path, "index", ARGUMENTS_MAX - 1, &index, e);
+        r = json_get_uint64(item, path, "index", 5, &index, e);
         if (r >= 0)
                 r = json_get_uint64(item, path, "value", UINT64_MAX, &value, e);
         if (r >= 0)
@@ -197,6 +197,10 @@ static int parse_arguments(json_t *rule, const char *path, struct scmp_arg_cmp *
         return 0;
 }
 
+static bool is_permissive(uint32_t action) {
+        return action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG;
+}
+
 static int add_name(Library *l, const char *name, uint32_t action,
                     const struct scmp_arg_cmp *comparisons, unsigned n, const char *path,
                     Error *e) {
@@ -205,9 +209,9 @@ static int add_name(Library *l, const char *name, uint32_t action,
 
         number = l->syscall_resolve_name(name);
         if (number == __NR_SCMP_ERROR) {
-                /* A name newer than this libseccomp gets the default action. That is no loss if it
-                 * should have been allowed, and a hole if it should not. */
-                if (action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG)
+                /* A name newer than this libseccomp gets the default action. That is a hole only
+                 * if the default is to let it pass and the rule is not. */
+                if (!is_permissive(l->default_action) || is_permissive(action))
                         return 0;
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "%s: the system call \"%.64s\" is unknown", path, name);

@@ -6,6 +6,12 @@
  * milliseconds, so the result is kept in a directory of root's own and the library is loaded
  * (dlopen) only by an init that misses there: never by the supervisor, which stays.
  *
+ * The default profile is data: $datadir/ctr/seccomp.json is a linux.seccomp object for a container
+ * with the default capabilities. What further capabilities are good for is in
+ * seccomp-capabilities.json, an object of lists: whoever writes a document takes the names listed
+ * for each capability that the container has in its bounding set out of the object's rules and adds
+ * a rule that allows them.
+ *
  * Invariant: a stored filter is used only for the very text that it was compiled from; the text is
  * stored beside it and compared whole.
  */
