@@ -252,9 +252,12 @@ static int container_delete_now(Container *c, ContainerDeleteFlags flags, Error 
                 return r;
         transaction = NULL;
 
-        if (!keep && c->snapshot > 0)
+        if (!keep && c->snapshot > 0) {
                 /* the row is gone: a directory that cannot be moved now goes at the next start */
                 (void) sweeper_doom(m->sweeper, c->snapshot, NULL);
+                /* it may have been the last one on layers whose image is gone */
+                (void) sweeper_collect(m->sweeper, NULL, NULL, NULL);
+        }
         container_free(c);
         return 0;
 }

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Images by pull jobs, containers and what is left of them. */
+
+#include "harness.h"
+
+#include <sys/stat.h>
+
+#include "basic/json.h"
+
+static int pull(Harness *h, const char *mode, Answer *a) {
+        PullRequest request = {.namespace = "default", .reference = "localhost/test"};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Job *j;
+
+        *a = (Answer){};
+        setenv("FAKE_WORKER", mode, 1);
+        assert_int_equal(job_pull(h->manager, &request, &j, &e), 0);
+        assert_int_equal(job_wait(j, answer_callback, a, &e), 0);
+        harness_wait(h, &a->done);
+        return a->r;
+}
+
+static void test_pull(void **state) {
+        Harness *h = *state;
+        Image *i = harness_image(h);
+
+        assert_string_equal(i->object.name, "localhost/test:latest");
+        assert_true(i->unpacked);
+        assert_int_equal(i->size, 30);
+        assert_true(i->snapshot > 0);
+        harness_settle(h);
+        assert_string_equal(h->seen, "j+j~i+j~j-");
+        assert_true(manager_is_idle(h->manager));
+}
+
+static void test_pull_failures(void **state) {
+        static const struct {
+                const char *mode;
+                int r;
+        } cases[] = {
+                        {"e", CTR_NOT_FOUND},
+                        {"c", CTR_UNKNOWN},
+                        {"g", CTR_INVALID_ARGUMENT},
+        };
+        Harness *h = *state;
+        Answer a;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                assert_int_equal(pull(h, cases[i].mode, &a), cases[i].r);
+                assert_non_null(a.error.text);
+                error_clear(&a.error);
+                assert_int_equal(object_count(h->manager, OBJECT_IMAGE), 0);
+                assert_int_equal(object_count(h->manager, OBJECT_JOB), 0);
+        }
+        assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 0);
+}
+
+static void test_pull_cancel(void **state) {
+        PullRequest request = {.namespace = "default", .reference = "localhost/test"};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer a = {};
+        Job *j;
+
+        setenv("FAKE_WORKER", "h", 1);
+        assert_int_equal(job_pull(h->manager, &request, &j, &e), 0);
+        assert_int_equal(job_wait(j, answer_callback, &a, &e), 0);
+        assert_false(manager_is_idle(h->manager));
+        while (!streq(j->phase, "download"))
+                assert_true(sd_event_run(h->event, USEC_PER_SEC) > 0);
+        assert_int_equal(json_array_size(j->progress), 1);
+        assert_int_equal(job_cancel(j, &e), 0);
+        assert_int_equal(job_cancel(j, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, CTR_CANCELED);
+        error_clear(&a.error);
+}
+
+static void test_pull_again(void **state) {
+        Harness *h = *state;
+        int64_t first;
+        Answer a;
+        Image *i;
+
+        i = harness_image(h);
+        first = i->snapshot;
+        assert_int_equal(pull(h, "", &a), 0);
+        assert_int_equal(i->snapshot, first); /* the layer was known */
+        assert_int_equal(pull(h, "2", &a), 0);
+        assert_true(i->snapshot != first);
+        harness_settle(h);
+        /* nothing needs the old layer and the old blobs any more */
+        assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 1);
+        assert_int_equal(harness_count(h, "state/content/sha256"), 2);
+}
+
+static void test_pull_missing_policy(void **state) {
+        PullRequest request = {
+                        .namespace = "default",
+                        .reference = "localhost/test",
+                        .if_missing = true,
+        };
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer a = {};
+        Job *j;
+
+        (void) harness_image(h);
+        setenv("FAKE_WORKER", "e", 1);
+        assert_int_equal(job_pull(h->manager, &request, &j, &e), 0);
+        assert_int_equal(job_wait(j, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+}
+
+static void test_create_and_delete(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Container *c, *found;
+        Answer a = {};
+
+        (void) harness_image(h);
+        c = harness_container(h, "web");
+        assert_int_equal(c->stop_signal, SIGINT); /* the image's */
+        assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 2);
+
+        /* they survive a restart */
+        harness_restart(h);
+        assert_int_equal(container_find(h->manager, "default", "web", &c, &e), 0);
+        assert_string_equal(c->image, "localhost/test:latest");
+
+        assert_int_equal(container_delete(c, 0, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+        assert_int_equal(container_find(h->manager, "default", "web", &found, &e), CTR_NOT_FOUND);
+        harness_settle(h);
+        assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 1);
+}
+
+static void test_two_deletes(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer a = {}, b = {};
+        Container *c;
+
+        (void) harness_image(h);
+        c = harness_container(h, "web");
+        assert_int_equal(container_delete(c, 0, answer_callback, &a, &e), 0);
+        assert_int_equal(container_delete(c, 0, answer_callback, &b, &e), 0);
+        harness_wait(h, &a.done);
+        harness_wait(h, &b.done);
+        assert_int_equal(a.r, 0);
+        assert_int_equal(b.r, CTR_NOT_FOUND);
+        error_clear(&b.error);
+}
+
+static void test_bad_requests(void **state) {
+        char *command[] = {(char *) "/bin/true", NULL};
+        static const struct {
+                const char *namespace, *id, *image;
+                int r;
+        } cases[] = {
+                        {"default", "", "localhost/test", CTR_INVALID_ARGUMENT},
+                        {"default", "a/b", "localhost/test", CTR_INVALID_ARGUMENT},
+                        {"", "a", "localhost/test", CTR_FAILED_PRECONDITION},
+                        {"default", "a", "localhost/none", CTR_NOT_FOUND},
+                        {"default", "a", "UPPER/case", CTR_INVALID_ARGUMENT},
+                        {"other", "a", "localhost/test", CTR_NOT_FOUND},
+                        {"default", "web", "localhost/test", CTR_ALREADY_EXISTS},
+        };
+        Harness *h = *state;
+        Container *c;
+
+        (void) harness_image(h);
+        (void) harness_container(h, "web");
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                ContainerRequest request = {
+                                .namespace = (char *) cases[i].namespace,
+                                .id = (char *) cases[i].id,
+                                .image = (char *) cases[i].image,
+                                .command = command,
+                                .command_set = true,
+                };
+                _cleanup_error_ Error e = ERROR_NULL;
+
+                assert_int_equal(container_create(h->manager, &request, &c, &e), cases[i].r);
+                assert_non_null(e.text);
+        }
+        assert_int_equal(object_count(h->manager, OBJECT_CONTAINER), 1);
+        assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 2);
+}
+
+/* The snapshot's directory cannot be made: neither row nor directory may stay. */
+static void test_create_fails_late(void **state) {
+        _cleanup_free_ char *blocker = NULL;
+        char *command[] = {(char *) "/bin/true", NULL};
+        ContainerRequest request = {
+                        .namespace = (char *) "default",
+                        .id = (char *) "web",
+                        .image = (char *) "localhost/test",
+                        .command = command,
+                        .command_set = true,
+        };
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Container *c;
+        Image *i;
+
+        i = harness_image(h);
+        assert_true(asprintf(&blocker, "%s/snapshots/overlayfs/%i", h->state_dir,
+                             (int) i->snapshot + 1) > 0);
+        assert_int_equal(mkdir(blocker, 0700), 0);
+        assert_int_not_equal(container_create(h->manager, &request, &c, &e), 0);
+        assert_int_equal(object_count(h->manager, OBJECT_CONTAINER), 0);
+        assert_int_equal(rmdir(blocker), 0);
+        error_clear(&e);
+        assert_int_equal(container_create(h->manager, &request, &c, &e), 0);
+}
+
+static void test_image_removed_below_container(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer a = {}, b = {};
+        Container *c;
+        Image *i;
+
+        i = harness_image(h);
+        c = harness_container(h, "web");
+        assert_int_equal(image_delete(i, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+        /* the container holds the layer, nobody the blobs */
+        assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 2);
+        assert_int_equal(harness_count(h, "state/content/sha256"), 0);
+
+        assert_int_equal(container_delete(c, 0, answer_callback, &b, &e), 0);
+        harness_wait(h, &b.done);
+        harness_settle(h);
+        assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 0);
+}
+
+static void test_spec(void **state) {
+        char *environment[] = {(char *) "B=2", (char *) "A", NULL};
+        char *arguments[] = {(char *) "-c", (char *) "exit", NULL};
+        char *add[] = {(char *) "net_admin", NULL}, *drop[] = {(char *) "ALL", NULL};
+        ContainerRequest request = {
+                        .namespace = (char *) "default",
+                        .id = (char *) "web",
+                        .image = (char *) "localhost/test",
+                        .arguments = arguments,
+                        .arguments_set = true,
+                        .environment = environment,
+                        .capabilities_add = add,
+                        .capabilities_drop = drop,
+                        .user = (char *) "nobody:users",
+                        .host_network = true,
+        };
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_free_ char *text = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        json_t *process, *capabilities;
+        Harness *h = *state;
+        Container *c;
+
+        (void) harness_image(h);
+        assert_int_equal(container_create(h->manager, &request, &c, &e), 0);
+        assert_int_equal(container_read_spec(c, &text, &e), 0);
+        assert_int_equal(json_parse(text, strlen(text), "spec", &j, &e), 0);
+        process = json_object_get(j, "process");
+        assert_string_equal(json_string_value(json_array_get(json_object_get(process, "args"), 1)),
+                            "exit");
+        assert_null(strstr(text, "\"A=1\""));
+        assert_non_null(strstr(text, "\"B=2\""));
+        assert_non_null(strstr(text, "\"org.example.Ctr.user\":\"nobody:users\""));
+        assert_null(strstr(text, "\"type\":\"network\""));
+        assert_string_equal(json_string_value(json_object_get(process, "cwd")), "/work");
+        capabilities = json_object_get(json_object_get(process, "capabilities"), "bounding");
+        assert_int_equal(json_array_size(capabilities), 1);
+        assert_string_equal(json_string_value(json_array_get(capabilities, 0)), "CAP_NET_ADMIN");
+}
+
+static void test_labels(void **state) {
+        _cleanup_json_ json_t *any = json_pack("{ss}", "a", ""),
+                              *other = json_pack("{ss}", "a", "2");
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Container *c;
+
+        (void) harness_image(h);
+        c = harness_container(h, "web");
+        assert_false(container_matches_labels(c, any));
+        assert_int_equal(container_set_labels(c, json_pack("{ss}", "a", "1"), &e), 0);
+        assert_true(container_matches_labels(c, any));
+        assert_false(container_matches_labels(c, other));
+        harness_restart(h);
+        assert_int_equal(container_find(h->manager, "default", "web", &c, &e), 0);
+        assert_true(container_matches_labels(c, any));
+}
+
+static void test_namespaces(void **state) {
+        _cleanup_json_ json_t *labels = json_pack("{ss}", "k", "v"), *list = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+
+        assert_int_equal(manager_namespace_create(h->manager, "other", labels, &e), 0);
+        assert_int_equal(manager_namespace_create(h->manager, "other", labels, &e),
+                         CTR_ALREADY_EXISTS);
+        error_clear(&e);
+        (void) harness_image(h);
+        assert_int_equal(manager_namespace_delete(h->manager, "default", &e),
+                         CTR_FAILED_PRECONDITION);
+        assert_non_null(strstr(e.text, "images"));
+        error_clear(&e);
+        assert_int_equal(manager_namespace_list(h->manager, &list, &e), 0);
+        assert_int_equal(json_object_size(list), 2);
+        assert_int_equal(manager_namespace_delete(h->manager, "other", &e), 0);
+        assert_int_equal(manager_namespace_delete(h->manager, "other", &e), CTR_NOT_FOUND);
+}
+
+int main(void) {
+#define CASE(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
+        const struct CMUnitTest tests[] = {
+                        CASE(test_pull),
+                        CASE(test_pull_failures),
+                        CASE(test_pull_cancel),
+                        CASE(test_pull_again),
+                        CASE(test_pull_missing_policy),
+                        CASE(test_create_and_delete),
+                        CASE(test_two_deletes),
+                        CASE(test_bad_requests),
+                        CASE(test_create_fails_late),
+                        CASE(test_image_removed_below_container),
+                        CASE(test_spec),
+                        CASE(test_labels),
+                        CASE(test_namespaces),
+        };
+#undef CASE
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The life of tasks, and what a restart of the manager finds. */
+
+#include "harness.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "basic/fs.h"
+#include "basic/strv.h"
+#include "supervisor/record.h"
+
+static int create(Harness *h, Container *c, Answer *a) {
+        TaskRequest request = {.fd = {-1, -1, -1}};
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        *a = (Answer){};
+        r = task_create(c, &request, answer_callback, a, &e);
+        if (r != 0)
+                return r;
+        harness_wait(h, &a->done);
+        return a->r;
+}
+
+static void start(Harness *h, Task *t) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Answer a = {};
+
+        assert_int_equal(task_start(t, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+}
+
+static void touch(Harness *h, const char *path) {
+        _cleanup_free_ char *full = NULL;
+
+        assert_true(asprintf(&full, "%s/%s", h->dir, path) > 0);
+        fd_close(open(full, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
+
+static void assert_nothing_left(Harness *h, Container *c) {
+        assert_null(c->task);
+        assert_int_equal(object_count(h->manager, OBJECT_TASK), 0);
+        assert_int_equal(harness_count(h, "run/tasks/default"), 0);
+}
+
+static void test_life(void **state) {
+        Answer wait = {}, again = {}, deleted = {};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Container *c;
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        c = t->container;
+        assert_int_equal(t->status, TASK_CREATED);
+        assert_string_equal(h->last_unit, "ctr-web.scope");
+        assert_true(t->pid > 0);
+
+        /* Wait before Start misses nothing (A3.3) */
+        touch(h, "run/tasks/default/exit-now");
+        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
+        start(h, t);
+        harness_wait(h, &wait.done);
+        assert_int_equal(wait.exit_status, 7);
+        assert_true(wait.exit_known);
+        assert_int_equal(wait.status, TASK_STOPPED);
+
+        /* and a Wait after the exit says the same */
+        assert_int_equal(task_wait(t, answer_callback, &again, &e), 0);
+        harness_wait(h, &again.done);
+        assert_int_equal(again.exit_status, 7);
+
+        assert_int_equal(task_kill(t, SIGTERM, false, answer_callback, &again, &e), CTR_NOT_FOUND);
+        error_clear(&e);
+        assert_int_equal(task_start(t, answer_callback, &again, &e), CTR_FAILED_PRECONDITION);
+        assert_non_null(strstr(e.text, "STOPPED"));
+        error_clear(&e);
+
+        h->seen[0] = '\0';
+        assert_int_equal(task_delete(t, false, answer_callback, &deleted, &e), 0);
+        harness_wait(h, &deleted.done);
+        assert_int_equal(deleted.exit_status, 7);
+        assert_non_null(strstr(h->seen, "t-"));
+        assert_int_equal(unlink("run/tasks/default/exit-now"), -1);
+        assert_null(c->task);
+}
+
+static void test_launch_failures(void **state) {
+        static const struct {
+                const char *mode;
+                int r;
+                unsigned starts;
+        } cases[] = {
+                        {"f", CTR_NOT_FOUND, 1},
+                        {"d", CTR_UNAVAILABLE, 1},
+                        {"u", CTR_UNAVAILABLE,
+                         2}, /* systemd#36781: the scope is made again, once */
+        };
+        Harness *h = *state;
+        Container *c;
+        Answer a;
+
+        (void) harness_image(h);
+        c = harness_container(h, "web");
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                setenv("FAKE_SUPERVISOR", cases[i].mode, 1);
+                h->n_starts = 0;
+                assert_int_equal(create(h, c, &a), cases[i].r);
+                assert_non_null(a.error.text);
+                error_clear(&a.error);
+                assert_int_equal(h->n_starts, cases[i].starts);
+                assert_nothing_left(h, c);
+        }
+        unsetenv("FAKE_SUPERVISOR");
+        assert_int_equal(create(h, c, &a), 0);
+}
+
+static void test_scope_failures(void **state) {
+        Harness *h = *state;
+        Container *c;
+        Answer a;
+
+        (void) harness_image(h);
+        c = harness_container(h, "web");
+
+        h->start_error = SD_BUS_ERROR_INVALID_ARGS;
+        assert_int_equal(create(h, c, &a), CTR_INVALID_ARGUMENT);
+        assert_non_null(strstr(a.error.text, "refused by the test"));
+        error_clear(&a.error);
+        assert_nothing_left(h, c);
+
+        h->start_error = NULL;
+        h->job_result = "failed";
+        h->n_starts = 0;
+        assert_int_equal(create(h, c, &a), CTR_UNAVAILABLE);
+        error_clear(&a.error);
+        assert_int_equal(h->n_starts, 2);
+        assert_int_equal(h->n_resets, 2);
+        assert_nothing_left(h, c);
+}
+
+static int free_name(sd_event_source *source, uint64_t usec, void *userdata) {
+        Harness *h = userdata;
+
+        h->start_error = NULL;
+        harness_signal_unit_removed(h, "ctr-web.scope");
+        return 0;
+}
+
+static void test_unit_name_taken(void **state) {
+        Harness *h = *state;
+        Container *c;
+        Answer a;
+
+        (void) harness_image(h);
+        c = harness_container(h, "web");
+        h->start_error = "org.freedesktop.systemd1.UnitExists";
+        assert_true(sd_event_add_time_relative(h->event, NULL, CLOCK_MONOTONIC, 50 * USEC_PER_MSEC,
+                                               0, free_name, h) >= 0);
+        assert_int_equal(create(h, c, &a), 0);
+        assert_int_equal(h->n_starts, 2);
+}
+
+static void test_one_task_each(void **state) {
+        TaskRequest request = {.fd = {-1, -1, -1}};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer a = {}, b = {};
+        Container *c;
+        Task *t;
+
+        (void) harness_image(h);
+        c = harness_container(h, "web");
+        assert_int_equal(task_create(c, &request, answer_callback, &a, &e), 0);
+        /* while the first is being made, and after */
+        assert_int_equal(task_create(c, &request, answer_callback, &b, &e), CTR_ALREADY_EXISTS);
+        error_clear(&e);
+        assert_int_equal(task_find(h->manager, "default", "web", &t, &e), CTR_NOT_FOUND);
+        error_clear(&e);
+        assert_false(manager_is_idle(h->manager));
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+        assert_int_equal(task_create(c, &request, answer_callback, &b, &e), CTR_ALREADY_EXISTS);
+        error_clear(&e);
+        assert_int_equal(container_delete(c, 0, answer_callback, &b, &e), 0);
+        harness_wait(h, &b.done);
+        assert_int_equal(b.r, CTR_FAILED_PRECONDITION);
+        error_clear(&b.error);
+}
+
+static void test_command_not_found(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer a = {}, wait = {};
+        Task *t;
+
+        (void) harness_image(h);
+        setenv("FAKE_SUPERVISOR", "x", 1);
+        t = harness_task(h, "web");
+        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
+        assert_int_equal(task_start(t, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, CTR_COMMAND_NOT_FOUND);
+        error_clear(&a.error);
+        harness_wait(h, &wait.done);
+        assert_int_equal(wait.exit_status, 127);
+}
+
+static void test_stop(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer a = {}, b = {};
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        start(h, t);
+        /* a signal that does not end it: without force the time runs out (A1.2) */
+        assert_int_equal(task_stop(t, SIGUSR1, 50 * USEC_PER_MSEC, false, answer_callback, &a, &e),
+                         0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, CTR_TIMEOUT);
+        error_clear(&a.error);
+        assert_int_equal(t->status, TASK_RUNNING);
+        /* with force it is killed */
+        assert_int_equal(task_stop(t, SIGUSR1, 50 * USEC_PER_MSEC, true, answer_callback, &b, &e),
+                         0);
+        harness_wait(h, &b.done);
+        assert_int_equal(b.r, 0);
+        assert_int_equal(b.exit_status, 137);
+}
+
+static void test_stop_signal(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer a = {};
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        start(h, t);
+        assert_int_equal(task_stop(t, 0, USEC_PER_SEC, false, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.exit_status, 128 + SIGINT); /* the image's STOPSIGNAL */
+}
+
+static void test_force_delete(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer wait = {}, a = {}, b = {};
+        Container *c;
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        c = t->container;
+        start(h, t);
+        assert_int_equal(task_delete(t, false, answer_callback, &a, &e), CTR_FAILED_PRECONDITION);
+        assert_non_null(strstr(e.text, "RUNNING"));
+        error_clear(&e);
+        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
+        assert_int_equal(container_delete(c, CONTAINER_DELETE_FORCE, answer_callback, &b, &e), 0);
+        harness_wait(h, &b.done);
+        assert_int_equal(b.r, 0);
+        assert_true(wait.done);
+        assert_int_equal(wait.exit_status, 137);
+        assert_int_equal(object_count(h->manager, OBJECT_CONTAINER), 0);
+        assert_int_equal(harness_count(h, "run/tasks/default"), 0);
+}
+
+static void test_supervisor_killed(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer wait = {};
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        start(h, t);
+        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
+        assert_int_equal(kill(t->pid, SIGKILL), 0); /* the double has no other process */
+        harness_wait(h, &wait.done);
+        assert_int_equal(wait.status, TASK_STOPPED);
+        assert_int_equal(wait.exit_status, 255);
+        assert_false(wait.exit_known);
+        harness_settle(h);
+        assert_int_equal(h->n_kills, 1);
+}
+
+/* The manager dies and comes back: with the task CREATED, RUNNING, exited meanwhile. */
+static void test_restart(void **state) {
+        Answer started = {}, wait = {};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        uint64_t created_at;
+        pid_t pid;
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        created_at = t->created_at;
+        pid = t->pid;
+        harness_restart(h);
+        assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
+        assert_int_equal(t->status, TASK_CREATED);
+        assert_int_equal(t->pid, pid);
+        assert_int_equal(t->created_at, created_at);
+
+        assert_int_equal(task_start(t, answer_callback, &started, &e), 0);
+        harness_wait(h, &started.done);
+        assert_int_equal(started.r, 0);
+        harness_restart(h);
+        assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
+        assert_int_equal(t->status, TASK_RUNNING);
+        assert_true(t->started_at >= created_at);
+
+        /* it ends while nobody looks */
+        assert_int_equal(task_kill(t, SIGTERM, false, answer_callback, &wait, &e), 0);
+        harness_stop(h);
+        harness_start(h);
+        assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
+        wait = (Answer){};
+        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
+        harness_wait(h, &wait.done);
+        assert_int_equal(wait.exit_status, 128 + SIGTERM);
+        assert_true(wait.exit_known);
+}
+
+static void test_restart_debris(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_free_ char *path = NULL;
+        Harness *h = *state;
+        Container *c;
+
+        (void) harness_image(h);
+        (void) harness_container(h, "web");
+        harness_stop(h);
+
+        /* a launch that got no further than its documents, one of a container that is gone, a
+         * scope that nobody knows, trees without a record */
+        assert_true(asprintf(&path, "%s/tasks/default/web", h->runtime_dir) > 0);
+        fd_close(dir_open_make_at(AT_FDCWD, path, 0700));
+        strcpy(path + strlen(path) - 3, "old");
+        fd_close(dir_open_make_at(AT_FDCWD, path, 0700));
+        touch(h, "run/tasks/default/web/launch.json");
+        free(path);
+        assert_true(asprintf(&path, "%s/snapshots/overlayfs/4711/fs", h->state_dir) > 0);
+        fd_close(dir_open_make_at(AT_FDCWD, path, 0700));
+        assert_int_equal(strv_extend(&h->active_scopes, "ctr-lost.scope"), 0);
+
+        harness_start(h);
+        harness_settle(h);
+        assert_int_equal(container_find(h->manager, "default", "web", &c, &e), 0);
+        assert_null(c->task);
+        assert_int_equal(harness_count(h, "run/tasks/default"), 0);
+        assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 2);
+        assert_int_equal(h->n_kills, 3);
+}
+
+static void test_damaged_record(void **state) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_close_ int fd = -1;
+        Harness *h = *state;
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        start(h, t);
+        assert_int_equal(kill(t->pid, SIGKILL), 0);
+        harness_stop(h);
+        assert_true(asprintf(&path, "%s/tasks/default/web", h->runtime_dir) > 0);
+        fd = open(path, O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(file_write_atomic_at(fd, TASK_FILE_EXIT, "{\"exit", 6, 0600, 0), 0);
+
+        harness_start(h);
+        assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
+        assert_int_equal(t->status, TASK_STOPPED);
+        assert_int_equal(t->exit_status, 255);
+        assert_false(t->exit_known);
+}
+
+int main(void) {
+#define CASE(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
+        const struct CMUnitTest tests[] = {
+                        CASE(test_life),           CASE(test_launch_failures),
+                        CASE(test_scope_failures), CASE(test_unit_name_taken),
+                        CASE(test_one_task_each),  CASE(test_command_not_found),
+                        CASE(test_stop),           CASE(test_stop_signal),
+                        CASE(test_force_delete),   CASE(test_supervisor_killed),
+                        CASE(test_restart),        CASE(test_restart_debris),
+                        CASE(test_damaged_record),
+        };
+#undef CASE
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
