@@ -99,15 +99,22 @@ image_build() {
         rm -rf --one-file-system "$work/root"
 }
 
-# Set $image_dir to the image, made now if its inputs changed. Older images are removed.
+# Set $image_dir to the image, made now if its inputs changed. Older images are removed: the shared lock that is left
+# keeps others from doing that before this script and QEMU end.
 image_prepare() {
         local key work log
 
         image_read_sources
-        key=$(cat "$testbed_dir/image.sh" "${image_sources[@]}" | sha256sum | cut -c1-16)
+        key=$({
+                declare -p image_packages image_disabled
+                declare -f image_configure_early image_configure image_build
+                cat "${image_sources[@]}"
+        } | sha256sum | cut -c1-16)
         image_dir=$cache_dir/vm-$key
         mkdir -p "$cache_dir"
         exec {image_lock}>"$cache_dir/vm.lock"
+        flock -s "$image_lock"
+        [[ ! -d $image_dir ]] || return 0
         flock "$image_lock"
         if [[ ! -d $image_dir ]]; then
                 "$source_dir/tools/setup" vm

@@ -17,8 +17,27 @@ install_is_current() {
         [[ -z $(find "${files[@]}" -newer "$stamp" -print -quit 2>&1) ]]
 }
 
+# Make $install_dir new. The stamp is as old as the start, so that what changes meanwhile is not missed.
+install_files() {
+        rm -rf "$install_dir" "$install_dir.stamp"
+        touch "$install_dir.new"
+        DESTDIR=$install_dir meson install --no-rebuild --quiet -C "$opt_build" >"$install_dir.log" 2>&1 || {
+                cat "$install_dir.log" >&2
+                fail "installing from $opt_build failed"
+        }
+        mkdir -p "$install_dir"
+        {
+                echo "$opt_build/meson-info/intro-installed.json"
+                meson introspect --installed "$opt_build" |
+                        /usr/bin/python3 -c 'import json, sys
+for name in json.load(sys.stdin):
+        print(name)'
+        } >"$install_dir.files"
+        mv "$install_dir.new" "$install_dir.stamp"
+}
+
 # Build, install, and set $install_dir. Leaves the file descriptor $install_lock open with a shared lock on it: the
-# files stay as they are until it is closed.
+# files stay as they are until install_release.
 install_build() {
         local key
 
@@ -26,26 +45,23 @@ install_build() {
         install_dir=$cache_dir/install-$key
         mkdir -p "$cache_dir"
         exec {install_lock}>"$install_dir.lock"
-        flock "$install_lock"
 
         if [[ $opt_install == rebuild ]]; then
+                flock "$install_lock"
                 "$source_dir/tools/build" "$opt_build" || fail "building in $opt_build failed"
+        else
+                flock -s "$install_lock"
         fi
         if ! install_is_current "$install_dir"; then
-                rm -rf "$install_dir" "$install_dir.stamp"
-                touch "$install_dir.new"
-                DESTDIR=$install_dir meson install --no-rebuild --quiet -C "$opt_build" >"$install_dir.log" 2>&1 || {
-                        cat "$install_dir.log" >&2
-                        fail "installing from $opt_build failed"
-                }
-                mkdir -p "$install_dir"
-                {
-                        echo "$opt_build/meson-info/intro-installed.json"
-                        meson introspect --installed "$opt_build" |
-                                /usr/bin/python3 -c 'import json, sys; print("".join(f + "\n" for f in json.load(sys.stdin)), end="")'
-                } >"$install_dir.files"
-                mv "$install_dir.new" "$install_dir.stamp"
+                flock "$install_lock"
+                install_is_current "$install_dir" || install_files
         fi
         flock -s "$install_lock"
         note "build installed"
+}
+
+# Release the lock, also where nothing was installed.
+install_release() {
+        [[ -z ${install_lock:-} ]] || exec {install_lock}>&-
+        install_lock=
 }

@@ -115,10 +115,11 @@ bed_boot() {
         # The shell below is the one that moves into the cgroup; setpriv takes everything down when this script dies.
         (
                 echo "$BASHPID" >"$bed_cgroup/cgroup.procs"
+                install_release
                 exec setpriv --pdeathsig KILL \
                         unshare --mount --pid --uts --ipc --cgroup --net --fork --kill-child --propagation private \
                         "$testbed_dir/inside.sh" "$bed_state/share/config"
-        ) </dev/null >"$bed_state/console.log" 2>&1 {bed_lock}>&- {install_lock}>&- &
+        ) </dev/null >"$bed_state/console.log" 2>&1 {bed_lock}>&- &
         bed_unshare=$!
 
         # Opened for reading and writing, so that neither side waits for the other.
@@ -134,7 +135,7 @@ bed_boot() {
                 fail "the systemd in the test bed did not start"
         fi
         bed_pid=$(ps -o pid= --ppid "$bed_unshare" | tr -d ' ')
-        exec {install_lock}>&-
+        install_release
         note "systemd booted"
 }
 
@@ -202,7 +203,6 @@ namespaces_run() {
         local r=0
 
         bed_enter_scope
-        exec {install_lock}</dev/null
         [[ $opt_install == none ]] || install_build
         bed_interrupts=0
         trap bed_stop EXIT

@@ -115,6 +115,7 @@ vm_run() {
         trap 'exit 143' TERM
         trap 'exit 129' HUP
         vm_make_disk
+        install_release
         note "disk made"
         vm_start
         vm_wait || r=$?
