@@ -94,17 +94,19 @@ int overlayfs_adopt(int dir_fd, const char *published, uint64_t n, Error *e) {
         return error_setf(e, -errno, "Failed to rename the snapshot %s: %m", published);
 }
 
-static int open_parent(int dir_fd, uint64_t parent, int *ret_fd, Error *e) {
-        char path[OVERLAYFS_NAME_SIZE + 4];
+int overlayfs_open_tree(int dir_fd, uint64_t n, int *ret_fd, Error *e) {
+        char path[OVERLAYFS_NAME_SIZE];
+        int fd;
 
-        (void) snprintf(path, sizeof(path), "%" PRIu64 "/fs", parent);
-        *ret_fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (*ret_fd < 0 && errno == ENOENT)
-                return error_setf(e, CTR_NOT_FOUND, "The parent snapshot %" PRIu64 " is gone",
-                                  parent);
-        if (*ret_fd < 0)
-                return error_setf(e, -errno, "Failed to open the parent snapshot %" PRIu64 ": %m",
-                                  parent);
+        assert(ret_fd);
+
+        (void) snprintf(path, sizeof(path), "%" PRIu64 "/fs", n);
+        fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 && errno == ENOENT)
+                return error_setf(e, CTR_NOT_FOUND, "The snapshot %" PRIu64 " is gone", n);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to open the snapshot %" PRIu64 ": %m", n);
+        *ret_fd = fd;
         return 0;
 }
 
@@ -115,7 +117,7 @@ int overlayfs_prepare(int dir_fd, uint64_t n, uint64_t parent, Error *e) {
         int r = 0;
 
         if (parent > 0) {
-                r = open_parent(dir_fd, parent, &parent_fd, e);
+                r = overlayfs_open_tree(dir_fd, parent, &parent_fd, e);
                 if (r != 0)
                         return r;
         }

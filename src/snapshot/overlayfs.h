@@ -36,6 +36,9 @@ int overlayfs_publish(int dir_fd, const char *temporary, char ret_name[static OV
  * CTR_ALREADY_EXISTS if the number is taken. */
 int overlayfs_adopt(int dir_fd, const char *published, uint64_t n, Error *e);
 
+/* Opens the tree of snapshot <n>, <n>/fs. CTR_NOT_FOUND if it is not there. */
+int overlayfs_open_tree(int dir_fd, uint64_t n, int *ret_fd, Error *e);
+
 /* Makes an active snapshot <n> with fs/ and work/. Its root directory gets owner, mode, time and
  * extended attributes of the parent's (0: none, then root:root 0755), since overlayfs shows those
  * of the topmost directory. CTR_NOT_FOUND if the parent is not there, CTR_ALREADY_EXISTS if n is.

@@ -122,11 +122,16 @@ int verb_pull(int argc, char *argv[]) {
         block_signals();
         r = parse_options(argc, argv, &options, &e);
         if (r == 0)
-                r = pull_open_store(&p, &options, &e);
+                r = pull_init(&p, &options, &e);
         if (r == 0)
                 r = reference_parse(options.reference, &p.reference, &e);
+        /* the last thing that is read from where the sandbox may not look */
+        if (r == 0)
+                r = registries_load(&p.registries, &e);
         if (r == 0)
                 r = sandbox_enter(SANDBOX_EXTRACT | SANDBOX_NETWORK, &p.root_fd, &e);
+        if (r == 0)
+                r = pull_open_store(&p, &e);
         if (r == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
                 r = error_setf(&e, CTR_UNKNOWN, "Failed to initialise libcurl");
         if (r == 0)

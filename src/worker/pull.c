@@ -20,7 +20,7 @@ static int store_error(int r, const char *root, Error *e) {
         return error_setf(e, r, "Failed to open the store %s: %m", root);
 }
 
-int pull_open_store(Pull *p, const PullOptions *options, Error *e) {
+int pull_init(Pull *p, const PullOptions *options, Error *e) {
         assert(p && options);
 
         *p = (Pull){
@@ -38,12 +38,19 @@ int pull_open_store(Pull *p, const PullOptions *options, Error *e) {
         p->root_fd = dir_open_make_at(AT_FDCWD, options->root, 0700);
         if (p->root_fd < 0)
                 return store_error(p->root_fd, options->root, e);
+        return 0;
+}
+
+int pull_open_store(Pull *p, Error *e) {
         p->content_fd = content_open(p->root_fd);
         if (p->content_fd < 0)
-                return store_error(p->content_fd, options->root, e);
+                return store_error(p->content_fd, p->options->root, e);
         p->snapshots_fd = overlayfs_open(p->root_fd);
         if (p->snapshots_fd < 0)
-                return store_error(p->snapshots_fd, options->root, e);
+                return store_error(p->snapshots_fd, p->options->root, e);
+        /* what is there may be on a file system that is mounted read-only */
+        if (faccessat(p->content_fd, "ingest", W_OK, AT_EACCESS) < 0)
+                return store_error(-errno, p->options->root, e);
         return 0;
 }
 
@@ -76,10 +83,10 @@ void pull_set_layer_phase(Pull *p, Layer *l, LayerPhase phase) {
         pull_notify(p);
 }
 
-void pull_set_have(Pull *p, char **names, size_t n) {
+void pull_set_have(Pull *p, const uint64_t *snapshots, size_t n) {
         (void) pthread_mutex_lock(&p->mutex);
         for (size_t i = 0; i < n && i < p->n_layers; i++)
-                p->layers[i].existing = TAKE_PTR(names[i]);
+                p->layers[i].existing = snapshots[i];
         p->have_received = true;
         (void) pthread_cond_broadcast(&p->changed);
         (void) pthread_mutex_unlock(&p->mutex);
@@ -117,7 +124,7 @@ static int wait_have(Pull *p) {
         while (!p->have_received && !atomic_load(&p->canceled))
                 (void) pthread_cond_wait(&p->changed, &p->mutex);
         for (size_t i = 0; i < p->n_layers; i++)
-                if (p->layers[i].existing)
+                if (p->layers[i].existing > 0)
                         p->layers[i].phase = LAYER_EXISTS;
         (void) pthread_mutex_unlock(&p->mutex);
         return atomic_load(&p->canceled) ? CTR_CANCELED : 0;
@@ -163,18 +170,10 @@ static int inherit(Pull *p, Error *e) {
         for (size_t i = 0; i < p->n_layers && r == 0; i++) {
                 Layer *l = p->layers + i;
 
-                if (l->existing) {
-                        _cleanup_free_ char *path = NULL;
-
-                        if (asprintf(&path, "%s/fs", l->existing) < 0) {
-                                path = NULL;
-                                return -ENOMEM;
-                        }
-                        l->fs_fd = openat(p->snapshots_fd, path,
-                                          O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-                        if (l->fs_fd < 0)
-                                return error_setf(e, -errno, "Failed to open the snapshot %s: %m",
-                                                  l->existing);
+                if (l->existing > 0) {
+                        r = overlayfs_open_tree(p->snapshots_fd, l->existing, &l->fs_fd, e);
+                        if (r != 0)
+                                return r;
                 }
                 /* nearest first */
                 for (size_t k = 0; k < i; k++)
@@ -269,7 +268,6 @@ void *pull_run(void *pull) {
 
 void pull_clear(Pull *p) {
         for (size_t i = 0; i < p->n_layers; i++) {
-                free(p->layers[i].existing);
                 fd_close(p->layers[i].fd);
                 fd_close(p->layers[i].fs_fd);
                 apply_result_clear(&p->layers[i].result);
@@ -281,6 +279,7 @@ void pull_clear(Pull *p) {
         manifest_free(p->manifest);
         image_config_free(p->config);
         registry_free(p->registry);
+        registries_free(p->registries);
         reference_clear(&p->reference);
         error_clear(&p->error);
         fd_close(p->event_fd);

@@ -68,8 +68,8 @@ typedef struct Layer {
         const Descriptor *descriptor;
         Compression compression;
         Digest diff_id, chain_id;
-        char *existing; /* the committed snapshot's directory, if there is one */
-        bool stored;    /* the blob was in the store from the start */
+        uint64_t existing; /* the committed snapshot's number, 0 if there is none */
+        bool stored;       /* the blob was in the store from the start */
 
         /* guarded by the mutex */
         LayerPhase phase;
@@ -88,6 +88,7 @@ typedef struct Pull {
         const PullOptions *options;
         int root_fd, content_fd, snapshots_fd;
         Reference reference;
+        Registries *registries;
         Registry *registry;
         atomic_bool canceled;
 
@@ -111,8 +112,11 @@ typedef struct Pull {
         bool planned;
 } Pull;
 
-/* Opens the store (making it where missing). 0 or an error. */
-int pull_open_store(Pull *p, const PullOptions *options, Error *e);
+/* Prepares an empty Pull and opens the store's root, making it where missing. */
+int pull_init(Pull *p, const PullOptions *options, Error *e);
+
+/* Opens what is below the root. CTR_PERMISSION_DENIED if the store is not writable. */
+int pull_open_store(Pull *p, Error *e);
 
 /* Runs the whole pull; the thread function of the job. */
 void *pull_run(void *pull);
@@ -120,8 +124,8 @@ void *pull_run(void *pull);
 /* Records an error, unless there is one, and makes everybody stop. */
 void pull_fail(Pull *p, Error *e, int code);
 
-/* Gives `have` (see docs/worker-protocol.md) to the job: one name or NULL per layer, taken over. */
-void pull_set_have(Pull *p, char **names, size_t n);
+/* Gives `have` (see docs/worker-protocol.md) to the job: one number or 0 per layer. */
+void pull_set_have(Pull *p, const uint64_t *snapshots, size_t n);
 
 /* Tells the main thread that progress is to be reported now. */
 void pull_notify(Pull *p);

@@ -23,7 +23,7 @@ static int remove_all(const char *root, char *const *names, Error *e) {
                 if (!startswith(*name, OVERLAYFS_DOOMED_PREFIX))
                         return error_setf(e, CTR_INVALID_ARGUMENT,
                                           "\"%s\" is not the name of a doomed snapshot", *name);
-        r = sandbox_enter(SANDBOX_EXTRACT, &root_fd, e);
+        r = sandbox_enter(SANDBOX_REMOVE, &root_fd, e);
         if (r != 0)
                 return r;
         dir_fd = overlayfs_open(root_fd);

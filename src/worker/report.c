@@ -11,7 +11,6 @@
 #include "basic/clock.h"
 #include "basic/json.h"
 #include "basic/log.h"
-#include "basic/strv.h"
 #include "image/content.h"
 
 #define PACKET_SIZE_MAX (128 * 1024)
@@ -210,21 +209,8 @@ static int send_progress(Report *t, Error *e) {
         return send_packet(t->pull->options->control_fd, json_incref(progress), e);
 }
 
-/* One entry of `have`: the number of the snapshot, or null. */
-static int read_have_entry(json_t *j, char **ret) {
-        if (json_is_null(j))
-                return 0;
-        if (!json_is_integer(j) || json_integer_value(j) <= 0)
-                return -EBADMSG;
-        if (asprintf(ret, "%lld", (long long) json_integer_value(j)) < 0) {
-                *ret = NULL;
-                return -ENOMEM;
-        }
-        return 0;
-}
-
 static int handle_have(Report *t, json_t *j, Error *e) {
-        _cleanup_strv_free_ char **names = NULL;
+        _cleanup_free_ uint64_t *snapshots = NULL;
         json_t *layers, *item;
         size_t i;
         int r;
@@ -233,24 +219,21 @@ static int handle_have(Report *t, json_t *j, Error *e) {
         if (r < 0)
                 return r;
         if (r == 0 || json_array_size(layers) != t->pull->n_layers)
-                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "have.layers must have one entry for each layer");
-        names = calloc(t->pull->n_layers + 1, sizeof(char *));
-        if (!names)
+                return error_setf(e, -EBADMSG, "have.layers must have one entry for each layer");
+        snapshots = calloc(t->pull->n_layers + 1, sizeof(uint64_t));
+        if (!snapshots)
                 return -ENOMEM;
         json_array_foreach(layers, i, item) {
-                r = read_have_entry(item, names + i);
-                if (r < 0) {
-                        for (size_t k = 0; k < i; k++)
-                                free(names[k]);
-                        names[0] = NULL;
-                        return error_setf(e, r == -ENOMEM ? r : CTR_INVALID_ARGUMENT,
-                                          "have.layers[%zu] must be the number of a "
-                                          "snapshot, or null",
+                if (json_is_null(item))
+                        continue;
+                if (!json_is_integer(item) || json_integer_value(item) <= 0)
+                        return error_setf(e, -EBADMSG,
+                                          "have.layers[%zu] must be the number of a snapshot, or "
+                                          "null",
                                           i);
-                }
+                snapshots[i] = (uint64_t) json_integer_value(item);
         }
-        pull_set_have(t->pull, names, t->pull->n_layers);
+        pull_set_have(t->pull, snapshots, t->pull->n_layers);
         return 0;
 }
 
@@ -279,7 +262,7 @@ static int receive(Report *t, Error *e) {
         if (!streq(type, "have") || !t->plan_sent)
                 return error_setf(e, -EBADMSG, "Unexpected packet of type \"%.40s\"", type);
         r = handle_have(t, j, e);
-        return r > 0 ? -EBADMSG : r < 0 ? r : 1;
+        return r < 0 ? r : 1;
 }
 
 static void cancel(Pull *p, const char *reason) {

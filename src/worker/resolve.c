@@ -219,7 +219,6 @@ static int check_config(const Pull *p, const char *what, Error *e) {
 
 int pull_resolve(Pull *p, Http *http, Error *e) {
         _cleanup_(registry_endpoint_clear) RegistryEndpoint endpoint = {};
-        _cleanup_(registries_freep) Registries *registries = NULL;
         _cleanup_(text_clear) Text config = {};
         _cleanup_free_ char *what = NULL;
         int r;
@@ -227,9 +226,7 @@ int pull_resolve(Pull *p, Http *http, Error *e) {
         what = reference_to_string(&p->reference);
         if (!what)
                 return -ENOMEM;
-        r = registries_load(&registries, e);
-        if (r == 0)
-                r = registries_lookup(registries, &p->reference, &endpoint, e);
+        r = registries_lookup(p->registries, &p->reference, &endpoint, e);
         if (r == 0)
                 r = registry_new(&endpoint, &p->canceled, &p->registry, e);
         if (r == 0)

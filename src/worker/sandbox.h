@@ -1,14 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the worker gives up before it touches anything that came from outside. */
+/*
+ * What the worker gives up before it reads anything that came from outside. Each layer holds
+ * without the others:
+ *
+ *   mount namespace  everything is read-only but the store, which is reached through a mount of its
+ *                    own without devices, set-user-ID and execution
+ *   capabilities     only what the job needs, in the bounding set, too (see sandbox.c); nothing can
+ *                    be gained back (no_new_privs)
+ *   Landlock         where the kernel has it (ABI 2): writing in the store alone, reading there and
+ *                    in the system's configuration, programs nowhere, no listening TCP sockets
+ *   seccomp          an allow-list of system calls (seccomp.c)
+ *   limits           no core dumps, at most 1 GiB of data
+ *
+ * A caller who is not root has neither mounts nor capabilities to give up; the rest applies.
+ * Invariant: after a success, no path leads to a writable file outside of the store. The network
+ * stays open where the flags say so: a registry, a name server and the certificates are needed.
+ */
 
 #include "basic/error.h"
 
 typedef enum SandboxFlags {
-        SANDBOX_EXTRACT = 1 << 0, /* keep what writing foreign owners, modes and nodes needs */
-        SANDBOX_NETWORK = 1 << 1, /* keep sockets, DNS and CA certificates */
+        SANDBOX_EXTRACT = 1 << 0, /* make files with any owner, mode, type and attribute */
+        SANDBOX_REMOVE = 1 << 1,  /* remove files of any owner */
+        SANDBOX_NETWORK = 1 << 2, /* connect to other machines */
 } SandboxFlags;
 
-/* root_fd is the store. It is replaced by the same directory in the new mount namespace. */
+/* root_fd is the store. It is replaced by the same directory seen through its own mount, and what
+ * is below it must be opened from there. Must be called before there are threads. An error means
+ * that the sandbox is incomplete: the process must not go on. */
 int sandbox_enter(SandboxFlags flags, int *root_fd, Error *e);
+
+/* seccomp.c: installs the filter. */
+int sandbox_filter_system_calls(SandboxFlags flags, Error *e);
+
+/* landlock.c: restricts the file system. Without Landlock in the kernel this does nothing. */
+int sandbox_restrict_paths(SandboxFlags flags, int root_fd, Error *e);

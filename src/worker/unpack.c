@@ -152,7 +152,7 @@ static Layer *next_layer(Pull *p) {
         (void) pthread_mutex_lock(&p->mutex);
         while (!l && p->next_unpack < p->n_layers && !atomic_load(&p->canceled)) {
                 l = p->layers + p->next_unpack++;
-                if (l->existing)
+                if (l->existing > 0)
                         l = NULL;
         }
         (void) pthread_mutex_unlock(&p->mutex);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <sys/syscall.h>
+
+#include "worker/sandbox.h"
+
+/* What newer kernels know and the headers may not. */
+#define ACCESS_FS_TRUNCATE  (UINT64_C(1) << 14) /* ABI 3 */
+#define ACCESS_FS_IOCTL_DEV (UINT64_C(1) << 15) /* ABI 5 */
+#define ACCESS_NET_BIND     (UINT64_C(1) << 0)  /* ABI 4 */
+#define ACCESS_NET_CONNECT  (UINT64_C(1) << 1)
+
+/* Moving and linking across directories is impossible under the first ABI, and the store needs it.
+ */
+#define ABI_MIN 2
+
+#define ACCESS_READ (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define ACCESS_STORE                                                                               \
+        (ACCESS_READ | LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |             \
+         LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR |                           \
+         LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |                               \
+         LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |                             \
+         LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM | (UINT64_C(1) << 13))
+
+/* The layout of ABI 4; older kernels take the first member alone. */
+typedef struct Ruleset {
+        uint64_t handled_access_fs, handled_access_net;
+} Ruleset;
+
+/* Libraries of the name service, its configuration and sockets, certificates, and what libc reads
+ * about the machine. */
+static const char *const readable[] = {
+                "/etc", "/usr", "/lib", "/lib64", "/run", "/proc", "/sys/devices/system/cpu", "/dev/urandom", "/dev/null"};
+
+/* Certificates may be elsewhere: the environment comes from the administrator. */
+static const char *const readable_variables[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"};
+
+static int allow(int ruleset, int fd, uint64_t access) {
+        struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};
+
+        return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) < 0
+                               ? -errno
+                               : 0;
+}
+
+static int allow_reading(int ruleset, const char *path) {
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        if (isempty(path))
+                return 0;
+        fd = open(path, O_PATH | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+        r = allow(ruleset, fd, ACCESS_READ);
+        /* directory rights make no sense for a file */
+        return r == -EINVAL ? allow(ruleset, fd, LANDLOCK_ACCESS_FS_READ_FILE) : r;
+}
+
+static int add_rules(int ruleset, int root_fd, uint64_t store) {
+        int r;
+
+        r = allow(ruleset, root_fd, store);
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(readable); i++)
+                r = allow_reading(ruleset, readable[i]);
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(readable_variables); i++)
+                r = allow_reading(ruleset, getenv(readable_variables[i]));
+        return r;
+}
+
+int sandbox_restrict_paths(SandboxFlags flags, int root_fd, Error *e) {
+        Ruleset rules = {.handled_access_fs = ACCESS_STORE | LANDLOCK_ACCESS_FS_EXECUTE};
+        _cleanup_close_ int ruleset = -1;
+        uint64_t store = ACCESS_STORE;
+        long abi;
+        int r;
+
+        abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+        if (abi < ABI_MIN)
+                return 0; /* the mount namespace says the same */
+        if (abi >= 3) {
+                rules.handled_access_fs |= ACCESS_FS_TRUNCATE;
+                store |= ACCESS_FS_TRUNCATE;
+        }
+        if (abi >= 4)
+                rules.handled_access_net = ACCESS_NET_BIND |
+                                           (flags & SANDBOX_NETWORK ? 0 : ACCESS_NET_CONNECT);
+        if (abi >= 5)
+                rules.handled_access_fs |= ACCESS_FS_IOCTL_DEV;
+
+        ruleset = (int) syscall(SYS_landlock_create_ruleset, &rules,
+                                abi >= 4 ? sizeof(rules) : sizeof(rules.handled_access_fs), 0);
+        if (ruleset < 0)
+                return error_setf(e, -errno, "Failed to make a Landlock ruleset: %m");
+        r = add_rules(ruleset, root_fd, store);
+        if (r < 0)
+                return error_setf(e, r, "Failed to add a Landlock rule: %m");
+        if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
+                return error_setf(e, -errno, "Failed to apply the Landlock ruleset: %m");
+        return 0;
+}
