@@ -157,7 +157,7 @@ static int read_names(json_t *j, TaskLaunch *l, Error *e) {
         }
         if (!identifier_is_valid(l->namespace) || !identifier_is_valid(l->id))
                 return error_setf(e, -EBADMSG, "namespace or id is not valid");
-        if (strchr(l->unit, '/'))
+        if (isempty(l->unit) || strchr(l->unit, '/'))
                 return error_setf(e, -EBADMSG, "unit: expected a unit name");
 
         r = read_string(j, "log_identifier", &l->log_identifier, e);

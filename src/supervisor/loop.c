@@ -6,6 +6,8 @@
 
 #include "basic/clock.h"
 
+#define SHORTAGE_USEC (10 * USEC_PER_MSEC)
+
 void loop_clear(Loop *l) {
         assert(!l->sources && !l->timers);
 
@@ -107,8 +109,14 @@ static int loop_wait(Loop *l) {
                 /* poll ignores a negative descriptor */
                 l->polled[i] = (struct pollfd){.fd = s->events ? s->fd : -1, .events = s->events};
 
-        if (poll(l->polled, (nfds_t) i, loop_timeout(l)) < 0)
-                return errno == EINTR ? 0 : -errno;
+        if (poll(l->polled, (nfds_t) i, loop_timeout(l)) < 0) {
+                if (errno == ENOMEM || errno == EAGAIN)
+                        /* the kernel's shortage passes; to end now would lose an exit status */
+                        (void) usleep(SHORTAGE_USEC);
+                else if (errno != EINTR)
+                        return -errno;
+                return 0;
+        }
 
         i = 0;
         for (Source *s = l->sources; s; s = s->next, i++)

@@ -72,6 +72,7 @@ static int scope_open(const char *unit, int *ret_fd, Error *e) {
         r = cgroup_path_self(&path, e);
         if (r != 0)
                 return r;
+        assert(path);
         name = strrchr(path, '/');
         name = name ? name + 1 : path;
         if (!streq(name, unit))

@@ -14,8 +14,8 @@
  * a connection changes nothing.
  *
  * Requests carry an id that their REPLY repeats; pushed messages have id 0. The pushes EXITED and
- * OOM go to every connection. Every message is only a hint that makes things faster: the truth is
- * the record (supervisor/record.h) and the scope.
+ * OOM go to every connection. CREATED, and FAILED after GO, repeat GO's id. Every message is only a
+ * hint that makes things faster: the truth is the record (supervisor/record.h) and the scope.
  */
 
 #include <sys/types.h>
@@ -36,11 +36,14 @@ typedef enum SupervisorMessageType {
                             * flags = SUPERVISOR_STATE_* */
         SUPERVISOR_START,  /* run the user's program; REPLY: code 0, or why it cannot be executed
                             * (CTR_COMMAND_NOT_FOUND, ...; the task exits with 127 or 126) */
-        SUPERVISOR_SIGNAL, /* number = signal; flags = SUPERVISOR_SIGNAL_ALL: every process.
-                            * REPLY: CTR_NOT_FOUND if it already exited */
+        SUPERVISOR_SIGNAL, /* number = signal, 0 only asks; flags = SUPERVISOR_SIGNAL_ALL: every
+                            * process. Before START nobody can handle a signal: one that would end
+                            * a program is SIGKILL then. REPLY: CTR_NOT_FOUND if it already exited
+                            */
         SUPERVISOR_STOP,   /* number = signal, usec = time limit; signal to init, SIGKILL to the
-                            * whole payload when the time is up (usec UINT64_MAX: never).
-                            * REPLY at once */
+                            * whole payload when the time is up (usec UINT64_MAX: never; of several
+                            * limits the earliest holds), before START at once. REPLY at once;
+                            * CTR_NOT_FOUND if it already exited */
         SUPERVISOR_RESIZE, /* number = columns, number2 = rows; success without a terminal (D25) */
         SUPERVISOR_CLOSE_STDIN, /* close the supervisor's write end of standard input (D26) */
 
@@ -48,14 +51,15 @@ typedef enum SupervisorMessageType {
         SUPERVISOR_REPLY = 64, /* code, text */
         SUPERVISOR_CREATED,    /* pid = init's pid, in the manager's pid namespace */
         SUPERVISOR_FAILED,     /* code, text: nothing was created */
-        SUPERVISOR_EXITED,     /* the record is written; number = exit status, usec = exit time */
+        SUPERVISOR_EXITED,     /* the record is written; number = exit status, usec = exit time,
+                                * pid = init's pid */
         SUPERVISOR_OOM,        /* a process of the payload was killed by the OOM killer */
 } SupervisorMessageType;
 
 #define SUPERVISOR_SIGNAL_ALL (1U << 0)
 
 #define SUPERVISOR_STATE_STARTED  (1U << 0)
-#define SUPERVISOR_STATE_EXITED   (1U << 1)
+#define SUPERVISOR_STATE_EXITED   (1U << 1) /* init has; the record may still be on its way */
 #define SUPERVISOR_STATE_TERMINAL (1U << 2)
 
 typedef struct SupervisorMessage {

@@ -3,7 +3,8 @@
 /*
  * What can be asked of a supervisor: one function per request, one table. Each returns 0, a
  * negative errno or an ErrorCode, with a text; the reply carries both. Invariant: a request is
- * answered at once, whatever the container does meanwhile.
+ * answered at once, whatever the container does meanwhile; only GO and START wait, up to 30 s each,
+ * for init, which runs no code of the image before they are answered.
  */
 
 #include "basic/clock.h"

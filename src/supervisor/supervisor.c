@@ -72,6 +72,13 @@ static void push_exited(Supervisor *s) {
 static void write_record(Supervisor *s) {
         int r;
 
+        if (s->exit_unknown) {
+                /* no record says just that */
+                s->result = EXIT_FAILURE;
+                supervisor_set_state(s, STATE_DONE);
+                return;
+        }
+
         r = exit_record_write(s->task_dir_fd, &s->record);
         if (r < 0 && ++s->record_attempts < RECORD_ATTEMPTS_MAX) {
                 /* /run is full, most likely: nothing is worth more than this record */
@@ -194,8 +201,10 @@ void supervisor_on_init(void *userdata, short revents) {
         timer_remove(&s->kill_timer);
         r = pidfd_wait(container_pidfd(s->container), &status);
         container_set_reaped(s->container);
-        if (r < 0)
+        if (r < 0) {
                 log_error_errno(r, "Failed to learn how init ended: %m");
+                s->exit_unknown = true;
+        }
 
         s->record.exit_status = status;
         s->record.exited_at = now_realtime();
@@ -256,22 +265,28 @@ static void on_signal(void *userdata, short revents) {
 
 /* All signals are blocked but those that a fault raises: none shall end this process by accident.
  * The runtime gives init a clean mask. */
-static int signals_set_up(Supervisor *s) {
+static int signals_block(void) {
         static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP};
-        sigset_t blocked, wanted;
+        sigset_t blocked;
 
         if (signal(SIGCHLD, SIG_DFL) == SIG_ERR)
                 return -errno;
         (void) sigfillset(&blocked);
         for (size_t i = 0; i < ELEMENTSOF(faults); i++)
                 (void) sigdelset(&blocked, faults[i]);
-        if (sigprocmask(SIG_SETMASK, &blocked, NULL) < 0)
-                return -errno;
+        return sigprocmask(SIG_SETMASK, &blocked, NULL) < 0 ? -errno : 0;
+}
+
+/* The stop signal, too, asks for a stop: with it as KillSignal= of the scope systemd spares a
+ * program a SIGTERM that means something else to it. */
+static int signals_watch(Supervisor *s) {
+        sigset_t wanted;
 
         (void) sigemptyset(&wanted);
         (void) sigaddset(&wanted, SIGCHLD);
         (void) sigaddset(&wanted, SIGTERM);
         (void) sigaddset(&wanted, SIGINT);
+        (void) sigaddset(&wanted, s->launch.stop_signal);
         s->signal_fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
         if (s->signal_fd < 0)
                 return -errno;
@@ -329,10 +344,14 @@ static void supervisor_clear(Supervisor *s) {
 static int supervisor_launch(Supervisor *s, const char *task_dir, int handed[static 3], Error *e) {
         int r;
 
-        r = signals_set_up(s);
+        r = signals_block();
         if (r < 0)
-                return error_setf(e, r, "Failed to set up signals: %m");
-        return supervisor_prepare(s, task_dir, handed, e);
+                return error_setf(e, r, "Failed to block signals: %m");
+        r = supervisor_prepare(s, task_dir, handed, e);
+        if (r != 0)
+                return r;
+        r = signals_watch(s);
+        return r < 0 ? error_setf(e, r, "Failed to watch for signals: %m") : 0;
 }
 
 int supervisor_run(const char *task_dir, int launch_fd, int handed[static 3]) {

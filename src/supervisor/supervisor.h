@@ -56,6 +56,7 @@ typedef struct Supervisor {
         Terminal *terminal;
 
         ExitRecord record;
+        bool exit_unknown; /* init could not be reaped: there is nothing true to record */
         uint64_t oom_kills;
         unsigned record_attempts;
 } Supervisor;

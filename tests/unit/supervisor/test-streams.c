@@ -137,14 +137,14 @@ static void test_refused(void **state) {
                             *link_path = strdup(in_directory(d, "link")),
                             *none = strdup(in_directory(d, "none"));
         const struct {
-                StdioKind kind;
                 char *path;
+                StdioKind kind;
                 int result;
         } cases[] = {
-                        {STDIO_FIFO, file, CTR_INVALID_ARGUMENT},  {STDIO_FIFO, none, -ENOENT},
-                        {STDIO_FIFO, link_path, -ELOOP},           {STDIO_FILE, fifo, -ENXIO},
-                        {STDIO_FILE, link_path, -ELOOP},           {STDIO_FILE, d->path, -EISDIR},
-                        {STDIO_BINARY, file, CTR_NOT_IMPLEMENTED},
+                        {file, STDIO_FIFO, CTR_INVALID_ARGUMENT},  {none, STDIO_FIFO, -ENOENT},
+                        {link_path, STDIO_FIFO, -ELOOP},           {fifo, STDIO_FILE, -ENXIO},
+                        {link_path, STDIO_FILE, -ELOOP},           {d->path, STDIO_FILE, -EISDIR},
+                        {file, STDIO_BINARY, CTR_NOT_IMPLEMENTED},
         };
         int fd;
 

@@ -149,12 +149,14 @@ static void test_oom_comes_before_exit(void **state) {
 static void test_sigterm_stops(void **state) {
         static const struct {
                 const char *launch, *config;
-                int status;
+                int signo, status;
         } cases[] = {
-                        {"{}", "{\"wait\":true}", 7},
-                        {"{\"stop_signal\":2}", "{\"wait\":true}", 130},
-                        {"{\"stop_timeout\":100000}", "{\"wait\":true,\"ignore\":true}", 137},
-                        {"{\"stop_timeout\":0}", "{\"wait\":true,\"ignore\":true}", 137},
+                        {"{}", "{\"wait\":true}", SIGTERM, 7},
+                        {"{\"stop_signal\":2}", "{\"wait\":true}", SIGTERM, 130},
+                        {"{\"stop_signal\":12}", "{\"wait\":true}", SIGUSR2, 140},
+                        {"{\"stop_timeout\":100000}", "{\"wait\":true,\"ignore\":true}", SIGTERM,
+                         137},
+                        {"{\"stop_timeout\":0}", "{\"wait\":true,\"ignore\":true}", SIGTERM, 137},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -163,7 +165,7 @@ static void test_sigterm_stops(void **state) {
                 harness_start(&t, cases[i].launch, cases[i].config, NULL);
                 /* nobody is there any more: it does not matter */
                 t.fd = fd_close(t.fd);
-                assert_int_equal(pidfd_signal(t.pidfd, SIGTERM), 0);
+                assert_int_equal(pidfd_signal(t.pidfd, cases[i].signo), 0);
                 harness_expect_record(&t, cases[i].status, NULL);
                 harness_clear(&t);
         }
