@@ -27,15 +27,17 @@ struct Payload {
 
 /* The mount point of the unified hierarchy: two places by convention (the second on machines that
  * still mount v1 controllers), as an O_PATH descriptor. */
-static int cgroup_root_open(Error *e) {
+static int cgroup_root_open(int *ret_fd, Error *e) {
         static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 
         for (size_t i = 0; i < ELEMENTSOF(places); i++) {
                 _cleanup_close_ int fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
                 struct statfs sfs;
 
-                if (fd >= 0 && fstatfs(fd, &sfs) >= 0 && sfs.f_type == CGROUP2_SUPER_MAGIC)
-                        return TAKE_FD(fd);
+                if (fd >= 0 && fstatfs(fd, &sfs) >= 0 && sfs.f_type == CGROUP2_SUPER_MAGIC) {
+                        *ret_fd = TAKE_FD(fd);
+                        return 0;
+                }
         }
         return error_setf(e, CTR_NOT_IMPLEMENTED, "No unified cgroup hierarchy is mounted");
 }
@@ -81,9 +83,9 @@ static int scope_open(const char *unit, int *ret_fd, Error *e) {
                                   "was lost before it was used",
                                   path, unit);
 
-        root = cgroup_root_open(e);
-        if (root < 0 || root == CTR_NOT_IMPLEMENTED)
-                return TAKE_FD(root);
+        r = cgroup_root_open(&root, e);
+        if (r != 0)
+                return r;
         *ret_fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (*ret_fd < 0)
                 return error_setf(e, -errno, "Failed to open cgroup /%s: %m", path);
