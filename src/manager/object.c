@@ -66,7 +66,8 @@ int object_link(Object *o) {
                 return -EEXIST;
         o->linked = true;
         m->n_objects[o->type]++;
-        if (m->observer && m->observer->object_added)
+        /* what a start finds is not new */
+        if (!m->recovering && m->observer && m->observer->object_added)
                 m->observer->object_added(o, m->observer_userdata);
         return 0;
 }

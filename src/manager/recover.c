@@ -326,6 +326,7 @@ int manager_recover(Manager *m, Callback callback, void *userdata, Error *e) {
         _cleanup_free_ Recovery *v = NULL;
         int r;
 
+        m->recovering = true;
         r = recover_rows(m, e);
         if (r != 0)
                 return r;
@@ -344,7 +345,6 @@ int manager_recover(Manager *m, Callback callback, void *userdata, Error *e) {
         r = scope_list(m->systemd, on_scopes, v);
         if (r < 0)
                 return error_setf(e, r, "Failed to list systemd's scopes: %m");
-        m->recovering = true;
         TAKE_PTR(v);
         return 0;
 }
