@@ -31,7 +31,7 @@ int path_open(int root_fd, const char *path, int flags) {
 }
 
 int path_open_straight(int root_fd, const char *path) {
-        return openat2_retry(root_fd, path, O_PATH | O_NOFOLLOW,
+        return openat2_retry(root_fd, path, O_PATH,
                              RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
 }
 

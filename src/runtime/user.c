@@ -197,7 +197,7 @@ static int annotation_split(char *s, const char **ret_user, const char **ret_gro
         return 0;
 }
 
-static int by_annotation(int root_fd, const SpecUser *spec, User *u, Error *e) {
+static int by_annotation(int root_fd, const SpecUser *spec, bool want_home, User *u, Error *e) {
         _cleanup_(database_clear) Database d = {};
         const char *user = NULL, *group = NULL, *name = NULL, *home = NULL;
         _cleanup_free_ char *copy = NULL;
@@ -225,7 +225,7 @@ static int by_annotation(int root_fd, const SpecUser *spec, User *u, Error *e) {
         r = groups_resolve(root_fd, group, name, u, e);
         if (r != 0)
                 return r;
-        return home ? free_and_strdup(&u->home, home) : 0;
+        return want_home ? free_and_strdup(&u->home, home) : 0;
 }
 
 static int by_number(int root_fd, const SpecUser *spec, bool want_home, User *u, Error *e) {
@@ -256,7 +256,7 @@ int user_resolve(int root_fd, const SpecUser *spec, bool want_home, User *ret, E
         int r;
 
         if (spec->name)
-                r = by_annotation(root_fd, spec, &u, e);
+                r = by_annotation(root_fd, spec, want_home, &u, e);
         else
                 r = by_number(root_fd, spec, want_home, &u, e);
         if (r != 0)
