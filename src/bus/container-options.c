@@ -368,6 +368,8 @@ int container_options_read(sd_bus_message *m, ContainerOptions *o, sd_bus_error 
         _cleanup_error_ Error e = ERROR_NULL;
         int r;
 
+        /* said in any case: the manager protects itself, and what it starts would inherit that */
+        o->request.oom_score_adjust_set = true;
         r = options_read(m, table, o, error);
         if (r < 0)
                 return r;

@@ -6,26 +6,39 @@
 #include "bus/error.h"
 #include "bus/service.h"
 
-#define LATE_MAX 16384U
+#define UID_INVALID      ((uid_t) -1)
+#define LATE_PER_UID_MAX 1024U /* root may have any number */
 
 struct Late {
         LateList *list;
         Late *previous, *next;
         sd_bus_message *message;
+        uid_t uid;
         LateReply reply;
         void *payload;
         void (*destroy)(void *payload);
 };
 
+static size_t count_uid(const LateList *list, uid_t uid) {
+        size_t n = 0;
+
+        for (const Late *l = list->first; l; l = l->next)
+                n += l->uid == uid;
+        return n;
+}
+
 int late_new(Service *s, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error) {
+        const char *sender = sd_bus_message_get_sender(m);
         LateList *list = &s->late;
+        uid_t uid = UID_INVALID;
         Late *late;
 
-        if (list->n >= LATE_MAX)
-                return bus_error_set(
-                                error, CTR_RESOURCE_EXHAUSTED,
-                                &(Error){.code = CTR_RESOURCE_EXHAUSTED,
-                                         .text = (char *) "Too many calls wait for an answer"});
+        if (sender)
+                (void) authority_known_sender(s->authority, sender, &uid);
+        if (uid != 0 && count_uid(list, uid) >= LATE_PER_UID_MAX)
+                return sd_bus_error_setf(error, BUS_ERROR_PREFIX "ResourceExhausted",
+                                         "More than %u calls of one user wait for an answer",
+                                         LATE_PER_UID_MAX);
 
         late = malloc(sizeof(Late));
         if (!late)
@@ -34,6 +47,7 @@ int late_new(Service *s, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_
                         .list = list,
                         .next = list->first,
                         .message = sd_bus_message_ref(m),
+                        .uid = uid,
                         .reply = reply,
         };
         if (late->next)

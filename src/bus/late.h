@@ -27,7 +27,7 @@ typedef struct LateList {
         size_t n;
 } LateList;
 
-/* Refuses when too many calls of this kind wait already. */
+/* Refuses when too many calls of the same user wait already. */
 int late_new(Service *s, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error);
 
 /* The Callback; userdata is the Late. */

@@ -7,7 +7,7 @@
 
 #include "basic/clock.h"
 #include "basic/log.h"
-#include "bus/object.h"
+#include "bus/path.h"
 #include "manager/manager.h"
 
 #define NAME_PRIMARY_OWNER 1U /* D-Bus specification, RequestName */
@@ -68,8 +68,8 @@ static int on_name_acquired(sd_bus_message *reply, void *userdata, sd_bus_error 
         if (l->idle_usec != UINT64_MAX)
                 set_timer(l, now_monotonic() + l->idle_usec);
         (void) sd_notifyf(false, "READY=1\nSTATUS=Ready with %zu containers and %zu tasks.",
-                          bus_object_count(l->service->manager, OBJECT_CONTAINER),
-                          bus_object_count(l->service->manager, OBJECT_TASK));
+                          object_count(l->service->manager, OBJECT_CONTAINER),
+                          object_count(l->service->manager, OBJECT_TASK));
         log_debug("Ready");
         return 0;
 }

@@ -9,8 +9,8 @@
 #include "bus/error.h"
 #include "bus/interfaces.h"
 #include "bus/manager-methods.h"
-#include "bus/object.h"
 #include "bus/options.h"
+#include "bus/path.h"
 #include "bus/service.h"
 #include "config.h"
 #include "image/reference.h"
@@ -244,15 +244,13 @@ static BUS_GETTER(property_get_version) {
 static BUS_GETTER(property_get_n_tasks) {
         const Service *s = userdata;
 
-        return sd_bus_message_append(reply, "u",
-                                     (uint32_t) bus_object_count(s->manager, OBJECT_TASK));
+        return sd_bus_message_append(reply, "u", (uint32_t) object_count(s->manager, OBJECT_TASK));
 }
 
 static BUS_GETTER(property_get_n_jobs) {
         const Service *s = userdata;
 
-        return sd_bus_message_append(reply, "u",
-                                     (uint32_t) bus_object_count(s->manager, OBJECT_JOB));
+        return sd_bus_message_append(reply, "u", (uint32_t) object_count(s->manager, OBJECT_JOB));
 }
 
 const sd_bus_vtable manager_vtable[] = {

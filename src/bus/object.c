@@ -5,7 +5,6 @@
 #include "basic/strv.h"
 #include "bus/interfaces.h"
 #include "bus/service.h"
-#include "manager/job.h"
 #include "manager/manager.h"
 
 const BusObjectKind *bus_object_kind(ObjectType type) {
@@ -22,24 +21,6 @@ const BusObjectKind *bus_object_kind(ObjectType type) {
         return &kinds[type];
 }
 
-bool bus_object_is_shown(const Object *o) {
-        return o->type != OBJECT_JOB || ((const Job *) o)->type == JOB_PULL;
-}
-
-static int count_one(Object *o, void *userdata) {
-        size_t *n = userdata;
-
-        *n += bus_object_is_shown(o);
-        return 0;
-}
-
-size_t bus_object_count(Manager *m, ObjectType type) {
-        size_t n = 0;
-
-        (void) object_foreach(m, type, NULL, count_one, &n);
-        return n;
-}
-
 static int find_object(sd_bus *bus, const char *path, const char *interface, void *userdata,
                        void **ret_found, sd_bus_error *error) {
         _cleanup_free_ char *namespace = NULL, *name = NULL;
@@ -51,7 +32,7 @@ static int find_object(sd_bus *bus, const char *path, const char *interface, voi
         if (r <= 0)
                 return r;
         o = object_find(registration->service->manager, registration->type, namespace, name);
-        if (!o || !bus_object_is_shown(o))
+        if (!o)
                 return 0;
         *ret_found = o;
         return 1;
@@ -66,8 +47,6 @@ static int collect_path(Object *o, void *userdata) {
         Paths *p = userdata;
         int r;
 
-        if (!bus_object_is_shown(o))
-                return 0;
         r = bus_path_of(o, &p->paths[p->n]);
         if (r < 0)
                 return r;
@@ -188,7 +167,7 @@ typedef struct Listing {
 static int list_one(Object *o, void *userdata) {
         Listing *l = userdata;
 
-        if (!bus_object_is_shown(o) || (l->filter && !l->filter(o, l->userdata)))
+        if (l->filter && !l->filter(o, l->userdata))
                 return 0;
         return bus_object_append(l->reply, o, l->error);
 }

@@ -27,19 +27,13 @@ typedef struct BusObjectKind {
 
 const BusObjectKind *bus_object_kind(ObjectType type) _const_;
 
-/* False for what the core has for itself, such as sweeping jobs. */
-bool bus_object_is_shown(const Object *o);
-
-/* How many of a kind are shown. */
-size_t bus_object_count(Manager *m, ObjectType type);
-
 /* Adds the vtables, finders and enumerators of all kinds. */
 int bus_objects_register(Service *s);
 
 /* Appends (oa{sv}): the path and the properties of all of the object's interfaces. */
 int bus_object_append(sd_bus_message *m, Object *o, sd_bus_error *error);
 
-/* Replies with a(oa{sv}) of all shown objects of the kind in namespace (NULL: all) for which filter
+/* Replies with a(oa{sv}) of all objects of the kind in namespace (NULL: all) for which filter
  * (may be NULL) is true. */
 int bus_objects_reply(sd_bus_message *m, Manager *manager, ObjectType type, const char *namespace,
                       bool (*filter)(Object *o, void *userdata), void *userdata,

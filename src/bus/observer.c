@@ -15,13 +15,12 @@ static void signal_sent(int r, const char *what, const Object *o) {
                 log_warning_errno(r, "Failed to signal %s of %s: %m", what, o->name);
 }
 
-/* NULL if the object is not to be spoken of: it is for the core alone, it was there before us
- * (recovery), or there is no memory. */
+/* NULL if there is nobody to speak to yet (recovery), or no memory. */
 static char *signal_path(const Object *o) {
         char *path = NULL;
         int r;
 
-        if (!bus_object_is_shown(o) || o->manager->recovering)
+        if (o->manager->recovering)
                 return NULL;
         r = bus_path_of(o, &path);
         if (r < 0) {
