@@ -48,8 +48,7 @@ static void connection_dispatch(void *userdata, short revents) {
         }
 
         reply.id = m.id;
-        if (!c->set->request(c->set->userdata, &m, &reply))
-                return;
+        c->set->request(c->set->userdata, &m, &reply);
         r = supervisor_message_send(c->fd, &reply, NULL, 0);
         if (r < 0) {
                 log_debug_errno(r, "Dropping a connection that does not read: %m");

@@ -22,8 +22,8 @@ struct ConnectionSet {
         size_t n_connections;
         int listen_fd;
         Source listen_source;
-        /* Answers a request by filling in reply (type and id are set); false if there is none. */
-        bool (*request)(void *userdata, const SupervisorMessage *m, SupervisorMessage *reply);
+        /* Answers a request by filling in reply (type and id are set). */
+        void (*request)(void *userdata, const SupervisorMessage *m, SupervisorMessage *reply);
         /* A connection has ended; NULL if nobody cares. */
         void (*closed)(void *userdata);
         void *userdata;

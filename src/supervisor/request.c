@@ -161,7 +161,7 @@ static const Request requests[] = {
                 [SUPERVISOR_CLOSE_STDIN] = request_close_stdin,
 };
 
-bool supervisor_request(void *userdata, const SupervisorMessage *m, SupervisorMessage *reply) {
+void supervisor_request(void *userdata, const SupervisorMessage *m, SupervisorMessage *reply) {
         _cleanup_error_ Error e = ERROR_NULL;
         Supervisor *s = userdata;
         int r;
@@ -174,5 +174,4 @@ bool supervisor_request(void *userdata, const SupervisorMessage *m, SupervisorMe
         else
                 r = requests[m->type](s, m, reply, &e);
         supervisor_message_set_error(reply, r, &e);
-        return true;
 }

@@ -348,6 +348,9 @@ static int supervisor_launch(Supervisor *s, const char *task_dir, int handed[sta
         if (r < 0)
                 return error_setf(e, r, "Failed to block signals: %m");
         r = supervisor_prepare(s, task_dir, handed, e);
+        /* what no stream asked for is held no longer than what the program has got */
+        for (size_t i = 0; i < 3; i++)
+                handed[i] = fd_close(handed[i]);
         if (r != 0)
                 return r;
         r = signals_watch(s);
@@ -386,8 +389,6 @@ int supervisor_run(const char *task_dir, int launch_fd, int handed[static 3]) {
                 }
         }
 
-        for (size_t i = 0; i < 3; i++)
-                handed[i] = fd_close(handed[i]);
         supervisor_clear(&s);
         return s.result;
 }

@@ -84,7 +84,7 @@ int supervisor_stop(Supervisor *s, int signo, uint64_t usec);
 void supervisor_kill_payload(Supervisor *s);
 
 /* Answers one request (request.c). */
-bool supervisor_request(void *userdata, const SupervisorMessage *m, SupervisorMessage *reply);
+void supervisor_request(void *userdata, const SupervisorMessage *m, SupervisorMessage *reply);
 
 /* Event handlers that setup.c installs. */
 void supervisor_on_init(void *userdata, short revents);

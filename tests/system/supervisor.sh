@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # testbed: run
-# testbed: vm
 #
 # The supervisor without a manager: supervisor-driver plays that, systemd makes the scopes
 
@@ -24,12 +23,10 @@ check "a program that cannot be executed" "$driver" not-found
 check "what init leaves behind is killed and reaped" "$driver" leftovers
 check "a signal to all" "$driver" signal-all
 check "a frozen payload stays frozen and can be killed" "$driver" frozen
+check "cgroups that the container made are its payload too" "$driver" nested
+check "a supervisor that is killed leaves no record and no trouble" "$driver" killed
+check "a full /run delays the record" "$driver" full
+check "the output of a program that ends at once is complete" "$driver" fast
 check "a terminal, its size and its output" "$driver" terminal
 check "no descriptor is held that the program owns" "$driver" descriptors
 check "100 supervisors take at most 300 KiB each" "$driver" memory 100 300
-
-if grep -qw memory /sys/fs/cgroup/cgroup.controllers; then
-        check "an OOM kill is told before the exit" "$driver" oom
-else
-        skip "no memory controller here" "an OOM kill is told before the exit"
-fi
