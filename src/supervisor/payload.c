@@ -14,6 +14,7 @@
 #include "basic/log.h"
 
 #define CGROUP_FILE_MAX  (64U * 1024)
+#define CONTROLLERS_MAX  1024U
 #define CGROUP_PROCS_MAX (8U * 1024 * 1024) /* a million pids */
 #define CGROUP_DEPTH_MAX 64U                /* what a hostile container may nest */
 #define FREEZE_USEC      (2 * USEC_PER_SEC)
@@ -127,25 +128,34 @@ static int flat_file_get(int fd, const char *key, uint64_t *ret) {
         return -ENODATA;
 }
 
-/* Hands all controllers of the scope down. One that cannot be handed down (busy, threaded) leaves
- * the others alone; the limits that matter are the scope's own. */
+/* Hands all controllers of the scope down, in one write: each one makes the kernel rebuild the
+ * subtree. If one of them cannot be handed down (busy, threaded) the others are, one by one; the
+ * limits that matter are the scope's own. */
 static int controllers_enable(int scope_fd) {
         _cleanup_free_ char *names = NULL;
+        char all[CONTROLLERS_MAX] = "", one[CONTROLLERS_MAX];
         char *save = NULL;
+        size_t n = 0;
         int r;
 
-        r = file_read_at(scope_fd, "cgroup.controllers", CGROUP_FILE_MAX, &names, NULL);
+        r = file_read_at(scope_fd, "cgroup.controllers", sizeof(all) / 2 - 1, &names, NULL);
         if (r < 0)
                 return r;
+        /* "cpu io\n" becomes "+cpu +io ": at most twice as long */
+        for (const char *p = names; *p && *p != '\n'; p++) {
+                if (p == names || p[-1] == ' ')
+                        all[n++] = '+';
+                all[n++] = *p;
+        }
+        if (n == 0 || attribute_write(scope_fd, "cgroup.subtree_control", all) >= 0)
+                return 0;
+
         for (char *name = strtok_r(names, " \n", &save); name;
              name = strtok_r(NULL, " \n", &save)) {
-                char value[64];
-                int k;
-
-                (void) snprintf(value, sizeof(value), "+%s", name);
-                k = attribute_write(scope_fd, "cgroup.subtree_control", value);
-                if (k < 0)
-                        log_debug_errno(k, "Failed to enable controller %s: %m", name);
+                (void) snprintf(one, sizeof(one), "+%s", name);
+                r = attribute_write(scope_fd, "cgroup.subtree_control", one);
+                if (r < 0)
+                        log_debug_errno(r, "Failed to enable controller %s: %m", name);
         }
         return 0;
 }
@@ -370,6 +380,9 @@ static int each_remove(int parent_fd, const char *name, int fd, int arg) {
 int payload_remove(Payload *p) {
         int r;
 
+        if (unlinkat(p->scope_fd, "payload", AT_REMOVEDIR) >= 0 || errno == ENOENT)
+                return 0;
+        /* the container made cgroups of its own */
         r = cgroup_walk(p->fd, 0, each_remove, 0);
         if (unlinkat(p->scope_fd, "payload", AT_REMOVEDIR) < 0 && errno != ENOENT && r >= 0)
                 r = -errno;
