@@ -182,7 +182,7 @@ static int build_user(Init *i, Error *e) {
 }
 
 static int build_pivot(Init *i, Error *e) {
-        return rootfs_enter(i->root_fd, e);
+        return rootfs_enter(i->root_fd, i->spec->root_propagation, e);
 }
 
 static const InitStep build_steps[] = {

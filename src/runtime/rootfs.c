@@ -95,6 +95,9 @@ static int overlay_by_layer(const Layers *l, int *ret_fd, Error *e) {
         context_fd = fsopen("overlay", FSOPEN_CLOEXEC);
         if (context_fd < 0)
                 return error_setf(e, -errno, "Failed to open file system overlay: %m");
+        r = set_string(context_fd, "source", "overlay", e);
+        if (r != 0)
+                return r;
         for (size_t i = 0; i < l->n; i++) {
                 if (fsconfig(context_fd, FSCONFIG_SET_STRING, "lowerdir+", l->names[i], 0) >= 0)
                         continue;
@@ -211,7 +214,7 @@ int rootfs_make_overlay(const RootfsParameters *p, int *ret_fd, bool *ret_attach
         layers_make_relative(&l);
         if (l.base[0] && chdir(l.base) < 0)
                 return error_setf(e, -errno, "Failed to enter %s: %m", l.base);
-        r = overlay_by_layer(&l, ret_fd, e);
+        r = p->old_kernel ? 0 : overlay_by_layer(&l, ret_fd, e);
         if (r == 0) {
                 r = overlay_by_page(&l, ret_fd, e);
                 if (r != 0)
@@ -229,7 +232,7 @@ int rootfs_attach(int root_fd, bool attached, unsigned long propagation, Error *
         _cleanup_close_ int slash_fd = -1;
         int r;
 
-        r = mount_change(root_fd, 0, 0, propagation ? propagation : MS_PRIVATE, true);
+        r = mount_change(root_fd, 0, 0, propagation == MS_SLAVE ? MS_SLAVE : MS_PRIVATE, true);
         if (r < 0)
                 return error_setf(e, r, "Failed to set the propagation of the root: %m");
         if (attached)
@@ -243,7 +246,9 @@ int rootfs_attach(int root_fd, bool attached, unsigned long propagation, Error *
         return 0;
 }
 
-int rootfs_enter(int root_fd, Error *e) {
+int rootfs_enter(int root_fd, unsigned long propagation, Error *e) {
+        int r;
+
         /* pivot_root(2): with both at ".", the old root lies on top of the new one until it goes,
          * and no directory for it is needed in the image. */
         if (fchdir(root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
@@ -252,5 +257,11 @@ int rootfs_enter(int root_fd, Error *e) {
                 return error_setf(e, -errno, "Failed to let go of the host's root: %m");
         if (chdir("/") < 0)
                 return error_setf(e, -errno, "Failed to enter the root: %m");
+        /* pivot_root() refuses a shared one */
+        if (propagation != MS_SHARED && propagation != MS_UNBINDABLE)
+                return 0;
+        r = mount_change(root_fd, 0, 0, propagation, false);
+        if (r < 0)
+                return error_setf(e, r, "Failed to set the propagation of the root: %m");
         return 0;
 }

@@ -14,6 +14,7 @@ typedef struct RootfsParameters {
         const char *lower; /* absolute directories, top first, separated by ':' */
         const char *upper; /* NULL: read-only */
         const char *work;  /* with upper */
+        bool old_kernel;   /* for tests: do as kernels before 6.5 need it */
 } RootfsParameters;
 
 /* The directory path (relative to bundle_fd) with all that is mounted below, as a detached mount.
@@ -26,9 +27,10 @@ int rootfs_open_directory(int bundle_fd, const char *path, int *ret_fd, Error *e
  */
 int rootfs_make_overlay(const RootfsParameters *p, int *ret_fd, bool *ret_attached, Error *e);
 
-/* Attaches it: over /, where nobody looks before pivot_root(). propagation: MS_* of the root mount,
- * 0 is private. */
+/* Attaches it: over /, where nobody looks before pivot_root(). It is private then, or a slave if
+ * propagation is MS_SLAVE. */
 int rootfs_attach(int root_fd, bool attached, unsigned long propagation, Error *e);
 
-/* Makes root_fd the root directory and lets go of the old one with everything below. */
-int rootfs_enter(int root_fd, Error *e);
+/* Makes root_fd the root directory, lets go of the old one with everything below, and sets the
+ * propagation (MS_*; 0: private) of the root mount. */
+int rootfs_enter(int root_fd, unsigned long propagation, Error *e);
