@@ -29,6 +29,10 @@ struct Http {
         Error *e;
 };
 
+int http_initialize(void) {
+        return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -ENOMEM;
+}
+
 int http_new(Http **ret) {
         _cleanup_(http_freep) Http *h = NULL;
 
@@ -151,6 +155,18 @@ static int on_progress(void *userdata, curl_off_t dl_total, curl_off_t dl, curl_
         return h->request->canceled && atomic_load(h->request->canceled);
 }
 
+/* libcurl has the system's certificates built in; the variables are those of OpenSSL. */
+static CURLcode set_certificates(CURL *c) {
+        const char *file = getenv("SSL_CERT_FILE"), *dir = getenv("SSL_CERT_DIR");
+        CURLcode r = CURLE_OK;
+
+        if (!isempty(file))
+                r = curl_easy_setopt(c, CURLOPT_CAINFO, file);
+        if (r == CURLE_OK && !isempty(dir))
+                r = curl_easy_setopt(c, CURLOPT_CAPATH, dir);
+        return r;
+}
+
 static CURLcode set_options(Http *h, struct curl_slist *headers) {
         const HttpRequest *q = h->request;
         CURL *c = h->curl;
@@ -187,7 +203,7 @@ static CURLcode set_options(Http *h, struct curl_slist *headers) {
             (r = curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_XFERINFODATA, h)) != CURLE_OK)
                 return r;
-        return CURLE_OK;
+        return set_certificates(c);
 }
 
 static int add_header(struct curl_slist **headers, const char *name, const char *value) {

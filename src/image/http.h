@@ -40,6 +40,9 @@ typedef struct HttpResponse {
         char *message; /* the start of the body of an unsuccessful answer, printable */
 } HttpResponse;
 
+/* Once per process, before there are threads. */
+int http_initialize(void);
+
 int http_new(Http **ret);
 Http *http_free(Http *h);
 DEFINE_CLEANUP(Http *, http_free);

@@ -3,7 +3,6 @@
 #include "image/ingest.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 
@@ -11,8 +10,7 @@
 #include "image/content.h"
 #include "image/hash.h"
 
-#define LOCK_RETRY_MSEC 100
-#define READ_SIZE       (256 * 1024)
+#define READ_SIZE (256 * 1024)
 
 struct Ingest {
         int content_fd; /* the caller's */
@@ -20,23 +18,18 @@ struct Ingest {
         Digest digest;
         uint64_t size, offset;
         Hash *hash;
-        bool committed;
+        bool verified, gone; /* gone: not at its path any more */
         char path[STRLEN("ingest/") + DIGEST_HEX_MAX + 1];
 };
 
 /* 1 if the file is locked and still the one at its path, 0 if it is to be opened again. */
-static int lock(Ingest *i, const atomic_bool *canceled, Error *e) {
+static int lock(Ingest *i, Error *e) {
         struct stat a, b;
 
-        /* The holder ends with its download; there is no event to wait for that also a cancel would
-         * end. */
-        while (flock(i->fd, LOCK_EX | LOCK_NB) < 0) {
-                if (errno != EWOULDBLOCK && errno != EINTR)
-                        return error_setf(e, -errno, "Failed to lock %s: %m", i->path);
-                if (canceled && atomic_load(canceled))
-                        return error_setf(e, CTR_CANCELED, "The job was canceled");
-                (void) poll(NULL, 0, LOCK_RETRY_MSEC);
-        }
+        if (flock(i->fd, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK
+                                       ? CTR_CONFLICT
+                                       : error_setf(e, -errno, "Failed to lock %s: %m", i->path);
         if (fstat(i->fd, &a) < 0)
                 return error_setf(e, -errno, "Failed to stat %s: %m", i->path);
         if (fstatat(i->content_fd, i->path, &b, AT_SYMLINK_NOFOLLOW) < 0)
@@ -45,10 +38,11 @@ static int lock(Ingest *i, const atomic_bool *canceled, Error *e) {
         return a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }
 
-static int open_locked(Ingest *i, const atomic_bool *canceled, Error *e) {
-        for (;;) {
+static int open_locked(Ingest *i, Error *e) {
+        int r;
+
+        do {
                 _cleanup_close_ int blob = -1;
-                int r;
 
                 i->fd = fd_close(i->fd);
                 r = content_open_blob(i->content_fd, &i->digest, &blob, NULL, e);
@@ -59,10 +53,12 @@ static int open_locked(Ingest *i, const atomic_bool *canceled, Error *e) {
                 if (i->fd < 0)
                         return error_setf(e, -errno, "Failed to open %s in the content store: %m",
                                           i->path);
-                r = lock(i, canceled, e);
-                if (r != 0)
-                        return r == 1 ? 0 : r;
-        }
+                /* whoever had it may have moved it into the store in between */
+                r = lock(i, e);
+        } while (r == 0);
+        if (r != 1)
+                i->fd = fd_close(i->fd);
+        return r == 1 ? 0 : r;
 }
 
 /* Brings the hash up to what the file holds. */
@@ -116,7 +112,7 @@ int ingest_open(int content_fd, const Digest *d, uint64_t size, const atomic_boo
         r = hash_new(d->algorithm, &i->hash);
         if (r < 0)
                 return r;
-        r = open_locked(i, canceled, e);
+        r = open_locked(i, e);
         if (r != 0)
                 return r;
         r = resume(i, canceled, e);
@@ -163,17 +159,15 @@ int ingest_write(Ingest *i, const void *data, size_t size, Error *e) {
 
 static int data_loss(Ingest *i) {
         (void) unlinkat(i->content_fd, i->path, 0);
-        i->committed = true;
+        i->gone = true;
         return CTR_DATA_LOSS;
 }
 
-int ingest_commit(Ingest *i, Error *e) {
-        _cleanup_close_ int dir = -1;
-        char path[CONTENT_PATH_SIZE];
+int ingest_verify(Ingest *i, Error *e) {
         Digest d;
         int r;
 
-        assert(i && !i->committed);
+        assert(i && !i->verified);
 
         if (i->offset != i->size)
                 return error_setf(e, data_loss(i),
@@ -186,44 +180,56 @@ int ingest_commit(Ingest *i, Error *e) {
         if (!digest_equal(&d, &i->digest))
                 return error_setf(e, data_loss(i), "The blob %s has the wrong digest %s",
                                   DIGEST_STRING(&i->digest), DIGEST_STRING(&d));
+        if (fchmod(i->fd, 0400) < 0)
+                return error_setf(e, -errno, "Failed to set the mode of %s: %m", i->path);
+        i->verified = true;
+        return 0;
+}
 
-        if (fchmod(i->fd, 0400) < 0 || fsync(i->fd) < 0)
-                return error_setf(e, -errno, "Failed to write %s in the content store: %m",
-                                  i->path);
-        dir = openat(i->content_fd, digest_algorithm_to_string(i->digest.algorithm),
-                     O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (dir < 0 ||
-            renameat(i->content_fd, i->path, i->content_fd, content_path(&i->digest, path)) < 0 ||
-            fsync(dir) < 0)
-                return error_setf(e, -errno, "Failed to put the blob %s into the content store: %m",
-                                  path);
-        i->committed = true;
+static int sync_directory(int content_fd, DigestAlgorithm algorithm) {
+        _cleanup_close_ int fd = -1;
+
+        fd = openat(content_fd, digest_algorithm_to_string(algorithm),
+                    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int ingest_commit_all(int content_fd, Ingest *const *all, size_t n, bool synced, Error *e) {
+        bool used[_DIGEST_ALGORITHM_MAX] = {};
+        int r;
+
+        if (n == 0)
+                return 0;
+        if (!synced && (n == 1 ? fsync(all[0]->fd) : syncfs(content_fd)) < 0)
+                return error_setf(e, -errno, "Failed to write the content store to disk: %m");
+        for (size_t k = 0; k < n; k++) {
+                char path[CONTENT_PATH_SIZE];
+                Ingest *i = all[k];
+
+                assert(i->verified);
+                if (renameat(i->content_fd, i->path, i->content_fd,
+                             content_path(&i->digest, path)) < 0)
+                        return error_setf(e, -errno,
+                                          "Failed to put the blob %s into the content store: %m",
+                                          path);
+                i->gone = true;
+                used[i->digest.algorithm] = true;
+        }
+        for (DigestAlgorithm a = 0; a < _DIGEST_ALGORITHM_MAX; a++) {
+                r = used[a] ? sync_directory(content_fd, a) : 0;
+                if (r < 0)
+                        return error_setf(e, r, "Failed to write the content store to disk: %m");
+        }
         return 0;
 }
 
 Ingest *ingest_free(Ingest *i) {
         if (!i)
                 return NULL;
-        if (!i->committed && i->fd >= 0 && i->offset == 0)
+        if (!i->gone && i->fd >= 0 && i->offset == 0)
                 (void) unlinkat(i->content_fd, i->path, 0);
         hash_free(i->hash);
         fd_close(i->fd);
         free(i);
         return NULL;
-}
-
-int ingest_buffer(int content_fd, const Digest *d, const void *data, size_t size, Error *e) {
-        _cleanup_(ingest_freep) Ingest *i = NULL;
-        int r;
-
-        r = ingest_open(content_fd, d, size, NULL, &i, e);
-        if (r == CTR_ALREADY_EXISTS)
-                return 0;
-        if (r != 0)
-                return r;
-        /* what somebody else left half done is the same data: only the rest is appended */
-        r = ingest_write(i, (const char *) data + i->offset, size - i->offset, e);
-        if (r != 0)
-                return r;
-        return ingest_commit(i, e);
 }

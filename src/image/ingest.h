@@ -3,11 +3,13 @@
 
 /*
  * A blob on its way into the content store. It grows in content/ingest/<hex>, which outlives
- * whoever writes it, so that an interrupted download goes on where it stopped; when it is complete
- * and its digest is right it is synced and renamed to its place.
+ * whoever writes it, so that an interrupted download goes on where it stopped. When it is complete
+ * and its digest is right it waits for the others of the same job: many are made durable at once,
+ * because each fsync() for itself costs as much as all of them. Then they are renamed to their
+ * places.
  *
  * Invariant: at most one process writes a partial blob (it holds a lock on the file), and nothing
- * under content/<algorithm>/ was ever seen incomplete.
+ * under content/<algorithm>/ was ever seen incomplete, not even after a power failure.
  */
 
 #include <stdatomic.h>
@@ -16,9 +18,9 @@
 
 typedef struct Ingest Ingest;
 
-/* Opens or creates the partial blob of that digest and size, and hashes what is there already. If
- * another process is at it, waits until it is done or gone, or until *canceled becomes true.
- * 0; CTR_ALREADY_EXISTS (no text) if the blob is in the store now; CTR_CANCELED; -errno. */
+/* Opens or creates the partial blob of that digest and size, and hashes what is there already,
+ * until *canceled becomes true. 0; CTR_ALREADY_EXISTS (no text) if the blob is in the store now;
+ * CTR_CONFLICT (no text) if somebody else is at it, try again; CTR_CANCELED; -errno. */
 int ingest_open(int content_fd, const Digest *d, uint64_t size, const atomic_bool *canceled,
                 Ingest **ret, Error *e);
 
@@ -31,13 +33,14 @@ int ingest_fd(const Ingest *i) _pure_;
 /* Appends. CTR_DATA_LOSS as soon as there is more than the size promised. */
 int ingest_write(Ingest *i, const void *data, size_t size, Error *e);
 
-/* Checks size and digest, makes it durable and moves it into the store. On CTR_DATA_LOSS the
- * partial blob is removed, so that the next attempt does not build on it. */
-int ingest_commit(Ingest *i, Error *e);
+/* Checks size and digest at the end. On CTR_DATA_LOSS the partial blob is removed, so that the next
+ * attempt does not build on it. Nothing can be appended any more. */
+int ingest_verify(Ingest *i, Error *e);
 
-/* Closes; what was not committed stays to be resumed, unless it is empty. */
+/* Moves verified blobs into the store, all or (on an error) some. Unless synced says that the
+ * caller has done it since the last was verified, their file system is synced first. */
+int ingest_commit_all(int content_fd, Ingest *const *all, size_t n, bool synced, Error *e);
+
+/* Closes and unlocks; what was not committed stays to be resumed, unless it is empty. */
 Ingest *ingest_free(Ingest *i);
 DEFINE_CLEANUP(Ingest *, ingest_free);
-
-/* Puts a small blob that is in memory into the store, after checking its digest. */
-int ingest_buffer(int content_fd, const Digest *d, const void *data, size_t size, Error *e);

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 
 #include "image/content.h"
-#include "image/ingest.h"
 #include "worker/pull.h"
 
 typedef struct Fetch {
@@ -27,7 +26,7 @@ static void set_available(Pull *p, Layer *l, uint64_t available, bool complete) 
                 pull_notify(p);
 }
 
-/* Gives the unpacker a descriptor of its own: the ingest's is closed after the commit. */
+/* Gives the unpacker a descriptor of its own: the ingest's is closed by its commit. */
 static int share_fd(Pull *p, Layer *l, int fd, Error *e) {
         int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
 
@@ -79,8 +78,7 @@ static int download(Pull *p, Layer *l, Http *http, Error *e) {
         Fetch f = {.pull = p, .layer = l};
         int r;
 
-        r = ingest_open(p->content_fd, &l->descriptor->digest, l->descriptor->size, &p->canceled,
-                        &ingest, e);
+        r = pull_open_ingest(p, l->descriptor, &ingest, e);
         if (r == CTR_ALREADY_EXISTS)
                 return use_stored(p, l, e);
         if (r != 0)
@@ -96,9 +94,10 @@ static int download(Pull *p, Layer *l, Http *http, Error *e) {
                 if (r != 0)
                         return r;
         }
-        r = ingest_commit(ingest, e);
+        r = ingest_verify(ingest, e);
         if (r != 0)
                 return r;
+        pull_add_pending(p, TAKE_PTR(ingest));
         set_available(p, l, l->descriptor->size, true);
         return 0;
 }

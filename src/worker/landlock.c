@@ -31,11 +31,18 @@ typedef struct Ruleset {
 
 /* Libraries of the name service, its configuration and sockets, certificates, and what libc reads
  * about the machine. */
-static const char *const readable[] = {
-                "/etc", "/usr", "/lib", "/lib64", "/run", "/proc", "/sys/devices/system/cpu", "/dev/urandom", "/dev/null"};
+static const char *const readable[] = {"/etc",
+                                       "/usr",
+                                       "/lib",
+                                       "/lib64",
+                                       "/run",
+                                       "/proc",
+                                       "/sys/devices/system/cpu",
+                                       "/dev/urandom",
+                                       "/dev/null"};
 
 /* Certificates may be elsewhere: the environment comes from the administrator. */
-static const char *const readable_variables[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE"};
+static const char *const readable_variables[] = {"SSL_CERT_FILE", "SSL_CERT_DIR"};
 
 static int allow(int ruleset, int fd, uint64_t access) {
         struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};

@@ -2,7 +2,6 @@
 
 /* ctr-worker pull: its options, and the order in which the job is set up. */
 
-#include <curl/curl.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
@@ -132,8 +131,8 @@ int verb_pull(int argc, char *argv[]) {
                 r = sandbox_enter(SANDBOX_EXTRACT | SANDBOX_NETWORK, &p.root_fd, &e);
         if (r == 0)
                 r = pull_open_store(&p, &e);
-        if (r == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-                r = error_setf(&e, CTR_UNKNOWN, "Failed to initialise libcurl");
+        if (r == 0)
+                r = http_initialize();
         if (r == 0)
                 r = run(&p, &e);
         if (r != 0) {

@@ -3,6 +3,7 @@
 #include "worker/pull.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 
 #include "basic/fs.h"
@@ -10,6 +11,8 @@
 #include "image/content.h"
 #include "image/hash.h"
 #include "snapshot/inherit.h"
+
+#define INGEST_RETRY_MSEC 50
 
 static int store_error(int r, const char *root, Error *e) {
         if (r == -EROFS || r == -EACCES || r == -EPERM) {
@@ -185,12 +188,80 @@ static int inherit(Pull *p, Error *e) {
         return r;
 }
 
-/* Makes the trees durable and gives them the names under which the manager finds them. */
+void pull_add_pending(Pull *p, Ingest *i) {
+        (void) pthread_mutex_lock(&p->mutex);
+        assert(p->n_pending < ELEMENTSOF(p->pending));
+        p->pending[p->n_pending++] = i;
+        (void) pthread_mutex_unlock(&p->mutex);
+}
+
+/* Commits what is verified. Held under the mutex: another thread must not commit the same, and what
+ * it would do next needs our result anyway. */
+static int commit_pending(Pull *p, bool synced, Error *e) {
+        int r;
+
+        (void) pthread_mutex_lock(&p->mutex);
+        r = ingest_commit_all(p->content_fd, p->pending, p->n_pending, synced, e);
+        if (r == 0) {
+                for (size_t i = 0; i < p->n_pending; i++)
+                        ingest_free(p->pending[i]);
+                p->n_pending = 0;
+        }
+        (void) pthread_mutex_unlock(&p->mutex);
+        return r;
+}
+
+int pull_open_ingest(Pull *p, const Descriptor *d, Ingest **ret, Error *e) {
+        for (;;) {
+                int r;
+
+                r = ingest_open(p->content_fd, &d->digest, d->size, &p->canceled, ret, e);
+                if (r != CTR_CONFLICT)
+                        return r;
+                r = commit_pending(p, false, e);
+                if (r != 0)
+                        return r;
+                if (atomic_load(&p->canceled))
+                        return error_setf(e, CTR_CANCELED, "The job was canceled");
+                /* the lock of another process is no event that poll() knows */
+                (void) poll(NULL, 0, INGEST_RETRY_MSEC);
+        }
+}
+
+/* Writes what resolve.c fetched. */
+static int store_documents(Pull *p, Error *e) {
+        for (size_t i = 0; i < p->n_documents; i++) {
+                _cleanup_(ingest_freep) Ingest *ingest = NULL;
+                const Document *d = p->documents + i;
+                uint64_t offset;
+                int r;
+
+                r = pull_open_ingest(p, &d->descriptor, &ingest, e);
+                if (r == CTR_ALREADY_EXISTS)
+                        continue;
+                if (r != 0)
+                        return r;
+                /* what somebody left half done is the same data: only the rest is appended */
+                offset = ingest_offset(ingest);
+                r = ingest_write(ingest, d->data + offset, d->descriptor.size - offset, e);
+                if (r == 0)
+                        r = ingest_verify(ingest, e);
+                if (r != 0)
+                        return r;
+                pull_add_pending(p, TAKE_PTR(ingest));
+        }
+        return 0;
+}
+
+/* Makes everything durable and gives it the names under which it is found. */
 static int publish(Pull *p, Error *e) {
         int r;
 
-        if (syncfs(p->snapshots_fd) < 0)
-                return error_setf(e, -errno, "Failed to write the layers to disk: %m");
+        if (syncfs(p->root_fd) < 0)
+                return error_setf(e, -errno, "Failed to write the store to disk: %m");
+        r = commit_pending(p, true, e);
+        if (r != 0)
+                return r;
         for (size_t i = 0; i < p->n_layers; i++) {
                 Layer *l = p->layers + i;
 
@@ -201,8 +272,16 @@ static int publish(Pull *p, Error *e) {
                         return r;
         }
         if (fsync(p->snapshots_fd) < 0)
-                return error_setf(e, -errno, "Failed to write the snapshot directory to disk: %m");
+                return error_setf(e, -errno, "Failed to write the store to disk: %m");
         return 0;
+}
+
+/* True if there is anything that was not there before. */
+static bool changed(const Pull *p) {
+        for (size_t i = 0; i < p->n_layers; i++)
+                if (*p->layers[i].directory)
+                        return true;
+        return p->n_pending > 0;
 }
 
 static int run(Pull *p, Error *e) {
@@ -226,13 +305,14 @@ static int run(Pull *p, Error *e) {
         if (r != 0)
                 return r;
         pull_set_phase(p, JOB_VERIFY);
-        if (p->options->unpack) {
+        if (p->options->unpack)
                 r = inherit(p, e);
-                if (r == 0)
-                        r = publish(p, e);
-                if (r != 0)
-                        return r;
-        }
+        if (r == 0)
+                r = store_documents(p, e);
+        if (r == 0 && changed(p))
+                r = publish(p, e);
+        if (r != 0)
+                return r;
         pull_set_phase(p, JOB_DONE);
         return 0;
 }
@@ -273,8 +353,12 @@ void pull_clear(Pull *p) {
                 apply_result_clear(&p->layers[i].result);
         }
         free(p->layers);
-        for (size_t i = 0; i < p->n_documents; i++)
+        for (size_t i = 0; i < p->n_pending; i++)
+                ingest_free(p->pending[i]);
+        for (size_t i = 0; i < p->n_documents; i++) {
                 descriptor_clear(&p->documents[i].descriptor);
+                free(p->documents[i].data);
+        }
         descriptor_clear(&p->target);
         manifest_free(p->manifest);
         image_config_free(p->config);

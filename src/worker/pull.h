@@ -13,6 +13,7 @@
  * A fetcher and an unpacker meet in the partial blob itself: what the one has written the other may
  * read, up to `available`. So a slow disk never stalls a download, and memory stays bounded.
  *
+ * Blobs and trees are made durable together at the end, by one syncfs(), and then renamed.
  * Invariant: the first failure wins and cancels the rest; whatever ends the job, no temporary tree
  * stays, and partial blobs do.
  */
@@ -21,6 +22,7 @@
 #include <stdatomic.h>
 
 #include "image/config.h"
+#include "image/ingest.h"
 #include "image/manifest.h"
 #include "image/reference.h"
 #include "image/registry.h"
@@ -58,10 +60,12 @@ typedef struct PullOptions {
         bool prefer_local; /* --policy=missing */
 } PullOptions;
 
-/* A document on the way to the layers (index, manifest, config), in the store. */
+/* A document on the way to the layers. It goes into the store at the end of the job, so that no
+ * other pull has to wait for it. */
 typedef struct Document {
         const char *kind; /* "index", "manifest", "config" */
         Descriptor descriptor;
+        char *data; /* of descriptor.size bytes, verified */
 } Document;
 
 typedef struct Layer {
@@ -99,6 +103,8 @@ typedef struct Pull {
         bool finished;
         size_t next_fetch, next_unpack;
         bool have_received;
+        Ingest *pending[INDEX_DEPTH_MAX + 2 + MANIFEST_LAYERS_MAX]; /* verified, not committed */
+        size_t n_pending;
         int event_fd; /* readable when the main thread has something to look at */
 
         /* written by the job before the threads that read them start */
@@ -132,6 +138,13 @@ void pull_notify(Pull *p);
 void pull_set_phase(Pull *p, JobPhase phase);
 void pull_set_layer_phase(Pull *p, Layer *l, LayerPhase phase);
 void pull_clear(Pull *p);
+
+/* Opens a partial blob. One that somebody else is at is waited for: meanwhile all that we hold is
+ * committed, since the other one may wait for us. As ingest_open(), without CTR_CONFLICT. */
+int pull_open_ingest(Pull *p, const Descriptor *d, Ingest **ret, Error *e);
+
+/* Takes over a verified blob. Its commit is at the end of the job, when everything is synced. */
+void pull_add_pending(Pull *p, Ingest *i);
 
 /* resolve.c: finds, fetches and verifies the manifest and the config. */
 int pull_resolve(Pull *p, Http *http, Error *e);

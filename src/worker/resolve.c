@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * From the reference to the manifest and the config of one platform. Every document goes into the
- * content store before anything in it is followed.
+ * From the reference to the manifest and the config of one platform. Nothing in a document is
+ * followed before its digest was checked.
  */
 
 #include "image/content.h"
 #include "image/hash.h"
-#include "image/ingest.h"
 #include "worker/pull.h"
 
 typedef struct Text {
@@ -22,26 +21,37 @@ static void text_clear(Text *t) {
         *t = (Text){};
 }
 
-static int add_document(Pull *p, const char *kind, const Descriptor *d) {
-        assert(p->n_documents < ELEMENTSOF(p->documents));
+/* Keeps a copy of a document for the store. */
+static int add_document(Pull *p, const char *kind, const Descriptor *d, const Text *text) {
+        Document *document = p->documents + p->n_documents;
+        int r;
 
-        p->documents[p->n_documents].kind = kind;
-        return descriptor_copy(&p->documents[p->n_documents++].descriptor, d);
+        assert(p->n_documents < ELEMENTSOF(p->documents) && d->size == text->size);
+
+        r = descriptor_copy(&document->descriptor, d);
+        if (r < 0)
+                return r;
+        p->n_documents++;
+        document->kind = kind;
+        document->data = malloc(text->size + 1);
+        if (!document->data)
+                return -ENOMEM;
+        memcpy(document->data, text->data, text->size + 1);
+        return 0;
 }
 
-/* Checks the digest of a document and puts it into the store. */
-static int store_document(Pull *p, const Digest *digest, const Text *text, Error *e) {
+static int check_digest(const Digest *wanted, const Text *text, Error *e) {
         Digest actual;
         int r;
 
-        r = hash_buffer(digest->algorithm, text->data, text->size, &actual);
+        r = hash_buffer(wanted->algorithm, text->data, text->size, &actual);
         if (r < 0)
                 return error_setf(e, r, "Failed to compute a digest: %m");
-        if (!digest_equal(&actual, digest))
+        if (!digest_equal(&actual, wanted))
                 return error_setf(e, CTR_DATA_LOSS,
                                   "The registry sent content with the digest %s instead of %s",
-                                  DIGEST_STRING(&actual), DIGEST_STRING(digest));
-        return ingest_buffer(p->content_fd, digest, text->data, text->size, e);
+                                  DIGEST_STRING(&actual), DIGEST_STRING(wanted));
+        return 0;
 }
 
 static int on_config(const void *data, size_t size, void *userdata, Error *e) {
@@ -91,7 +101,7 @@ static int fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_conf
                                   "%s has %zu bytes instead of the %llu that its descriptor says",
                                   DIGEST_STRING(&d->digest), text.size,
                                   (unsigned long long) d->size);
-        r = store_document(p, &d->digest, &text, e);
+        r = check_digest(&d->digest, &text, e);
         if (r != 0)
                 return r;
         *ret = text;
@@ -119,17 +129,17 @@ static int fetch_target(Pull *p, Http *http, Text *ret, Error *e) {
                 if (r != 0)
                         return r;
         }
-        if (ref->has_digest)
+        if (ref->has_digest) {
                 p->target.digest = ref->digest;
-        else {
+                r = check_digest(&ref->digest, &text, e);
+                if (r != 0)
+                        return r;
+        } else {
                 r = hash_buffer(DIGEST_SHA256, text.data, text.size, &p->target.digest);
                 if (r < 0)
                         return error_setf(e, r, "Failed to compute a digest: %m");
         }
         p->target.size = text.size;
-        r = store_document(p, &p->target.digest, &text, e);
-        if (r != 0)
-                return r;
         *ret = text;
         text = (Text){};
         return 0;
@@ -187,7 +197,7 @@ static int find_manifest(Pull *p, Http *http, const char *what, Error *e) {
                 current.media_type = TAKE_PTR(media_type);
                 if (depth == 0 && !(p->target.media_type = strdup(current.media_type)))
                         return -ENOMEM;
-                r = add_document(p, kind == MEDIA_INDEX ? "index" : "manifest", &current);
+                r = add_document(p, kind == MEDIA_INDEX ? "index" : "manifest", &current, &text);
                 if (r < 0)
                         return r;
                 if (kind == MEDIA_MANIFEST)
@@ -237,7 +247,7 @@ int pull_resolve(Pull *p, Http *http, Error *e) {
         r = fetch_document(p, http, &p->manifest->config, true, &config, e);
         if (r != 0)
                 return r;
-        r = add_document(p, "config", &p->manifest->config);
+        r = add_document(p, "config", &p->manifest->config, &config);
         if (r < 0)
                 return r;
         r = image_config_parse(config.data, config.size, what, &p->config, e);
