@@ -74,8 +74,9 @@ ErrorCode bus_error_code(const sd_bus_error *error) {
         for (size_t i = 0; i < ELEMENTSOF(foreign); i++)
                 if (streq(error->name, foreign[i].name))
                         return foreign[i].code;
-        if (startswith(error->name, SD_BUS_ERROR_SERVICE_UNKNOWN ".") ||
-            startswith(error->name, "org.freedesktop.DBus.Error.Spawn."))
+        /* a service that cannot be activated, by the bus itself or by systemd for it */
+        if (startswith(error->name, "org.freedesktop.DBus.Error.Spawn.") ||
+            startswith(error->name, "org.freedesktop.systemd1."))
                 return CTR_UNAVAILABLE;
         return CTR_UNKNOWN;
 }

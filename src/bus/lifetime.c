@@ -11,7 +11,7 @@
 #include "manager/manager.h"
 
 #define NAME_PRIMARY_OWNER 1U /* D-Bus specification, RequestName */
-#define BUSY_CHECK_USEC    USEC_PER_SEC
+#define BUSY_CHECK_USEC    (200 * USEC_PER_MSEC)
 #define EXTEND_USEC        (30 * USEC_PER_SEC)
 
 typedef enum LifetimeState {
@@ -29,8 +29,6 @@ struct Lifetime {
         LifetimeState state;
         uint64_t idle_usec;
 };
-
-static int release_name(Lifetime *l);
 
 static bool is_busy(const Lifetime *l) {
         return service_is_busy(l->service) || !manager_is_idle(l->service->manager);
@@ -110,23 +108,27 @@ static int release_name(Lifetime *l) {
                                          l);
 }
 
+/* When to look again; 0: now is the time to go. */
+static uint64_t next_look(const Lifetime *l, uint64_t now) {
+        uint64_t idle_until = l->service->last_call + l->idle_usec;
+
+        if (is_busy(l))
+                return now + (l->state == LIFETIME_LEAVING ? BUSY_CHECK_USEC
+                                                           : MAX_OF(l->idle_usec, BUSY_CHECK_USEC));
+        return l->state == LIFETIME_LEAVING || now >= idle_until ? 0 : idle_until;
+}
+
 static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         Lifetime *l = userdata;
-        uint64_t now = now_monotonic(), idle_until;
+        uint64_t next;
         int r;
 
-        if (l->state == LIFETIME_LEAVING) {
-                if (is_busy(l)) {
+        next = next_look(l, now_monotonic());
+        if (next > 0) {
+                if (l->state == LIFETIME_LEAVING)
                         (void) sd_notifyf(false, "EXTEND_TIMEOUT_USEC=%" PRIu64, EXTEND_USEC);
-                        set_timer(l, now + BUSY_CHECK_USEC);
-                        return 0;
-                }
-        } else {
-                idle_until = is_busy(l) ? now + l->idle_usec : l->service->last_call + l->idle_usec;
-                if (now < idle_until) {
-                        set_timer(l, idle_until);
-                        return 0;
-                }
+                set_timer(l, next);
+                return 0;
         }
         r = release_name(l);
         if (r < 0)

@@ -35,7 +35,7 @@ static void attribute(const char *tag, size_t size, const char *name, char *buf,
         buf[end - at] = '\0';
 }
 
-static void append(Reader *r, const char *format, ...) {
+_printf_(2, 3) static void append(Reader *r, const char *format, ...) {
         size_t n = strlen(r->line);
         va_list ap;
 

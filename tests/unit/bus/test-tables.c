@@ -292,6 +292,7 @@ static void test_errors_foreign(void **state) {
         } cases[] = {
                         {SD_BUS_ERROR_SERVICE_UNKNOWN, CTR_UNAVAILABLE},
                         {"org.freedesktop.DBus.Error.Spawn.ChildExited", CTR_UNAVAILABLE},
+                        {"org.freedesktop.systemd1.UnitMasked", CTR_UNAVAILABLE},
                         {SD_BUS_ERROR_NO_REPLY, CTR_DEADLINE_EXCEEDED},
                         {SD_BUS_ERROR_ACCESS_DENIED, CTR_PERMISSION_DENIED},
                         {BUS_ERROR_PREFIX "NotFound", CTR_NOT_FOUND},
