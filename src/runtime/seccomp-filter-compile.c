@@ -147,15 +147,17 @@ static int parse_comparison(json_t *item, const char *path, struct scmp_arg_cmp 
                         {"SCMP_CMP_GT", SCMP_CMP_GT},
                         {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
         };
-        uint64_t index = 0, value = 0, value_two = 0;
+        uint64_t index = 0;
+        /* the bits of unsigned ones, see spec.c */
+        int64_t value = 0, value_two = 0;
         const char *op = NULL;
         int r;
 
         r = json_get_uint64(item, path, "index", 5, &index, e);
         if (r >= 0)
-                r = json_get_uint64(item, path, "value", UINT64_MAX, &value, e);
+                r = json_get_int64(item, path, "value", INT64_MIN, INT64_MAX, &value, e);
         if (r >= 0)
-                r = json_get_uint64(item, path, "valueTwo", UINT64_MAX, &value_two, e);
+                r = json_get_int64(item, path, "valueTwo", INT64_MIN, INT64_MAX, &value_two, e);
         if (r >= 0)
                 r = json_get_string(item, path, "op", &op, e);
         if (r < 0)
@@ -167,8 +169,8 @@ static int parse_comparison(json_t *item, const char *path, struct scmp_arg_cmp 
                 *ret = (struct scmp_arg_cmp){
                                 .arg = (unsigned) index,
                                 .op = table[i].op,
-                                .datum_a = value,
-                                .datum_b = value_two,
+                                .datum_a = (uint64_t) value,
+                                .datum_b = (uint64_t) value_two,
                 };
                 return 0;
         }
@@ -311,7 +313,7 @@ static int export_filter(Library *l, SeccompFilter *ret, Error *e) {
                                   SECCOMP_FILTER_MAX);
         if (r < 0)
                 return error_setf(e, r, "Failed to read the seccomp filter: %m");
-        ret->filter = (struct sock_filter *) TAKE_PTR(data);
+        ret->filter = (void *) TAKE_PTR(data);
         ret->n = size / sizeof(struct sock_filter);
         return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 
+#include "basic/fs.h"
 #include "runtime/filesystems.h"
 
 int spec_not_supported(Error *e, const char *path, const char *key) {
@@ -256,14 +257,66 @@ int spec_parse(json_t *document, Spec **ret, Error *e) {
         return 0;
 }
 
-int spec_read(int dir_fd, const char *name, Spec **ret, Error *e) {
+/* The specification has unsigned 64-bit integers ("soft": 18446744073709551615 is RLIM_INFINITY,
+ * and usual), our JSON parser has signed ones. Integers of 20 digits, which fit only the former,
+ * become in place the signed integer of the same bits, which is never longer. */
+static void fold_unsigned(char *text, size_t size) {
+        char *end = text + size;
+        bool string = false;
+
+        for (char *p = text; p < end; p++) {
+                char digits[24];
+                unsigned long long value;
+                size_t n = 0;
+
+                if (string && *p == '\\')
+                        p++;
+                else if (*p == '"')
+                        string = !string;
+                if (string || *p < '1' || *p > '9')
+                        continue;
+                while (p + n < end && p[n] >= '0' && p[n] <= '9')
+                        n++;
+                if (n == 20 && (p == text || !strchr("-+.eE", p[-1])) &&
+                    (p + n == end || !strchr(".eE", p[n]))) {
+                        memcpy(digits, p, n);
+                        digits[n] = '\0';
+                        errno = 0;
+                        value = strtoull(digits, NULL, 10);
+                        if (errno == 0) {
+                                int k = snprintf(digits, sizeof(digits), "%lld", (long long) value);
+
+                                memset(p, ' ', n);
+                                memcpy(p, digits, (size_t) k);
+                        }
+                }
+                p += n - 1;
+        }
+}
+
+int spec_parse_text(char *text, size_t size, const char *what, Spec **ret, Error *e) {
         json_t *document = NULL;
         int r;
 
-        r = json_read_file_at(dir_fd, name, SPEC_SIZE_MAX, &document, e);
+        fold_unsigned(text, size);
+        r = json_parse(text, size, what, &document, e);
         if (r != 0)
                 return r;
         return spec_parse(document, ret, e);
+}
+
+int spec_read(int dir_fd, const char *name, Spec **ret, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r;
+
+        r = file_read_at(dir_fd, name, SPEC_SIZE_MAX, &text, &size);
+        if (r == -EFBIG)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s is larger than %u bytes", name,
+                                  SPEC_SIZE_MAX);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read %s: %m", name);
+        return spec_parse_text(text, size, name, ret, e);
 }
 
 Spec *spec_free(Spec *s) {

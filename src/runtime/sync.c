@@ -2,6 +2,7 @@
 
 #include "runtime/sync.h"
 
+#include <jansson.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -105,9 +106,23 @@ static int wait_readable(int fd, uint64_t deadline) {
         }
 }
 
-static int failed(const SyncMessage *m, bool *ret_failed, Error *e) {
+/* It may name what is in the image, and ends up on terminals and as a string of D-Bus, which must
+ * be UTF-8. */
+static void make_printable(char *text) {
+        json_t *j = json_string(text); /* checks that */
+        bool valid = j != NULL;
+
+        json_decref(j);
+        for (; *text; text++)
+                if ((unsigned char) *text < ' ' || *text == 0x7f ||
+                    (!valid && (unsigned char) *text >= 0x80))
+                        *text = '?';
+}
+
+static int failed(SyncMessage *m, bool *ret_failed, Error *e) {
         const char *stage = init_stage_to_string((InitStage) m->stage);
 
+        make_printable(m->text);
         *ret_failed = true;
         if (m->code == 0)
                 return -EBADMSG;

@@ -204,8 +204,8 @@ static void test_accepted(void **state) {
                         "{\"hooks\": {\"prestart\": []}, \"windows\": {}}",
                         "{\"process\": {\"apparmorProfile\": \"\", \"consoleSize\": 7}}",
                         "{\"org.example.future\": {\"x\": 1}}",
-                        "{\"linux\": {\"resources\": {\"memory\": {\"limit\": 1}},"
-                        " \"cgroupsPath\": \"/x\", \"uidMappings\": []}}",
+                        "{\"linux\": {\"resources\": {\"memory\": {}}, \"cgroupsPath\": \"/x\"}}",
+                        "{\"linux\": {\"uidMappings\": [], \"timeOffsets\": {}}}",
                         "{\"process\": {\"capabilities\": {\"bounding\": [\"CAP_FUTURE\"]}}}",
         };
 
@@ -267,6 +267,53 @@ static void test_mount_options(void **state) {
         spec_free(s);
 }
 
+static void test_unsigned(void **state) {
+        static const struct {
+                const char *hard;
+                int code;
+        } cases[] = {
+                        {"18446744073709551615", 0},
+                        {"9223372036854775807", 0},
+                        {"-1", 0},
+                        {"-2", CTR_INVALID_ARGUMENT},
+                        {"18446744073709551614", CTR_INVALID_ARGUMENT},
+                        {"18446744073709551616", CTR_INVALID_ARGUMENT},
+                        {"18446744073709551615.0", CTR_INVALID_ARGUMENT},
+                        {"-18446744073709551615", CTR_INVALID_ARGUMENT},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_error_ Error e = ERROR_NULL;
+                Spec *s = NULL;
+                char text[512];
+                int n, r;
+
+                n = snprintf(text, sizeof(text),
+                             "{" MINIMAL ", \"annotations\": {\"\\\"18446744073709551615\":"
+                             " \"18446744073709551615\"}}");
+                r = spec_parse_text(text, (size_t) n, "x", &s, &e);
+                assert_int_equal(r, 0);
+                assert_string_equal(json_string_value(json_object_get(
+                                                    json_object_get(s->document, "annotations"),
+                                                    "\"18446744073709551615")),
+                                    "18446744073709551615");
+                s = spec_free(s);
+                n = snprintf(text, sizeof(text),
+                             "{\"ociVersion\": \"1.0.0\", \"process\": {\"cwd\": \"/\", \"args\":"
+                             " [\"x\"], \"rlimits\": [{\"type\": \"RLIMIT_CPU\", \"soft\": 1,"
+                             " \"hard\":%s}]}, \"linux\": {\"namespaces\": [{\"type\": "
+                             "\"mount\"}]}}",
+                             cases[i].hard);
+                r = spec_parse_text(text, (size_t) n, "x", &s, &e);
+                if (r != cases[i].code)
+                        fail_msg("%s: %d %s", cases[i].hard, r, error_text(&e));
+                if (r == 0 && i != 1)
+                        assert_true(s->process.rlimits.limits[RLIMIT_CPU].rlim_max ==
+                                    RLIM_INFINITY);
+                spec_free(s);
+        }
+}
+
 /* Every option that config.md lists is known: none of them reaches a file system as "unknown". */
 static void test_mount_option_table(void **state) {
         static const char *const flags[] = {
@@ -325,6 +372,7 @@ int main(void) {
                         cmocka_unit_test(test_accepted),
                         cmocka_unit_test(test_values),
                         cmocka_unit_test(test_mount_options),
+                        cmocka_unit_test(test_unsigned),
                         cmocka_unit_test(test_mount_option_table),
                         cmocka_unit_test(test_capability_names),
                         cmocka_unit_test(test_path_is_below),
