@@ -214,7 +214,7 @@ static int no_answer(int r, const char *waiting_for, Error *e) {
 int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret_terminal_fd,
                     Error *e) {
         _cleanup_error_ Error local = ERROR_NULL;
-        int terminal_fd = -1, sent, r;
+        int terminal_fd = -1, r;
         bool failed;
 
         assert(c && c->pid > 0 && !c->created && ret_terminal_fd);
@@ -229,13 +229,16 @@ int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret
                 if (r != 0 && r != -ESRCH)
                         return error_move(e, &cgroup_error);
         }
-        sent = sync_send(c->sync_fd, SYNC_ENTER, -1);
+        /* EPIPE, too: its last words are still there to be read */
+        r = sync_send(c->sync_fd, SYNC_ENTER, -1);
+        if (r < 0 && r != -EPIPE)
+                return error_setf(e, r, "Failed to speak to init: %m");
         r = sync_receive(c->sync_fd, deadline_after(timeout_usec), &terminal_fd, &failed, e);
         if (failed)
                 return r;
         if (r != SYNC_CREATED) {
                 fd_close(terminal_fd);
-                return no_answer(r == 0 && sent < 0 ? sent : r, "set up the container", e);
+                return no_answer(r, "set up the container", e);
         }
         c->created = true;
         *ret_terminal_fd = terminal_fd;

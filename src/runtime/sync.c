@@ -58,7 +58,7 @@ static int message_send(int socket_fd, const SyncMessage *m, size_t size, int fd
         }
         while (sendmsg(socket_fd, &mh, MSG_NOSIGNAL) < 0)
                 if (errno != EINTR)
-                        return -errno;
+                        return errno == ECONNRESET ? -EPIPE : -errno;
         return 0;
 }
 

@@ -266,17 +266,21 @@ static void launch(Fixture *f, int output_fd, int write_fd, Outcome *o) {
                 finish(c, output_fd, &terminal_fd, o);
 }
 
+void fixture_write(Fixture *f) {
+        _cleanup_free_ char *text = json_dumps(f->document, JSON_COMPACT);
+        int r;
+
+        assert_non_null(text);
+        r = file_write_atomic_at(f->dir_fd, "config.json", text, strlen(text), 0600, 0);
+        assert_int_equal(r, 0);
+}
+
 const Outcome *fixture_run(Fixture *f) {
         static Outcome outcome;
-        _cleanup_free_ char *text = NULL;
         int fds[2];
 
         outcome = (Outcome){.status = -1};
-        text = json_dumps(f->document, JSON_COMPACT);
-        assert_non_null(text);
-        assert_int_equal(file_write_atomic_at(f->dir_fd, "config.json", text, strlen(text), 0600,
-                                              0),
-                         0);
+        fixture_write(f);
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
         launch(f, fds[0], fds[1], &outcome);
         fd_close(fds[0]);

@@ -61,7 +61,10 @@ void fixture_directory(Fixture *f, const char *path, mode_t mode);
 void fixture_link(Fixture *f, const char *target, const char *path);
 void fixture_remove(Fixture *f, const char *path);
 
-/* Runs it; the result is static. */
+/* Writes the document into the bundle. */
+void fixture_write(Fixture *f);
+
+/* Writes and runs it; the result is static. */
 const Outcome *fixture_run(Fixture *f);
 
 /* Runs it and wants exit status 0 and exactly this output. */
