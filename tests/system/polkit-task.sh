@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# testbed: run
+#
+# Authorization of everything that changes a container or a task, each refused to a user without a rule, and with a rule
+# that allows one container only.
+
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+name=org.example.Ctr
+manager=("$name" /org/example/Ctr "$name.Manager")
+
+call() {
+        busctl --timeout=60 call -- "$@"
+}
+
+user_call() {
+        runuser -u tester -- busctl --timeout=60 --allow-interactive-authorization=no call -- "$@"
+}
+
+on_container() {
+        "$1" "$name" "/org/example/Ctr/container/default/$2" "$name.Container" "${@:3}"
+}
+
+on_task() {
+        "$1" "$name" "/org/example/Ctr/task/default/$2" "$name.$3" "${@:4}"
+}
+
+refused() {
+        check_fails "a user may not $1" "nteractive authentication" "${@:2}"
+}
+
+registry_start
+image_push busybox demo:latest
+for id in mine other; do
+        check "the container $id is made" call "${manager[@]}" CreateContainer 'ssa{sv}' "$id" localhost:5000/demo 2 \
+                Pull s missing Command as 2 sleep 1000
+done
+check "the task of the other is there" on_container call other CreateTask 'a{sv}' 0
+
+refused "make a task" on_container user_call mine CreateTask 'a{sv}' 0
+refused "remove a container" on_container user_call mine Delete 'a{sv}' 0
+refused "label a container" on_container user_call mine SetLabels 'a{ss}' 1 k v
+refused "read a specification" on_container user_call mine GetSpec 'a{sv}' 0
+refused "read an image's configuration" user_call "$name" \
+        /org/example/Ctr/image/default/localhost_3a5000_2fdemo_3alatest "$name.Image" Inspect 'a{sv}' 0
+refused "remove the image" user_call "${manager[@]}" DeleteImage 'sa{sv}' localhost:5000/demo 0
+refused "start a task" on_task user_call other Process Start 'a{sv}' 0
+refused "signal a task" on_task user_call other Process Kill 'ia{sv}' 9 0
+refused "stop a task" on_task user_call other Task Stop 'a{sv}' 0
+refused "resize a terminal" on_task user_call other Process ResizePty 'uua{sv}' 80 25 0
+refused "close a standard input" on_task user_call other Process CloseIO 'a{sv}' 1 Stdin b 1
+refused "delete a task" on_task user_call other Process Delete 'a{sv}' 0
+check_equal "none of it happened" 's "CREATED"' \
+        "$(busctl get-property "$name" /org/example/Ctr/task/default/other "$name.Process" Status)"
+check_match "a user sees them" '"CREATED"' "$(user_call "${manager[@]}" ListTasks 'a{sv}' 0)"
+
+cat >/etc/polkit-1/rules.d/10-test.rules <<'RULE'
+polkit.addRule(function(action, subject) {
+        if (subject.user == "tester" && action.lookup("container") == "mine" &&
+            action.lookup("namespace") == "default" && action.lookup("image") == "localhost:5000/demo:latest" &&
+            (action.id == "org.example.Ctr.task-start" || action.id == "org.example.Ctr.task-signal"))
+                return polkit.Result.YES;
+});
+RULE
+systemctl restart polkit.service
+
+check "with a rule a user may make the task of one container" on_container user_call mine CreateTask 'a{sv}' 0
+refused "make that of another" on_container user_call other CreateTask 'a{sv}' 0
+user_call "$name" /org/example/Ctr/task/default/mine "$name.Process" Wait 'a{sv}' 0 >"$test_dir/wait" &
+waiter=$!
+check "... start it" on_task user_call mine Process Start 'a{sv}' 0
+check "... ask whether it lives" on_task user_call mine Process Kill 'ia{sv}' 0 0
+check_match "... stop it and get its status" '^ut 1[0-9]+ ' \
+        "$(on_task user_call mine Task Stop 'a{sv}' 3 Signal i 15 TimeoutUSec t 200000 Force b 1)"
+wait "$waiter"
+check_match "... and who waits for it gets the same" '^ut 1[0-9]+ ' "$(<"$test_dir/wait")"
+check "... delete it" on_task user_call mine Process Delete 'a{sv}' 0
+refused "remove the container, which is another action" on_container user_call mine Delete 'a{sv}' 0
+refused "start that of another" on_task user_call other Process Start 'a{sv}' 0
+
+check "the other container goes, with its task" on_container call other Delete 'a{sv}' 1 Force b true
+check_equal "there are no tasks left" "a(oa{sv}) 0" "$(call "${manager[@]}" ListTasks 'a{sv}' 0)"
