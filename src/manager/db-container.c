@@ -2,6 +2,7 @@
 
 /* Rows of containers. */
 
+#include "basic/json.h"
 #include "manager/db-internal.h"
 #include "manager/manager.h"
 
@@ -9,10 +10,11 @@ int db_container_insert(Database *db, const Container *c, const char *spec, Erro
         _cleanup_free_ char *labels = NULL, *resources = NULL;
         int r;
 
-        labels = json_dumps(c->labels, JSON_COMPACT);
-        resources = json_dumps(c->resources, JSON_COMPACT);
-        if (!labels || !resources)
-                return -ENOMEM;
+        r = json_to_text(c->labels, &labels);
+        if (r >= 0)
+                r = json_to_text(c->resources, &resources);
+        if (r < 0)
+                return r;
         r = db_namespace_ensure(db, c->object.namespace, e);
         if (r != 0)
                 return r;
@@ -30,10 +32,11 @@ int db_container_insert(Database *db, const Container *c, const char *spec, Erro
 int db_container_set_labels(Database *db, const Container *c, json_t *labels, uint64_t updated_at,
                             Error *e) {
         _cleanup_free_ char *text = NULL;
+        int r;
 
-        text = json_dumps(labels, JSON_COMPACT);
-        if (!text)
-                return -ENOMEM;
+        r = json_to_text(labels, &text);
+        if (r < 0)
+                return r;
         return db_exec(db, e, "change a container's labels",
                        "UPDATE containers SET labels = ?3, updated_at = ?4"
                        " WHERE namespace = ?1 AND id = ?2",

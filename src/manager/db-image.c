@@ -2,6 +2,7 @@
 
 /* Rows of images and of the blobs that each needs. */
 
+#include "basic/json.h"
 #include "manager/db-internal.h"
 #include "manager/manager.h"
 
@@ -39,9 +40,9 @@ int db_image_put(Database *db, const Image *i, const json_t *blobs, Error *e) {
         _cleanup_free_ char *labels = NULL;
         int r;
 
-        labels = json_dumps(i->labels, JSON_COMPACT);
-        if (!labels)
-                return -ENOMEM;
+        r = json_to_text(i->labels, &labels);
+        if (r < 0)
+                return r;
         r = db_namespace_ensure(db, i->object.namespace, e);
         if (r != 0)
                 return r;

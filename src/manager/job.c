@@ -67,10 +67,12 @@ static void job_set_phase(Job *j, const char *phase) {
 }
 
 static int job_send(Job *j, json_t *packet) {
-        _cleanup_free_ char *text = json_dumps(packet, JSON_COMPACT);
+        _cleanup_free_ char *text = NULL;
+        int r;
 
-        if (!text)
-                return -ENOMEM;
+        r = json_to_text(packet, &text);
+        if (r < 0)
+                return r;
         if (send(j->socket_fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
                 return -errno;
         return 0;

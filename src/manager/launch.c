@@ -221,6 +221,7 @@ static int launch_attempt(Launch *l, Error *e) {
                                            .unit = t->unit,
                                            .description = description,
                                            .pid = supervisor_pid(t->supervisor),
+                                           .kill_signal = t->container->stop_signal,
                                            .timeout_stop = t->container->stop_timeout +
                                                            STOP_GRACE_USEC,
                                            .properties = t->container->resources,
@@ -247,9 +248,11 @@ static int fill_rootfs(Task *t, TaskLaunch *launch, Error *e) {
 }
 
 static int write_json(int dir_fd, const char *name, json_t *j) {
-        _cleanup_free_ char *text = json_dumps(j, JSON_COMPACT);
+        _cleanup_free_ char *text = NULL;
+        int r;
 
-        return text ? file_write_atomic_at(dir_fd, name, text, strlen(text), 0600, 0) : -ENOMEM;
+        r = json_to_text(j, &text);
+        return r < 0 ? r : file_write_atomic_at(dir_fd, name, text, strlen(text), 0600, 0);
 }
 
 static int launch_write_documents(Task *t, const TaskRequest *request, Error *e) {

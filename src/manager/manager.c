@@ -217,9 +217,9 @@ int manager_namespace_create(Manager *m, const char *name, json_t *labels, Error
         r = namespace_validate(name, e);
         if (r != 0)
                 return r;
-        text = json_dumps(labels, JSON_COMPACT);
-        if (!text)
-                return -ENOMEM;
+        r = json_to_text(labels, &text);
+        if (r < 0)
+                return r;
         return db_namespace_create(m->db, name, text, e);
 }
 

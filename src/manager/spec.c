@@ -107,7 +107,7 @@ static json_t *spec_rlimits(const ContainerRequest *request) {
 
 static json_t *spec_process(const ContainerRequest *request, const ImageConfig *config, Error *e) {
         const char *cwd = request->working_directory ?: config->working_dir;
-        json_t *process, *args;
+        json_t *args;
 
         if (!isempty(cwd) && cwd[0] != '/') {
                 error_setf(e, CTR_INVALID_ARGUMENT,
@@ -117,18 +117,12 @@ static json_t *spec_process(const ContainerRequest *request, const ImageConfig *
         args = spec_args(request, config, e);
         if (!args)
                 return NULL;
-        process = json_pack("{sbs{sisi}sososssososb}", "terminal", (int) request->terminal, "user",
-                            "uid", 0, "gid", 0, "args", args, "env", spec_env(request, config),
-                            "cwd", isempty(cwd) ? "/" : cwd, "capabilities",
-                            spec_capabilities(request, e), "rlimits", spec_rlimits(request),
-                            "noNewPrivileges", (int) !request->new_privileges);
-        if (process && request->oom_score_adjust_set &&
-            json_object_set_new(process, "oomScoreAdj", json_integer(request->oom_score_adjust)) <
-                            0) {
-                json_decref(process);
-                return NULL;
-        }
-        return process;
+        /* the adjustment is always said: the manager protects itself, which init would inherit */
+        return json_pack("{sbs{sisi}sososssososbsi}", "terminal", (int) request->terminal, "user",
+                         "uid", 0, "gid", 0, "args", args, "env", spec_env(request, config), "cwd",
+                         isempty(cwd) ? "/" : cwd, "capabilities", spec_capabilities(request, e),
+                         "rlimits", spec_rlimits(request), "noNewPrivileges",
+                         (int) !request->new_privileges, "oomScoreAdj", request->oom_score_adjust);
 }
 
 static json_t *spec_document(Manager *m, const ContainerRequest *request, const ImageConfig *config,
@@ -167,9 +161,9 @@ int spec_generate(Manager *m, const ContainerRequest *request, Image *image, Spe
         if (stop_signal <= 0)
                 stop_signal = SIGTERM; /* an image with nonsense there must still stop */
 
-        ret->document = json_dumps(document, JSON_COMPACT);
-        if (!ret->document)
-                return -ENOMEM;
+        r = json_to_text(document, &ret->document);
+        if (r < 0)
+                return r;
         ret->resources = TAKE_PTR(resources);
         ret->stop_signal = stop_signal;
         return 0;

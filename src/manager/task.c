@@ -143,12 +143,13 @@ int task_find(Manager *m, const char *namespace, const char *id, Task **ret, Err
 int task_save(Task *t) {
         _cleanup_json_ json_t *j = NULL;
         _cleanup_free_ char *text = NULL;
+        int r;
 
         j = json_pack("{sIsI}", "createdAt", (json_int_t) t->created_at, "startedAt",
                       (json_int_t) t->started_at);
-        text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-        if (!text)
-                return -ENOMEM;
+        r = j ? json_to_text(j, &text) : -ENOMEM;
+        if (r < 0)
+                return r;
         return file_write_atomic_at(t->dir_fd, TASK_FILE_STATE, text, strlen(text), 0600, 0);
 }
 

@@ -26,6 +26,7 @@ struct ScopeStart {
         ScopeStart *next;
         char *unit, *description;
         pid_t pid;
+        int kill_signal;
         uint64_t timeout_stop;
         json_t *properties;
         ScopeCallback callback;
@@ -127,7 +128,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-/* Mounting filters for devices: the standard ones are open, making device nodes is allowed as in
+/* The filter for devices: the standard ones are open, making device nodes is allowed as in
  * the OCI's defaults, everything else needs a DeviceAllow of the container. */
 static int append_device_policy(sd_bus_message *m) {
         return sd_bus_message_append(m, "(sv)(sv)", "DevicePolicy", "s", "closed", "DeviceAllow",
@@ -137,10 +138,11 @@ static int append_device_policy(sd_bus_message *m) {
 static int append_properties(ScopeStart *start, sd_bus_message *m) {
         int r;
 
-        r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s",
+        r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "Description", "s",
                                   start->description, "Slice", "s", "ctr.slice", "PIDs", "au", 1,
                                   (uint32_t) start->pid, "Delegate", "b", 1, "CollectMode", "s",
-                                  "inactive-or-failed", "TimeoutStopUSec", "t",
+                                  "inactive-or-failed", "KillSignal", "i",
+                                  (int32_t) start->kill_signal, "TimeoutStopUSec", "t",
                                   start->timeout_stop);
         if (r < 0)
                 return r;
@@ -191,6 +193,7 @@ int scope_start(Systemd *s, const ScopeRequest *request, ScopeCallback callback,
                         .systemd = s,
                         .next = s->starts,
                         .pid = request->pid,
+                        .kill_signal = request->kill_signal,
                         .timeout_stop = request->timeout_stop,
                         .properties = json_incref(request->properties),
                         .callback = callback,

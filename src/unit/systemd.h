@@ -31,6 +31,7 @@ int systemd_subscribe(Systemd *s);
 typedef struct ScopeRequest {
         const char *unit, *description;
         pid_t pid;
+        int kill_signal;       /* what systemctl stop sends, to every process */
         uint64_t timeout_stop; /* usec */
         json_t *properties;    /* unit properties, see unit/properties.h; may be NULL */
 } ScopeRequest;
