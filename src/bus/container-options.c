@@ -123,7 +123,6 @@ static int option_oom_score_adjust(OptionReader *o, void *target) {
         r = option_int(o, &request->oom_score_adjust);
         if (r < 0)
                 return r;
-        request->oom_score_adjust_set = true;
         return request->oom_score_adjust >= -1000 && request->oom_score_adjust <= 1000
                                ? 0
                                : option_invalid(o, "%i is not from -1000 to 1000",
@@ -368,8 +367,6 @@ int container_options_read(sd_bus_message *m, ContainerOptions *o, sd_bus_error 
         _cleanup_error_ Error e = ERROR_NULL;
         int r;
 
-        /* said in any case: the manager protects itself, and what it starts would inherit that */
-        o->request.oom_score_adjust_set = true;
         r = options_read(m, table, o, error);
         if (r < 0)
                 return r;

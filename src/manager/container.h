@@ -64,7 +64,6 @@ typedef struct ContainerRequest {
         size_t n_rlimits;
         int stop_signal;       /* 0: the image's, else SIGTERM */
         uint64_t stop_timeout; /* 0: 10 s */
-        bool oom_score_adjust_set;
         int oom_score_adjust;
         json_t *resources; /* unit properties by name, already checked by unit_properties_check() */
 } ContainerRequest;
