@@ -223,6 +223,13 @@ static int add_header(struct curl_slist **headers, const char *name, const char 
         return 0;
 }
 
+static bool is_redirect(const Http *h) {
+        long status = 0;
+
+        (void) curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
+        return status / 100 == 3;
+}
+
 static int transfer_error(Http *h, Error *e) {
         const char *reason = *h->error ? h->error : curl_easy_strerror(h->result);
 
@@ -235,10 +242,13 @@ static int transfer_error(Http *h, Error *e) {
                 return error_setf(e, CTR_INVALID_ARGUMENT, "The address %s is not valid",
                                   h->request->url);
         case CURLE_UNSUPPORTED_PROTOCOL:
-                return error_setf(e, CTR_PERMISSION_DENIED,
-                                  "%s leads to plain HTTP or another protocol that is not allowed "
-                                  "there: %s",
-                                  h->request->url, reason);
+                /* also what an answer that is no HTTP gives */
+                if (is_redirect(h))
+                        return error_setf(e, CTR_PERMISSION_DENIED,
+                                          "%s leads to plain HTTP or another protocol that is not "
+                                          "allowed: %s",
+                                          h->request->url, reason);
+                _fallthrough_;
         default:
                 return error_setf(e, CTR_UNAVAILABLE, "Failed to fetch %s: %s", h->request->url,
                                   reason);
@@ -293,6 +303,12 @@ void http_response_clear(HttpResponse *response) {
         free(response->challenge);
         free(response->message);
         *response = (HttpResponse){};
+}
+
+bool http_may_retry(const Http *h) {
+        return h->result != CURLE_TOO_MANY_REDIRECTS &&
+               h->result != CURLE_PEER_FAILED_VERIFICATION &&
+               h->result != CURLE_UNSUPPORTED_PROTOCOL;
 }
 
 bool http_tls_failed(const Http *h) {

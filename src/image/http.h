@@ -48,9 +48,13 @@ Http *http_free(Http *h);
 DEFINE_CLEANUP(Http *, http_free);
 
 /* 0 for any status; CTR_UNAVAILABLE if the server cannot be reached, stalls, redirects in a loop or
- * cuts the connection; CTR_CANCELED; what the body function returned. */
+ * cuts the connection; CTR_PERMISSION_DENIED if it redirects to a forbidden protocol; CTR_CANCELED;
+ * what the body function returned. */
 int http_get(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e);
 void http_response_clear(HttpResponse *response);
+
+/* False if the last http_get() ended in a way that another attempt cannot change. */
+bool http_may_retry(const Http *h) _pure_;
 
 /* True if the last http_get() failed because the other side does not speak TLS. */
 bool http_tls_failed(const Http *h) _pure_;

@@ -274,8 +274,8 @@ static int on_blob(const void *data, size_t size, void *userdata, Error *e) {
 }
 
 /* True for what another attempt may cure. */
-static bool is_transient(int k, const HttpResponse *response) {
-        return k == CTR_UNAVAILABLE ||
+static bool is_transient(const Http *http, int k, const HttpResponse *response) {
+        return (k == CTR_UNAVAILABLE && http_may_retry(http)) ||
                (k == 0 && (response->status == 429 || response->status >= 500));
 }
 
@@ -305,7 +305,7 @@ int registry_get_blob(Registry *r, Http *http, const Digest *digest, uint64_t of
                 if (k == 0 && response.status == 416 && t.offset > 0)
                         return 0;
                 idle_attempts = t.offset > request.offset ? 0 : idle_attempts + 1;
-                if (!is_transient(k, &response) || idle_attempts == IDLE_ATTEMPTS_MAX ||
+                if (!is_transient(http, k, &response) || idle_attempts == IDLE_ATTEMPTS_MAX ||
                     attempt == ATTEMPTS_MAX)
                         return k != 0 ? error_move(e, &attempt_error)
                                       : status_error(r, what, &response, e);

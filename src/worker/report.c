@@ -254,7 +254,7 @@ static int receive(Report *t, Error *e) {
         if (n <= 0)
                 return 0;
         if (n > PACKET_SIZE_MAX)
-                return error_setf(e, CTR_INVALID_ARGUMENT, "The manager's packet is too long");
+                return error_setf(e, -EMSGSIZE, "The manager's packet is too long");
         r = json_parse(buf, (size_t) n, "The manager's packet", &j, e);
         if (r != 0)
                 return r > 0 ? -EBADMSG : r;

@@ -76,19 +76,35 @@ static int read_layer(void *userdata, const void **ret_data, size_t *ret_size, E
         return 0;
 }
 
+/* True for errors that wrong bytes may have caused. */
+static bool is_about_content(int error) {
+        return error == CTR_DATA_LOSS || error == CTR_INVALID_ARGUMENT ||
+               error == CTR_RESOURCE_EXHAUSTED;
+}
+
+/* If the blob is still coming, whether its bytes are the right ones shows at its end: a wrong
+ * digest is the better explanation, and removes what an earlier pull may have left damaged. */
+static void wait_complete(Unpack *u) {
+        Pull *p = u->pull;
+
+        (void) pthread_mutex_lock(&p->mutex);
+        while (!u->layer->complete && !atomic_load(&p->canceled))
+                (void) pthread_cond_wait(&p->changed, &p->mutex);
+        (void) pthread_mutex_unlock(&p->mutex);
+}
+
 /* A blob that was in the store and cannot be unpacked is either damaged, or the image is wrong
  * about it. A damaged one must not stay, or no later pull would succeed. */
 static int check_stored(Unpack *u, int error, Error *e) {
         const Digest *wanted = &u->layer->descriptor->digest;
         Digest actual;
 
-        if (error != CTR_DATA_LOSS || !u->layer->stored)
-                return error;
         if (hash_file(wanted->algorithm, u->fd, &actual) < 0 || digest_equal(&actual, wanted))
                 return error;
         (void) content_remove_blob(u->pull->content_fd, wanted);
-        return error_prefix(e, error,
-                            "The blob in the store was damaged and is removed, pull again");
+        error_clear(e);
+        return error_setf(e, CTR_DATA_LOSS,
+                          "the blob in the store was damaged and is removed, pull again");
 }
 
 static int extract(Unpack *u, Error *e) {
@@ -133,10 +149,12 @@ static int unpack_layer(Pull *p, Layer *l, char *buffer, Error *e) {
         r = extract(&u, e);
         hash_free(u.hash);
         inflate_free(u.inflate);
-        if (r != 0) {
+        if (is_about_content(r))
+                wait_complete(&u);
+        if (is_about_content(r) && l->stored)
                 r = check_stored(&u, r, e);
+        if (r != 0)
                 return error_prefix(e, r, "Layer %s", DIGEST_STRING(&l->descriptor->digest));
-        }
 
         (void) pthread_mutex_lock(&p->mutex);
         l->consumed = l->descriptor->size;
