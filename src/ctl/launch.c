@@ -19,7 +19,8 @@ struct Launch {
         char *container_path, *task_path;
         Forward *forward;
         Stage stage;
-        bool has_container, has_task, has_exited, image_is_missing, task_retried, removing, done;
+        bool has_container, has_task, has_exited, image_is_missing, task_retried, removing, waiting,
+                        done;
         Request *task_request;
         sd_event_source *signals[16];
         size_t n_signals;
@@ -46,6 +47,8 @@ static void launch_fail(Launch *l, Error *e) {
 static void launch_update(Launch *l) {
         switch (l->stage) {
         case STAGE_STARTED:
+                l->done = !l->waiting;
+                break;
         case STAGE_FAILED:
                 l->done = true;
                 break;
@@ -153,6 +156,26 @@ static void on_waited(Request *q, sd_bus_message *reply, Error *e, void *userdat
 
 /* --- the container starts --- */
 
+static void on_ignored(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
+}
+
+static int append_signal(sd_bus_message *m, void *userdata) {
+        const Launch *l = userdata;
+
+        return sd_bus_message_append(m, "ia{sv}", (int32_t) l->signal, 0);
+}
+
+static void pass_signal(Launch *l) {
+        launch_call(l,
+                    (Call){.path = l->task_path,
+                           .interface = INTERFACE_PROCESS,
+                           .member = "Kill",
+                           .append = append_signal,
+                           .userdata = l,
+                           .once = true},
+                    on_ignored, NULL);
+}
+
 static void on_started(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
         Launch *l = userdata;
 
@@ -162,13 +185,12 @@ static void on_started(Request *q, sd_bus_message *reply, Error *e, void *userda
                 return;
         }
         l->stage = STAGE_STARTED;
+        if (l->signal != 0) /* it came while Start was on its way */
+                pass_signal(l);
         if (l->has_exited)
                 launch_exited(l);
         else
                 launch_update(l);
-}
-
-static void on_ignored(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
 }
 
 static int append_size(sd_bus_message *m, void *userdata) {
@@ -309,12 +331,6 @@ static void on_container_created(Request *q, sd_bus_message *reply, Error *e, vo
 
 /* --- signals --- */
 
-static int append_signal(sd_bus_message *m, void *userdata) {
-        const Launch *l = userdata;
-
-        return sd_bus_message_append(m, "ia{sv}", (int32_t) l->signal, 0);
-}
-
 static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
         Launch *l = userdata;
 
@@ -330,14 +346,7 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
         }
         l->signal = (int) si->ssi_signo;
         if (l->stage == STAGE_STARTED)
-                launch_call(l,
-                            (Call){.path = l->task_path,
-                                   .interface = INTERFACE_PROCESS,
-                                   .member = "Kill",
-                                   .append = append_signal,
-                                   .userdata = l,
-                                   .once = true},
-                            on_ignored, NULL);
+                pass_signal(l);
         return 0;
 }
 
@@ -465,9 +474,8 @@ int launch_start(Launch *l, Error *e) {
 int launch_wait(Launch *l, int *ret_status, Error *e) {
         int r;
 
-        l->done = false;
-        if (l->stage == STAGE_EXITED)
-                launch_update(l);
+        l->waiting = true;
+        launch_update(l);
         r = client_loop(l->client, &l->done, e);
         if (r != 0)
                 return r;
