@@ -216,7 +216,6 @@ static void test_container_options(void **state) {
         assert_int_equal(o->request.rlimits[0].hard, 2);
         assert_string_equal(o->request.devices[0].access, "rw");
         /* never the manager's own */
-        assert_true(o->request.oom_score_adjust_set);
         assert_int_equal(o->request.oom_score_adjust, 0);
 }
 
