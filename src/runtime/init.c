@@ -34,6 +34,7 @@ typedef struct Init {
         User user;
         char *path; /* of the program */
         char **env;
+        int null_fd; /* the host's /dev/null for streams that are -1, or -1 */
         int root_fd;
         mode_t umask; /* as the supervisor has it */
 } Init;
@@ -112,8 +113,14 @@ static int build_seccomp(Init *i, Error *e) {
 /* What is bound into the container, copied while init is still in the host's mount namespace, which
  * the descriptors that the caller gave belong to. */
 static int build_sources(Init *i, Error *e) {
+        const int *stdio = i->p->stdio;
         int r;
 
+        if (!i->spec->process.terminal && (stdio[0] < 0 || stdio[1] < 0 || stdio[2] < 0)) {
+                i->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+                if (i->null_fd < 0)
+                        return error_setf(e, -errno, "Failed to open /dev/null: %m");
+        }
         if (!i->p->rootfs_lower) {
                 r = rootfs_open_directory(i->p->bundle_fd, i->spec->root_path, &i->root_fd, e);
                 if (r != 0)
@@ -221,22 +228,14 @@ static int enter_directory(Init *i, Error *e) {
         return 0;
 }
 
-/* Not one of the caller's streams: -1 stands for the null device. */
 static int enter_stdio(Init *i, Error *e) {
         bool terminal = i->spec->process.terminal;
-        _cleanup_close_ int null_fd = -1;
         int fds[3], r;
 
-        for (int k = 0; k < 3; k++) {
-                fds[k] = terminal ? i->terminal.slave_fd : i->p->stdio[k];
-                if (fds[k] >= 0)
-                        continue;
-                if (null_fd < 0)
-                        null_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
-                if (null_fd < 0)
-                        return error_setf(e, -errno, "Failed to open /dev/null: %m");
-                fds[k] = null_fd;
-        }
+        for (int k = 0; k < 3; k++)
+                fds[k] = terminal              ? i->terminal.slave_fd
+                         : i->p->stdio[k] >= 0 ? i->p->stdio[k]
+                                               : i->null_fd;
         r = process_set_stdio(fds, terminal, e);
         if (r != 0)
                 return r;
@@ -359,6 +358,7 @@ _noreturn_ void init_run(const InitParameters *p) {
                         .p = p,
                         .spec = p->spec,
                         .terminal = {-1, -1},
+                        .null_fd = -1,
                         .root_fd = -1,
         };
         int r;
