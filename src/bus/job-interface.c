@@ -31,6 +31,7 @@ static int method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = late_new(service_of(&j->object), m, late_reply_empty, &late, error);
         if (r < 0)
                 return r;
+        late_set_waiters(late, &j->waiters);
         r = job_wait(j, late_complete, late, &e);
         return late_started(late, r, &e, error);
 }

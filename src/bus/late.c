@@ -15,6 +15,7 @@ struct Late {
         sd_bus_message *message;
         uid_t uid;
         LateReply reply;
+        Waiter **waiters;
         void *payload;
         void (*destroy)(void *payload);
 };
@@ -75,6 +76,10 @@ Late *late_free(Late *late) {
         return NULL;
 }
 
+void late_set_waiters(Late *late, Waiter **waiters) {
+        late->waiters = waiters;
+}
+
 void late_set_payload(Late *late, void *payload, void (*destroy)(void *payload)) {
         late->payload = payload;
         late->destroy = destroy;
@@ -114,10 +119,20 @@ int late_started(Late *late, int r, const Error *e, sd_bus_error *error) {
         return bus_error_set(error, r, e);
 }
 
+static void drop_caller(Late *late) {
+        late->message = sd_bus_message_unref(late->message);
+        if (late->waiters && waiter_remove(late->waiters, late_complete, late))
+                late_free(late);
+}
+
 void late_drop_sender(LateList *list, const char *sender) {
-        for (Late *l = list->first; l; l = l->next)
+        Late *next;
+
+        for (Late *l = list->first; l; l = next) {
+                next = l->next;
                 if (l->message && streq_ptr(sd_bus_message_get_sender(l->message), sender))
-                        l->message = sd_bus_message_unref(l->message);
+                        drop_caller(l);
+        }
 }
 
 void late_free_all(LateList *list) {

@@ -6,9 +6,10 @@
  * late_complete() as its Callback.
  *
  * Invariant: between late_new() and its end a Late is in the list, and the core calls it back
- * exactly once. A caller that left the bus loses only its message; the operation goes on. When the
- * service ends (-ESHUTDOWN) nothing is answered: the bus tells the callers that we are gone, as it
- * does after a crash, and they may ask our successor.
+ * exactly once. A caller that left the bus loses only its message; the operation goes on. One that
+ * only waited is taken out of the object's waiters, so that coming and going costs nothing. When
+ * the service ends (-ESHUTDOWN) nothing is answered: the bus tells the callers that we are gone, as
+ * it does after a crash, and they may ask our successor.
  */
 
 #include <systemd/sd-bus.h>
@@ -39,6 +40,9 @@ int late_started(Late *late, int r, const Error *e, sd_bus_error *error);
 
 /* The caller's message, or NULL if it left the bus. */
 sd_bus_message *late_message(const Late *late);
+
+/* late_complete() was added to this list of an object's waiters and to nothing else. */
+void late_set_waiters(Late *late, Waiter **waiters);
 
 /* Something that is needed until the end; destroy is called with it then. */
 void late_set_payload(Late *late, void *payload, void (*destroy)(void *payload));

@@ -86,6 +86,7 @@ static int method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = task_begin(t, m, task_reply_exit, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
+        late_set_waiters(late, &t->exit_waiters);
         r = task_wait(t, late_complete, late, &e);
         return late_started(late, r, &e, error);
 }

@@ -20,6 +20,19 @@ int waiter_add(Waiter **list, Callback callback, void *userdata) {
         return 0;
 }
 
+bool waiter_remove(Waiter **list, Callback callback, const void *userdata) {
+        for (; *list; list = &(*list)->next) {
+                Waiter *w = *list;
+
+                if (w->callback != callback || w->userdata != userdata)
+                        continue;
+                *list = w->next;
+                free(w);
+                return true;
+        }
+        return false;
+}
+
 void waiters_complete(Waiter **list, Object *object, int r, const Error *e) {
         Waiter *w = TAKE_PTR(*list);
 

@@ -52,6 +52,10 @@ struct Waiter {
 /* 0 or -ENOMEM. */
 int waiter_add(Waiter **list, Callback callback, void *userdata);
 
+/* Takes one out of the list that will not be told any more. False if it is not in it: then it was
+ * told, or is about to be. */
+bool waiter_remove(Waiter **list, Callback callback, const void *userdata);
+
 /* Empties the list first, then calls all in the order they were added. */
 void waiters_complete(Waiter **list, Object *object, int r, const Error *e);
 

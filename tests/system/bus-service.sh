@@ -85,8 +85,8 @@ set_idle_timeout 0
 lost=0
 before=$(starts)
 for ((i = 0; i < 2000; i++)); do
-        ((i % 10 == 0 && $(starts) >= before + 15)) && break
+        ((i % 10 == 0 && $(starts) >= before + 8)) && break
         [[ $(call ListContainers 'a{sv}' 0 2>&1) == "a(oa{sv}) 0" ]] || ((++lost))
 done
-check "it comes and goes" test "$(starts)" -ge $((before + 15))
+check "it comes and goes" test "$(starts)" -ge $((before + 8))
 check_equal "and no call is lost ($i calls)" 0 "$lost"

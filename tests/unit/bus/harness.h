@@ -32,7 +32,7 @@ typedef enum PolkitMode {
         POLKIT_MISSING,
 } PolkitMode;
 
-#define QUESTIONS_MAX 128
+#define QUESTIONS_MAX 4096
 #define SIGNALS_MAX   64
 
 typedef struct Question {

@@ -387,6 +387,7 @@ static void test_late_replies(void **state) {
         harness_settle(h);
         assert_int_equal(h->service->late.n, 3);
         harness_leave(h, USER_CALLER);
+        assert_int_equal(h->service->late.n, 2);
 
         t->status = TASK_STOPPED;
         t->exit_status = 7;
@@ -403,6 +404,35 @@ static void test_late_replies(void **state) {
         }
         for (size_t i = 0; i < ELEMENTSOF(calls); i++)
                 harness_call_done(&calls[i]);
+}
+
+/* Coming, waiting and leaving again and again uses nothing up; waiting too often at once is
+ * refused, to a user. */
+static void test_waiters_bounded(void **state) {
+        static Call calls[1025];
+        Harness *h = *state;
+        Job *j;
+
+        j = harness_job(h, 1, "default");
+        for (int turn = 0; turn < 2; turn++) {
+                for (size_t i = 0; i < ELEMENTSOF(calls); i++) {
+                        sd_bus_message *m = harness_call_new(h, USER_CALLER, BUS_PATH "/job/_31",
+                                                             JOB_INTERFACE, "Wait");
+
+                        assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
+                        harness_send(h, m, &calls[i]);
+                        if (i % 32 == 31)
+                                harness_settle(h); /* not more at once than polkit is asked */
+                }
+                harness_wait(h, &calls[1024]);
+                harness_assert_error(&calls[1024], "org.example.Ctr.Error.ResourceExhausted");
+                assert_int_equal(h->service->late.n, 1024);
+                harness_leave(h, USER_CALLER);
+                assert_int_equal(h->service->late.n, 0);
+                assert_null(j->waiters);
+                for (size_t i = 0; i < ELEMENTSOF(calls); i++)
+                        harness_call_done(&calls[i]);
+        }
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
@@ -425,6 +455,7 @@ int main(void) {
                         TEST(test_create_with_pull),
                         TEST(test_invalid_first),
                         TEST(test_late_replies),
+                        TEST(test_waiters_bounded),
         };
 
         return cmocka_run_group_tests_name("authority", tests, NULL, NULL);
