@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <spawn.h>
+#include <sys/mount.h>
 #include <sys/syscall.h>
 
 #include "basic/strv.h"
@@ -32,6 +33,18 @@ int pidfd_wait(int pidfd, int *ret_status) {
                         return -errno;
         *ret_status = exit_status_from_siginfo(&si);
         return 0;
+}
+
+int executable_open_readonly(const char *path) {
+        struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
+        _cleanup_close_ int fd = -1;
+
+        fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+        if (fd < 0)
+                return -errno;
+        if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)
+                return -errno;
+        return TAKE_FD(fd);
 }
 
 int fd_close_from(int first) {

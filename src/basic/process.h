@@ -30,6 +30,12 @@ int exit_status_from_siginfo(const siginfo_t *si) _pure_;
 int process_spawn(const char *path, char *const argv[], char *const env[], const int *fds,
                   size_t n_fds, pid_t *ret_pid, int *ret_pidfd);
 
+/* Descriptor (O_PATH, CLOEXEC) or -errno of the program at path on a private, read-only mount of
+ * its own, to be spawned as "/proc/<own pid>/fd/<fd>". Whoever gets hold of the /proc/PID/exe of
+ * such a process cannot write to the file through it (CVE-2019-5736), root or not. Needs
+ * CAP_SYS_ADMIN. */
+int executable_open_readonly(const char *path);
+
 /* Closes every descriptor from first on (inclusive). */
 int fd_close_from(int first);
 

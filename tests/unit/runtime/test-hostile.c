@@ -7,6 +7,7 @@
 
 #include "basic/error.h"
 #include "basic/fs.h"
+#include "basic/process.h"
 #include "fixture.h"
 
 static void test_command_not_found(void **state) {
@@ -76,6 +77,32 @@ static void test_own_binary(void **state) {
         fixture_expect_failure(f, STEP_ENTER, CTR_COMMAND_NOT_EXECUTABLE, "\"/proc/self/exe\"");
         fixture_file(f, "bin/script", "#!/bin/entry\n", 0755);
         fixture_expect_failure(f, STEP_ENTER, CTR_COMMAND_NOT_EXECUTABLE, "\"/bin/entry\"");
+}
+
+/* The other half of it: a script changed between our look and execve() still makes init execute the
+ * supervisor's binary. Started like this, that cannot be written to. */
+static void test_readonly_executable(void **state) {
+        Fixture *f = *state;
+        _cleanup_close_ int fd = -1;
+        char path[128], through[64];
+        int pidfd, status;
+        pid_t pid;
+
+        (void) snprintf(path, sizeof(path), "%s/rootfs/bin/busybox", f->dir);
+        fd = executable_open_readonly(path);
+        assert_true(fd >= 0);
+        (void) snprintf(through, sizeof(through), "/proc/%d/fd/%d", getpid(), fd);
+        assert_int_equal(process_spawn(through, (char *[]){(char *) "true", NULL}, NULL, NULL, 0,
+                                       &pid, &pidfd),
+                         0);
+        assert_int_equal(pidfd_wait(pidfd, &status), 0);
+        assert_int_equal(status, 0);
+        fd_close(pidfd);
+        assert_int_equal(open(through, O_WRONLY | O_CLOEXEC), -1);
+        assert_int_equal(errno, EROFS);
+        fd_close(fd);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
 }
 
 /* CVE-2024-21626: a working directory through an inherited descriptor. */
@@ -299,6 +326,7 @@ int main(void) {
                         TEST(test_command_of_another_user),
                         TEST(test_interpreter),
                         TEST(test_own_binary),
+                        TEST(test_readonly_executable),
                         TEST(test_directory_through_descriptor),
                         TEST(test_directory),
                         TEST(test_user),
