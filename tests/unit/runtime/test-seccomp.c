@@ -110,6 +110,31 @@ static void test_default_profile(void **state) {
         json_decref(profile);
 }
 
+#ifdef __x86_64__
+/* The third table of system calls on this architecture is not a way around the filter. */
+static void test_x32(void **state) {
+        SeccompFilter filter = {};
+        json_t *profile = default_profile();
+        int status;
+        pid_t pid;
+
+        assert_int_equal(seccomp_filter_prepare(profile, NULL, &filter, NULL), 0);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                if (seccomp_filter_load(&filter, NULL) != 0)
+                        _exit(254);
+                (void) syscall(0x40000000L | SYS_getpid);
+                _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGSYS);
+        seccomp_filter_clear(&filter);
+        json_decref(profile);
+}
+#endif
+
 static void test_in_container(void **state) {
         Fixture *f = *state;
 
@@ -237,6 +262,9 @@ static void test_refused_in_container(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_default_profile),
+#ifdef __x86_64__
+                        cmocka_unit_test(test_x32),
+#endif
                         TEST(test_in_container),
                         TEST(test_cache),
                         cmocka_unit_test(test_refused),
