@@ -22,8 +22,8 @@ struct Ingest {
         char path[STRLEN("ingest/") + DIGEST_HEX_MAX + 1];
 };
 
-/* 1 if the file is locked and still the one at its path, 0 if it is to be opened again. */
-static int lock(Ingest *i, Error *e) {
+/* Locks the file. *ret_current is false if it is not the one at its path any more. */
+static int lock(Ingest *i, bool *ret_current, Error *e) {
         struct stat a, b;
 
         if (flock(i->fd, LOCK_EX | LOCK_NB) < 0)
@@ -32,13 +32,13 @@ static int lock(Ingest *i, Error *e) {
                                        : error_setf(e, -errno, "Failed to lock %s: %m", i->path);
         if (fstat(i->fd, &a) < 0)
                 return error_setf(e, -errno, "Failed to stat %s: %m", i->path);
-        if (fstatat(i->content_fd, i->path, &b, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? 0
-                                       : error_setf(e, -errno, "Failed to stat %s: %m", i->path);
-        return a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+        *ret_current = fstatat(i->content_fd, i->path, &b, AT_SYMLINK_NOFOLLOW) >= 0 &&
+                       a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+        return 0;
 }
 
 static int open_locked(Ingest *i, Error *e) {
+        bool current = false;
         int r;
 
         do {
@@ -54,11 +54,11 @@ static int open_locked(Ingest *i, Error *e) {
                         return error_setf(e, -errno, "Failed to open %s in the content store: %m",
                                           i->path);
                 /* whoever had it may have moved it into the store in between */
-                r = lock(i, e);
-        } while (r == 0);
-        if (r != 1)
+                r = lock(i, &current, e);
+        } while (r == 0 && !current);
+        if (r != 0)
                 i->fd = fd_close(i->fd);
-        return r == 1 ? 0 : r;
+        return r;
 }
 
 /* Brings the hash up to what the file holds. */

@@ -378,30 +378,31 @@ static int apply_special(Apply *a, const TreePlace *place) {
         return 0;
 }
 
-/* 1 if the entry was a whiteout or other metadata and is done, 0 if it is a file of its own. */
-static int apply_whiteout(Apply *a) {
+/* *ret_done is true if the entry was a whiteout or other metadata and not a file of its own. */
+static int apply_whiteout(Apply *a, bool *ret_done) {
         char *slash = strrchr(a->path, '/'), *name = slash ? slash + 1 : a->path;
         _cleanup_free_ char *target = NULL;
-        int r;
 
+        *ret_done = true;
         if (streq(name, WHITEOUT_OPAQUE)) {
                 target = strndup(a->path, slash ? (size_t) (slash - a->path) : 0);
                 if (!target)
                         return -ENOMEM;
-                r = tree_opaque(a->tree, target, a->e);
-                return r != 0 ? r : 1;
+                return tree_opaque(a->tree, target, a->e);
         }
         for (const char *p = a->path; p; p = strchr(p, '/')) {
                 p += *p == '/';
                 /* what aufs noted for itself */
                 if (startswith(p, WHITEOUT_META_PREFIX))
-                        return 1;
+                        return 0;
                 if (startswith(p, WHITEOUT_PREFIX) && p != name)
                         return error_setf(a->e, CTR_INVALID_ARGUMENT,
                                           "\"%s\" lies below the name of a whiteout", a->path);
         }
-        if (!startswith(name, WHITEOUT_PREFIX))
+        if (!startswith(name, WHITEOUT_PREFIX)) {
+                *ret_done = false;
                 return 0;
+        }
         name += STRLEN(WHITEOUT_PREFIX);
         if (!*name || streq(name, ".") || streq(name, ".."))
                 return error_setf(a->e, CTR_INVALID_ARGUMENT,
@@ -412,14 +413,14 @@ static int apply_whiteout(Apply *a) {
                 target = NULL;
                 return -ENOMEM;
         }
-        r = tree_whiteout(a->tree, target, a->e);
-        return r != 0 ? r : 1;
+        return tree_whiteout(a->tree, target, a->e);
 }
 
 static int apply_entry(Apply *a) {
         const char *name = archive_entry_pathname(a->entry), *target;
         TreePlace place;
         mode_t type;
+        bool done;
         int r;
 
         if (++a->entries > a->limits->entries)
@@ -439,9 +440,9 @@ static int apply_entry(Apply *a) {
         if (!*a->path && (type != AE_IFDIR || target))
                 return error_setf(a->e, CTR_INVALID_ARGUMENT,
                                   "The root of the layer is not a directory");
-        r = apply_whiteout(a);
-        if (r != 0)
-                return r == 1 ? 0 : r;
+        r = apply_whiteout(a, &done);
+        if (r != 0 || done)
+                return r;
         if (target)
                 return apply_hardlink(a, target);
         if (type == AE_IFDIR)

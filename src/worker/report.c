@@ -237,8 +237,8 @@ static int handle_have(Report *t, json_t *j, Error *e) {
         return 0;
 }
 
-/* 1 if a packet was handled, 0 if the other side is gone. */
-static int receive(Report *t, Error *e) {
+/* Takes one packet. *ret_gone is true if the other side is. */
+static int receive(Report *t, bool *ret_gone, Error *e) {
         _cleanup_free_ char *buf = NULL;
         _cleanup_json_ json_t *j = NULL;
         const char *type = "";
@@ -250,8 +250,9 @@ static int receive(Report *t, Error *e) {
                 return -ENOMEM;
         n = recv(t->pull->options->control_fd, buf, PACKET_SIZE_MAX + 1, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return 1;
-        if (n <= 0)
+                return 0;
+        *ret_gone = n <= 0;
+        if (*ret_gone)
                 return 0;
         if (n > PACKET_SIZE_MAX)
                 return error_setf(e, -EMSGSIZE, "The manager's packet is too long");
@@ -261,8 +262,7 @@ static int receive(Report *t, Error *e) {
         (void) json_get_string(j, "", "type", &type, NULL);
         if (!streq(type, "have") || !t->plan_sent)
                 return error_setf(e, -EBADMSG, "Unexpected packet of type \"%.40s\"", type);
-        r = handle_have(t, j, e);
-        return r < 0 ? r : 1;
+        return handle_have(t, j, e);
 }
 
 static void cancel(Pull *p, const char *reason) {
@@ -294,10 +294,12 @@ static int wait_events(Report *t, bool *listening, Error *e) {
         if (fds[1].revents)
                 (void) eventfd_read(p->event_fd, &value);
         if (fds[2].revents) {
-                r = receive(t, e);
-                if (r < 0)
+                bool gone = false;
+
+                r = receive(t, &gone, e);
+                if (r != 0)
                         return r;
-                if (r == 0) {
+                if (gone) {
                         *listening = false;
                         cancel(p, "the manager is gone");
                 }
