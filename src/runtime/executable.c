@@ -96,6 +96,7 @@ static int script_interpreter(const char *head, size_t size, char interpreter[IN
  * Anything malformed has none here: the kernel judges at execve(). */
 static int elf_interpreter(int fd, const char *head, size_t size,
                            char interpreter[INTERPRETER_MAX]) {
+        Elf64_Phdr programs[PROGRAM_HEADERS_MAX];
         Elf64_Ehdr header;
 
         if (size < sizeof(header))
@@ -105,20 +106,18 @@ static int elf_interpreter(int fd, const char *head, size_t size,
             header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof(Elf64_Phdr) ||
             header.e_phoff > INT32_MAX)
                 return 0;
-        for (unsigned i = 0; i < MIN_OF((unsigned) header.e_phnum, PROGRAM_HEADERS_MAX); i++) {
-                Elf64_Phdr program;
-                ssize_t n;
+        size = MIN_OF((unsigned) header.e_phnum, PROGRAM_HEADERS_MAX) * sizeof(Elf64_Phdr);
+        if (pread(fd, programs, size, (off_t) header.e_phoff) != (ssize_t) size)
+                return 0;
+        for (size_t i = 0; i < size / sizeof(Elf64_Phdr); i++) {
+                const Elf64_Phdr *p = &programs[i];
 
-                if (pread(fd, &program, sizeof(program),
-                          (off_t) (header.e_phoff + i * sizeof(program))) != sizeof(program))
-                        return 0;
-                if (program.p_type != PT_INTERP)
+                if (p->p_type != PT_INTERP)
                         continue;
-                if (program.p_filesz < 2 || program.p_filesz > INTERPRETER_MAX ||
-                    program.p_offset > INT64_MAX)
-                        return 0;
-                n = pread(fd, interpreter, program.p_filesz, (off_t) program.p_offset);
-                if (n != (ssize_t) program.p_filesz || interpreter[n - 1] != '\0')
+                if (p->p_filesz < 2 || p->p_filesz > INTERPRETER_MAX || p->p_offset > INT64_MAX ||
+                    pread(fd, interpreter, p->p_filesz, (off_t) p->p_offset) !=
+                                    (ssize_t) p->p_filesz ||
+                    interpreter[p->p_filesz - 1] != '\0')
                         return 0;
                 return 1;
         }

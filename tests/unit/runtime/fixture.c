@@ -55,17 +55,17 @@ int fixture_can_run(void) {
         return 77;
 }
 
-static void copy_busybox(int root_fd) {
-        _cleanup_close_ int from = -1, to = -1;
+void fixture_copy(Fixture *f, const char *from, const char *path) {
+        _cleanup_close_ int from_fd = -1, to_fd = -1;
         _cleanup_free_ char *data = NULL;
         size_t size;
 
-        from = open("/bin/busybox", O_RDONLY | O_CLOEXEC);
-        assert_true(from >= 0);
-        assert_int_equal(fd_read_all(from, 16U * 1024 * 1024, &data, &size), 0);
-        to = openat(root_fd, "bin/busybox", O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
-        assert_true(to >= 0);
-        assert_int_equal(fd_write_all(to, data, size), 0);
+        from_fd = open(from, O_RDONLY | O_CLOEXEC);
+        assert_true(from_fd >= 0);
+        assert_int_equal(fd_read_all(from_fd, 64U * 1024 * 1024, &data, &size), 0);
+        to_fd = openat(f->root_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+        assert_true(to_fd >= 0);
+        assert_int_equal(fd_write_all(to_fd, data, size), 0);
 }
 
 int fixture_setup(void **state) {
@@ -83,7 +83,7 @@ int fixture_setup(void **state) {
         fixture_directory(f, "bin", 0755);
         fixture_directory(f, "etc", 0755);
         fixture_directory(f, "tmp", 01777);
-        copy_busybox(f->root_fd);
+        fixture_copy(f, "/bin/busybox", "bin/busybox");
         for (size_t i = 0; i < ELEMENTSOF(applets); i++) {
                 char path[32];
 

@@ -59,6 +59,8 @@ void fixture_script(Fixture *f, const char *script);
 void fixture_file(Fixture *f, const char *path, const char *text, mode_t mode);
 void fixture_directory(Fixture *f, const char *path, mode_t mode);
 void fixture_link(Fixture *f, const char *target, const char *path);
+/* A program of the host. */
+void fixture_copy(Fixture *f, const char *from, const char *path);
 void fixture_remove(Fixture *f, const char *path);
 
 /* Writes the document into the bundle. */

@@ -63,6 +63,16 @@ static void test_interpreter(void **state) {
         fixture_expect_failure(f, STEP_START, CTR_COMMAND_NOT_EXECUTABLE, "Too many levels");
 }
 
+/* This test is linked dynamically, and the root has no dynamic linker. */
+static void test_dynamic_linker(void **state) {
+        Fixture *f = *state;
+
+        fixture_copy(f, "/proc/self/exe", "bin/dynamic");
+        fixture_set(f, "process.args", "[\"dynamic\"]");
+        fixture_expect_failure(f, STEP_ENTER, CTR_COMMAND_NOT_FOUND,
+                               "of /bin/dynamic is not found");
+}
+
 /* CVE-2019-5736: init made to execute the supervisor's own binary. */
 static void test_own_binary(void **state) {
         Fixture *f = *state;
@@ -325,6 +335,7 @@ int main(void) {
                         TEST(test_command_not_executable),
                         TEST(test_command_of_another_user),
                         TEST(test_interpreter),
+                        TEST(test_dynamic_linker),
                         TEST(test_own_binary),
                         TEST(test_readonly_executable),
                         TEST(test_directory_through_descriptor),
