@@ -27,7 +27,10 @@
 #include "unit/log-fields.h"
 #include "unit/systemd.h"
 
-#define HELLO_TIMEOUT_USEC (2 * USEC_PER_SEC)
+/* A supervisor may be busy with a container's set-up or exec() for 30 s; nobody waits that long for
+ * the state (A5.1), and the task is UNKNOWN until it answers. */
+#define PATIENCE_USEC      (2 * USEC_PER_SEC)
+#define HELLO_TIMEOUT_USEC (40 * USEC_PER_SEC)
 /* between GO and its control socket a supervisor cannot be reached; the manager that gave the GO
  * may have died in that moment */
 #define CONNECT_RETRY_USEC (50 * USEC_PER_MSEC)
@@ -138,29 +141,46 @@ static void probe_free(Probe *p) {
         free(p);
 }
 
-/* Whatever the supervisor said, or that there is none: record and supervisor decide. */
-static void probe_done(Probe *p) {
+/* Shows the task with what is known of it by now. */
+static void probe_release(Probe *p) {
         Recovery *v = p->recovery;
-        Task *t = p->task;
         int r;
 
-        probe_free(p);
-        if (t->status == TASK_UNKNOWN)
-                task_recheck(t);
-        r = object_link(&t->object);
+        if (!v)
+                return;
+        p->recovery = NULL;
+        r = object_link(&p->task->object);
         if (r < 0)
-                log_error_errno(r, "Failed to show task %s: %m", t->object.name);
+                log_error_errno(r, "Failed to show task %s: %m", p->task->object.name);
         recovery_unref(v);
+}
+
+/* Whatever the supervisor said, or that there is none: record and supervisor decide. */
+static void probe_done(Probe *p) {
+        if (p->task->status == TASK_UNKNOWN)
+                task_recheck(p->task);
+        probe_release(p);
+        probe_free(p);
+}
+
+static int on_patience_over(sd_event_source *source, uint64_t usec, void *userdata) {
+        probe_release(userdata);
+        return 0;
 }
 
 static void on_hello(int r, const Error *e, const SupervisorMessage *reply, void *userdata) {
         Probe *p = userdata;
         Task *t = p->task;
 
+        if (r == -ESHUTDOWN) {
+                probe_free(p);
+                return;
+        }
         if (r != 0 || reply->number != SUPERVISOR_PROTOCOL_VERSION) {
                 log_warning("The supervisor of task %s is of no use (%s), ending it",
                             t->object.name, r != 0 ? error_text(e) : "it is of another version");
-                supervisor_kill(t->supervisor);
+                if (t->supervisor)
+                        supervisor_kill(t->supervisor);
         } else if (!(reply->flags & SUPERVISOR_STATE_EXITED)) {
                 t->pid = reply->pid;
                 task_set_status(t, reply->flags & SUPERVISOR_STATE_STARTED ? TASK_RUNNING
@@ -210,8 +230,14 @@ static void probe_connect(Probe *p) {
                 r = supervisor_request(t->supervisor,
                                        &(SupervisorMessage){.type = SUPERVISOR_HELLO},
                                        HELLO_TIMEOUT_USEC, on_hello, p);
-        if (r >= 0)
+        if (r >= 0) {
+                r = sd_event_add_time_relative(m->event, &p->timer, CLOCK_MONOTONIC, PATIENCE_USEC,
+                                               0, on_patience_over, p);
+                if (r < 0)
+                        log_warning_errno(r, "Failed to bound the wait for task %s: %m",
+                                          t->object.name);
                 return;
+        }
         if (r == -ENOENT && scope_is_active(p->recovery, t->unit) && p->tries++ < CONNECT_TRIES &&
             faccessat(t->dir_fd, TASK_FILE_EXIT, F_OK, 0) < 0 &&
             sd_event_add_time_relative(m->event, &p->timer, CLOCK_MONOTONIC, CONNECT_RETRY_USEC, 0,

@@ -52,7 +52,7 @@ Supervisor *supervisor_free(Supervisor *s) {
         if (!s)
                 return NULL;
         while (s->requests)
-                request_free(s->requests);
+                request_complete(s->requests, -ESHUTDOWN, NULL, NULL);
         sd_event_source_disable_unref(s->io_source);
         sd_event_source_disable_unref(s->pid_source);
         fd_close(s->fd);

@@ -34,7 +34,7 @@ int supervisor_new(Manager *m, int fd, int pidfd, pid_t pid, bool child,
 int supervisor_connect(Manager *m, int dir_fd, const SupervisorHandlers *handlers, void *userdata,
                        Supervisor **ret);
 
-/* Open requests are dropped without a word; a child that lives on is left alone. */
+/* Open requests fail with -ESHUTDOWN; a child that lives on is left alone. */
 Supervisor *supervisor_free(Supervisor *s);
 DEFINE_CLEANUP(Supervisor *, supervisor_free);
 

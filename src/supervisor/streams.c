@@ -131,7 +131,8 @@ static int log_file_open(const char *path, int *ret_fd, Error *e) {
                     O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
                     0644);
         if (fd < 0)
-                return error_setf(e, -errno, "Failed to open %s: %m", path);
+                return error_setf(e, errno == EISDIR ? CTR_INVALID_ARGUMENT : -errno,
+                                  "Failed to open %s: %m", path);
         if (fstat(fd, &st) < 0)
                 return error_setf(e, -errno, "Failed to look at %s: %m", path);
         if (!S_ISREG(st.st_mode))

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -231,9 +232,15 @@ int harness_setup(void **state) {
         return 0;
 }
 
+/* A double is its own init. */
+static int kill_task(Object *o, void *userdata) {
+        return TASK(o)->pid > 0 && kill(TASK(o)->pid, SIGKILL) < 0 && errno != ESRCH;
+}
+
 int harness_teardown(void **state) {
         Harness *h = *state;
 
+        assert_int_equal(object_foreach(h->manager, OBJECT_TASK, NULL, kill_task, NULL), 0);
         harness_stop(h);
         sd_event_unref(h->event);
         assert_int_equal(tree_remove_at(AT_FDCWD, h->dir), 0);
