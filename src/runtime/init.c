@@ -3,6 +3,7 @@
 #include "runtime/init.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -279,14 +280,23 @@ static const InitStep enter_steps[] = {
                 {STAGE_EXEC, enter_executable},
 };
 
+/* A change of credentials has cleared the signal. If the supervisor died before this, its end of
+ * the socket is closed. */
+static int start_tie_to_parent(Init *i, Error *e) {
+        struct pollfd p = {.fd = i->p->sync_fd};
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || poll(&p, 1, 0) < 0)
+                return error_setf(e, -errno, "Failed to set the parent death signal: %m");
+        if (p.revents & (POLLHUP | POLLERR))
+                return error_setf(e, -EOWNERDEAD, "The supervisor is gone");
+        return 0;
+}
+
 /* The filter comes last: it need not allow anything but execve() and, if that fails, what it takes
  * to say so (and capset() and prctl() without no_new_privs). */
 static int start_credentials(Init *i, Error *e) {
         int r;
 
-        /* a change of credentials clears it */
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
-                return error_setf(e, -errno, "Failed to set the parent death signal: %m");
         if (!credentials_are_late(i))
                 return seccomp_filter_load(&i->seccomp, e);
         r = capability_raise_permitted(e);
@@ -306,6 +316,7 @@ static int start_execute(Init *i, Error *e) {
 }
 
 static const InitStep start_steps[] = {
+                {STAGE_EXEC, start_tie_to_parent},
                 {STAGE_EXEC, start_credentials},
                 {STAGE_EXEC, start_execute},
 };

@@ -33,7 +33,7 @@ static Container *new_container(Fixture *f, const int stdio[3]) {
 
 static void enter(Container *c, int cgroup_fd) {
         _cleanup_error_ Error e = ERROR_NULL;
-        int terminal_fd;
+        int terminal_fd = -2;
 
         if (container_clone(c, &e) != 0 ||
             container_enter(c, cgroup_fd, 30 * USEC_PER_SEC, &terminal_fd, &e) != 0)
