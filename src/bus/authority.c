@@ -102,7 +102,7 @@ void authority_drop_sender(Authority *a, const char *sender) {
         }
         for (size_t i = 0; i < SENDERS_MAX; i++)
                 if (streq_ptr(a->senders[i].name, sender))
-                        a->senders[i].name = (free(a->senders[i].name), NULL);
+                        (void) free_and_strdup(&a->senders[i].name, NULL);
 }
 
 /* The uid of a sender was asked for once; all its messages that came since then run now, in their

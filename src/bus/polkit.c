@@ -113,6 +113,7 @@ static int make_call(Query *q, const AuthorityDetails *d, sd_bus_message **ret) 
 
 int polkit_check(Query *q, const char *action, const AuthorityDetails *d, char *question) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        char id[32];
         int r;
 
         assert(q->n_answers < QUERY_ANSWERS_MAX);
@@ -120,9 +121,10 @@ int polkit_check(Query *q, const char *action, const AuthorityDetails *d, char *
         free(q->question);
         q->question = question;
         q->action = action;
-        q->cancellation_id = (free(q->cancellation_id), NULL);
-        if (asprintf(&q->cancellation_id, "ctr-%" PRIu64, ++q->authority->last_cancellation) < 0)
-                return -ENOMEM;
+        (void) snprintf(id, sizeof(id), "ctr-%" PRIu64, ++q->authority->last_cancellation);
+        r = free_and_strdup(&q->cancellation_id, id);
+        if (r < 0)
+                return r;
         r = make_call(q, d, &call);
         if (r < 0)
                 return r;

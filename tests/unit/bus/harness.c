@@ -27,8 +27,40 @@ static int driver_get_user(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return sd_bus_reply_method_return(m, "u", streq(name, ROOT_CALLER) ? 0U : 1000U);
 }
 
+static int driver_hello(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return sd_bus_reply_method_return(m, "s", ":1.0");
+}
+
+/* Everything that the service matches is sent to it anyway. */
+static int driver_match(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return sd_bus_reply_method_return(m, NULL);
+}
+
+static int driver_request_name(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Harness *h = userdata;
+
+        h->n_requests++;
+        return sd_bus_reply_method_return(m, "u", h->name_is_taken ? 3U : 1U);
+}
+
+static int driver_release_name(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Harness *h = userdata;
+
+        h->n_releases++;
+        if (h->on_release)
+                h->on_release(h);
+        return sd_bus_reply_method_return(m, "u", 1U);
+}
+
 static const sd_bus_vtable driver_vtable[] = {
                 SD_BUS_VTABLE_START(0),
+                SD_BUS_METHOD("Hello", NULL, "s", driver_hello, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD("AddMatch", "s", NULL, driver_match, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD("RemoveMatch", "s", NULL, driver_match, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD("RequestName", "su", "u", driver_request_name,
+                              SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD("ReleaseName", "s", "u", driver_release_name,
+                              SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD("GetConnectionUnixUser", "s", "u", driver_get_user,
                               SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_VTABLE_END,
@@ -136,26 +168,31 @@ static void connect_ends(Harness *h) {
                          0);
         assert_int_equal(sd_id128_randomize(&id), 0);
 
-        assert_true(sd_bus_new(&h->server) >= 0);
-        assert_true(sd_bus_set_fd(h->server, fds[0], fds[0]) >= 0);
-        assert_true(sd_bus_set_server(h->server, true, id) >= 0);
-        assert_true(sd_bus_set_anonymous(h->server, true) >= 0);
-        assert_true(sd_bus_start(h->server) >= 0);
-        assert_true(sd_bus_attach_event(h->server, h->event, SD_EVENT_PRIORITY_NORMAL) >= 0);
+        /* a bus client, so that the service behaves as on a bus; the test is the bus */
+        assert_true(sd_bus_new(&h->bus) >= 0);
+        assert_true(sd_bus_set_fd(h->bus, fds[0], fds[0]) >= 0);
+        assert_true(sd_bus_set_bus_client(h->bus, true) >= 0);
+        assert_true(sd_bus_start(h->bus) >= 0);
+        assert_true(sd_bus_attach_event(h->bus, h->event, SD_EVENT_PRIORITY_NORMAL) >= 0);
 
-        assert_true(sd_bus_new(&h->client) >= 0);
-        assert_true(sd_bus_set_fd(h->client, fds[1], fds[1]) >= 0);
-        assert_true(sd_bus_set_anonymous(h->client, true) >= 0);
-        assert_true(sd_bus_start(h->client) >= 0);
-        assert_true(sd_bus_attach_event(h->client, h->event, SD_EVENT_PRIORITY_NORMAL) >= 0);
+        assert_true(sd_bus_new(&h->driver) >= 0);
+        assert_true(sd_bus_set_fd(h->driver, fds[1], fds[1]) >= 0);
+        assert_true(sd_bus_set_server(h->driver, true, id) >= 0);
+        assert_true(sd_bus_set_anonymous(h->driver, true) >= 0);
+        assert_true(sd_bus_start(h->driver) >= 0);
+        assert_true(sd_bus_attach_event(h->driver, h->event, SD_EVENT_PRIORITY_NORMAL) >= 0);
 
-        assert_true(sd_bus_add_filter(h->client, NULL, on_signal, h) >= 0);
-        assert_true(sd_bus_add_object_vtable(h->client, NULL, "/org/freedesktop/DBus",
+        assert_true(sd_bus_add_filter(h->driver, NULL, on_signal, h) >= 0);
+        assert_true(sd_bus_add_object_vtable(h->driver, NULL, "/org/freedesktop/DBus",
                                              "org.freedesktop.DBus", driver_vtable, h) >= 0);
-        assert_true(sd_bus_add_object_vtable(h->client, NULL,
+        assert_true(sd_bus_add_object_vtable(h->driver, NULL,
                                              "/org/freedesktop/PolicyKit1/Authority",
                                              "org.freedesktop.PolicyKit1.Authority", polkit_vtable,
                                              h) >= 0);
+}
+
+static bool is_ready(Harness *h, void *userdata) {
+        return sd_bus_is_ready(h->bus) > 0;
 }
 
 int harness_setup(void **state) {
@@ -171,7 +208,8 @@ int harness_setup(void **state) {
         assert_true(sd_event_new(&h->event) >= 0);
         connect_ends(h);
 
-        assert_int_equal(systemd_new(h->server, &h->systemd, &e), 0);
+        harness_run_until(h, is_ready, NULL);
+        assert_int_equal(systemd_new(h->bus, &h->systemd, &e), 0);
         assert_int_equal(manager_new(h->event, h->systemd,
                                      &(ManagerParameters){
                                                      .state_dir = h->directory,
@@ -180,7 +218,7 @@ int harness_setup(void **state) {
                                      },
                                      &h->manager, &e),
                          0);
-        assert_int_equal(service_new(h->server, h->manager, &h->service, &e), 0);
+        assert_int_equal(service_new(h->bus, h->manager, &h->service, &e), 0);
         assert_int_equal(service_publish(h->service, &e), 0);
         *state = h;
         return 0;
@@ -193,7 +231,7 @@ int harness_teardown(void **state) {
         manager_free(h->manager);
         service_free(h->service);
         systemd_free(h->systemd);
-        sd_bus_close_unref(h->server);
+        sd_bus_close_unref(h->bus);
         for (size_t i = 0; i < h->n_questions; i++) {
                 Question *q = &h->questions[i];
 
@@ -207,7 +245,7 @@ int harness_teardown(void **state) {
         }
         for (size_t i = 0; i < h->n_signals; i++)
                 sd_bus_message_unref(h->signals[i]);
-        sd_bus_close_unref(h->client);
+        sd_bus_close_unref(h->driver);
         sd_event_unref(h->event);
         assert_int_equal(tree_remove_at(AT_FDCWD, h->directory), 0);
         free(h);
@@ -218,7 +256,7 @@ sd_bus_message *harness_call_new(Harness *h, const char *sender, const char *pat
                                  const char *interface, const char *member) {
         sd_bus_message *m = NULL;
 
-        assert_true(sd_bus_message_new_method_call(h->client, &m, "org.example.Ctr", path,
+        assert_true(sd_bus_message_new_method_call(h->driver, &m, "org.example.Ctr", path,
                                                    interface, member) >= 0);
         assert_true(sd_bus_message_set_sender(m, sender) >= 0);
         return m;
@@ -234,7 +272,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 void harness_send(Harness *h, sd_bus_message *m, Call *call) {
         *call = (Call){};
-        assert_true(sd_bus_call_async(h->client, &call->slot, m, on_reply, call, TIME_LIMIT_USEC) >=
+        assert_true(sd_bus_call_async(h->driver, &call->slot, m, on_reply, call, TIME_LIMIT_USEC) >=
                     0);
         sd_bus_message_unref(m);
 }
@@ -270,7 +308,7 @@ void harness_settle(Harness *h) {
                 sd_bus_message *m = NULL;
                 Call call;
 
-                assert_true(sd_bus_message_new_method_call(h->client, &m, "org.example.Ctr", "/",
+                assert_true(sd_bus_message_new_method_call(h->driver, &m, "org.example.Ctr", "/",
                                                            "org.freedesktop.DBus.Peer",
                                                            "Ping") >= 0);
                 harness_send(h, m, &call);
@@ -284,11 +322,11 @@ void harness_settle(Harness *h) {
 void harness_leave(Harness *h, const char *sender) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 
-        assert_true(sd_bus_message_new_signal(h->client, &m, "/org/freedesktop/DBus",
+        assert_true(sd_bus_message_new_signal(h->driver, &m, "/org/freedesktop/DBus",
                                               "org.freedesktop.DBus", "NameOwnerChanged") >= 0);
         assert_true(sd_bus_message_append(m, "sss", sender, sender, "") >= 0);
         assert_true(sd_bus_message_set_sender(m, "org.freedesktop.DBus") >= 0);
-        assert_true(sd_bus_send(h->client, m, NULL) >= 0);
+        assert_true(sd_bus_send(h->driver, m, NULL) >= 0);
         harness_settle(h);
 }
 

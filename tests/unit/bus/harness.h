@@ -41,10 +41,12 @@ typedef struct Question {
         sd_bus_message *message; /* while it is held */
 } Question;
 
-typedef struct Harness {
+typedef struct Harness Harness;
+struct Harness {
         char directory[64];
         sd_event *event;
-        sd_bus *server, *client;
+        sd_bus *bus;    /* the service's end */
+        sd_bus *driver; /* the test's */
         Systemd *systemd;
         Manager *manager;
         Service *service;
@@ -53,10 +55,13 @@ typedef struct Harness {
         Question questions[QUESTIONS_MAX];
         size_t n_questions;
         size_t n_canceled;
-        size_t n_driver_calls;
+        size_t n_driver_calls; /* GetConnectionUnixUser */
+        bool name_is_taken;
+        size_t n_requests, n_releases;        /* of the service's name */
+        void (*on_release)(Harness *h);       /* before ReleaseName is answered */
         sd_bus_message *signals[SIGNALS_MAX]; /* what the service sent, in order */
         size_t n_signals;
-} Harness;
+};
 
 /* One call: its reply is NULL until it is there. */
 typedef struct Call {

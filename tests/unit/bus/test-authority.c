@@ -139,7 +139,7 @@ static void test_no_sender(void **state) {
         Harness *h = *state;
         Call call;
 
-        assert_true(sd_bus_message_new_method_call(h->client, &m, "org.example.Ctr", BUS_PATH,
+        assert_true(sd_bus_message_new_method_call(h->driver, &m, "org.example.Ctr", BUS_PATH,
                                                    MANAGER_INTERFACE, "ListImages") >= 0);
         assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
         harness_send(h, m, &call);

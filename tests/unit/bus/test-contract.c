@@ -155,7 +155,7 @@ static char *dump(sd_bus_message *m) {
 static sd_bus_message *new_properties(Harness *h) {
         sd_bus_message *m = NULL;
 
-        assert_true(sd_bus_message_new_signal(h->client, &m, "/", "a.b", "C") >= 0);
+        assert_true(sd_bus_message_new_signal(h->driver, &m, "/", "a.b", "C") >= 0);
         assert_true(sd_bus_message_open_container(m, 'a', "{sv}") >= 0);
         return m;
 }
