@@ -3,7 +3,7 @@
 
 /*
  * The one table that says which polkit action a method needs. A method without a row is denied to
- * everybody but that is a mistake that a test finds.
+ * everybody, root as well; a test finds it.
  *
  * Properties and signals are readable by everybody on the bus: they hold no secret.
  */
