@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* What only the worker uses: hashes, partial blobs, inflating, the configuration of registries,
+ * challenges. The registry client itself is tested through ctr-worker. */
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "basic/fs.h"
+#include "image/auth.h"
+#include "image/content.h"
+#include "image/hash.h"
+#include "image/inflate.h"
+#include "image/ingest.h"
+#include "image/registries.h"
+#include "image/toml.h"
+
+static void test_hash(void **state) {
+        Digest a, b, chain;
+
+        assert_int_equal(hash_buffer(DIGEST_SHA256, "abc", 3, &a), 0);
+        assert_string_equal(a.hex,
+                            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_int_equal(hash_buffer(DIGEST_SHA512, "", 0, &b), 0);
+        assert_true(startswith(b.hex, "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36c"
+                                      "e9ce"));
+        assert_int_equal(hash_chain_id(NULL, &a, &chain), 0);
+        assert_true(digest_equal(&chain, &a));
+        assert_int_equal(hash_chain_id(&a, &a, &chain), 0);
+        /* printf '%s %s' sha256:ba78... sha256:ba78... | sha256sum */
+        assert_int_equal(hash_buffer(DIGEST_SHA256,
+                                     "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff"
+                                     "61f20015ad sha256:ba7816bf8f01cfea414140de5dae2223b00361a3961"
+                                     "77a9cb410ff61f20015ad",
+                                     143, &b),
+                         0);
+        assert_true(digest_equal(&chain, &b));
+}
+
+static int open_store(char *path) {
+        int root, fd;
+
+        strcpy(path, "/tmp/test-image-XXXXXX");
+        assert_non_null(mkdtemp(path));
+        root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fd = content_open(root);
+        assert_true(fd >= 0);
+        fd_close(root);
+        return fd;
+}
+
+static void test_ingest(void **state) {
+        _cleanup_(ingest_freep) Ingest *i = NULL, *other = NULL;
+        _cleanup_close_ int store = -1;
+        _cleanup_free_ char *data = NULL;
+        char path[64];
+        size_t size;
+        Digest d;
+
+        store = open_store(path);
+        assert_int_equal(hash_buffer(DIGEST_SHA256, "hello world", 11, &d), 0);
+        assert_int_equal(content_read_blob(store, &d, 100, &data, &size, NULL), CTR_NOT_FOUND);
+        assert_int_equal(ingest_open(store, &d, 11, NULL, &i, NULL), 0);
+        assert_int_equal(ingest_write(i, "hello", 5, NULL), 0);
+        assert_int_equal(ingest_open(store, &d, 11, NULL, &other, NULL), CTR_CONFLICT);
+
+        /* what was written stays and goes on */
+        i = ingest_free(i);
+        assert_int_equal(ingest_open(store, &d, 11, NULL, &i, NULL), 0);
+        assert_int_equal(ingest_offset(i), 5);
+        assert_int_equal(ingest_write(i, " world, too long", 16, NULL), CTR_DATA_LOSS);
+        assert_int_equal(ingest_write(i, " world", 6, NULL), 0);
+        assert_int_equal(ingest_verify(i, NULL), 0);
+        assert_int_equal(content_read_blob(store, &d, 100, &data, &size, NULL), CTR_NOT_FOUND);
+        assert_int_equal(ingest_commit_all(store, &i, 1, false, NULL), 0);
+        assert_int_equal(content_read_blob(store, &d, 100, &data, &size, NULL), 0);
+        assert_string_equal(data, "hello world");
+        assert_int_equal(ingest_open(store, &d, 11, NULL, &other, NULL), CTR_ALREADY_EXISTS);
+        free(data);
+        data = NULL;
+        assert_int_equal(content_read_blob(store, &d, 10, &data, &size, NULL),
+                         CTR_RESOURCE_EXHAUSTED);
+        assert_int_equal(content_remove_blob(store, &d), 0);
+        assert_int_equal(content_remove_blob(store, &d), 0);
+        assert_int_equal(tree_remove_at(AT_FDCWD, path), 0);
+}
+
+static void test_ingest_bad(void **state) {
+        _cleanup_(ingest_freep) Ingest *i = NULL;
+        _cleanup_close_ int store = -1;
+        char path[64];
+        Digest d;
+
+        store = open_store(path);
+        assert_int_equal(hash_buffer(DIGEST_SHA256, "hello", 5, &d), 0);
+        assert_int_equal(ingest_open(store, &d, 5, NULL, &i, NULL), 0);
+        assert_int_equal(ingest_write(i, "hallo", 5, NULL), 0);
+        assert_int_equal(ingest_verify(i, NULL), CTR_DATA_LOSS);
+        i = ingest_free(i);
+        /* nothing of the wrong bytes is left */
+        assert_int_equal(ingest_open(store, &d, 5, NULL, &i, NULL), 0);
+        assert_int_equal(ingest_offset(i), 0);
+        assert_int_equal(ingest_write(i, "hel", 3, NULL), 0);
+        assert_int_equal(ingest_verify(i, NULL), CTR_DATA_LOSS);
+        i = ingest_free(i);
+        assert_int_equal(ingest_open(store, &d, 5, NULL, &i, NULL), 0);
+        i = ingest_free(i);
+        assert_int_equal(faccessat(store, "ingest", F_OK, 0), 0);
+        assert_int_equal(unlinkat(store, "ingest", AT_REMOVEDIR), 0); /* it is empty */
+        assert_int_equal(tree_remove_at(AT_FDCWD, path), 0);
+}
+
+typedef struct Source {
+        const unsigned char *data;
+        size_t size, chunk;
+} Source;
+
+static int read_source(void *userdata, void *buf, size_t size, size_t *ret_size, Error *e) {
+        Source *s = userdata;
+        size_t n = MIN_OF(size, s->chunk);
+
+        n = MIN_OF(n, s->size);
+        memcpy(buf, s->data, n);
+        s->data += n;
+        s->size -= n;
+        *ret_size = n;
+        return 0;
+}
+
+/* gzip -n of "hello\n", twice */
+static const unsigned char two_members[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+                                            0x03, 0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0xe7, 0x02, 0x00,
+                                            0x20, 0x30, 0x3a, 0x36, 0x06, 0x00, 0x00, 0x00, 0x1f,
+                                            0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x03,
+                                            0xcb, 0x48, 0xcd, 0xc9, 0xc9, 0xe7, 0x02, 0x00, 0x20,
+                                            0x30, 0x3a, 0x36, 0x06, 0x00, 0x00, 0x00};
+
+/* Inflates in pieces of every size. Returns what inflate_read() did at last. */
+static int inflate_all(const unsigned char *data, size_t size, size_t chunk, size_t out_size,
+                       char *ret, size_t *ret_total) {
+        _cleanup_(inflate_freep) Inflate *i = NULL;
+        Source s = {.data = data, .size = size, .chunk = chunk};
+        int r;
+
+        *ret_total = 0;
+        assert_int_equal(inflate_new(COMPRESSION_GZIP, read_source, &s, &i), 0);
+        for (;;) {
+                size_t n = 0;
+
+                r = inflate_read(i, ret + *ret_total, out_size, &n, NULL);
+                if (r != 0 || n == 0)
+                        return r;
+                *ret_total += n;
+        }
+}
+
+static void test_inflate(void **state) {
+        char out[64];
+        size_t n;
+
+        for (size_t chunk = 1; chunk <= sizeof(two_members); chunk++)
+                for (size_t out_size = 1; out_size < 16; out_size++) {
+                        assert_int_equal(inflate_all(two_members, sizeof(two_members), chunk,
+                                                     out_size, out, &n),
+                                         0);
+                        assert_int_equal(n, 12);
+                        assert_memory_equal(out, "hello\nhello\n", 12);
+                }
+        /* cut anywhere but between the members it is truncated */
+        for (size_t size = 0; size < sizeof(two_members); size++)
+                assert_int_equal(inflate_all(two_members, size, 7, 16, out, &n),
+                                 size == sizeof(two_members) / 2 ? 0 : CTR_DATA_LOSS);
+}
+
+static void test_inflate_corrupt(void **state) {
+        unsigned char bad[sizeof(two_members)];
+        char out[1024];
+        size_t n;
+
+        /* the checksum and the length at the end are checked */
+        for (size_t i = sizeof(bad) - 8; i < sizeof(bad); i++) {
+                memcpy(bad, two_members, sizeof(bad));
+                bad[i] ^= 1;
+                assert_int_equal(inflate_all(bad, sizeof(bad), 9, 16, out, &n), CTR_DATA_LOSS);
+        }
+}
+
+static void test_toml(void **state) {
+        static const char text[] = "# comment\nunqualified = [\n  \"a\", # one\n  'b',\n]\n"
+                                   "[[registry]]\r\n\"quoted key\" = 'lit\\eral' # end\n"
+                                   "b.c = \"esc\\\"aped\\n\"\ninsecure=true\n[other]\nn = 1_000\n"
+                                   "t = { a = 1, b = \"x\" }\n";
+        static const struct {
+                TomlEvent event;
+                const char *name, *text;
+        } expected[] = {
+                        {TOML_OTHER, "unqualified", NULL},
+                        {TOML_ARRAY_TABLE, "registry", NULL},
+                        {TOML_STRING, "quoted key", "lit\\eral"},
+                        {TOML_STRING, "b.c", "esc\"aped\n"},
+                        {TOML_BOOLEAN, "insecure", NULL},
+                        {TOML_TABLE, "other", NULL},
+                        {TOML_OTHER, "n", NULL},
+                        {TOML_OTHER, "t", NULL},
+        };
+        static const char *const bad[] = {"a",
+                                          "a =",
+                                          "= 1",
+                                          "[a",
+                                          "[[a]",
+                                          "a = [",
+                                          "a = [}",
+                                          "a = \"x",
+                                          "a = \"x\" y",
+                                          "a = \"\"\"x\"\"\"",
+                                          "a = \"\\u0041\"",
+                                          "[a] b",
+                                          "a b = 1"};
+        Toml t = {.p = text, .file = "x"};
+        TomlEvent event;
+
+        for (size_t i = 0; i < ELEMENTSOF(expected); i++) {
+                assert_int_equal(toml_next(&t, &event, NULL), 0);
+                assert_int_equal(event, expected[i].event);
+                assert_string_equal(t.name, expected[i].name);
+                if (expected[i].text)
+                        assert_string_equal(t.text, expected[i].text);
+        }
+        assert_true(t.line == 12);
+        assert_int_equal(toml_next(&t, &event, NULL), 0);
+        assert_int_equal(event, TOML_END);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                t = (Toml){.p = bad[i], .file = "x"};
+                assert_int_equal(toml_next(&t, &event, NULL), CTR_INVALID_ARGUMENT);
+        }
+}
+
+static void check_endpoint(const Registries *r, const char *reference, const char *host,
+                           const char *repository, bool insecure) {
+        _cleanup_(registry_endpoint_clear) RegistryEndpoint endpoint = {};
+        _cleanup_reference_ Reference ref = {};
+
+        assert_int_equal(reference_parse(reference, &ref, NULL), 0);
+        assert_int_equal(registries_lookup(r, &ref, &endpoint, NULL), 0);
+        assert_string_equal(endpoint.host, host);
+        assert_string_equal(endpoint.repository, repository);
+        assert_int_equal(endpoint.insecure, insecure);
+}
+
+static void test_registries(void **state) {
+        static const char text[] = "[[registry]]\nlocation = \"a.test\"\ninsecure = true\n"
+                                   "[[registry]]\nprefix = \"a.test/secure\"\n"
+                                   "location = \"b.test/other\"\n"
+                                   "[[registry.mirror]]\nlocation = \"m.test\"\n"
+                                   "[[registry]]\nprefix = \"*.wild.test\"\ninsecure = true\n"
+                                   "[[registry]]\nprefix = \"bad.test\"\nblocked = true\n";
+        _cleanup_(registry_endpoint_clear) RegistryEndpoint endpoint = {};
+        _cleanup_(registries_freep) Registries *r = NULL;
+        _cleanup_reference_ Reference blocked = {};
+
+        assert_int_equal(registries_parse(&r, text, "x", NULL), 0);
+        check_endpoint(r, "a.test/x", "a.test", "x", true);
+        check_endpoint(r, "a.test:5000/x", "a.test:5000", "x", true);
+        check_endpoint(r, "a.test/secure/x", "b.test", "other/x", false);
+        check_endpoint(r, "a.test/secured/x", "a.test", "secured/x", true);
+        check_endpoint(r, "sub.wild.test/x", "sub.wild.test", "x", true);
+        check_endpoint(r, "wild.test/x", "wild.test", "x", false);
+        check_endpoint(r, "ba.test/x", "ba.test", "x", false);
+        check_endpoint(r, "x", "docker.io", "library/x", false);
+        assert_int_equal(reference_parse("bad.test/x", &blocked, NULL), 0);
+        assert_int_equal(registries_lookup(r, &blocked, &endpoint, NULL), CTR_PERMISSION_DENIED);
+
+        /* a later file replaces */
+        assert_int_equal(registries_parse(&r, "[[registry]]\nlocation = \"a.test\"\n", "y", NULL),
+                         0);
+        check_endpoint(r, "a.test/x", "a.test", "x", false);
+        assert_int_equal(registries_parse(&r, "[[registry]]\ninsecure = true\n", "y", NULL),
+                         CTR_INVALID_ARGUMENT);
+        assert_int_equal(registries_parse(&r, "[[registry]]\ninsecure = \"yes\"\n", "y", NULL),
+                         CTR_INVALID_ARGUMENT);
+}
+
+static void test_challenge(void **state) {
+        Challenge c = {};
+
+        assert_int_equal(challenge_parse("bearer realm=\"https://a/b?c\" , service = x,scope=\"r:a"
+                                         "\\\"b:pull,push\", error=x",
+                                         &c, NULL),
+                         0);
+        assert_true(c.bearer);
+        assert_string_equal(c.realm, "https://a/b?c");
+        assert_string_equal(c.service, "x");
+        assert_string_equal(c.scope, "r:a\"b:pull,push");
+        challenge_clear(&c);
+        assert_int_equal(challenge_parse("Basic realm=\"x\"", &c, NULL), 0);
+        assert_false(c.bearer);
+        challenge_clear(&c);
+        assert_int_equal(challenge_parse("Bearer realm=\"x", &c, NULL), CTR_UNAVAILABLE);
+        assert_int_equal(challenge_parse("Bearer", &c, NULL), CTR_UNAVAILABLE);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                        cmocka_unit_test(test_hash),
+                        cmocka_unit_test(test_ingest),
+                        cmocka_unit_test(test_ingest_bad),
+                        cmocka_unit_test(test_inflate),
+                        cmocka_unit_test(test_inflate_corrupt),
+                        cmocka_unit_test(test_toml),
+                        cmocka_unit_test(test_registries),
+                        cmocka_unit_test(test_challenge),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
