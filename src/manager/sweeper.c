@@ -12,21 +12,22 @@
 #include "manager/manager.h"
 #include "snapshot/overlayfs.h"
 
-#define NAMES_MAX 64 /* trees for one worker; the next one takes the rest */
+#define NAMES_MAX  64 /* trees for one worker; the next one takes the rest */
+#define DELAY_USEC USEC_PER_SEC
 
 struct Sweeper {
         Manager *manager;
-        sd_event_source *source; /* when there is something to do */
+        sd_event_source *source; /* when it is time to do something */
         sd_event_source *child;  /* the worker that removes trees */
         int pidfd;
-        bool collect, doomed;
-        Waiter *waiters;         /* for the next collection */
-        Waiter *removal_waiters; /* for the trees of the last one */
+        bool collect, doomed, more; /* more: doomed trees than the worker was given */
+        Waiter *waiters;            /* for the next collection */
+        Waiter *removal_waiters;    /* for the trees of the last one */
 };
 
 static void sweeper_run(Sweeper *s);
 
-static int on_run(sd_event_source *source, void *userdata) {
+static int on_run(sd_event_source *source, uint64_t usec, void *userdata) {
         sweeper_run(userdata);
         return 0;
 }
@@ -40,7 +41,7 @@ int sweeper_new(Manager *m, Sweeper **ret) {
                 return -ENOMEM;
         s->manager = m;
         s->pidfd = -1;
-        r = sd_event_add_defer(m->event, &s->source, on_run, s);
+        r = sd_event_add_time_relative(m->event, &s->source, CLOCK_MONOTONIC, 0, 1, on_run, s);
         if (r < 0)
                 return r;
         r = sd_event_source_set_enabled(s->source, SD_EVENT_OFF);
@@ -68,13 +69,23 @@ bool sweeper_is_busy(const Sweeper *s) {
         return s->pidfd >= 0 || s->collect || s->doomed || s->waiters || s->removal_waiters;
 }
 
-static int sweeper_schedule(Sweeper *s) {
-        return sd_event_source_set_enabled(s->source, SD_EVENT_ONESHOT);
+/* What nobody waits for is put off a little: a worker takes longer to start than to remove what one
+ * task leaves behind, and one query is as good for many tasks as for one. */
+static int sweeper_schedule(Sweeper *s, uint64_t delay_usec) {
+        int enabled, r;
+
+        r = sd_event_source_get_enabled(s->source, &enabled);
+        if (r < 0)
+                return r;
+        if (enabled != SD_EVENT_OFF && delay_usec > 0)
+                return 0;
+        r = sd_event_source_set_time_relative(s->source, delay_usec);
+        return r < 0 ? r : sd_event_source_set_enabled(s->source, SD_EVENT_ONESHOT);
 }
 
 int sweeper_sweep(Sweeper *s) {
         s->doomed = true;
-        return sweeper_schedule(s);
+        return sweeper_schedule(s, DELAY_USEC);
 }
 
 int sweeper_doom(Sweeper *s, int64_t snapshot, Error *e) {
@@ -95,7 +106,7 @@ int sweeper_collect(Sweeper *s, Callback callback, void *userdata, Error *e) {
                         return r;
         }
         s->collect = true;
-        return sweeper_schedule(s);
+        return sweeper_schedule(s, callback ? 0 : DELAY_USEC);
 }
 
 static void remove_blobs(Manager *m, json_t *blobs) {
@@ -165,10 +176,11 @@ static int on_removed(sd_event_source *source, int fd, uint32_t revents, void *u
                 log_warning("The worker that removes snapshots ended with status %i", status);
         s->child = sd_event_source_disable_unref(s->child);
         s->pidfd = fd_close(s->pidfd);
-        s->doomed = r >= 0 && status == 0; /* perhaps there were more than NAMES_MAX */
+        if (s->more && r >= 0 && status == 0)
+                s->doomed = true;
         waiters_complete(&s->removal_waiters, NULL, 0, NULL);
         if (sweeper_is_busy(s))
-                (void) sweeper_schedule(s);
+                (void) sweeper_schedule(s, s->waiters || s->more ? 0 : DELAY_USEC);
         return 0;
 }
 
@@ -213,12 +225,13 @@ static void sweeper_run(Sweeper *s) {
                 s->removal_waiters = TAKE_PTR(s->waiters);
         }
         if (s->doomed) {
+                s->doomed = false;
                 r = list_doomed(s->manager, &names);
+                s->more = strv_length(names) == NAMES_MAX;
                 if (r >= 0 && names)
                         r = start_worker(s, names);
                 if (r < 0)
                         log_error_errno(r, "Failed to remove old snapshots: %m");
-                s->doomed = false;
         }
         if (s->pidfd < 0)
                 waiters_complete(&s->removal_waiters, NULL, 0, NULL);

@@ -10,6 +10,7 @@
 
 #include "basic/fs.h"
 #include "basic/strv.h"
+#include "manager/sweeper.h"
 
 #define SYSTEMD_NAME "org.freedesktop.systemd1"
 #define SYSTEMD_PATH "/org/freedesktop/systemd1"
@@ -179,8 +180,15 @@ void harness_wait(Harness *h, const bool *done) {
 }
 
 void harness_settle(Harness *h) {
-        while (sd_event_run(h->event, 20 * USEC_PER_MSEC) > 0)
-                ;
+        uint64_t start = 0, now = 0;
+
+        assert_true(sd_event_now(h->event, CLOCK_MONOTONIC, &start) >= 0);
+        /* the sweeper takes its time before it begins */
+        while (sd_event_run(h->event, 20 * USEC_PER_MSEC) > 0 ||
+               (h->manager && sweeper_is_busy(h->manager->sweeper))) {
+                assert_true(sd_event_now(h->event, CLOCK_MONOTONIC, &now) >= 0);
+                assert_true(now - start < 10 * USEC_PER_SEC);
+        }
 }
 
 void harness_start(Harness *h) {
