@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The tables of the benchmark, as text for a terminal or as markdown."""
+
+import statistics
+
+
+def table(head, rows, markdown):
+    """Rows of strings; the first column is aligned left, the others right."""
+    widths = [max(len(row[i]) for row in [head] + rows) for i in range(len(head))]
+
+    def line(row):
+        cells = [cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths))]
+        return "| " + " | ".join(cells) + " |" if markdown else "  ".join(cells).rstrip()
+
+    if markdown:
+        rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
+    else:
+        rule = "  ".join("-" * w for w in widths)
+    return "\n".join([line(head), rule] + [line(row) for row in rows])
+
+
+def number(value):
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def spread(values):
+    """Median, least, greatest."""
+    return [number(statistics.median(values)), number(min(values)), number(max(values))]
+
+
+def render_run(run, markdown):
+    base = next(p for p in run["programs"] if p["name"].startswith("systemd-run"))
+    ours = next(p for p in run["programs"] if p["name"].startswith("ctrctl"))
+    base, ours = statistics.median(base["times"]), statistics.median(ours["times"])
+    rows = []
+    for program in run["programs"]:
+        median = statistics.median(program["times"])
+        rows.append([program["name"], *spread(program["times"]), str(len(program["times"])), f"{median / base:.2f}",
+                     f"{median / ours:.2f}", number(statistics.median(program["cpu"]))])
+    text = table(["whole run of /bin/true", "median ms", "min", "max", "runs", "to systemd-run", "to ctrctl", "CPU ms"],
+                 rows, markdown)
+    if run["skipped"]:
+        text += "\n\nLeft out, because it does not run there: " + ", ".join(run["skipped"]) + "."
+    return text
+
+
+def render_calls(calls, markdown):
+    names = [("create_container", "CreateContainer"), ("create_task", "CreateTask"), ("start", "Start")]
+    milliseconds = {key: [usec / 1000 for usec in calls[key]] for key, _ in names}
+    together = [sum(times) for times in zip(*milliseconds.values())]
+    rows = [[label, *spread(milliseconds[key]), str(len(together))] for key, label in names]
+    rows.append(["the three together", *spread(together), str(len(together))])
+    delete = [usec / 1000 for usec in calls["delete"]]
+    rows.append(["Delete, by force", *spread(delete), str(len(delete))])
+    return table(["call over D-Bus", "median ms", "min", "max", "calls"], rows, markdown)
+
+
+def render_scaling(scaling, markdown):
+    rows = []
+    for count in sorted({row["count"] for row in scaling}):
+        cells = [str(count)]
+        for at_once in (False, True):
+            chosen = [row for row in scaling if row["count"] == count and (row["window"] > 1) == at_once]
+            start = statistics.median(row["start"] for row in chosen)
+            delete = statistics.median(row["delete"] for row in chosen)
+            cells += [number(start), number(start / count), number(delete / count)]
+        rows.append(cells)
+    return table(["tasks", "one by one: ms", "start, each", "delete, each", "at once: ms", "start, each",
+                  "delete, each"], rows, markdown)
+
+
+def render_memory(memory, markdown):
+    rows = []
+    for row in memory:
+        pss = [process["pss"] for process in row["processes"]]
+        private = [process["private"] for process in row["processes"]]
+        rows.append([row["name"], str(row["tasks"]), str(len(pss)), number(statistics.median(pss)), str(max(pss)),
+                     number(statistics.median(private)), str(max(private))])
+    return table(["memory, KiB", "tasks", "processes", "PSS median", "max", "private median", "max"], rows, markdown)
+
+
+def goals(result):
+    """The numbers that were promised, as (goal, limit, measured, whether reached)."""
+    found = []
+    if "run" in result:
+        times = {p["name"]: statistics.median(p["times"]) for p in result["run"]["programs"]}
+        ours = times["ctrctl run --rm"]
+        ratio = ours / times["systemd-run --scope"]
+        found.append(("whole run, times systemd-run --scope", "at most 1.5", f"{ratio:.2f}", ratio <= 1.5))
+        for peer in ("podman run --rm", "ctr run --rm"):
+            if peer in times:
+                ratio = times[peer] / ours
+                found.append((f"times faster than {peer}", "at least 5", f"{ratio:.1f}", ratio >= 5))
+    for row in result.get("memory", []):
+        pss = max(process["pss"] for process in row["processes"])
+        if row["name"] == "ctr-supervisor":
+            found.append(("PSS of the largest supervisor, KiB", "at most 300", str(pss), pss <= 300))
+        elif row["name"] == "ctr-manager":
+            found.append((f"PSS of the manager with {row['tasks']} tasks, MiB", "at most 12", f"{pss / 1024:.1f}",
+                          pss <= 12 * 1024))
+    for at_once, label in ((False, "one by one"), (True, "at once")):
+        each = {count: statistics.median(row["start"] / count for row in result["scaling"]
+                                         if row["count"] == count and (row["window"] > 1) == at_once)
+                for count in (25, 100)} if "scaling" in result else None
+        if each:
+            ratio = each[100] / each[25]
+            found.append((f"time per task, 100 {label} to 25", "linear: 1", f"{ratio:.2f}", ratio <= 1.15))
+    return found
+
+
+def render_goals(result, markdown):
+    rows = [[goal, limit, measured, "yes" if reached else "no"] for goal, limit, measured, reached in goals(result)]
+    return table(["goal", "limit", "measured", "reached"], rows, markdown) if rows else ""
+
+
+def describe(result):
+    host, machine = result["host"], result["machine"]
+    where = "In the virtual machine (QEMU without KVM: everything is slow by the same order)" if result["where"] == "vm" \
+        else "Natively, in the test bed"
+    return (f"{where}: {machine['cpus']} CPUs of {host['cpu']}, host kernel {host['kernel']} with {host['cpus']} CPUs "
+            f"and {host['memory']} GiB, kernel {machine['kernel']}, state on {machine['file_system']}, load "
+            f"{host['load']:.1f} before and {result['load']:.1f} after. " + "; ".join(machine["versions"]) + ".")
+
+
+def render(result, markdown=False):
+    parts = [describe(result), render_goals(result, markdown)]
+    for name, renderer in (("run", render_run), ("calls", render_calls), ("scaling", render_scaling),
+                           ("memory", render_memory)):
+        if name in result:
+            parts.append(renderer(result[name], markdown))
+    return "\n\n".join(part for part in parts if part) + "\n"
