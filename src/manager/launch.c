@@ -173,13 +173,14 @@ void launch_unit_removed(Task *t) {
 static int launch_spawn(Launch *l, Error *e) {
         Task *t = l->task;
         Manager *m = t->object.manager;
-        _cleanup_free_ char *path = NULL, *dir = NULL;
+        char path[STRLEN("/proc//fd/") + 2 * 11 + 1];
+        _cleanup_free_ char *dir = NULL;
         int pair[2], pidfd, r, fds[SUPERVISOR_FDS];
         pid_t pid;
 
-        if (asprintf(&path, "%s/ctr-supervisor", m->libexec_dir) < 0 ||
-            asprintf(&dir, "%s/tasks/%s/%s", m->runtime_dir, t->object.namespace, t->object.name) <
-                            0)
+        (void) snprintf(path, sizeof(path), "/proc/%i/fd/%i", getpid(), m->supervisor_fd);
+        if (asprintf(&dir, "%s/tasks/%s/%s", m->runtime_dir, t->object.namespace, t->object.name) <
+            0)
                 return -ENOMEM;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
                 return error_setf(e, -errno, "Failed to make a socketpair: %m");
@@ -189,17 +190,18 @@ static int launch_spawn(Launch *l, Error *e) {
         fds[SUPERVISOR_LAUNCH_FD] = pair[1];
         for (size_t i = 0; i < 3; i++)
                 fds[SUPERVISOR_LAUNCH_FD + 1 + i] = l->stdio[i];
-        r = process_spawn(path, (char *[]){path, dir, NULL}, environ, fds, SUPERVISOR_FDS, &pid,
-                          &pidfd);
+        r = process_spawn(path, (char *[]){(char *) "ctr-supervisor", dir, NULL}, environ, fds,
+                          SUPERVISOR_FDS, &pid, &pidfd);
         fd_close(pair[1]);
         if (r < 0) {
                 fd_close(pair[0]);
-                return error_setf(e, r, "Failed to start %s: %m", path);
+                return error_setf(e, r, "Failed to start the supervisor: %m");
         }
         r = supervisor_new(m, pair[0], pidfd, pid, true, &task_supervisor_handlers, t,
                            &t->supervisor);
         if (r < 0) {
                 (void) kill(pid, SIGKILL);
+                (void) waitpid(pid, NULL, 0);
                 return error_setf(e, r, "Failed to watch the supervisor: %m");
         }
         return 0;

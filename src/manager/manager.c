@@ -8,6 +8,7 @@
 #include "basic/identifier.h"
 #include "basic/json.h"
 #include "basic/log.h"
+#include "basic/process.h"
 #include "config.h"
 #include "manager/db.h"
 #include "manager/image.h"
@@ -85,6 +86,19 @@ static int open_dirs(Manager *m, Error *e) {
         return 0;
 }
 
+/* A program that a container tricks into running as /proc/self/exe must not be able to write to it
+ * (CVE-2019-5736). */
+static int open_supervisor(Manager *m, Error *e) {
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, "%s/ctr-supervisor", m->libexec_dir) < 0)
+                return -ENOMEM;
+        m->supervisor_fd = executable_open_readonly(path);
+        if (m->supervisor_fd < 0)
+                return error_setf(e, m->supervisor_fd, "Failed to open %s: %m", path);
+        return 0;
+}
+
 /* Without a profile containers run unconfined by seccomp: refused, unless it is not installed at
  * all, as in a test without an installation. */
 static int load_seccomp(Manager *m, Error *e) {
@@ -96,6 +110,9 @@ static int load_seccomp(Manager *m, Error *e) {
                 return 0;
         }
         r = json_read_file_at(AT_FDCWD, CTR_SECCOMP_PROFILE, SECCOMP_MAX, &m->seccomp, e);
+        if (r == 0)
+                r = json_read_file_at(AT_FDCWD, CTR_SECCOMP_CAPABILITIES, SECCOMP_MAX,
+                                      &m->seccomp_capabilities, e);
         return r != 0 ? error_prefix(e, r, "The seccomp profile") : 0;
 }
 
@@ -109,7 +126,7 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         m = calloc(1, sizeof(Manager));
         if (!m)
                 return -ENOMEM;
-        m->state_fd = m->snapshots_fd = m->content_fd = m->tasks_fd = -1;
+        m->state_fd = m->snapshots_fd = m->content_fd = m->tasks_fd = m->supervisor_fd = -1;
         m->event = sd_event_ref(event);
         m->systemd = systemd;
         m->state_dir = strdup(p->state_dir);
@@ -121,6 +138,9 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         if (r != 0)
                 return r;
         r = load_seccomp(m, e);
+        if (r != 0)
+                return r;
+        r = open_supervisor(m, e);
         if (r != 0)
                 return r;
         r = db_open(m->state_dir, &m->db, e);
@@ -187,6 +207,8 @@ Manager *manager_free(Manager *m) {
         fd_close(m->content_fd);
         fd_close(m->tasks_fd);
         json_decref(m->seccomp);
+        json_decref(m->seccomp_capabilities);
+        fd_close(m->supervisor_fd);
         free(m->state_dir);
         free(m->runtime_dir);
         free(m->libexec_dir);

@@ -51,6 +51,8 @@ struct Manager {
         uint64_t last_job_id;
         struct Sweeper *sweeper;
         json_t *seccomp; /* the default profile, as in the document; NULL: none installed */
+        json_t *seccomp_capabilities; /* system calls by the capability that opens them */
+        int supervisor_fd;            /* its program, on a read-only mount of its own */
         bool recovering;
 };
 

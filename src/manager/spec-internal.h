@@ -8,5 +8,9 @@
 
 json_t *spec_mounts(const ContainerRequest *request);
 json_t *spec_capabilities(const ContainerRequest *request, Error *e);
+bool spec_capability_is_default(const char *name);
+/* capabilities: the names in the bounding set */
+json_t *spec_seccomp(Manager *m, json_t *capabilities);
 /* linux; device nodes are looked at on the host, and their DeviceAllow goes into resources. */
-json_t *spec_linux(Manager *m, const ContainerRequest *request, json_t *resources, Error *e);
+json_t *spec_linux(Manager *m, const ContainerRequest *request, json_t *capabilities,
+                   json_t *resources, Error *e);

@@ -100,6 +100,13 @@ static int capability_bits(const char *name, uint64_t *ret, Error *e) {
         return error_setf(e, CTR_INVALID_ARGUMENT, "Unknown capability \"%s\"", name);
 }
 
+bool spec_capability_is_default(const char *name) {
+        for (size_t i = 0; i < ELEMENTSOF(capabilities_default); i++)
+                if (streq_ptr(capabilities_default[i], name))
+                        return true;
+        return false;
+}
+
 static int capability_set(const ContainerRequest *request, uint64_t *ret, Error *e) {
         uint64_t set = 0, bits, drop = 0;
         int r;
@@ -190,7 +197,8 @@ static json_t *spec_namespaces(const ContainerRequest *request) {
         return array;
 }
 
-json_t *spec_linux(Manager *m, const ContainerRequest *request, json_t *resources, Error *e) {
+json_t *spec_linux(Manager *m, const ContainerRequest *request, json_t *capabilities,
+                   json_t *resources, Error *e) {
         json_t *j;
 
         j = json_pack("{sosososo}", "namespaces", spec_namespaces(request), "devices",
@@ -199,7 +207,7 @@ json_t *spec_linux(Manager *m, const ContainerRequest *request, json_t *resource
                       string_array(readonly_paths, ELEMENTSOF(readonly_paths)));
         if (!j)
                 return NULL;
-        if (m->seccomp && json_object_set(j, "seccomp", m->seccomp) < 0) {
+        if (m->seccomp && json_object_set_new(j, "seccomp", spec_seccomp(m, capabilities)) < 0) {
                 json_decref(j);
                 return NULL;
         }

@@ -128,14 +128,20 @@ static json_t *spec_process(const ContainerRequest *request, const ImageConfig *
 static json_t *spec_document(Manager *m, const ContainerRequest *request, const ImageConfig *config,
                              json_t *resources, Error *e) {
         const char *user = request->user ?: strempty(config->user);
+        _cleanup_json_ json_t *process = NULL;
         char hostname[HOST_NAME_MAX + 1];
+        json_t *capabilities;
 
+        process = spec_process(request, config, e);
+        if (!process)
+                return NULL;
+        capabilities = json_object_get(json_object_get(process, "capabilities"), "bounding");
         (void) snprintf(hostname, sizeof(hostname), "%s", request->hostname ?: request->id);
-        return json_pack("{sssosss{sssb}sosos{ss}}", "ociVersion", OCI_VERSION, "process",
-                         spec_process(request, config, e), "hostname", hostname, "root", "path",
-                         "rootfs", "readonly", (int) request->read_only, "mounts",
-                         spec_mounts(request), "linux", spec_linux(m, request, resources, e),
-                         "annotations", SPEC_ANNOTATION_USER, isempty(user) ? "0" : user);
+        return json_pack("{sssOsss{sssb}sosos{ss}}", "ociVersion", OCI_VERSION, "process", process,
+                         "hostname", hostname, "root", "path", "rootfs", "readonly",
+                         (int) request->read_only, "mounts", spec_mounts(request), "linux",
+                         spec_linux(m, request, capabilities, resources, e), "annotations",
+                         SPEC_ANNOTATION_USER, isempty(user) ? "0" : user);
 }
 
 int spec_generate(Manager *m, const ContainerRequest *request, Image *image, SpecResult *ret,

@@ -224,8 +224,11 @@ void harness_restart(Harness *h) {
 }
 
 int harness_setup(void **state) {
-        Harness *h = calloc(1, sizeof(Harness));
+        Harness *h;
 
+        if (geteuid() != 0)
+                skip(); /* the supervisor's program is mounted */
+        h = calloc(1, sizeof(Harness));
         assert_non_null(h);
         h->job_result = "done";
         strcpy(h->dir, "/tmp/test-manager-XXXXXX");

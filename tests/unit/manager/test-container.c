@@ -283,6 +283,62 @@ static void test_spec(void **state) {
         assert_string_equal(json_string_value(json_array_get(capabilities, 0)), "CAP_NET_ADMIN");
 }
 
+static bool rule_names(json_t *rule, const char *call) {
+        json_t *name;
+        size_t i;
+
+        json_array_foreach(json_object_get(rule, "names"), i, name) {
+                if (streq(json_string_value(name), call))
+                        return true;
+        }
+        return false;
+}
+
+/* A capability beyond the default ones opens its system calls, and only those. */
+static void test_spec_seccomp(void **state) {
+        char *add[] = {(char *) "CAP_SYS_TIME", NULL};
+        ContainerRequest request = {
+                        .namespace = (char *) "default",
+                        .id = (char *) "web",
+                        .image = (char *) "localhost/test",
+                        .capabilities_add = add,
+        };
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_free_ char *text = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        Harness *h = *state;
+        json_t *rules, *rule;
+        Container *c;
+        size_t i;
+
+        json_decref(h->manager->seccomp);
+        json_decref(h->manager->seccomp_capabilities);
+        h->manager->seccomp = json_pack("{ss, s[{s[ss]ss}, {s[s]ss}]}", "defaultAction", "x",
+                                        "syscalls", "names", "read", "settimeofday", "action",
+                                        "refuse", "names", "stime", "action", "refuse");
+        h->manager->seccomp_capabilities =
+                        json_pack("{s[ss], s[s]}", "CAP_SYS_TIME", "settimeofday", "stime",
+                                  "CAP_SYS_BOOT", "reboot");
+        (void) harness_image(h);
+        assert_int_equal(container_create(h->manager, &request, &c, &e), 0);
+        assert_int_equal(container_read_spec(c, &text, &e), 0);
+        assert_int_equal(json_parse(text, strlen(text), "spec", &j, &e), 0);
+        rules = json_object_get(json_object_get(json_object_get(j, "linux"), "seccomp"),
+                                "syscalls");
+        assert_int_equal(json_array_size(rules), 2);
+        json_array_foreach(rules, i, rule) {
+                bool allowed = streq(json_string_value(json_object_get(rule, "action")),
+                                     "SCMP_ACT_ALLOW");
+
+                assert_int_equal(rule_names(rule, "settimeofday"), allowed);
+                assert_int_equal(rule_names(rule, "stime"), allowed);
+                assert_int_equal(rule_names(rule, "read"), !allowed);
+                assert_false(rule_names(rule, "reboot"));
+        }
+        /* the profile that all share is as it was */
+        assert_int_equal(json_array_size(json_object_get(h->manager->seccomp, "syscalls")), 2);
+}
+
 static void test_labels(void **state) {
         _cleanup_json_ json_t *any = json_pack("{ss}", "a", ""),
                               *other = json_pack("{ss}", "a", "2");
@@ -335,6 +391,7 @@ int main(void) {
                         CASE(test_create_fails_late),
                         CASE(test_image_removed_below_container),
                         CASE(test_spec),
+                        CASE(test_spec_seccomp),
                         CASE(test_labels),
                         CASE(test_namespaces),
         };
