@@ -15,7 +15,6 @@ static const char *const templates[_OBJECT_TYPE_MAX] = {
                 [OBJECT_IMAGE] = BUS_PATH "/image/%/%",
                 [OBJECT_CONTAINER] = BUS_PATH "/container/%/%",
                 [OBJECT_TASK] = BUS_PATH "/task/%/%",
-                [OBJECT_JOB] = BUS_PATH "/job/%",
 };
 
 const char *bus_path_prefix(ObjectType type) {
@@ -23,8 +22,8 @@ const char *bus_path_prefix(ObjectType type) {
 }
 
 int bus_path_new(ObjectType type, const char *namespace, const char *name, char **ret) {
-        if (type == OBJECT_JOB)
-                return sd_bus_path_encode_many(ret, templates[type], name);
+        if (type == OBJECT_JOB) /* a number, which needs no escaping and is easier to type so */
+                return asprintf(ret, BUS_PATH "/job/%s", name) < 0 ? -ENOMEM : 0;
         return sd_bus_path_encode_many(ret, templates[type], namespace, name);
 }
 
@@ -32,12 +31,21 @@ int bus_path_of(const Object *o, char **ret) {
         return bus_path_new(o->type, o->namespace, o->name, ret);
 }
 
+static int job_parse(const char *path, char **ret_name) {
+        const char *name = startswith(path, BUS_PATH "/job/");
+
+        if (isempty(name) || strspn(name, "0123456789") != strlen(name))
+                return 0;
+        *ret_name = strdup(name);
+        return *ret_name ? 1 : -ENOMEM;
+}
+
 int bus_path_parse(ObjectType type, const char *path, char **ret_namespace, char **ret_name) {
         _cleanup_free_ char *namespace = NULL, *name = NULL, *again = NULL;
         int r;
 
         if (type == OBJECT_JOB) {
-                r = sd_bus_path_decode_many(path, templates[type], &name);
+                r = job_parse(path, &name);
                 if (r > 0 && !(namespace = strdup("")))
                         return -ENOMEM;
         } else

@@ -34,7 +34,7 @@ image_push busybox demo:latest
 bus_record signals "type='signal',sender='$name'"
 
 job=$(call "${manager[@]}" PullImage 'sa{sv}' localhost:5000/demo 0 | cut -d'"' -f2)
-check_match "PullImage answers with a job" '^/org/example/Ctr/job/_31$' "$job"
+check_match "PullImage answers with a job" '^/org/example/Ctr/job/1$' "$job"
 check "its end is told" bus_expect signals 60 '"member":"JobRemoved".*"done","",""'
 check "its beginning was" bus_expect signals 1 '"member":"JobNew"'
 check "its progress was" bus_expect signals 1 '"member":"PropertiesChanged".*"Progress"'

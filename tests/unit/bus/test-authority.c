@@ -416,7 +416,7 @@ static void test_waiters_bounded(void **state) {
         j = harness_job(h, 1, "default");
         for (int turn = 0; turn < 2; turn++) {
                 for (size_t i = 0; i < ELEMENTSOF(calls); i++) {
-                        sd_bus_message *m = harness_call_new(h, USER_CALLER, BUS_PATH "/job/_31",
+                        sd_bus_message *m = harness_call_new(h, USER_CALLER, BUS_PATH "/job/1",
                                                              JOB_INTERFACE, "Wait");
 
                         assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);

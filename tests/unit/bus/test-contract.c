@@ -43,7 +43,7 @@ static void test_introspection(void **state) {
                         BUS_PATH "/image/default/docker_2eio_2flibrary_2fbusybox_3alatest",
                         BUS_PATH "/container/default/web_2d1",
                         BUS_PATH "/task/default/web_2d1",
-                        BUS_PATH "/job/_31",
+                        BUS_PATH "/job/1",
         };
         _cleanup_strv_free_ char **expected = NULL, **shown = NULL;
         _cleanup_free_ char *xml = NULL, *all = strdup("");
@@ -73,7 +73,7 @@ static void test_no_object(void **state) {
                         BUS_PATH "/container/default/web_2d2",
                         BUS_PATH "/container/default/_77eb_2d1", /* "web-1" in another way */
                         BUS_PATH "/container/default",
-                        BUS_PATH "/job/_32",
+                        BUS_PATH "/job/2",
                         BUS_PATH "/nothing",
         };
         Harness *h = *state;
@@ -330,7 +330,7 @@ static void test_job_signals(void **state) {
         assert_true(sd_bus_message_read(h->signals[2], "tosss", &id, &path, &result, &error,
                                         &message) > 0);
         assert_int_equal(id, 7);
-        assert_string_equal(path, BUS_PATH "/job/_37");
+        assert_string_equal(path, BUS_PATH "/job/7");
         assert_string_equal(result, "failed");
         assert_string_equal(error, "DataLoss");
         assert_string_equal(message, "the blob is short");

@@ -400,7 +400,7 @@ static void test_paths(void **state) {
                         {OBJECT_TASK, "a.b", "1", BUS_PATH "/task/a_2eb/_31"},
                         {OBJECT_IMAGE, "default", "localhost:5000/a/b:t",
                          BUS_PATH "/image/default/localhost_3a5000_2fa_2fb_3at"},
-                        {OBJECT_JOB, "", "12", BUS_PATH "/job/_312"},
+                        {OBJECT_JOB, "", "12", BUS_PATH "/job/12"},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
