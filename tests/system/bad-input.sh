@@ -26,9 +26,9 @@ create() {
 }
 
 state() {
-        ctrctl ps --all --no-legend
+        ctrctl ps --all --quiet
         ctrctl images --no-legend | awk '{ print $1, $2 }'
-        ls -A /var/lib/ctr/snapshots/overlayfs
+        find /var/lib/ctr/snapshots/overlayfs -mindepth 1 -maxdepth 1 ! -name '.doomed-*'
         find /run/ctr/tasks -mindepth 2
 }
 
