@@ -182,8 +182,10 @@ static void stream_write(Stream *s) {
 }
 
 static void deadline_reset(Forward *f) {
-        if (f->deadline)
-                (void) sd_event_source_set_time_relative(f->deadline, DRAIN_IDLE_USEC);
+        if (!f->deadline)
+                return;
+        (void) sd_event_source_set_enabled(f->deadline, SD_EVENT_ONESHOT);
+        (void) sd_event_source_set_time_relative(f->deadline, DRAIN_IDLE_USEC);
 }
 
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata) {
@@ -270,8 +272,12 @@ void forward_continue(Forward *f) {
 static int on_deadline(sd_event_source *source, uint64_t usec, void *userdata) {
         Forward *f = userdata;
 
-        stream_close(f->streams + STDOUT_FILENO);
-        stream_close(f->streams + STDERR_FILENO);
+        for (int i = STDOUT_FILENO; i <= STDERR_FILENO; i++)
+                /* what waits for a terminal that was stopped (Ctrl-S) is not thrown away */
+                if (f->streams[i].begin < f->streams[i].end)
+                        deadline_reset(f);
+                else
+                        stream_close(f->streams + i);
         f->changed(f->userdata);
         return 0;
 }
@@ -282,6 +288,7 @@ int forward_finish(Forward *f, Error *e) {
         if (f->finishing)
                 return 0;
         f->finishing = true;
+        restore_terminal(f);
         stream_close(f->streams + STDIN_FILENO);
         if (forward_is_drained(f))
                 return 0;

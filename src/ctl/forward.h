@@ -33,8 +33,8 @@ int forward_fd(const Forward *f, int i) _pure_;
  * goes to the container, if standard input is a terminal. */
 int forward_start(Forward *f, bool raw, Error *e);
 
-/* The program has ended: input stops, what is still in the pipes is copied for at most as long as
- * something moves or a bounded time passes. */
+/* The program has ended: input stops, the terminal gets its mode back, what is still in the pipes
+ * is copied. A pipe that somebody else holds open is given up after a bounded time. */
 int forward_finish(Forward *f, Error *e);
 
 /* Whether all output has been written. */

@@ -347,6 +347,10 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
         l->signal = (int) si->ssi_signo;
         if (l->stage == STAGE_STARTED)
                 pass_signal(l);
+        else if (l->stage == STAGE_EXITED) { /* there is only output left, and nobody reads it */
+                l->forward = forward_free(l->forward);
+                launch_update(l);
+        }
         return 0;
 }
 

@@ -76,8 +76,8 @@ static const struct {
                 {CTR_NOT_FOUND, "rmi", "'ctrctl images' lists the images."},
                 {CTR_NOT_FOUND, "pull",
                  "Check the name and the tag; the registry has no such one."},
-                {CTR_NOT_FOUND, "run", "'ctrctl images' lists the images that are here."},
-                {CTR_NOT_FOUND, "create", "Fetch the image first: 'ctrctl pull IMAGE'."},
+                {CTR_NOT_FOUND, "run", NULL}, /* the image, the user, ...: the text says it all */
+                {CTR_NOT_FOUND, "create", NULL},
                 {CTR_NOT_FOUND, "inspect",
                  "'ctrctl ps -a' lists containers, 'ctrctl images' images."},
                 {CTR_NOT_FOUND, NULL, "'ctrctl ps -a' lists the containers."},

@@ -14,15 +14,14 @@
 #include "ctl/output.h"
 #include "ctl/verbs.h"
 
-#define SETTLE_USEC (250 * USEC_PER_MSEC) /* journald is that far behind, at most, on a bad day */
+#define SETTLE_USEC (250 * USEC_PER_MSEC) /* journald is not further behind than that */
 
 typedef struct Logs {
         Client *client;
         const char *id;
-        char *task_path;
         sd_journal *journal;
         sd_event_source *changed, *settle;
-        uint64_t shown;
+        uint64_t since, shown;
         bool exited, done;
         Error error;
 } Logs;
@@ -33,7 +32,6 @@ static void logs_clear(Logs *l) {
         sd_event_source_disable_unref(l->changed);
         sd_event_source_disable_unref(l->settle);
         sd_journal_close(l->journal);
-        free(l->task_path);
         error_clear(&l->error);
 }
 
@@ -78,8 +76,7 @@ static int seek(Logs *l) {
                         return r; /* on the line before the first one */
                 return sd_journal_seek_head(l->journal);
         }
-        return o->since.set ? sd_journal_seek_realtime_usec(l->journal, o->since.value)
-                            : sd_journal_seek_head(l->journal);
+        return sd_journal_seek_realtime_usec(l->journal, l->since);
 }
 
 static int show_line(sd_journal *journal) {
@@ -110,7 +107,7 @@ static int show_lines(Logs *l) {
                 r = sd_journal_get_realtime_usec(l->journal, &usec);
                 if (r < 0)
                         return r;
-                if (o->since.set && usec < o->since.value)
+                if (usec < l->since)
                         continue;
                 if (o->until.set && usec > o->until.value)
                         return 0;
@@ -130,10 +127,21 @@ static void logs_fail(Logs *l, int r) {
         l->done = true;
 }
 
+static void settle(Logs *l);
+
+/* journald tells of changes with a delay, but what it has written can be read at once. */
 static int on_settled(sd_event_source *s, uint64_t usec, void *userdata) {
         Logs *l = userdata;
+        uint64_t before = l->shown;
+        int r;
 
-        l->done = true;
+        r = show_lines(l);
+        if (r < 0)
+                logs_fail(l, r);
+        else if (l->shown > before)
+                settle(l);
+        else
+                l->done = true;
         return 0;
 }
 
@@ -179,7 +187,8 @@ static void on_waited(Request *q, sd_bus_message *reply, Error *e, void *userdat
 }
 
 static int follow(Logs *l, Error *e) {
-        const Call call = {.path = l->task_path,
+        _cleanup_free_ char *path = client_object_path(l->client, "task", l->id);
+        const Call call = {.path = path,
                            .interface = INTERFACE_PROCESS,
                            .member = "Wait",
                            .append = append_no_options,
@@ -188,6 +197,8 @@ static int follow(Logs *l, Error *e) {
                            .timeout = UINT64_MAX};
         int fd, r;
 
+        if (!path)
+                return error_setf(e, -ENOMEM, "Out of memory");
         fd = sd_journal_get_fd(l->journal);
         if (fd < 0)
                 return error_setf(e, fd, "Failed to watch the journal: %m");
@@ -195,66 +206,103 @@ static int follow(Logs *l, Error *e) {
         if (r < 0)
                 return error_setf(e, r, "Failed to watch the journal: %m");
         r = client_request(l->client, &call, on_waited, l, NULL, e);
-        if (r == 0 && show_lines(l) >= 0)
-                r = client_loop(l->client, &l->done, e);
+        if (r != 0)
+                return r;
+        r = show_lines(l);
+        if (r < 0)
+                logs_fail(l, r);
+        r = client_loop(l->client, &l->done, e);
+        while (l->client->requests) /* they hold on to path */
+                request_free(l->client->requests);
         if (r == 0 && l->error.code != 0)
                 return error_move(e, &l->error);
         return r;
 }
 
-static int append_get(sd_bus_message *m, void *userdata) {
-        const Logs *l = userdata;
-        int r;
-
-        r = sd_bus_message_append(m, "s", l->id);
-        return r < 0 ? r : append_namespace(m, l->client);
+static int append_created_at(sd_bus_message *m, void *userdata) {
+        return sd_bus_message_append(m, "ss", INTERFACE_CONTAINER, "CreatedAt");
 }
 
-/* A container that was removed may still have its lines in the journal; one that has neither is a
- * mistake of the user's. */
-static int check_container(Logs *l, Error *e) {
-        const Call call = {.interface = INTERFACE_MANAGER,
-                           .member = "GetContainer",
-                           .append = append_get,
-                           .userdata = l};
+/* Lines of an older container with the same id are not shown. One that was removed may still have
+ * its lines in the journal; then all there are of that id. */
+static int find_container(Logs *l, Error *e) {
+        _cleanup_free_ char *path = client_object_path(l->client, "container", l->id);
+        const OptionalU64 *since = &l->client->options->since;
+        const Call call = {.path = path,
+                           .interface = INTERFACE_PROPERTIES,
+                           .member = "Get",
+                           .append = append_created_at,
+                           .what = "container",
+                           .name = l->id};
+        sd_bus_message *reply = NULL;
         int r;
 
+        l->since = since->set ? since->value : 0;
+        if (!path)
+                return error_setf(e, -ENOMEM, "Out of memory");
         r = client_connect(l->client, e);
-        return r != 0 ? r : client_call(l->client, &call, NULL, e);
+        if (r == 0)
+                r = client_call(l->client, &call, &reply, e);
+        if (r == 0) {
+                uint64_t created_at;
+
+                r = sd_bus_message_read(reply, "v", "t", &created_at);
+                if (r >= 0)
+                        l->since = MAX_OF(l->since, created_at);
+                r = r < 0 ? error_setf(e, r, "Failed to read when it was created: %m") : 0;
+        }
+        sd_bus_message_unref(reply);
+        return r;
+}
+
+static int show(Logs *l, Error *e) {
+        Pager pager = PAGER_NULL;
+        int r, k;
+
+        pager_open(&pager, l->client->options);
+        r = show_lines(l);
+        k = pager_close(&pager);
+        if (r >= 0)
+                r = k;
+        if (r < 0 && r != -EPIPE)
+                return error_setf(e, r, "Failed to show the log: %m");
+        return 0;
+}
+
+static int logs_run(Logs *l, Error *e) {
+        _cleanup_error_ Error missing = ERROR_NULL;
+        int r;
+
+        r = identifier_validate(l->id, "container id", e);
+        if (r == 0)
+                r = namespace_validate(client_namespace(l->client), e);
+        if (r == 0)
+                r = open_journal(l, e);
+        if (r != 0)
+                return r;
+        (void) find_container(l, &missing);
+        if (missing.code != 0 && (l->client->options->follow || missing.code != CTR_NOT_FOUND))
+                return error_move(e, &missing);
+        r = seek(l);
+        if (r < 0)
+                return error_setf(e, r, "Failed to search the journal: %m");
+        if (l->client->options->follow)
+                return follow(l, e);
+        r = show(l, e);
+        if (r == 0 && l->shown == 0 && missing.code != 0)
+                return error_move(e, &missing);
+        return r;
 }
 
 int verb_logs(Client *c, char **args, Error *e) {
         _cleanup_(logs_clear) Logs l = {.client = c, .id = args[0]};
-        Pager pager = PAGER_NULL;
-        int r;
 
-        if (c->options->host)
-                return (void) error_setf(e, CTR_INVALID_ARGUMENT,
-                                         "the journal of another host cannot be read; use "
-                                         "'ssh %s ctrctl logs %s'",
-                                         c->options->host, l.id),
-                       EXIT_FAILURE;
-        if (identifier_validate(l.id, "container id", e) != 0 ||
-            namespace_validate(client_namespace(c), e) != 0 || open_journal(&l, e) != 0)
-                return EXIT_FAILURE;
-        r = seek(&l);
-        if (r < 0) {
-                (void) error_setf(e, r, "Failed to search the journal: %m");
+        if (c->options->host) {
+                (void) error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "the journal of another host cannot be read; use "
+                                  "'ssh %s ctrctl logs %s'",
+                                  c->options->host, l.id);
                 return EXIT_FAILURE;
         }
-        if (c->options->follow) {
-                l.task_path = client_object_path(c, "task", l.id);
-                if (!l.task_path || check_container(&l, e) != 0 || follow(&l, e) != 0)
-                        return EXIT_FAILURE;
-                return EXIT_SUCCESS;
-        }
-        pager_open(&pager, c->options);
-        r = show_lines(&l);
-        if (pager_close(&pager) < 0 && r >= 0)
-                r = -EIO;
-        if (r < 0 && r != -EPIPE) {
-                (void) error_setf(e, r, "Failed to show the log: %m");
-                return EXIT_FAILURE;
-        }
-        return l.shown == 0 && check_container(&l, e) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+        return logs_run(&l, e) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
