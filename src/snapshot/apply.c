@@ -219,6 +219,8 @@ static int write_block(Apply *a, int fd, const char *data, size_t size, off_t of
 
 /* Blocks come with their offset: what lies between them is a hole. */
 static int write_data(Apply *a, int fd, int64_t size) {
+        int64_t end = 0;
+
         for (;;) {
                 const void *data;
                 size_t n;
@@ -236,8 +238,10 @@ static int write_data(Apply *a, int fd, int64_t size) {
                 r = write_block(a, fd, data, n, offset);
                 if (r != 0)
                         return r;
+                end = MAX_OF(end, offset + (int64_t) n);
         }
-        if (ftruncate(fd, size) < 0)
+        /* a hole at the end */
+        if (end < size && ftruncate(fd, size) < 0)
                 return system_error(a, "set the size of");
         return 0;
 }

@@ -93,22 +93,6 @@ static void block_signals(void) {
         (void) signal(SIGPIPE, SIG_IGN);
 }
 
-static int run(Pull *p, Error *e) {
-        pthread_t job;
-        int r;
-
-        r = -pthread_create(&job, NULL, pull_run, p);
-        if (r < 0)
-                return error_setf(e, r, "Failed to start a thread: %m");
-        r = report_run(p, e);
-        (void) pthread_join(job, NULL);
-        if (p->error.code != 0)
-                return r != 0 ? r : error_move(e, &p->error);
-        if (r != 0)
-                return r;
-        return report_result(p, e);
-}
-
 int verb_pull(int argc, char *argv[]) {
         _cleanup_error_ Error e = ERROR_NULL;
         _cleanup_(pull_clear) Pull p = {.root_fd = -1,
@@ -134,7 +118,9 @@ int verb_pull(int argc, char *argv[]) {
         if (r == 0)
                 r = http_initialize();
         if (r == 0)
-                r = run(&p, &e);
+                r = report_run(&p, &e);
+        if (r == 0)
+                r = report_result(&p, &e);
         if (r != 0) {
                 if (e.code == 0)
                         (void) error_setf(&e, r, "%s",

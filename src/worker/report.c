@@ -332,34 +332,43 @@ static int step(Report *t, bool *listening, bool *ret_finished, Error *e) {
         return 0;
 }
 
+static int run_job(Report *t, Error *e) {
+        bool finished = false, listening = true;
+        pthread_t job;
+        int r;
+
+        r = send_progress(t, e);
+        if (r != 0)
+                return r;
+        r = -pthread_create(&job, NULL, pull_run, t->pull);
+        if (r < 0)
+                return error_setf(e, r, "Failed to start a thread: %m");
+        while (r == 0 && !finished)
+                r = step(t, &listening, &finished, e);
+        /* without a way to report, the job makes no sense */
+        if (r != 0)
+                cancel(t->pull, error_text(e));
+        (void) pthread_join(job, NULL);
+        return r;
+}
+
 int report_run(Pull *p, Error *e) {
         _cleanup_close_ int signal_fd = -1;
         Report t = {.pull = p};
-        bool finished = false, listening = true;
         sigset_t set;
-        int r = 0;
+        int r;
 
         (void) sigemptyset(&set);
         (void) sigaddset(&set, SIGTERM);
         (void) sigaddset(&set, SIGINT);
         t.signal_fd = signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
         if (signal_fd < 0)
-                r = error_setf(e, -errno, "Failed to make a signalfd: %m");
-        if (r != 0) {
-                _cleanup_error_ Error copy = ERROR_NULL;
-
-                pull_fail(p, &copy, r);
-        }
-        while (!finished && r == 0) {
-                r = step(&t, &listening, &finished, e);
-                if (r != 0) {
-                        /* without a way to report, the job makes no sense; it is waited for */
-                        cancel(p, error_text(e));
-                        break;
-                }
-        }
+                return error_setf(e, -errno, "Failed to make a signalfd: %m");
+        r = run_job(&t, e);
         free(t.phases);
         free(t.last);
+        if (r == 0 && p->error.code != 0)
+                r = error_move(e, &p->error);
         return r;
 }
 

@@ -8,8 +8,9 @@
 
 #include "worker/pull.h"
 
-/* Runs until the job is finished: reports progress and the plan, takes `have`, and cancels the job
- * on SIGTERM, SIGINT (which must be blocked) or when the socket is closed. 0 or an error. */
+/* Starts the job in a thread of its own and returns when it is finished: reports progress and the
+ * plan, takes `have`, and cancels the job on SIGTERM, SIGINT (which must be blocked) or when the
+ * socket is closed. 0, or the error that ended the job. */
 int report_run(Pull *p, Error *e);
 
 /* Sends or prints the result of a finished job without error. */

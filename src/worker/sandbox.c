@@ -92,10 +92,8 @@ static int set_limits(Error *e) {
         r = set_limit(RLIMIT_CORE, 0, e);
         if (r == 0)
                 r = set_limit(RLIMIT_NOFILE, FILES_MAX, e);
-#ifndef __SANITIZE_ADDRESS__
-        if (r == 0)
+        if (r == 0 && !BUILT_WITH_SANITIZER)
                 r = set_limit(RLIMIT_DATA, DATA_MAX, e);
-#endif
         return r;
 }
 

@@ -21,6 +21,14 @@
 
 #include "basic/error.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#define BUILT_WITH_SANITIZER true
+#elif defined(__has_feature)
+#define BUILT_WITH_SANITIZER __has_feature(address_sanitizer)
+#else
+#define BUILT_WITH_SANITIZER false
+#endif
+
 typedef enum SandboxFlags {
         SANDBOX_EXTRACT = 1 << 0, /* make files with any owner, mode, type and attribute */
         SANDBOX_REMOVE = 1 << 1,  /* remove files of any owner */

@@ -11,14 +11,6 @@
 
 #include "worker/sandbox.h"
 
-#ifdef __SANITIZE_ADDRESS__
-#define SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZER 1
-#endif
-#endif
-
 static const char *const always[] = {
                 /* memory and threads */
                 "brk", "futex", "get_robust_list", "madvise", "membarrier", "mmap", "mprotect",
@@ -98,12 +90,11 @@ static int add_rules(scmp_filter_ctx filter, SandboxFlags flags) {
 }
 
 int sandbox_filter_system_calls(SandboxFlags flags, Error *e) {
-#ifdef SANITIZER
-        return 0; /* the leak check forks and traces */
-#else
         scmp_filter_ctx filter;
         int r;
 
+        if (BUILT_WITH_SANITIZER)
+                return 0; /* the leak check forks and traces */
         filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
         if (!filter)
                 return error_setf(e, -ENOMEM, "Failed to make a system call filter: %m");
@@ -112,5 +103,4 @@ int sandbox_filter_system_calls(SandboxFlags flags, Error *e) {
                 r = seccomp_load(filter);
         seccomp_release(filter);
         return r < 0 ? error_setf(e, r, "Failed to install the system call filter: %m") : 0;
-#endif
 }
