@@ -14,6 +14,7 @@
 #include "manager/image.h"
 #include "manager/manager.h"
 #include "manager/pull.h"
+#include "manager/sweeper.h"
 
 #define PACKET_MAX          (128U * 1024)
 #define PROGRESS_MAX        1024
@@ -50,15 +51,18 @@ Job *job_free(Job *j) {
 }
 
 static void job_finish(Job *j) {
-        const ManagerObserver *observer = j->object.manager->observer;
+        Manager *m = j->object.manager;
+        const ManagerObserver *observer = m->observer;
         _cleanup_error_ Error e = ERROR_NULL;
         int r = j->error.code;
 
         error_move(&e, &j->error);
         if (observer && observer->job_removed)
-                observer->job_removed(j, r, &e, j->object.manager->observer_userdata);
+                observer->job_removed(j, r, &e, m->observer_userdata);
         waiters_complete(&j->waiters, &j->object, r, &e);
         job_free(j);
+        if (object_count(m, OBJECT_JOB) == 0)
+                sweeper_resume(m->sweeper);
 }
 
 static void job_set_phase(Job *j, const char *phase) {
@@ -173,13 +177,16 @@ static int on_packet(sd_event_source *source, int fd, uint32_t revents, void *us
 }
 
 static void job_conclude(Job *j, int status) {
-        Manager *m = j->object.manager;
+        int r;
 
         if (j->error.code == 0 && status == 0 && j->result) {
                 /* a cancel that came too late has no effect */
-                (void) pull_commit(m, j->namespace, j->description, j->unpack, j->result,
-                                   &j->error);
-                if (j->error.code == 0)
+                r = pull_commit(j->object.manager, j->namespace, j->description, j->unpack,
+                                j->result, &j->error);
+                if (r != 0)
+                        error_setf(&j->error, r, "Failed to record the image \"%s\"",
+                                   j->description);
+                else
                         job_set_phase(j, "done");
                 return;
         }

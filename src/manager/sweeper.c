@@ -58,6 +58,8 @@ int sweeper_new(Manager *m, Sweeper **ret) {
 Sweeper *sweeper_free(Sweeper *s) {
         if (!s)
                 return NULL;
+        waiters_complete(&s->waiters, NULL, -ESHUTDOWN, NULL);
+        waiters_complete(&s->removal_waiters, NULL, -ESHUTDOWN, NULL);
         sd_event_source_disable_unref(s->source);
         sd_event_source_disable_unref(s->child);
         fd_close(s->pidfd);
@@ -107,6 +109,16 @@ int sweeper_collect(Sweeper *s, Callback callback, void *userdata, Error *e) {
         }
         s->collect = true;
         return sweeper_schedule(s, callback ? 0 : DELAY_USEC);
+}
+
+void sweeper_resume(Sweeper *s) {
+        int r;
+
+        if (!s->collect)
+                return;
+        r = sweeper_schedule(s, s->waiters ? 0 : DELAY_USEC);
+        if (r < 0)
+                log_error_errno(r, "Failed to schedule a collection: %m");
 }
 
 static void remove_blobs(Manager *m, json_t *blobs) {
@@ -168,7 +180,7 @@ static int list_doomed(Manager *m, char ***names) {
 
 static int on_removed(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Sweeper *s = userdata;
-        int status, r;
+        int status = -1, r;
 
         r = pidfd_wait(s->pidfd, &status);
         if (r < 0 || status != 0)
@@ -214,7 +226,7 @@ static void sweeper_run(Sweeper *s) {
 
         if (s->pidfd >= 0)
                 return; /* on_removed() comes back here */
-        /* a pull's blobs and layers have no row yet */
+        /* a pull's blobs and layers have no row yet; its end calls sweeper_resume() */
         if (s->collect && object_count(s->manager, OBJECT_JOB) == 0) {
                 s->collect = false;
                 r = collect(s, &e);

@@ -15,6 +15,7 @@
 typedef struct Sweeper Sweeper;
 
 int sweeper_new(Manager *m, Sweeper **ret);
+/* Whoever still waits is told -ESHUTDOWN. */
 Sweeper *sweeper_free(Sweeper *s);
 DEFINE_CLEANUP(Sweeper *, sweeper_free);
 
@@ -27,6 +28,9 @@ int sweeper_doom(Sweeper *s, int64_t snapshot, Error *e);
 
 /* There are doomed trees (left by a crash): remove them in the background. */
 int sweeper_sweep(Sweeper *s);
+
+/* The last job is over: what was asked for meanwhile can be done. */
+void sweeper_resume(Sweeper *s);
 
 /* Something is left to do: not idle. */
 bool sweeper_is_busy(const Sweeper *s);
