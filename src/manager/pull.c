@@ -33,8 +33,11 @@ int pull_answer_plan(Manager *m, json_t *plan, json_t **ret, Error *e) {
                 int64_t id = 0;
 
                 r = json_get_string(layer, "plan.layers", "chain_id", &chain_id, e);
-                if (r <= 0)
-                        return r < 0 ? r : -EBADMSG;
+                if (r < 0)
+                        return r;
+                if (r == 0)
+                        return error_setf(e, -EBADMSG,
+                                          "The worker's plan has a layer without chain_id");
                 r = db_snapshot_find(m->db, "", chain_id, &id, e);
                 if (r != 0 && r != 1)
                         return r;
@@ -52,15 +55,26 @@ static void discard_tree(Manager *m, const char *directory) {
         (void) snprintf(target, sizeof(target), ".doomed-%s", directory + 1);
         if (renameat(m->snapshots_fd, directory, m->snapshots_fd, target) < 0)
                 log_warning_errno(errno, "Failed to discard %s: %m", directory);
+        (void) sweeper_sweep(m->sweeper);
 }
 
-static int commit_layer(Manager *m, json_t *layer, int64_t parent, int64_t *ret_id, Error *e) {
+/* The rows that a transaction has made and whose trees have their place already: when it fails, the
+ * numbers are given again, and the trees would be in the way. */
+typedef struct Adopted {
+        int64_t ids[LAYERS_MAX];
+        size_t n;
+} Adopted;
+
+static int commit_layer(Manager *m, json_t *layer, int64_t parent, Adopted *adopted,
+                        int64_t *ret_id, Error *e) {
         const char *chain_id, *directory = NULL;
         uint64_t bytes = 0, inodes = 0;
         int64_t id;
         int r;
 
         r = json_get_string(layer, "result.layers", "chain_id", &chain_id, e);
+        if (r == 0)
+                return error_setf(e, -EBADMSG, "The worker's result has a layer without chain_id");
         if (r > 0)
                 r = json_get_string(layer, "result.layers", "directory", &directory, e);
         if (r >= 0)
@@ -86,11 +100,12 @@ static int commit_layer(Manager *m, json_t *layer, int64_t parent, int64_t *ret_
         r = overlayfs_adopt(m->snapshots_fd, directory, (uint64_t) id, e);
         if (r != 0)
                 return r;
+        adopted->ids[adopted->n++] = id;
         *ret_id = id;
         return 0;
 }
 
-static int commit_layers(Manager *m, json_t *result, int64_t *ret_top, Error *e) {
+static int commit_layers(Manager *m, json_t *result, Adopted *adopted, int64_t *ret_top, Error *e) {
         json_t *layers, *layer;
         int64_t top = 0;
         size_t i;
@@ -100,7 +115,7 @@ static int commit_layers(Manager *m, json_t *result, int64_t *ret_top, Error *e)
         if (r <= 0)
                 return r < 0 ? r : error_setf(e, -EBADMSG, "The worker's result has no layers");
         json_array_foreach(layers, i, layer) {
-                r = commit_layer(m, layer, top, &top, e);
+                r = commit_layer(m, layer, top, adopted, &top, e);
                 if (r != 0)
                         return r;
         }
@@ -184,7 +199,8 @@ static void image_replace(Image *old, Image *new) {
         object_mark_dirty(&old->object);
 }
 
-static int commit_rows(Manager *m, Image *i, bool unpacked, json_t *result, Error *e) {
+static int commit_rows(Manager *m, Image *i, bool unpacked, json_t *result, Adopted *adopted,
+                       Error *e) {
         _cleanup_rollback_ Database *transaction = NULL;
         int r;
 
@@ -194,7 +210,7 @@ static int commit_rows(Manager *m, Image *i, bool unpacked, json_t *result, Erro
         transaction = m->db;
         i->unpacked = unpacked;
         if (unpacked) {
-                r = commit_layers(m, result, &i->snapshot, e);
+                r = commit_layers(m, result, adopted, &i->snapshot, e);
                 if (r != 0)
                         return r;
         }
@@ -204,6 +220,22 @@ static int commit_rows(Manager *m, Image *i, bool unpacked, json_t *result, Erro
         r = db_commit(m->db, e);
         if (r == 0)
                 transaction = NULL;
+        return r;
+}
+
+static int commit_or_discard(Manager *m, Image *i, bool unpacked, json_t *result, Error *e) {
+        Adopted adopted = {};
+        int r;
+
+        r = commit_rows(m, i, unpacked, result, &adopted, e);
+        if (r == 0)
+                return 0;
+        for (size_t n = 0; n < adopted.n; n++) {
+                _cleanup_error_ Error local = ERROR_NULL;
+
+                if (sweeper_doom(m->sweeper, adopted.ids[n], &local) != 0)
+                        log_warning("%s", error_text(&local));
+        }
         return r;
 }
 
@@ -230,7 +262,7 @@ int pull_commit(Manager *m, const char *namespace, const char *reference, bool u
                         unpacked = true;
                 }
         }
-        r = commit_rows(m, i, unpacked && json_object_get(result, "layers"), result, e);
+        r = commit_or_discard(m, i, unpacked, result, e);
         if (r != 0)
                 return r;
         if (old) {

@@ -4,6 +4,7 @@
  * A worker that fetches nothing: its "image" is made up. $FAKE_WORKER, one letter each:
  *   e  reports an error     c  crashes     g  sends garbage     h  hangs until it is signalled
  *   2  another content
+ *   l  names a second layer whose tree is not there      i  names a layer without its chain id
  */
 
 #include <fcntl.h>
@@ -41,7 +42,8 @@ static int remove_names(int root_fd, char *names[]) {
 
 int main(int argc, char *argv[]) {
         const char *mode = getenv("FAKE_WORKER") ?: "";
-        char c = strchr(mode, '2') ? 'b' : 'a', hex[2][65], buf[4096], answer[1024];
+        char c = strchr(mode, '2') ? 'b' : 'a', hex[2][65];
+        char buf[4096], layers[256], answer[1024];
         int root_fd = open(argv[2] + STRLEN("--root="), O_DIRECTORY | O_CLOEXEC);
         bool have;
         ssize_t n;
@@ -81,13 +83,18 @@ int main(int argc, char *argv[]) {
                 return 5;
         if (!have && dir_open_make_at(root_fd, "snapshots/overlayfs/.new-1/fs", 0755) < 0)
                 return 6;
+        (void) snprintf(layers, sizeof(layers), "{\"chain_id\":\"sha256:%c\",\"directory\":%s}%s",
+                        c, have ? "null" : "\".new-1\"",
+                        strchr(mode, 'l')   ? ",{\"chain_id\":\"x\",\"directory\":\".new-2\"}"
+                        : strchr(mode, 'i') ? ",{\"directory\":\".new-2\"}"
+                                            : "");
         (void) snprintf(buf, sizeof(buf),
                         "{\"type\":\"result\",\"digest\":\"sha256:%s\",\"media_type\":\"m\","
                         "\"size\":1,\"manifest\":{\"digest\":\"sha256:%s\"},"
                         "\"config\":{\"digest\":\"sha256:%s\"},\"blobs\":"
                         "[{\"digest\":\"sha256:%s\",\"size\":10},{\"digest\":\"sha256:%s\","
-                        "\"size\":20}],\"layers\":[{\"chain_id\":\"sha256:%c\",\"directory\":%s}]}",
-                        hex[1], hex[1], hex[0], hex[0], hex[1], c, have ? "null" : "\".new-1\"");
+                        "\"size\":20}],\"layers\":[%s]}",
+                        hex[1], hex[1], hex[0], hex[0], hex[1], layers);
         say(buf);
         return 0;
 }

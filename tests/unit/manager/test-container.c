@@ -80,6 +80,52 @@ static void test_pull_cancel(void **state) {
         error_clear(&a.error);
 }
 
+/* What the worker says is checked, and a commit that fails leaves nothing that would be in the way
+ * of the next one: the numbers of its layers are given again. */
+static void test_pull_bad_result(void **state) {
+        Harness *h = *state;
+        Answer a;
+
+        assert_int_equal(pull(h, "i", &a), -EBADMSG);
+        assert_non_null(strstr(a.error.text, "chain_id"));
+        error_clear(&a.error);
+        assert_int_equal(pull(h, "l", &a), CTR_NOT_FOUND);
+        error_clear(&a.error);
+        assert_int_equal(object_count(h->manager, OBJECT_IMAGE), 0);
+        assert_int_equal(pull(h, "", &a), 0);
+        harness_settle(h);
+        assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 1);
+}
+
+/* An image is removed while a pull runs, whose blobs have no row yet: the collection, and who waits
+ * for it, waits until the pull is over. */
+static void test_delete_during_pull(void **state) {
+        PullRequest request = {.namespace = "default", .reference = "localhost/other"};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Answer pulled = {}, deleted = {};
+        Harness *h = *state;
+        Image *i;
+        Job *j;
+
+        i = harness_image(h);
+        setenv("FAKE_WORKER", "h", 1);
+        assert_int_equal(job_pull(h->manager, &request, &j, &e), 0);
+        assert_int_equal(job_wait(j, answer_callback, &pulled, &e), 0);
+        assert_int_equal(image_delete(i, answer_callback, &deleted, &e), 0);
+        while (!streq(j->phase, "download"))
+                assert_true(sd_event_run(h->event, USEC_PER_SEC) > 0);
+        assert_true(sd_event_run(h->event, 0) >= 0);
+        assert_false(deleted.done);
+        assert_int_equal(harness_count(h, "state/content/sha256"), 2);
+        assert_int_equal(job_cancel(j, &e), 0);
+        harness_wait(h, &pulled.done);
+        error_clear(&pulled.error);
+        harness_wait(h, &deleted.done);
+        assert_int_equal(deleted.r, 0);
+        assert_int_equal(harness_count(h, "state/content/sha256"), 0);
+        assert_true(manager_is_idle(h->manager));
+}
+
 static void test_pull_again(void **state) {
         Harness *h = *state;
         int64_t first;
@@ -383,6 +429,8 @@ int main(void) {
                         CASE(test_pull),
                         CASE(test_pull_failures),
                         CASE(test_pull_cancel),
+                        CASE(test_pull_bad_result),
+                        CASE(test_delete_during_pull),
                         CASE(test_pull_again),
                         CASE(test_pull_missing_policy),
                         CASE(test_create_and_delete),
