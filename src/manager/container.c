@@ -322,7 +322,9 @@ int container_delete(Container *c, ContainerDeleteFlags flags, Callback callback
                 r = sd_event_source_set_enabled(p->source, SD_EVENT_OFF);
                 if (r < 0)
                         return r;
-                r = task_delete(c->task, true, on_task_deleted, p, e);
+                /* somebody else may have begun to take the task away */
+                r = c->task->deleting ? waiter_add(&c->task->delete_waiters, on_task_deleted, p)
+                                      : task_delete(c->task, true, on_task_deleted, p, e);
                 if (r != 0)
                         return r;
         }

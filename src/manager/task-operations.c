@@ -72,8 +72,11 @@ static void on_started(int r, const Error *e, const SupervisorMessage *reply, vo
 int task_start(Task *t, Callback callback, void *userdata, Error *e) {
         int r;
 
-        if (t->status != TASK_CREATED || t->starting)
+        if (t->status != TASK_CREATED)
                 return wrong_state(t, "start", e);
+        if (t->starting)
+                return error_setf(e, CTR_FAILED_PRECONDITION, "The task \"%s\" was started already",
+                                  t->object.name);
         r = operation_request(t, &(SupervisorMessage){.type = SUPERVISOR_START}, START_TIMEOUT_USEC,
                               on_started, callback, userdata, e);
         if (r == 0)
@@ -139,8 +142,7 @@ static void stop_free(Stop *s) {
 static void on_stopped(Object *o, int r, const Error *e, void *userdata) {
         Stop *s = userdata;
 
-        if (s->callback)
-                s->callback(o, r, e, s->userdata);
+        s->callback(o, r, e, s->userdata);
         stop_free(s);
 }
 
@@ -151,7 +153,6 @@ static void on_stop_sent(Object *o, int r, const Error *e, void *userdata) {
 
 static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         _cleanup_error_ Error e = ERROR_NULL;
-        Callback callback;
         Stop *s = userdata;
         Task *t = s->task;
 
@@ -162,19 +163,20 @@ static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdat
                     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) >= 0)
                         return 0;
         }
-        callback = TAKE_PTR(s->callback); /* the exit will find nobody to tell */
+        (void) waiter_remove(&t->exit_waiters, on_stopped, s);
         error_setf(&e, s->force ? CTR_DEADLINE_EXCEEDED : CTR_TIMEOUT,
                    s->force ? "The task \"%s\" does not end, not even by SIGKILL"
                             : "The task \"%s\" did not stop in time and goes on running",
                    t->object.name);
-        callback(&t->object, e.code, &e, s->userdata);
+        s->callback(&t->object, e.code, &e, s->userdata);
+        stop_free(s);
         return 0;
 }
 
 int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback callback,
               void *userdata, Error *e) {
         Stop *s;
-        int r;
+        int r = 0;
 
         if (signo == 0)
                 signo = t->container->stop_signal;
@@ -186,8 +188,9 @@ int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback ca
         if (!s)
                 return -ENOMEM;
         *s = (Stop){.task = t, .force = force, .callback = callback, .userdata = userdata};
-        r = sd_event_add_time_relative(t->object.manager->event, &s->timer, CLOCK_MONOTONIC,
-                                       timeout_usec, 0, on_stop_timeout, s);
+        if (timeout_usec <= INT64_MAX) /* more is no limit at all */
+                r = sd_event_add_time_relative(t->object.manager->event, &s->timer, CLOCK_MONOTONIC,
+                                               timeout_usec, 0, on_stop_timeout, s);
         /* with force the supervisor keeps the time too, in case that we do not live to do it */
         if (r >= 0)
                 r = operation_request(t,

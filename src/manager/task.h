@@ -88,7 +88,8 @@ int task_wait(Task *t, Callback callback, void *userdata, Error *e);
 /* CTR_NOT_FOUND if it has exited (D6). signo 0 probes. */
 int task_kill(Task *t, int signo, bool all, Callback callback, void *userdata, Error *e);
 
-/* A1.27: signo 0 is the container's stop signal. CTR_TIMEOUT without force when the time is up. */
+/* A1.27: signo 0 is the container's stop signal. CTR_TIMEOUT without force when the time is up;
+ * timeout_usec UINT64_MAX: there is no limit. */
 int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback callback,
               void *userdata, Error *e);
 
