@@ -48,6 +48,7 @@ struct Launch {
 };
 
 static int launch_attempt(Launch *l, Error *e);
+static void launch_fail(Launch *l, int code, const Error *e);
 
 Launch *launch_free(Launch *l) {
         if (!l)
@@ -82,6 +83,7 @@ static void launch_undo(Task *t) {
 }
 
 void launch_supervisor_gone(Task *t) {
+        _cleanup_error_ Error e = ERROR_NULL;
         Launch *l = t->launch;
         int r;
 
@@ -89,10 +91,10 @@ void launch_supervisor_gone(Task *t) {
         if (l->retry && l->attempts < ATTEMPTS_MAX) {
                 error_clear(&l->error);
                 l->retry = false;
-                r = launch_attempt(l, &l->error);
-                if (r == 0)
-                        return;
-                error_setf(&l->error, r, "Failed to launch the supervisor: %m");
+                r = launch_attempt(l, &e);
+                if (r != 0)
+                        launch_fail(l, r, &e);
+                return;
         }
         if (l->error.code == 0)
                 error_setf(&l->error, CTR_UNAVAILABLE,
@@ -101,8 +103,12 @@ void launch_supervisor_gone(Task *t) {
         launch_undo(t);
 }
 
+/* For good: there is no other attempt. The caller is told when the supervisor is gone. */
 static void launch_fail(Launch *l, int code, const Error *e) {
-        error_setf(&l->error, code, "%s", e ? error_text(e) : error_code_to_string(code));
+        const Error plain = {.code = code};
+
+        error_setf(&l->error, code, "%s", error_text(e && e->code != 0 ? e : &plain));
+        l->retry = false;
         l->scope = scope_start_free(l->scope);
         if (l->task->supervisor)
                 supervisor_kill(l->task->supervisor);
@@ -124,11 +130,14 @@ static void on_scope(int r, const Error *e, void *userdata) {
         Launch *l = userdata;
 
         l->scope = scope_start_free(l->scope);
-        if (r == 0)
-                r = supervisor_send(l->task->supervisor, SUPERVISOR_GO);
-        /* -EPIPE: it failed already, its message and its end are on the way */
-        if (r != 0 && r != -EPIPE)
+        if (r != 0) {
                 launch_fail(l, r, e);
+                return;
+        }
+        r = supervisor_send(l->task->supervisor, SUPERVISOR_GO);
+        /* -EPIPE: it failed already, its message and its end are on the way */
+        if (r < 0 && r != -EPIPE)
+                launch_fail(l, r, NULL);
 }
 
 static void launch_done(Task *t, pid_t pid) {
@@ -151,7 +160,9 @@ void launch_message(Task *t, const SupervisorMessage *m) {
         if (!l)
                 return;
         if (m->type == SUPERVISOR_CREATED) {
-                launch_done(t, m->pid);
+                /* one that is being killed does not become a task, even if it just was ready */
+                if (l->error.code == 0)
+                        launch_done(t, m->pid);
                 return;
         }
         /* it was not in its scope: systemd saw an empty one and took it away (systemd#36781) */
@@ -207,6 +218,11 @@ static int launch_spawn(Launch *l, Error *e) {
         return 0;
 }
 
+/* More than systemd, or a timer, can take is no limit at all. */
+static uint64_t timeout_stop(const Container *c) {
+        return c->stop_timeout <= INT64_MAX ? c->stop_timeout + STOP_GRACE_USEC : UINT64_MAX;
+}
+
 static int launch_attempt(Launch *l, Error *e) {
         Task *t = l->task;
         _cleanup_free_ char *description = NULL;
@@ -224,8 +240,7 @@ static int launch_attempt(Launch *l, Error *e) {
                                            .description = description,
                                            .pid = supervisor_pid(t->supervisor),
                                            .kill_signal = t->container->stop_signal,
-                                           .timeout_stop = t->container->stop_timeout +
-                                                           STOP_GRACE_USEC,
+                                           .timeout_stop = timeout_stop(t->container),
                                            .properties = t->container->resources,
                            },
                            on_scope, l, &l->scope, e);

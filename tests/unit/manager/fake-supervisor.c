@@ -5,6 +5,7 @@
  *   f  answers GO with FAILED        u  answers GO with FAILED, Unavailable (a lost scope)
  *   d  dies on GO                    n  does not answer START
  *   x  fails START with CommandNotFound
+ *   b  answers GO with FAILED and, although that is the end, CREATED
  * Otherwise it does as the real one: CREATED after GO, STOP and SIGNAL end it with 128 + signal,
  * and START with a file "exit-now" in the task directory's parent ends it with 7.
  */
@@ -65,8 +66,14 @@ static void handle_go(int fd) {
                 say(fd, &m);
                 _exit(1);
         }
+        if (strchr(mode, 'b'))
+                say(fd, &(SupervisorMessage){.type = SUPERVISOR_FAILED,
+                                             .code = CTR_NOT_FOUND,
+                                             .text = "the test wants it so"});
         control_fd = listen_control();
         say(fd, &m);
+        if (strchr(mode, 'b'))
+                _exit(1);
 }
 
 static void handle(int fd, const SupervisorMessage *m) {

@@ -324,3 +324,26 @@ size_t harness_count(Harness *h, const char *path) {
                         n++;
         return n;
 }
+
+uint64_t harness_unit_property(Harness *h, const char *name) {
+        const char *property;
+        uint64_t value = 0;
+        sd_bus_message *m = h->last_start;
+        bool found = false;
+
+        assert_true(sd_bus_message_rewind(m, true) >= 0);
+        assert_true(sd_bus_message_skip(m, "ss") >= 0);
+        assert_true(sd_bus_message_enter_container(m, 'a', "(sv)") >= 0);
+        while (!found && sd_bus_message_enter_container(m, 'r', "sv") > 0) {
+                assert_true(sd_bus_message_read(m, "s", &property) >= 0);
+                found = streq(property, name);
+                if (found)
+                        assert_true(sd_bus_message_read(m, "v", "t", &value) >= 0);
+                else {
+                        assert_true(sd_bus_message_skip(m, "v") >= 0);
+                        assert_true(sd_bus_message_exit_container(m) >= 0);
+                }
+        }
+        assert_true(found);
+        return value;
+}

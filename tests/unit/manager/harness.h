@@ -82,4 +82,7 @@ Task *harness_task(Harness *h, const char *id);
 /* How many names there are in a directory below the state directory. */
 size_t harness_count(Harness *h, const char *path);
 
+/* What the last StartTransientUnit said for an integer property. */
+uint64_t harness_unit_property(Harness *h, const char *name);
+
 void harness_signal_unit_removed(Harness *h, const char *unit);

@@ -97,6 +97,7 @@ static void test_launch_failures(void **state) {
         } cases[] = {
                         {"f", CTR_NOT_FOUND, 1},
                         {"d", CTR_UNAVAILABLE, 1},
+                        {"b", CTR_NOT_FOUND, 1},
                         {"u", CTR_UNAVAILABLE,
                          2}, /* systemd#36781: the scope is made again, once */
         };
@@ -226,12 +227,34 @@ static void test_stop(void **state) {
         assert_int_equal(a.r, CTR_TIMEOUT);
         error_clear(&a.error);
         assert_int_equal(t->status, TASK_RUNNING);
+        assert_null(t->exit_waiters); /* nothing piles up in a task that ignores its signal */
         /* with force it is killed */
         assert_int_equal(task_stop(t, SIGUSR1, 50 * USEC_PER_MSEC, true, answer_callback, &b, &e),
                          0);
         harness_wait(h, &b.done);
         assert_int_equal(b.r, 0);
         assert_int_equal(b.exit_status, 137);
+}
+
+/* "Never" is a time limit too: for the unit, and for a stop. */
+static void test_stop_never(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Container *c;
+        Answer a;
+        Task *t;
+
+        (void) harness_image(h);
+        c = harness_container(h, "web");
+        c->stop_timeout = UINT64_MAX;
+        assert_int_equal(create(h, c, &a), 0);
+        assert_true(harness_unit_property(h, "TimeoutStopUSec") == UINT64_MAX);
+        t = c->task;
+        start(h, t);
+        a = (Answer){};
+        assert_int_equal(task_stop(t, 0, UINT64_MAX, false, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
 }
 
 static void test_stop_signal(void **state) {
@@ -270,6 +293,29 @@ static void test_force_delete(void **state) {
         assert_int_equal(wait.exit_status, 137);
         assert_int_equal(object_count(h->manager, OBJECT_CONTAINER), 0);
         assert_int_equal(harness_count(h, "run/tasks/default"), 0);
+}
+
+/* Two clients remove it at once, one of them the task only. */
+static void test_force_delete_twice(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Answer task = {}, container = {};
+        Harness *h = *state;
+        Container *c;
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        c = t->container;
+        start(h, t);
+        assert_int_equal(task_delete(t, true, answer_callback, &task, &e), 0);
+        assert_int_equal(container_delete(c, CONTAINER_DELETE_FORCE, answer_callback, &container,
+                                          &e),
+                         0);
+        harness_wait(h, &container.done);
+        assert_true(task.done);
+        assert_int_equal(task.r, 0);
+        assert_int_equal(container.r, 0);
+        assert_int_equal(object_count(h->manager, OBJECT_CONTAINER), 0);
 }
 
 static void test_supervisor_killed(void **state) {
@@ -392,6 +438,7 @@ int main(void) {
                         CASE(test_one_task_each),  CASE(test_command_not_found),
                         CASE(test_stop),           CASE(test_stop_signal),
                         CASE(test_force_delete),   CASE(test_supervisor_killed),
+                        CASE(test_stop_never),     CASE(test_force_delete_twice),
                         CASE(test_restart),        CASE(test_restart_debris),
                         CASE(test_damaged_record),
         };
