@@ -264,8 +264,10 @@ int parse_capability(const char *s, void *target, Error *e) {
 
         if (strcasecmp(s, "all") == 0)
                 return strv_extend(target, "ALL");
+        if (*s == '\0')
+                return invalid(e, s, "a capability");
         n = snprintf(name, sizeof(name), "%s%s", strncasecmp(s, "CAP_", 4) == 0 ? "" : "CAP_", s);
-        if (isempty(s) || n < 0 || (size_t) n >= sizeof(name))
+        if (n < 0 || (size_t) n >= sizeof(name))
                 return invalid(e, s, "a capability");
         for (char *p = name; *p; p++) {
                 if (!isalnum((unsigned char) *p) && *p != '_')
