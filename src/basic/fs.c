@@ -150,6 +150,19 @@ int dir_open_make_at(int dir_fd, const char *path, mode_t mode) {
         return TAKE_FD(current);
 }
 
+DIR *dir_stream_open_at(int dir_fd, const char *path) {
+        int fd;
+        DIR *dir;
+
+        fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return NULL;
+        dir = fdopendir(fd);
+        if (!dir)
+                fd_close(fd);
+        return dir;
+}
+
 /* Moves a directory found inside a doomed tree up to its top, so that the tree is emptied level by
  * level with a constant number of descriptors and no path longer than one name. */
 static int tree_hoist(int top_fd, int dir_fd, const char *name, unsigned *counter) {
@@ -169,17 +182,11 @@ static int tree_hoist(int top_fd, int dir_fd, const char *name, unsigned *counte
 static int dir_empty(int top_fd, int fd, dev_t dev, unsigned *counter) {
         _cleanup_closedir_ DIR *dir = NULL;
         bool is_top = top_fd == fd, again;
-        int copy, r;
+        int r;
 
-        copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (copy < 0)
+        dir = dir_stream_open_at(fd, ".");
+        if (!dir)
                 return -errno;
-        dir = fdopendir(copy);
-        if (!dir) {
-                r = -errno;
-                fd_close(copy);
-                return r;
-        }
         do {
                 struct dirent *de;
 

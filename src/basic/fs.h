@@ -31,6 +31,10 @@ int file_write_atomic_at(int dir_fd, const char *name, const void *data, size_t 
  * has slashes, its parents) with mode where missing. Returns the descriptor or -errno. */
 int dir_open_make_at(int dir_fd, const char *path, mode_t mode);
 
+/* Opens dir_fd/path (not a symbolic link) to be read with readdir(); dir_fd's own position, if it
+ * is the same directory ("."), stays where it is. The stream or NULL with errno. */
+DIR *dir_stream_open_at(int dir_fd, const char *path);
+
 /* Removes name and everything below it; a missing one is no error. Never leaves dir_fd: directories
  * are entered by descriptor with O_NOFOLLOW, and mount points are not crossed (-EXDEV). Depth is
  * not limited by the stack or by PATH_MAX. */

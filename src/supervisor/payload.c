@@ -292,19 +292,13 @@ static int cgroup_walk(int fd, unsigned depth,
                        int (*each)(int parent_fd, const char *name, int fd, int arg), int arg) {
         _cleanup_closedir_ DIR *dir = NULL;
         struct dirent *de;
-        int copy, r = 0;
+        int r = 0;
 
         if (depth > CGROUP_DEPTH_MAX)
                 return -ELOOP;
-        copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (copy < 0)
+        dir = dir_stream_open_at(fd, ".");
+        if (!dir)
                 return -errno;
-        dir = fdopendir(copy);
-        if (!dir) {
-                r = -errno;
-                fd_close(copy);
-                return r;
-        }
 
         while ((errno = 0, de = readdir(dir))) {
                 _cleanup_close_ int child = -1;
