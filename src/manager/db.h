@@ -80,6 +80,6 @@ int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Containe
  * array of digests, *ret_snapshots: array of ids whose rows are gone now. */
 int db_collect(Database *db, json_t **ret_blobs, json_t **ret_snapshots, Error *e);
 
-/* All digests that have a row, for recovery: calls f for each. */
+/* Calls f for each blob until it returns other than 0, and returns that. */
 int db_blobs_foreach(Database *db, int (*f)(const char *digest, uint64_t size, void *userdata),
                      void *userdata, Error *e);

@@ -5,14 +5,16 @@
  * row refers to is removed, what a row refers to and is gone is reported; nothing is guessed.
  *
  *   rows                  images, containers
- *   /var/lib/ctr          snapshot directories and blobs without a row, temporary ones
+ *   /var/lib/ctr          snapshots and blobs, with and without a row (recover-store.c)
  *   /run/ctr/tasks        one directory per task: record x supervisor x scope decide what it is
  *   systemd               scopes of ours that no task owns are killed
+ *
+ * Invariant: only what is known to be nobody's is killed. Who cannot look (no memory, no
+ * descriptor, no answer of systemd) leaves things as they are.
  */
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <inttypes.h>
 
 #include "basic/fs.h"
 #include "basic/identifier.h"
@@ -22,7 +24,7 @@
 #include "manager/db.h"
 #include "manager/image.h"
 #include "manager/manager.h"
-#include "manager/sweeper.h"
+#include "manager/recover-internal.h"
 #include "manager/task-internal.h"
 #include "unit/log-fields.h"
 #include "unit/systemd.h"
@@ -35,10 +37,14 @@
  * may have died in that moment */
 #define CONNECT_RETRY_USEC (50 * USEC_PER_MSEC)
 #define CONNECT_TRIES      200
+/* between bind() and listen(), or it was killed */
+#define REFUSED_TRIES 2
 
 typedef struct Recovery {
         Manager *manager;
         char **scopes;
+        bool scopes_known;
+        bool incomplete; /* not everything in /run/ctr/tasks could be looked at */
         Callback callback;
         void *userdata;
         size_t n_pending; /* tasks whose supervisor has not answered yet, and one for the scan */
@@ -62,11 +68,12 @@ static void recovery_unref(Recovery *v) {
         free(v);
 }
 
+/* Or may be. */
 static bool scope_is_active(const Recovery *v, const char *unit) {
         STRV_FOREACH(s, v->scopes)
                 if (streq(*s, unit))
                         return true;
-        return false;
+        return !v->scopes_known;
 }
 
 static int add_image(Manager *m, Image *i) {
@@ -83,48 +90,6 @@ static int add_container(Manager *m, Container *c) {
         if (r < 0)
                 container_free(c);
         return r;
-}
-
-static int compare_ids(const void *a, const void *b) {
-        int64_t x = *(const int64_t *) a, y = *(const int64_t *) b;
-
-        return x < y ? -1 : x > y;
-}
-
-/* Directories that no row names go, whether a crash left them before or after a commit. */
-static int recover_snapshots(Manager *m, Error *e) {
-        _cleanup_free_ int64_t *ids = NULL;
-        _cleanup_closedir_ DIR *dir = NULL;
-        struct dirent *de;
-        size_t n = 0;
-        int fd, r;
-
-        r = db_snapshot_list(m->db, &ids, &n, e);
-        if (r != 0)
-                return r;
-        fd = openat(m->snapshots_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        dir = fd >= 0 ? fdopendir(fd) : NULL;
-        if (!dir)
-                return error_setf(e, -errno, "Failed to list the snapshots: %m");
-        while ((errno = 0, de = readdir(dir))) {
-                char target[NAME_MAX + 1], *end;
-                int64_t id;
-
-                if (streq(de->d_name, ".") || streq(de->d_name, ".."))
-                        continue;
-                errno = 0;
-                id = strtoll(de->d_name, &end, 10);
-                if (!*end && id > 0 && bsearch(&id, ids, n, sizeof(int64_t), compare_ids))
-                        continue;
-                if (!startswith(de->d_name, ".doomed-")) {
-                        log_info("Removing the snapshot directory %s, which has no record",
-                                 de->d_name);
-                        (void) snprintf(target, sizeof(target), ".doomed-%.200s", de->d_name);
-                        if (renameat(m->snapshots_fd, de->d_name, m->snapshots_fd, target) < 0)
-                                log_warning_errno(errno, "Failed to rename %s: %m", de->d_name);
-                }
-        }
-        return sweeper_sweep(m->sweeper);
 }
 
 static int recover_rows(Manager *m, Error *e) {
@@ -212,6 +177,18 @@ static bool was_created(Task *t) {
 
 static void probe_connect(Probe *p);
 
+/* Nobody listens; any other failure to connect is our own. */
+static bool is_gone(int r) {
+        return r == -ENOENT || r == -ECONNREFUSED;
+}
+
+static bool probe_may_retry(Probe *p, int r) {
+        unsigned max = r == -ECONNREFUSED ? REFUSED_TRIES : CONNECT_TRIES;
+
+        return p->tries++ < max && (!is_gone(r) || scope_is_active(p->recovery, p->task->unit)) &&
+               faccessat(p->task->dir_fd, TASK_FILE_EXIT, F_OK, 0) < 0;
+}
+
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
         Probe *p = userdata;
 
@@ -220,50 +197,66 @@ static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
+/* Without an answer the task stays UNKNOWN until its supervisor, which is watched now, ends. */
+static void probe_ask(Probe *p) {
+        Task *t = p->task;
+        int r;
+
+        r = supervisor_request(t->supervisor, &(SupervisorMessage){.type = SUPERVISOR_HELLO},
+                               HELLO_TIMEOUT_USEC, on_hello, p);
+        if (r < 0) {
+                log_warning_errno(r, "Failed to ask the supervisor of task %s: %m", t->object.name);
+                probe_done(p);
+                return;
+        }
+        r = sd_event_add_time_relative(t->object.manager->event, &p->timer, CLOCK_MONOTONIC,
+                                       PATIENCE_USEC, 0, on_patience_over, p);
+        if (r < 0)
+                log_warning_errno(r, "Failed to bound the wait for task %s: %m", t->object.name);
+}
+
 static void probe_connect(Probe *p) {
         Manager *m = p->recovery->manager;
         Task *t = p->task;
         int r;
 
         r = supervisor_connect(m, t->dir_fd, &task_supervisor_handlers, t, &t->supervisor);
-        if (r >= 0)
-                r = supervisor_request(t->supervisor,
-                                       &(SupervisorMessage){.type = SUPERVISOR_HELLO},
-                                       HELLO_TIMEOUT_USEC, on_hello, p);
         if (r >= 0) {
-                r = sd_event_add_time_relative(m->event, &p->timer, CLOCK_MONOTONIC, PATIENCE_USEC,
-                                               0, on_patience_over, p);
-                if (r < 0)
-                        log_warning_errno(r, "Failed to bound the wait for task %s: %m",
-                                          t->object.name);
+                probe_ask(p);
                 return;
         }
-        if (r == -ENOENT && scope_is_active(p->recovery, t->unit) && p->tries++ < CONNECT_TRIES &&
-            faccessat(t->dir_fd, TASK_FILE_EXIT, F_OK, 0) < 0 &&
+        if (probe_may_retry(p, r) &&
             sd_event_add_time_relative(m->event, &p->timer, CLOCK_MONOTONIC, CONNECT_RETRY_USEC, 0,
                                        on_retry, p) >= 0)
                 return;
-        if (was_created(t))
+        if (!is_gone(r)) {
+                log_error_errno(r,
+                                "Failed to reach the supervisor of task %s, whose state stays "
+                                "unknown: %m",
+                                t->object.name);
+                probe_release(p);
+                probe_free(p);
+        } else if (was_created(t))
                 probe_done(p);
         else
                 probe_forget(p);
 }
 
 static int recover_task(Recovery *v, Container *c, int dir_fd) {
-        Probe *p;
+        _cleanup_free_ Probe *p = NULL;
         Task *t;
         int r;
 
+        p = malloc(sizeof(Probe));
+        if (!p)
+                return -ENOMEM;
         r = task_new(c, dir_fd, &t);
         if (r < 0)
                 return r;
         task_load_times(t);
-        p = calloc(1, sizeof(Probe));
-        if (!p)
-                return -ENOMEM;
         *p = (Probe){.recovery = v, .task = t};
         v->n_pending++;
-        probe_connect(p);
+        probe_connect(TAKE_PTR(p));
         return 0;
 }
 
@@ -289,10 +282,11 @@ static void recover_task_dir(Recovery *v, const char *namespace, const char *id)
         }
         fd = task_dir_open(m, namespace, id, false);
         r = fd < 0 ? fd : recover_task(v, CONTAINER(o), fd);
-        if (r < 0)
+        if (r < 0) {
                 log_error_errno(r, "Failed to recover the task %s of namespace %s: %m", id,
                                 namespace);
-        else
+                v->incomplete = true;
+        } else
                 TAKE_FD(fd);
 }
 
@@ -301,17 +295,15 @@ typedef void (*Visit)(Recovery *v, const char *parent, const char *name);
 static void foreach_name(Recovery *v, const char *parent, Visit visit) {
         _cleanup_closedir_ DIR *dir = NULL;
         struct dirent *de;
-        int fd;
 
-        fd = openat(v->manager->tasks_fd, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        dir = fd >= 0 ? fdopendir(fd) : NULL;
-        if (!dir) {
-                log_warning_errno(errno, "Failed to list the tasks in %s: %m", parent);
-                return;
-        }
-        while ((errno = 0, de = readdir(dir)))
+        dir = dir_stream_open_at(v->manager->tasks_fd, parent);
+        while (dir && (errno = 0, de = readdir(dir)))
                 if (de->d_name[0] != '.')
                         visit(v, parent, de->d_name);
+        if (errno == 0)
+                return;
+        log_warning_errno(errno, "Failed to list the tasks in %s: %m", parent);
+        v->incomplete = true;
 }
 
 static void visit_task(Recovery *v, const char *parent, const char *name) {
@@ -342,8 +334,9 @@ static void on_scopes(int r, char **units, const Error *e, void *userdata) {
         if (r != 0)
                 log_warning("%s", error_text(e));
         v->scopes = strv_copy(units);
+        v->scopes_known = r == 0 && v->scopes;
         foreach_name(v, ".", visit_namespace);
-        if (r == 0)
+        if (v->scopes_known && !v->incomplete)
                 kill_orphans(v);
         recovery_unref(v);
 }
@@ -356,7 +349,7 @@ int manager_recover(Manager *m, Callback callback, void *userdata, Error *e) {
         r = recover_rows(m, e);
         if (r != 0)
                 return r;
-        r = recover_snapshots(m, e);
+        r = recover_store(m, e);
         if (r != 0)
                 return r;
         v = malloc(sizeof(Recovery));

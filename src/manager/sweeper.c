@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
+#include "basic/fs.h"
 #include "basic/log.h"
 #include "basic/process.h"
 #include "basic/strv.h"
@@ -159,17 +160,11 @@ static int collect(Sweeper *s, Error *e) {
 static int list_doomed(Manager *m, char ***names) {
         _cleanup_closedir_ DIR *dir = NULL;
         struct dirent *de;
-        int fd, r = 0;
+        int r = 0;
 
-        fd = openat(m->snapshots_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
+        dir = dir_stream_open_at(m->snapshots_fd, ".");
+        if (!dir)
                 return -errno;
-        dir = fdopendir(fd);
-        if (!dir) {
-                r = -errno;
-                fd_close(fd);
-                return r;
-        }
         for (size_t n = 0; r >= 0 && n < NAMES_MAX && (errno = 0, de = readdir(dir));)
                 if (startswith(de->d_name, ".doomed-")) {
                         r = strv_extend(names, de->d_name);

@@ -2,7 +2,7 @@
 #pragma once
 
 /* Between the parts of a task: its state (task.c), its birth (launch.c), what is asked of it
- * (task-operations.c) and finding it again after a restart (task-recover.c). */
+ * (task-operations.c) and finding it again after a restart (recover.c). */
 
 #include "manager/supervisor.h"
 #include "manager/task.h"
@@ -27,7 +27,7 @@ void task_recheck(Task *t);
 /* From the event loop: answers waiters of a stopped task, goes on with a deletion. */
 int task_schedule(Task *t);
 
-int task_save(Task *t);
+/* What a former manager saved in TASK_FILE_STATE. */
 void task_load_times(Task *t);
 
 /* Opens (making it if need be) or removes /run/ctr/tasks/<namespace>/<id>. */

@@ -140,7 +140,7 @@ int task_find(Manager *m, const char *namespace, const char *id, Task **ret, Err
         return 0;
 }
 
-int task_save(Task *t) {
+static int task_save(Task *t) {
         _cleanup_json_ json_t *j = NULL;
         _cleanup_free_ char *text = NULL;
         int r;
@@ -286,7 +286,12 @@ void task_unit_removed(Task *t) {
                 return;
         }
         log_fields_remove(t->unit);
-        if (t->status != TASK_STOPPED && t->supervisor)
+        if (t->status == TASK_STOPPED)
+                return;
+        if (t->supervisor)
                 /* it goes on in a cgroup that systemd has forgotten (systemd#36781) */
                 log_warning("systemd has unloaded %s while its task still runs", t->unit);
+        else
+                /* one that could not be reached at the start; now it is gone for certain */
+                task_recheck(t);
 }

@@ -4,7 +4,9 @@
 
 #include "harness.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "basic/json.h"
 
@@ -185,6 +187,32 @@ static void test_create_and_delete(void **state) {
         assert_int_equal(container_find(h->manager, "default", "web", &found, &e), CTR_NOT_FOUND);
         harness_settle(h);
         assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 1);
+}
+
+static void make_blob(Harness *h, const char *path, time_t age) {
+        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_sec = time(NULL) - age}};
+        _cleanup_free_ char *full = NULL;
+        int fd;
+
+        assert_true(asprintf(&full, "%s/%s", h->dir, path) > 0);
+        fd = open(full, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        assert_int_equal(futimens(fd, times), 0);
+        fd_close(fd);
+}
+
+/* What a crash left of a pull is kept for the next try, but not for ever. */
+static void test_recover_store(void **state) {
+        Harness *h = *state;
+
+        (void) harness_image(h);
+        make_blob(h, "state/content/sha256/dead", 25 * 3600);
+        make_blob(h, "state/content/sha256/beef", 3600);
+        make_blob(h, "state/content/ingest/dead", 25 * 3600);
+        make_blob(h, "state/content/ingest/beef", 3600);
+        harness_restart(h);
+        assert_int_equal(harness_count(h, "state/content/sha256"), 3);
+        assert_int_equal(harness_count(h, "state/content/ingest"), 1);
 }
 
 static void test_two_deletes(void **state) {
@@ -434,6 +462,7 @@ int main(void) {
                         CASE(test_pull_again),
                         CASE(test_pull_missing_policy),
                         CASE(test_create_and_delete),
+                        CASE(test_recover_store),
                         CASE(test_two_deletes),
                         CASE(test_bad_requests),
                         CASE(test_create_fails_late),

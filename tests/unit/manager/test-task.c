@@ -407,6 +407,18 @@ static void test_restart_debris(void **state) {
         assert_int_equal(h->n_kills, 3);
 }
 
+/* Where the tasks cannot all be looked at, no scope is known to be nobody's. */
+static void test_restart_unreadable(void **state) {
+        Harness *h = *state;
+
+        harness_stop(h);
+        touch(h, "run/tasks/other");
+        assert_int_equal(strv_extend(&h->active_scopes, "ctr-other:web.scope"), 0);
+        harness_start(h);
+        harness_settle(h);
+        assert_int_equal(h->n_kills, 0);
+}
+
 static void test_damaged_record(void **state) {
         _cleanup_free_ char *path = NULL;
         _cleanup_error_ Error e = ERROR_NULL;
@@ -440,7 +452,7 @@ int main(void) {
                         CASE(test_force_delete),   CASE(test_supervisor_killed),
                         CASE(test_stop_never),     CASE(test_force_delete_twice),
                         CASE(test_restart),        CASE(test_restart_debris),
-                        CASE(test_damaged_record),
+                        CASE(test_damaged_record), CASE(test_restart_unreadable),
         };
 #undef CASE
 
