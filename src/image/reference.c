@@ -144,15 +144,14 @@ static int parse_registry_and_repository(char *name, const char *whole, Referenc
                                   "The image reference \"%s\" is not valid: \"%s\" is not a "
                                   "registry host",
                                   whole, r->registry);
+        /* names of hosts have no case, and two spellings must not be two images */
+        for (char *p = r->registry; p && *p; p++)
+                *p = (char) tolower((unsigned char) *p);
         if (k == 0 || streq(r->registry, "index." REFERENCE_DEFAULT_REGISTRY)) {
                 k = free_and_strdup(&r->registry, REFERENCE_DEFAULT_REGISTRY);
                 if (k < 0)
                         return k;
         }
-        /* names of hosts have no case, and two spellings must not be two images */
-        for (char *p = r->registry; *p; p++)
-                *p = (char) tolower((unsigned char) *p);
-
         k = repository_validate(name, whole, e);
         if (k != 0)
                 return k;

@@ -25,6 +25,7 @@ static void test_normalize(void **state) {
                         {"nginx:1.2", "docker.io/library/nginx:1.2", "nginx:1.2"},
                         {"docker.io/nginx", "docker.io/library/nginx:latest", "nginx"},
                         {"index.docker.io/nginx", "docker.io/library/nginx:latest", "nginx"},
+                        {"Index.DOCKER.io/nginx", "docker.io/library/nginx:latest", "nginx"},
                         {"docker.io/library/nginx:latest", "docker.io/library/nginx:latest",
                          "nginx"},
                         {"library/nginx", "docker.io/library/nginx:latest", "nginx"},
