@@ -17,6 +17,7 @@
 #define CONTROLLERS_MAX  1024U
 #define CGROUP_PROCS_MAX (8U * 1024 * 1024) /* a million pids */
 #define CGROUP_DEPTH_MAX 64U                /* what a hostile container may nest */
+#define ADOPT_ROUNDS     8U
 #define FREEZE_USEC      (2 * USEC_PER_SEC)
 
 struct Payload {
@@ -169,6 +170,30 @@ static int subgroup_make(int scope_fd, const char *name, int *ret_fd, Error *e) 
         return 0;
 }
 
+/* An init that was cloned after systemd had moved us is in the scope itself, with whatever it
+ * forked for its set-up; no controller can be enabled while processes are there (no processes in
+ * inner nodes). One that was cloned before is still elsewhere and is moved by container_enter(). */
+static int payload_adopt(Payload *p) {
+        for (unsigned i = 0; i < ADOPT_ROUNDS; i++) {
+                _cleanup_free_ char *pids = NULL;
+                char *save = NULL;
+                int r;
+
+                r = file_read_at(p->scope_fd, "cgroup.procs", CGROUP_PROCS_MAX, &pids, NULL);
+                if (r < 0)
+                        return r;
+                if (!*pids)
+                        return 0;
+                for (char *pid = strtok_r(pids, "\n", &save); pid;
+                     pid = strtok_r(NULL, "\n", &save)) {
+                        r = attribute_write(p->fd, "cgroup.procs", pid);
+                        if (r < 0 && r != -ESRCH)
+                                return r;
+                }
+        }
+        return -EBUSY;
+}
+
 static int payload_set_up(Payload *p, Error *e) {
         _cleanup_close_ int own_fd = -1;
         int r;
@@ -182,6 +207,9 @@ static int payload_set_up(Payload *p, Error *e) {
         r = attribute_write(own_fd, "cgroup.procs", "0");
         if (r < 0)
                 return error_setf(e, r, "Failed to move into cgroup supervisor: %m");
+        r = payload_adopt(p);
+        if (r < 0)
+                return error_setf(e, r, "Failed to move init into cgroup payload: %m");
         r = controllers_enable(p->scope_fd);
         if (r < 0)
                 return error_setf(e, r, "Failed to enable controllers: %m");
