@@ -78,8 +78,26 @@ static void launch_undo(Task *t) {
         if (r < 0)
                 log_warning_errno(r, "Failed to remove the directory of task %s: %m",
                                   t->object.name);
+        t->exit_status = EXIT_STATUS_UNKNOWN;
+        waiters_complete(&t->delete_waiters, &t->object, 0, NULL);
         task_free(t);
         callback(NULL, code, &e, userdata);
+}
+
+void launch_cancel(Task *t) {
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        error_setf(&e, CTR_CANCELED, "The task \"%s\" was deleted while it was being created",
+                   t->object.name);
+        launch_fail(t->launch, e.code, &e);
+}
+
+void launch_abandon(Task *t) {
+        Callback callback = t->launch->callback;
+        void *userdata = t->launch->userdata;
+
+        launch_free(t->launch);
+        callback(NULL, -ESHUTDOWN, NULL, userdata);
 }
 
 void launch_supervisor_gone(Task *t) {

@@ -167,19 +167,25 @@ static int take_first(Object *o, void *userdata) {
         return 1;
 }
 
+static void abandon_task(Task *t) {
+        if (t->launch)
+                launch_abandon(t);
+        waiters_complete(&t->exit_waiters, &t->object, -ESHUTDOWN, NULL);
+        waiters_complete(&t->delete_waiters, &t->object, -ESHUTDOWN, NULL);
+        task_free(t);
+}
+
 /* Callers that still wait are told -ESHUTDOWN, which src/bus/ passes over in silence: the bus
  * itself tells them that we are gone, and they may ask our successor. */
 static void free_objects(Manager *m, ObjectType type) {
         Object *o;
 
         while (object_foreach(m, type, NULL, take_first, &o) == 1) {
-                if (type == OBJECT_TASK) {
-                        waiters_complete(&TASK(o)->exit_waiters, o, -ESHUTDOWN, NULL);
-                        waiters_complete(&TASK(o)->delete_waiters, o, -ESHUTDOWN, NULL);
-                        task_free(TASK(o));
-                } else if (type == OBJECT_CONTAINER) {
+                if (type == OBJECT_TASK)
+                        abandon_task(TASK(o));
+                else if (type == OBJECT_CONTAINER) {
                         if (CONTAINER(o)->task) /* being made, so not in the index */
-                                task_free(CONTAINER(o)->task);
+                                abandon_task(CONTAINER(o)->task);
                         container_free(CONTAINER(o));
                 } else if (type == OBJECT_IMAGE)
                         image_free(IMAGE(o));

@@ -39,6 +39,13 @@ void launch_message(Task *t, const SupervisorMessage *m);
 void launch_supervisor_gone(Task *t);
 Launch *launch_free(Launch *l);
 
+/* Undoes a launch: its caller gets CTR_CANCELED, the task's delete waiters are told when it is
+ * gone. */
+void launch_cancel(Task *t);
+
+/* The manager ends: the launch's caller is told -ESHUTDOWN, the supervisor sees end of file. */
+void launch_abandon(Task *t);
+
 /* The task's scope was unloaded. */
 void task_unit_removed(Task *t);
 void launch_unit_removed(Task *t);

@@ -258,7 +258,7 @@ static int task_begin_delete(Task *t, Error *e) {
 int task_delete(Task *t, bool force, Callback callback, void *userdata, Error *e) {
         int r;
 
-        if (t->launch)
+        if (t->launch && !force)
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "The task \"%s\" is still being created", t->object.name);
         if (t->status != TASK_STOPPED && t->status != TASK_CREATED && !force)
@@ -268,6 +268,14 @@ int task_delete(Task *t, bool force, Callback callback, void *userdata, Error *e
         if (t->deleting)
                 return error_setf(e, CTR_NOT_FOUND, "The task \"%s\" is being deleted already",
                                   t->object.name);
+        if (t->launch) {
+                r = waiter_add(&t->delete_waiters, callback, userdata);
+                if (r < 0)
+                        return r;
+                t->deleting = true;
+                launch_cancel(t);
+                return 0;
+        }
         r = task_begin_delete(t, e);
         if (r == 0)
                 r = waiter_add(&t->delete_waiters, callback, userdata);

@@ -97,6 +97,6 @@ int task_resize(Task *t, unsigned width, unsigned height, Callback callback, voi
                 Error *e);
 int task_close_stdin(Task *t, Callback callback, void *userdata, Error *e);
 
-/* CREATED or STOPPED, or any state with force. callback(task) just before it is gone: the exit
- * fields say how it ended. */
+/* CREATED or STOPPED, or any state with force, also while it is being created. callback(task) just
+ * before it is gone: the exit fields say how it ended. */
 int task_delete(Task *t, bool force, Callback callback, void *userdata, Error *e);

@@ -318,6 +318,36 @@ static void test_force_delete_twice(void **state) {
         assert_int_equal(object_count(h->manager, OBJECT_CONTAINER), 0);
 }
 
+/* What is still being made can be taken away too (C21), and the end of the manager is told. */
+static void test_force_delete_launch(void **state) {
+        TaskRequest request = {.fd = {-1, -1, -1}};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Answer created = {}, deleted = {};
+        Harness *h = *state;
+        Container *c;
+
+        (void) harness_image(h);
+        c = harness_container(h, "web");
+        assert_int_equal(task_create(c, &request, answer_callback, &created, &e), 0);
+        assert_int_equal(container_delete(c, CONTAINER_DELETE_FORCE, answer_callback, &deleted, &e),
+                         0);
+        harness_wait(h, &deleted.done);
+        assert_int_equal(deleted.r, 0);
+        assert_true(created.done);
+        assert_int_equal(created.r, CTR_CANCELED);
+        error_clear(&created.error);
+        assert_int_equal(object_count(h->manager, OBJECT_CONTAINER), 0);
+        assert_int_equal(harness_count(h, "run/tasks/default"), 0);
+
+        c = harness_container(h, "web");
+        created = (Answer){};
+        assert_int_equal(task_create(c, &request, answer_callback, &created, &e), 0);
+        harness_restart(h);
+        assert_true(created.done);
+        assert_int_equal(created.r, -ESHUTDOWN);
+        error_clear(&created.error);
+}
+
 static void test_supervisor_killed(void **state) {
         _cleanup_error_ Error e = ERROR_NULL;
         Harness *h = *state;
@@ -445,14 +475,23 @@ static void test_damaged_record(void **state) {
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
         const struct CMUnitTest tests[] = {
-                        CASE(test_life),           CASE(test_launch_failures),
-                        CASE(test_scope_failures), CASE(test_unit_name_taken),
-                        CASE(test_one_task_each),  CASE(test_command_not_found),
-                        CASE(test_stop),           CASE(test_stop_signal),
-                        CASE(test_force_delete),   CASE(test_supervisor_killed),
-                        CASE(test_stop_never),     CASE(test_force_delete_twice),
-                        CASE(test_restart),        CASE(test_restart_debris),
-                        CASE(test_damaged_record), CASE(test_restart_unreadable),
+                        CASE(test_life),
+                        CASE(test_launch_failures),
+                        CASE(test_scope_failures),
+                        CASE(test_unit_name_taken),
+                        CASE(test_one_task_each),
+                        CASE(test_command_not_found),
+                        CASE(test_stop),
+                        CASE(test_stop_signal),
+                        CASE(test_force_delete),
+                        CASE(test_supervisor_killed),
+                        CASE(test_stop_never),
+                        CASE(test_force_delete_twice),
+                        CASE(test_force_delete_launch),
+                        CASE(test_restart),
+                        CASE(test_restart_debris),
+                        CASE(test_damaged_record),
+                        CASE(test_restart_unreadable),
         };
 #undef CASE
 
