@@ -2,6 +2,7 @@
 
 #include "manager/supervisor.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -163,6 +164,12 @@ int supervisor_new(Manager *m, int fd, int pidfd, pid_t pid, bool child,
         return 0;
 }
 
+static bool is_hung_up(int fd) {
+        struct pollfd p = {.fd = fd};
+
+        return poll(&p, 1, 0) != 0;
+}
+
 int supervisor_connect(Manager *m, int dir_fd, const SupervisorHandlers *handlers, void *userdata,
                        Supervisor **ret) {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -186,6 +193,11 @@ int supervisor_connect(Manager *m, int dir_fd, const SupervisorHandlers *handler
         pidfd = pidfd_open_pid(peer.pid);
         if (pidfd < 0)
                 return pidfd == -ESRCH ? -ECONNREFUSED : pidfd;
+        /* the pid is that of the one who listens; while he does it is nobody else's (D40) */
+        if (is_hung_up(fd)) {
+                fd_close(pidfd);
+                return -ECONNREFUSED;
+        }
         return supervisor_new(m, TAKE_FD(fd), pidfd, peer.pid, false, handlers, userdata, ret);
 }
 
