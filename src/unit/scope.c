@@ -7,8 +7,7 @@
  *   CALLING --> JOB --> over          StartTransientUnit answered, its job was removed
  *      |  ^      |
  *      |  +------+                    the job failed: reset and once more
- *      +--> NAME --> CALLING          the name is taken by a scope that fades away: wait until it
- * is unloaded
+ *      +--> NAME --> CALLING          the name is that of a fading scope: wait for its removal
  *
  * Invariant: the callback is called exactly once, unless the start is freed before.
  */
@@ -110,7 +109,8 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = CTR_INVALID_ARGUMENT;
         else
                 r = CTR_UNAVAILABLE;
-        error_setf(&e, r, "systemd refused the scope %s: %s", start->unit, failure->message);
+        error_setf(&e, r, "systemd refused the scope %s: %s", start->unit,
+                   failure->message ?: failure->name);
         start_finish(start, r, &e);
         return 0;
 }

@@ -57,8 +57,7 @@ static int on_match_installed(sd_bus_message *m, void *userdata, sd_bus_error *e
         return 0;
 }
 
-int systemd_subscribe(Systemd *s) {
-        s->subscribe_slot = sd_bus_slot_unref(s->subscribe_slot);
+static int systemd_subscribe(Systemd *s) {
         return sd_bus_call_method_async(s->bus, &s->subscribe_slot, SYSTEMD_DESTINATION,
                                         SYSTEMD_PATH, SYSTEMD_INTERFACE, "Subscribe", on_subscribed,
                                         s, NULL);

@@ -25,9 +25,6 @@ DEFINE_CLEANUP(Systemd *, systemd_free);
 
 void systemd_set_unit_removed(Systemd *s, SystemdUnitRemoved callback, void *userdata);
 
-/* Matches and subscribes again, after the bus or systemd came back. */
-int systemd_subscribe(Systemd *s);
-
 typedef struct ScopeRequest {
         const char *unit, *description;
         pid_t pid;
