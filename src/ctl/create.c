@@ -198,6 +198,9 @@ int append_create_container(sd_bus_message *m, void *userdata) {
                 r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0)
                 r = message_append_namespace(m, request->client);
+        /* who throws the files away needs none of them on a disk */
+        if (r >= 0 && request->client->options->remove)
+                r = sd_bus_message_append(m, "{sv}", "Volatile", "b", true);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(keys); i++)
                 r = append_key(m, keys[i].name, keys[i].type, (const char *) o + keys[i].offset);
         if (r >= 0)

@@ -53,7 +53,7 @@ typedef struct ContainerRequest {
         bool command_set, entrypoint_set, arguments_set;
         char **environment;
         char *working_directory, *user, *hostname;
-        bool terminal, read_only, host_network;
+        bool terminal, read_only, host_network, volatile_root;
         bool new_privileges; /* NoNewPrivileges=false */
         ContainerMount *mounts;
         size_t n_mounts;

@@ -137,11 +137,12 @@ static json_t *spec_document(Manager *m, const ContainerRequest *request, const 
                 return NULL;
         capabilities = json_object_get(json_object_get(process, "capabilities"), "bounding");
         (void) snprintf(hostname, sizeof(hostname), "%s", request->hostname ?: request->id);
-        return json_pack("{sssOsss{sssb}sosos{ss}}", "ociVersion", OCI_VERSION, "process", process,
-                         "hostname", hostname, "root", "path", "rootfs", "readonly",
+        return json_pack("{sssOsss{sssb}sosos{ssss*}}", "ociVersion", OCI_VERSION, "process",
+                         process, "hostname", hostname, "root", "path", "rootfs", "readonly",
                          (int) request->read_only, "mounts", spec_mounts(request), "linux",
                          spec_linux(m, request, capabilities, resources, e), "annotations",
-                         SPEC_ANNOTATION_USER, isempty(user) ? "0" : user);
+                         SPEC_ANNOTATION_USER, isempty(user) ? "0" : user, SPEC_ANNOTATION_VOLATILE,
+                         request->volatile_root ? "1" : NULL);
 }
 
 int spec_generate(Manager *m, const ContainerRequest *request, Image *image, SpecResult *ret,

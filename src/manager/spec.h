@@ -10,6 +10,8 @@
 /* In the document, annotation of who runs the program: resolved by the runtime against the root
  * file system's own passwd and group. */
 #define SPEC_ANNOTATION_USER "org.example.Ctr.user"
+/* "1": the root file system is never synced */
+#define SPEC_ANNOTATION_VOLATILE "org.example.Ctr.volatile"
 
 typedef struct SpecResult {
         char *document;    /* JSON text */

@@ -144,6 +144,7 @@ static int build_rootfs(Init *i, Error *e) {
                                 .lower = i->p->rootfs_lower,
                                 .upper = i->p->rootfs_upper,
                                 .work = i->p->rootfs_work,
+                                .is_volatile = i->spec->root_volatile,
                 };
 
                 r = rootfs_make_overlay(&p, &i->root_fd, &attached, e);

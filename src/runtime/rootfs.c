@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "runtime/mount.h"
+#include "runtime/volatile.h"
 
 /*
  * Layer lists are long (128 layers are usual, 500 possible) and the kernel's interfaces for them
@@ -21,6 +22,7 @@ typedef struct Layers {
         size_t n;
         char base[PATH_MAX]; /* "" if they have nothing in common */
         const char *upper, *work;
+        bool is_volatile;
 } Layers;
 
 static void layers_clear(Layers *l) {
@@ -113,6 +115,9 @@ static int overlay_by_layer(const Layers *l, int *ret_fd, Error *e) {
                         r = set_string(context_fd, "workdir", l->work, e);
                 if (r != 0)
                         return r;
+                if (l->is_volatile &&
+                    fsconfig(context_fd, FSCONFIG_SET_FLAG, "volatile", NULL, 0) < 0)
+                        return error_setf(e, -errno, "Failed to make the overlay volatile: %m");
         }
         r = fs_context_mount(context_fd);
         /* before 6.5 an overlay takes any key and looks at them all only now */
@@ -158,6 +163,8 @@ static int overlay_by_page(const Layers *l, int *ret_fd, Error *e) {
                 r = append_escaped(options, size, &used, ",upperdir=", l->upper);
         if (r == 0 && l->upper)
                 r = append_escaped(options, size, &used, ",workdir=", l->work);
+        if (r == 0 && l->upper && l->is_volatile)
+                r = append_escaped(options, size, &used, ",volatile", "");
         if (r < 0)
                 return error_setf(e, CTR_NOT_IMPLEMENTED,
                                   "%zu layers are too many for this kernel (6.5 lifts the limit)",
@@ -201,7 +208,11 @@ static int single_layer(const char *path, int *ret_fd, Error *e) {
 }
 
 int rootfs_make_overlay(const RootfsParameters *p, int *ret_fd, bool *ret_attached, Error *e) {
-        _cleanup_(layers_clear) Layers l = {.upper = p->upper, .work = p->work};
+        _cleanup_(layers_clear) Layers l = {
+                        .upper = p->upper,
+                        .work = p->work,
+                        .is_volatile = p->is_volatile,
+        };
         int r;
 
         *ret_attached = false;
@@ -213,6 +224,11 @@ int rootfs_make_overlay(const RootfsParameters *p, int *ret_fd, bool *ret_attach
                 return r;
         if (l.n == 1 && !p->upper)
                 return single_layer(l.names[0], ret_fd, e);
+        if (p->upper) {
+                r = volatile_prepare(p->work, p->is_volatile, e);
+                if (r != 0)
+                        return r;
+        }
 
         layers_make_relative(&l);
         if (l.base[0] && chdir(l.base) < 0)

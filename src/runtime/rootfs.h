@@ -14,6 +14,7 @@ typedef struct RootfsParameters {
         const char *lower; /* absolute directories, top first, separated by ':' */
         const char *upper; /* NULL: read-only */
         const char *work;  /* with upper */
+        bool is_volatile;  /* see volatile.h */
         bool old_kernel;   /* for tests: do as kernels before 6.5 need it */
 } RootfsParameters;
 

@@ -120,6 +120,8 @@ static int parse_annotations(Spec *s, json_t *j, Error *e) {
                         return error_setf(e, CTR_INVALID_ARGUMENT,
                                           "annotations.%.64s: expected a string", key);
         }
+        value = json_object_get(annotations, SPEC_VOLATILE_ANNOTATION);
+        s->root_volatile = value && streq(json_string_value(value), "1");
         r = json_get_string(annotations, "annotations", SPEC_USER_ANNOTATION, &s->process.user.name,
                             e);
         if (r > 0 && strlen(s->process.user.name) > 512)

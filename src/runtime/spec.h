@@ -28,6 +28,8 @@
 #define SPEC_SYSCTLS_MAX     1024
 #define SPEC_GIDS_MAX        65536
 #define SPEC_USER_ANNOTATION "org.example.Ctr.user"
+/* "1": an overlay as root is never synced, see volatile.h */
+#define SPEC_VOLATILE_ANNOTATION "org.example.Ctr.volatile"
 
 typedef struct SpecMount {
         const char *destination; /* absolute, or relative to / (deprecated by config.md) */
@@ -97,7 +99,7 @@ typedef struct Spec {
         json_t *document; /* owns all strings */
 
         const char *root_path; /* absolute or relative to the bundle; NULL: none given */
-        bool root_readonly;
+        bool root_readonly, root_volatile;
         uint64_t root_propagation; /* MS_PRIVATE, ... and MS_REC never; 0: not given */
         const char *hostname;
         const char *domainname;

@@ -131,6 +131,35 @@ static int enter_old_kernels_root(const RootfsParameters *p) {
         return close(open("/new", O_WRONLY | O_CREAT, 0644)) < 0 ? 6 : 0;
 }
 
+/* Used again within a boot, volatile or not, and refused when it was another boot. */
+static void test_volatile(void **state) {
+        Fixture *f = *state;
+
+        fixture_set(f, "root", "null");
+        fixture_set(f, "annotations", "{\"org.example.Ctr.volatile\": \"1\"}");
+        f->lower = host_path(f, "rootfs");
+        use_upper(f);
+        fixture_script(f, "echo new >> /name; wc -l < /name; "
+                          "grep -c '^overlay / .*[,=]volatile' /proc/mounts; true");
+        fixture_expect(f, "1\n1\n");
+        fixture_expect(f, "2\n1\n");
+        make_file(f, "work", "boot-id", "another\n");
+        fixture_expect_failure(f, STEP_ENTER, CTR_FAILED_PRECONDITION, "is volatile");
+}
+
+static void test_not_volatile_any_more(void **state) {
+        Fixture *f = *state;
+
+        fixture_set(f, "root", "null");
+        fixture_set(f, "annotations", "{\"org.example.Ctr.volatile\": \"1\"}");
+        f->lower = host_path(f, "rootfs");
+        use_upper(f);
+        fixture_script(f, "grep -c '^overlay / .*[,=]volatile' /proc/mounts; true");
+        fixture_expect(f, "1\n");
+        fixture_set(f, "annotations", "{}");
+        fixture_expect(f, "0\n");
+}
+
 static void test_old_kernel(void **state) {
         Fixture *f = *state;
         struct stat st;
@@ -168,6 +197,8 @@ static void test_bad_layers(void **state) {
         f->upper = host_path(f, "missing");
         fixture_expect_failure(f, STEP_ENTER, CTR_INVALID_ARGUMENT, "work directory");
         f->work = host_path(f, "work");
+        fixture_expect_failure(f, STEP_ENTER, -ENOENT, "work directory");
+        make_directory(f, "work");
         fixture_expect_failure(f, STEP_ENTER, -ENOENT, "missing");
 }
 
@@ -221,11 +252,17 @@ static void test_propagation(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        TEST(test_upper),           TEST(test_readonly_views),
-                        TEST(test_128_layers),      TEST(test_names_with_separators),
-                        TEST(test_old_kernel),      TEST(test_bad_layers),
-                        TEST(test_too_many_layers), TEST(test_missing_directory),
+                        TEST(test_upper),
+                        TEST(test_readonly_views),
+                        TEST(test_128_layers),
+                        TEST(test_names_with_separators),
+                        TEST(test_old_kernel),
+                        TEST(test_bad_layers),
+                        TEST(test_too_many_layers),
+                        TEST(test_missing_directory),
                         TEST(test_propagation),
+                        TEST(test_volatile),
+                        TEST(test_not_volatile_any_more),
         };
         int r = fixture_can_run();
 
