@@ -91,7 +91,7 @@ def make_programs(image, bundle, where):
         Program("systemd-run --scope", lambda name: ["systemd-run", "--scope", "--quiet", "/bin/true"]),
         Program("ctrctl run --rm", lambda name: ["ctrctl", "run", "--rm", image, "/bin/true"]),
         Program("crun run, no cgroup", crun(bundle, "--cgroup-manager=disabled")),
-        Program("crun run, scope", crun(bundle, "--systemd-cgroup")),
+        Program("crun run, scope", crun(bundle, "--systemd-cgroup"), 4),
     ]
     if where == "vm":
         programs += [
