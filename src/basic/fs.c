@@ -163,102 +163,111 @@ DIR *dir_stream_open_at(int dir_fd, const char *path) {
         return dir;
 }
 
+/* A tree on its way out. */
+typedef struct Removal {
+        int top_fd;
+        dev_t dev;
+        unsigned counter; /* for names in the top directory */
+} Removal;
+
+/* 1 if the name is gone, 0 if it is a directory with something in it. */
+static int name_remove(int dir_fd, const char *name) {
+        if (unlinkat(dir_fd, name, 0) >= 0 || errno == ENOENT)
+                return 1;
+        if (errno != EISDIR && errno != EPERM)
+                return -errno;
+        if (unlinkat(dir_fd, name, AT_REMOVEDIR) >= 0 || errno == ENOENT)
+                return 1;
+        return errno == ENOTEMPTY || errno == EEXIST ? 0 : -errno;
+}
+
 /* Moves a directory found inside a doomed tree up to its top, so that the tree is emptied level by
  * level with a constant number of descriptors and no path longer than one name. */
-static int tree_hoist(int top_fd, int dir_fd, const char *name, unsigned *counter) {
+static int dir_hoist(Removal *v, int dir_fd, const char *name) {
         char target[32];
 
         for (;;) {
-                (void) snprintf(target, sizeof(target), ".#doomed-%u", (*counter)++);
-                if (renameat2(dir_fd, name, top_fd, target, RENAME_NOREPLACE) >= 0)
+                (void) snprintf(target, sizeof(target), ".#doomed-%u", v->counter++);
+                if (renameat2(dir_fd, name, v->top_fd, target, RENAME_NOREPLACE) >= 0)
                         return 0;
                 if (errno != EEXIST)
                         return -errno;
         }
 }
 
-/* Empties one directory. Sub-directories that are not empty themselves go up to top_fd if that is
- * another one; in the top one they are emptied in turn. */
-static int dir_empty(int top_fd, int fd, dev_t dev, unsigned *counter) {
+static int dir_empty(Removal *v, int fd);
+
+/* In the top directory: empties a sub-directory and removes it. What that had as sub-directories is
+ * in the top directory now. */
+static int dir_remove(Removal *v, const char *name) {
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+        int r;
+
+        fd = openat(v->top_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return -errno;
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_dev != v->dev)
+                return -EXDEV;
+        r = dir_empty(v, fd);
+        if (r < 0)
+                return r;
+        return unlinkat(v->top_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int dir_empty(Removal *v, int fd) {
         _cleanup_closedir_ DIR *dir = NULL;
-        bool is_top = top_fd == fd, again;
+        bool again = true;
         int r;
 
         dir = dir_stream_open_at(fd, ".");
         if (!dir)
                 return -errno;
-        do {
+        while (again) {
                 struct dirent *de;
 
                 again = false;
                 rewinddir(dir);
                 while ((errno = 0, de = readdir(dir))) {
-                        _cleanup_close_ int child = -1;
-                        struct stat st;
-
                         if (streq(de->d_name, ".") || streq(de->d_name, ".."))
                                 continue;
-                        if (unlinkat(fd, de->d_name, 0) >= 0 || errno == ENOENT)
+                        r = name_remove(fd, de->d_name);
+                        if (r > 0)
                                 continue;
-                        if (errno != EISDIR && errno != EPERM)
-                                return -errno;
-                        if (unlinkat(fd, de->d_name, AT_REMOVEDIR) >= 0)
-                                continue;
-                        if (errno != ENOTEMPTY && errno != EEXIST)
-                                return -errno;
-                        if (!is_top) {
-                                r = tree_hoist(top_fd, fd, de->d_name, counter);
-                                if (r < 0)
-                                        return r;
-                                continue;
+                        if (r == 0 && fd != v->top_fd)
+                                r = dir_hoist(v, fd, de->d_name);
+                        else if (r == 0) {
+                                r = dir_remove(v, de->d_name);
+                                again = true;
                         }
-                        child = openat(fd, de->d_name,
-                                       O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-                        if (child < 0)
-                                return -errno;
-                        if (fstat(child, &st) < 0)
-                                return -errno;
-                        if (st.st_dev != dev)
-                                return -EXDEV;
-                        r = dir_empty(top_fd, child, dev, counter);
                         if (r < 0)
                                 return r;
-                        if (unlinkat(fd, de->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-                                return -errno;
-                        again = true;
                 }
                 if (errno != 0)
                         return -errno;
-        } while (again);
+        }
         return 0;
 }
 
 int tree_remove_at(int dir_fd, const char *name) {
         _cleanup_close_ int fd = -1;
-        unsigned counter = 0;
         struct stat st;
         int r;
 
         assert(!isempty(name));
 
-        if (unlinkat(dir_fd, name, 0) >= 0 || errno == ENOENT)
-                return 0;
-        if (errno != EISDIR && errno != EPERM)
-                return -errno;
-        if (unlinkat(dir_fd, name, AT_REMOVEDIR) >= 0)
-                return 0;
-        if (errno != ENOTEMPTY && errno != EEXIST)
-                return -errno;
-
+        r = name_remove(dir_fd, name);
+        if (r != 0)
+                return r < 0 ? r : 0;
         fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return -errno;
         if (fstat(fd, &st) < 0)
                 return -errno;
-        r = dir_empty(fd, fd, st.st_dev, &counter);
+        r = dir_empty(&(Removal){.top_fd = fd, .dev = st.st_dev}, fd);
         if (r < 0)
                 return r;
-        if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
-                return -errno;
-        return 0;
+        return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
