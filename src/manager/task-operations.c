@@ -226,14 +226,28 @@ void task_continue_delete(Task *t) {
                 task_remove(t);
 }
 
-/* The supervisor did not end by itself: end it. Its record may be there already. */
+/* The supervisor did not end by itself: end it. Its record may be there already. What not even
+ * SIGKILL ends hangs in the kernel: the caller is told, and the task stays. */
 static int on_delete_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
+        _cleanup_error_ Error e = ERROR_NULL;
         Task *t = userdata;
 
-        log_warning("The supervisor of task %s does not end, killing it", t->object.name);
-        if (t->supervisor)
-                supervisor_kill(t->supervisor);
-        scope_kill(t->object.manager->systemd, t->unit);
+        if (!t->delete_killed) {
+                log_warning("The supervisor of task %s does not end, killing it", t->object.name);
+                t->delete_killed = true;
+                if (t->supervisor)
+                        supervisor_kill(t->supervisor);
+                scope_kill(t->object.manager->systemd, t->unit);
+                if (sd_event_source_set_time_relative(source, KILL_TIMEOUT_USEC) >= 0 &&
+                    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) >= 0)
+                        return 0;
+        }
+        error_setf(&e, CTR_DEADLINE_EXCEEDED,
+                   "The supervisor of the task \"%s\" does not end, not even by SIGKILL",
+                   t->object.name);
+        t->deleting = t->delete_killed = false;
+        t->delete_source = sd_event_source_disable_unref(t->delete_source);
+        waiters_complete(&t->delete_waiters, &t->object, e.code, &e);
         return 0;
 }
 

@@ -53,7 +53,7 @@ struct Task {
         Waiter *exit_waiters;
         Waiter *delete_waiters;
         sd_event_source *schedule_source, *delete_source;
-        bool starting, deleting;
+        bool starting, deleting, delete_killed;
 };
 
 static inline Task *TASK(Object *o) {
