@@ -339,6 +339,25 @@ class Pull(worker.TestCase):
         self.assertEqual(ranges, [f"bytes={ranges[0][6:-1]}-"])
         self.assertEqual(self.partial(), {})
 
+    def test_sandbox(self):
+        """While it talks to a registry the worker is confined."""
+        self.registry.serve(Image(tar(("a", b"x"))))
+        session = self.start()
+        session.next("plan")
+        proc = pathlib.Path(f"/proc/{session.process.pid}")
+        status = dict(line.split(":\t", 1) for line in (proc / "status").read_text().splitlines() if ":\t" in line)
+        kept = sum(1 << bit for bit in (0, 1, 3, 4, 21, 27, 31))  # see worker/sandbox.c
+        self.assertEqual((int(status["CapEff"], 16), int(status["CapBnd"], 16)), (kept, kept))
+        self.assertEqual((status["NoNewPrivs"], int(status["CapInh"], 16), int(status["CapAmb"], 16)), ("1", 0, 0))
+        if "asan" not in subprocess.run(["ldd", worker.WORKER], capture_output=True, text=True, check=True).stdout:
+            self.assertEqual(status["Seccomp"], "2")
+        mounts = [line.split() for line in (proc / "mountinfo").read_text().splitlines()]
+        self.assertTrue(mounts)
+        self.assertEqual([m[4] for m in mounts if not m[5].startswith("ro")], [])
+        self.assertNotEqual(os.readlink(proc / "ns/mnt"), os.readlink("/proc/self/ns/mnt"))
+        session.send({"type": "have", "layers": [None]})
+        self.assertEqual(session.finish()["type"], "result")
+
     def test_killed(self):
         """kill -9 in the middle of everything: the next pull succeeds."""
         data = os.urandom(3 << 20)

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "snapshot/apply-entry.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+
+static int system_error(Apply *a, const char *action) {
+        return error_setf(a->e, -errno, "Failed to %s \"%s\": %m", action, a->path);
+}
+
+static struct timespec entry_mtime(struct archive_entry *entry) {
+        if (!archive_entry_mtime_is_set(entry))
+                return (struct timespec){};
+        return (struct timespec){.tv_sec = archive_entry_mtime(entry),
+                                 .tv_nsec = archive_entry_mtime_nsec(entry)};
+}
+
+static mode_t entry_mode(struct archive_entry *entry) {
+        return archive_entry_perm(entry) & 07777;
+}
+
+/* What is kept: file capabilities, ACLs, and what users set. The labels of a security module belong
+ * to the machine where the layer was made. The trusted and user names of overlayfs would make it
+ * look for the file's data elsewhere. */
+static bool xattr_is_wanted(const char *name) {
+        if (startswith(name, "user."))
+                return !startswith(name, "user.overlay.");
+        if (startswith(name, "trusted."))
+                return !startswith(name, "trusted.overlay.");
+        return streq(name, "security.capability") || streq(name, "system.posix_acl_access") ||
+               streq(name, "system.posix_acl_default");
+}
+
+/* fd may be an O_PATH one: then it goes by way of /proc, which works for every type of file. */
+static int set_xattrs(Apply *a, int fd) {
+        int n = archive_entry_xattr_reset(a->entry);
+        char proc[STRLEN("/proc/self/fd/") + 12];
+
+        if (n > (int) a->limits->xattr_count)
+                return error_setf(a->e, CTR_RESOURCE_EXHAUSTED,
+                                  "\"%s\" has more than %u extended attributes", a->path,
+                                  a->limits->xattr_count);
+        (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%i", fd);
+        while (n-- > 0) {
+                const char *name;
+                const void *value;
+                size_t size;
+
+                if (archive_entry_xattr_next(a->entry, &name, &value, &size) != ARCHIVE_OK)
+                        break;
+                if (!xattr_is_wanted(name))
+                        continue;
+                if (size > a->limits->xattr_bytes)
+                        return error_setf(a->e, CTR_RESOURCE_EXHAUSTED,
+                                          "The extended attribute %.64s of \"%s\" is larger than "
+                                          "%zu bytes",
+                                          name, a->path, a->limits->xattr_bytes);
+                if (setxattr(proc, name, value, size, 0) < 0)
+                        return error_setf(a->e, -errno,
+                                          "Failed to set the extended attribute %.64s of \"%s\": "
+                                          "%m",
+                                          name, a->path);
+        }
+        return 0;
+}
+
+static int entry_owner(Apply *a, uid_t *ret_uid, gid_t *ret_gid) {
+        int64_t uid = archive_entry_uid(a->entry), gid = archive_entry_gid(a->entry);
+
+        /* -1 means "leave it" to chown(2) */
+        if (uid < 0 || gid < 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
+                return error_setf(a->e, CTR_INVALID_ARGUMENT,
+                                  "\"%s\" has an owner out of range: %lli:%lli", a->path,
+                                  (long long) uid, (long long) gid);
+        *ret_uid = (uid_t) uid;
+        *ret_gid = (gid_t) gid;
+        return 0;
+}
+
+static int remember_time(Apply *a) {
+        DirectoryTime *larger;
+        char *path;
+
+        if (a->n_times == a->allocated_times) {
+                size_t allocated = MAX_OF(a->allocated_times * 2, (size_t) 64);
+
+                larger = reallocarray(a->times, allocated, sizeof(DirectoryTime));
+                if (!larger)
+                        return -ENOMEM;
+                a->times = larger;
+                a->allocated_times = allocated;
+        }
+        path = strdup(a->path);
+        if (!path)
+                return -ENOMEM;
+        a->times[a->n_times++] = (DirectoryTime){.path = path, .mtime = entry_mtime(a->entry)};
+        return 0;
+}
+
+int apply_directory(Apply *a) {
+        _cleanup_close_ int fd = -1;
+        uid_t uid;
+        gid_t gid;
+        int r;
+
+        r = entry_owner(a, &uid, &gid);
+        if (r != 0)
+                return r;
+        r = tree_make_directory(a->tree, a->path, &fd, a->e);
+        if (r != 0)
+                return r;
+        if (fchown(fd, uid, gid) < 0 || fchmod(fd, entry_mode(a->entry)) < 0)
+                return system_error(a, "set owner and mode of");
+        r = set_xattrs(a, fd);
+        if (r != 0)
+                return r;
+        return remember_time(a);
+}
+
+static int write_block(Apply *a, int fd, const char *data, size_t size, off_t offset) {
+        a->written += size;
+        while (size > 0) {
+                ssize_t n = pwrite(fd, data, size, offset);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return system_error(a, "write");
+                data += n;
+                offset += n;
+                size -= (size_t) n;
+        }
+        return 0;
+}
+
+/* Blocks come with their offset: what lies between them is a hole. */
+static int write_data(Apply *a, int fd, int64_t size) {
+        int64_t end = 0;
+
+        for (;;) {
+                const void *data;
+                size_t n;
+                la_int64_t offset;
+                int r;
+
+                r = archive_read_data_block(a->archive, &data, &n, &offset);
+                if (r == ARCHIVE_EOF)
+                        break;
+                if (r != ARCHIVE_OK)
+                        return apply_archive_failed(a, a->path);
+                if (offset < 0 || offset > size || (int64_t) n > size - offset)
+                        return error_setf(a->e, CTR_DATA_LOSS, "\"%s\" has data beyond its size",
+                                          a->path);
+                r = write_block(a, fd, data, n, offset);
+                if (r != 0)
+                        return r;
+                end = MAX_OF(end, offset + (int64_t) n);
+        }
+        /* a hole at the end */
+        if (end < size && ftruncate(fd, size) < 0)
+                return system_error(a, "set the size of");
+        return 0;
+}
+
+int apply_file(Apply *a, const TreePlace *place) {
+        int64_t size = archive_entry_size(a->entry);
+        struct timespec times[2] = {entry_mtime(a->entry), entry_mtime(a->entry)};
+        _cleanup_close_ int fd = -1;
+        uid_t uid;
+        gid_t gid;
+        int r;
+
+        if (size < 0 || (uint64_t) size > a->limits->bytes - a->file_bytes)
+                return error_setf(a->e, CTR_RESOURCE_EXHAUSTED,
+                                  "With \"%s\" the layer's files are larger than %llu bytes",
+                                  a->path, (unsigned long long) a->limits->bytes);
+        a->file_bytes += (uint64_t) size;
+        r = entry_owner(a, &uid, &gid);
+        if (r != 0)
+                return r;
+
+        fd = openat(place->dir_fd, place->name,
+                    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd < 0 && errno == EEXIST) {
+                bool whiteout;
+
+                r = tree_clear(a->tree, place, &whiteout, a->e);
+                if (r != 0)
+                        return r;
+                fd = openat(place->dir_fd, place->name,
+                            O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        }
+        if (fd < 0)
+                return system_error(a, "create");
+        tree_count_inode(a->tree);
+        if (size > 0) {
+                r = write_data(a, fd, size);
+                if (r != 0)
+                        return r;
+        }
+        /* chown() clears set-user-ID and capabilities, so it comes first; the time comes last */
+        if (fchown(fd, uid, gid) < 0 || fchmod(fd, entry_mode(a->entry)) < 0)
+                return system_error(a, "set owner and mode of");
+        r = set_xattrs(a, fd);
+        if (r != 0)
+                return r;
+        if (futimens(fd, times) < 0)
+                return system_error(a, "set the time of");
+        return 0;
+}
+
+int apply_hardlink(Apply *a, const char *target) {
+        _cleanup_free_ char *clean = NULL;
+        _cleanup_close_ int dir_fd = -1;
+        struct stat from, to;
+        TreePlace place;
+        bool whiteout;
+        int r;
+
+        r = tree_clean_path(target, &clean, a->e);
+        if (r != 0)
+                return error_prefix(a->e, r, "Hard link \"%s\"", a->path);
+        r = *clean ? tree_find(a->tree, clean, false, &place, a->e) : CTR_NOT_FOUND;
+        if (r == 0 && fstatat(place.dir_fd, place.name, &from, AT_SYMLINK_NOFOLLOW) < 0)
+                r = errno == ENOENT ? CTR_NOT_FOUND : system_error(a, "look up the target of");
+        if (r == CTR_NOT_FOUND)
+                return error_setf(a->e, CTR_INVALID_ARGUMENT,
+                                  "The hard link \"%s\" leads to \"%.200s\", which is not in its "
+                                  "layer",
+                                  a->path, target);
+        if (r != 0)
+                return r;
+        if (S_ISDIR(from.st_mode))
+                return error_setf(a->e, CTR_INVALID_ARGUMENT,
+                                  "The hard link \"%s\" leads to the directory \"%.200s\"", a->path,
+                                  target);
+
+        /* looking up the second place may close the descriptor of the first */
+        dir_fd = fcntl(place.dir_fd, F_DUPFD_CLOEXEC, 3);
+        if (dir_fd < 0)
+                return system_error(a, "duplicate the directory of");
+        r = tree_find(a->tree, a->path, true, &place, a->e);
+        if (r != 0)
+                return r;
+        if (fstatat(place.dir_fd, place.name, &to, AT_SYMLINK_NOFOLLOW) >= 0 &&
+            from.st_ino == to.st_ino)
+                return 0;
+        r = tree_clear(a->tree, &place, &whiteout, a->e);
+        if (r != 0)
+                return r;
+        if (linkat(dir_fd, strrchr(clean, '/') ? strrchr(clean, '/') + 1 : clean, place.dir_fd,
+                   place.name, 0) < 0)
+                return system_error(a, "make the hard link");
+        return 0;
+}
+
+/* Symbolic links, devices and fifos: no data, and no descriptor from making them. */
+int apply_special(Apply *a, const TreePlace *place) {
+        struct timespec times[2] = {entry_mtime(a->entry), entry_mtime(a->entry)};
+        mode_t type = archive_entry_filetype(a->entry), mode = entry_mode(a->entry);
+        _cleanup_close_ int fd = -1;
+        bool whiteout;
+        uid_t uid;
+        gid_t gid;
+        int r;
+
+        r = entry_owner(a, &uid, &gid);
+        if (r != 0)
+                return r;
+        r = tree_clear(a->tree, place, &whiteout, a->e);
+        if (r != 0)
+                return r;
+        if (type == AE_IFLNK) {
+                const char *target = archive_entry_symlink(a->entry);
+
+                if (isempty(target))
+                        return error_setf(a->e, CTR_INVALID_ARGUMENT,
+                                          "The symbolic link \"%s\" has no target", a->path);
+                if (symlinkat(target, place->dir_fd, place->name) < 0)
+                        return system_error(a, "make the symbolic link");
+        } else if (mknodat(place->dir_fd, place->name, type | mode,
+                           type == AE_IFIFO ? 0 : archive_entry_rdev(a->entry)) < 0)
+                return system_error(a, "make the device node or fifo");
+        tree_count_inode(a->tree);
+
+        fd = openat(place->dir_fd, place->name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0)
+                return system_error(a, "open");
+        if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+                return system_error(a, "set the owner of");
+        if (type != AE_IFLNK && fchmodat(place->dir_fd, place->name, mode, 0) < 0)
+                return system_error(a, "set the mode of");
+        r = set_xattrs(a, fd);
+        if (r != 0)
+                return r;
+        if (utimensat(place->dir_fd, place->name, times, AT_SYMLINK_NOFOLLOW) < 0)
+                return system_error(a, "set the time of");
+        return 0;
+}
