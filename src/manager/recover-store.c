@@ -2,9 +2,9 @@
 
 /*
  * The store at the start of the manager, which a crash may have left in the middle of anything.
- * Rows are the truth. A snapshot's directory without a row goes at once: it is not to be found
- * again. A blob without a row, or a part of one, stays for a day, because a pull that is tried
- * again goes on from it.
+ * Rows are the truth: directories and blobs without one go. What a pull has fetched so far has no
+ * row and is in the ingest directory until its end; it stays for a day, so that a pull that is
+ * tried again goes on from it.
  */
 
 #include <dirent.h>
@@ -21,7 +21,7 @@
 #include "manager/recover-internal.h"
 #include "manager/sweeper.h"
 
-#define BLOB_KEEP_USEC (24 * 3600 * USEC_PER_SEC)
+#define INGEST_KEEP_USEC (24 * 3600 * USEC_PER_SEC)
 
 static int compare_ids(const void *a, const void *b) {
         int64_t x = *(const int64_t *) a, y = *(const int64_t *) b;
@@ -73,7 +73,8 @@ static int recover_snapshots(Manager *m, Error *e) {
         if (errno != 0)
                 return error_setf(e, -errno, "Failed to list the snapshots: %m");
         report_missing_snapshots(m, ids, n);
-        return sweeper_sweep(m->sweeper);
+        r = sweeper_sweep(m->sweeper);
+        return r < 0 ? error_setf(e, r, "Failed to schedule the removal of snapshots: %m") : 0;
 }
 
 static int add_blob(const char *digest, uint64_t size, void *userdata) {
@@ -82,9 +83,9 @@ static int add_blob(const char *digest, uint64_t size, void *userdata) {
         return hex && json_object_set_new(userdata, hex, json_true()) < 0 ? -ENOMEM : 0;
 }
 
-/* Removes what is old in a directory of /var/lib/ctr/content and not in rows, from which it takes
- * what is there. */
-static int sweep_files(Manager *m, const char *path, json_t *rows) {
+/* Removes the files of a directory that are not in rows and not younger than keep_usec; what is in
+ * rows and there is taken from them. */
+static int sweep_files(Manager *m, const char *path, uint64_t keep_usec, json_t *rows) {
         _cleanup_closedir_ DIR *dir = NULL;
         struct dirent *de;
 
@@ -95,7 +96,7 @@ static int sweep_files(Manager *m, const char *path, json_t *rows) {
                 if (de->d_name[0] == '.' || json_object_del(rows, de->d_name) == 0)
                         continue;
                 if (fstatat(dirfd(dir), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-                    (uint64_t) st.st_mtime * USEC_PER_SEC + BLOB_KEEP_USEC > now_realtime())
+                    (uint64_t) st.st_mtime * USEC_PER_SEC + keep_usec > now_realtime())
                         continue;
                 log_info("Removing %s/%s, which has no record", path, de->d_name);
                 if (unlinkat(dirfd(dir), de->d_name, 0) < 0 && errno != ENOENT)
@@ -115,13 +116,13 @@ static int recover_blobs(Manager *m, Error *e) {
         r = db_blobs_foreach(m->db, add_blob, rows, e);
         if (r != 0)
                 return r;
-        r = sweep_files(m, "content/sha256", rows);
+        r = sweep_files(m, "content/sha256", 0, rows);
         if (r < 0)
                 return error_setf(e, r, "Failed to list the blobs: %m");
         json_object_foreach(rows, hex, value)
                 log_error("The blob sha256:%s is missing in the content store", hex);
         json_object_clear(rows);
-        r = sweep_files(m, "content/ingest", rows);
+        r = sweep_files(m, "content/ingest", INGEST_KEEP_USEC, rows);
         return r < 0 ? error_setf(e, r, "Failed to list the partial blobs: %m") : 0;
 }
 
@@ -129,5 +130,12 @@ int recover_store(Manager *m, Error *e) {
         int r;
 
         r = recover_snapshots(m, e);
-        return r != 0 ? r : recover_blobs(m, e);
+        if (r != 0)
+                return r;
+        r = recover_blobs(m, e);
+        if (r != 0)
+                return r;
+        /* rows that nothing needs: the collection after the last deletion may not have come */
+        r = sweeper_collect(m->sweeper, NULL, NULL, e);
+        return r < 0 ? error_setf(e, r, "Failed to schedule a collection: %m") : 0;
 }

@@ -201,18 +201,28 @@ static void make_blob(Harness *h, const char *path, time_t age) {
         fd_close(fd);
 }
 
-/* What a crash left of a pull is kept for the next try, but not for ever. */
+/* What a crash left of a pull is kept for the next try, but not for ever; what it left of a
+ * deletion goes. */
 static void test_recover_store(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
         Harness *h = *state;
+        Image *i;
 
         (void) harness_image(h);
-        make_blob(h, "state/content/sha256/dead", 25 * 3600);
-        make_blob(h, "state/content/sha256/beef", 3600);
+        make_blob(h, "state/content/sha256/dead", 0);
         make_blob(h, "state/content/ingest/dead", 25 * 3600);
         make_blob(h, "state/content/ingest/beef", 3600);
         harness_restart(h);
-        assert_int_equal(harness_count(h, "state/content/sha256"), 3);
+        assert_int_equal(harness_count(h, "state/content/sha256"), 2);
         assert_int_equal(harness_count(h, "state/content/ingest"), 1);
+
+        /* killed before the collection came */
+        assert_int_equal(image_find(h->manager, "default", "localhost/test", &i, &e), 0);
+        assert_int_equal(image_delete(i, NULL, NULL, &e), 0);
+        harness_restart(h);
+        harness_settle(h);
+        assert_int_equal(harness_count(h, "state/content/sha256"), 0);
+        assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 0);
 }
 
 static void test_two_deletes(void **state) {
