@@ -213,6 +213,9 @@ static int commit_rows(Manager *m, Image *i, bool unpacked, json_t *result, Adop
                 r = commit_layers(m, result, adopted, &i->snapshot, e);
                 if (r != 0)
                         return r;
+                /* the worker synced the trees; their new names are to be there before the rows */
+                if (adopted->n > 0 && fsync(m->snapshots_fd) < 0)
+                        return error_setf(e, -errno, "Failed to sync the snapshots: %m");
         }
         r = db_image_put(m->db, i, json_object_get(result, "blobs"), e);
         if (r != 0)
