@@ -50,11 +50,10 @@ int pull_answer_plan(Manager *m, json_t *plan, json_t **ret, Error *e) {
 
 /* Somebody else committed the same layer meanwhile: this tree is not needed. */
 static void discard_tree(Manager *m, const char *directory) {
-        char target[NAME_MAX + 1];
+        _cleanup_error_ Error e = ERROR_NULL;
 
-        (void) snprintf(target, sizeof(target), ".doomed-%s", directory + 1);
-        if (renameat(m->snapshots_fd, directory, m->snapshots_fd, target) < 0)
-                log_warning_errno(errno, "Failed to discard %s: %m", directory);
+        if (overlayfs_discard(m->snapshots_fd, directory, &e) != 0)
+                log_warning("%s", error_text(&e));
         (void) sweeper_sweep(m->sweeper);
 }
 

@@ -10,7 +10,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <sys/stat.h>
 
 #include "basic/clock.h"
@@ -20,6 +19,7 @@
 #include "manager/db.h"
 #include "manager/recover-internal.h"
 #include "manager/sweeper.h"
+#include "snapshot/overlayfs.h"
 
 #define INGEST_KEEP_USEC (24 * 3600 * USEC_PER_SEC)
 
@@ -40,12 +40,11 @@ static void report_missing_snapshots(Manager *m, const int64_t *ids, size_t n) {
 }
 
 static void doom(Manager *m, const char *name) {
-        char target[NAME_MAX + 1];
+        _cleanup_error_ Error e = ERROR_NULL;
 
         log_info("Removing the snapshot directory %s, which has no record", name);
-        (void) snprintf(target, sizeof(target), ".doomed-%.200s", name);
-        if (renameat(m->snapshots_fd, name, m->snapshots_fd, target) < 0)
-                log_warning_errno(errno, "Failed to rename %s: %m", name);
+        if (overlayfs_discard(m->snapshots_fd, name, &e) != 0)
+                log_warning("%s", error_text(&e));
 }
 
 static int recover_snapshots(Manager *m, Error *e) {

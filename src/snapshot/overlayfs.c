@@ -140,17 +140,23 @@ int overlayfs_prepare(int dir_fd, uint64_t n, uint64_t parent, Error *e) {
         return r;
 }
 
-int overlayfs_doom(int dir_fd, uint64_t n, Error *e) {
-        char name[OVERLAYFS_NAME_SIZE], doomed[OVERLAYFS_NAME_SIZE];
+int overlayfs_discard(int dir_fd, const char *name, Error *e) {
+        char doomed[OVERLAYFS_NAME_SIZE];
         int r;
 
-        final_name(n, name);
         r = random_name(OVERLAYFS_DOOMED_PREFIX, doomed);
         if (r < 0)
                 return error_setf(e, r, "Failed to find a name for a snapshot: %m");
         if (renameat2(dir_fd, name, dir_fd, doomed, RENAME_NOREPLACE) < 0 && errno != ENOENT)
                 return error_setf(e, -errno, "Failed to rename the snapshot %s: %m", name);
         return 0;
+}
+
+int overlayfs_doom(int dir_fd, uint64_t n, Error *e) {
+        char name[OVERLAYFS_NAME_SIZE];
+
+        final_name(n, name);
+        return overlayfs_discard(dir_fd, name, e);
 }
 
 bool overlayfs_name_is_temporary(const char *name) {

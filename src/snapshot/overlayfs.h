@@ -49,6 +49,9 @@ int overlayfs_prepare(int dir_fd, uint64_t n, uint64_t parent, Error *e);
  * one is no error. */
 int overlayfs_doom(int dir_fd, uint64_t n, Error *e);
 
+/* The same for a directory of any name, which nothing refers to. */
+int overlayfs_discard(int dir_fd, const char *name, Error *e);
+
 /* Removes the tree of a doomed snapshot (a name that starts with ".doomed-"), or any directory
  * without a final name: CTR_INVALID_ARGUMENT for another one. Takes its time. */
 int overlayfs_remove(int dir_fd, const char *name, Error *e);
