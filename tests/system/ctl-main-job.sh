@@ -5,6 +5,9 @@
 #
 # ctrctl does the main job: every verb against the real service.
 
+# Scripts for the container stand in single quotes.
+# shellcheck disable=SC2016
+
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -4,6 +4,9 @@
 #
 # ctrctl on a terminal: what the container sees of it, keys, sizes, signals, and the terminal afterwards.
 
+# Scripts for the container stand in single quotes.
+# shellcheck disable=SC2016
+
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
