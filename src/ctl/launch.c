@@ -335,7 +335,8 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
         Launch *l = userdata;
 
         if (si->ssi_signo == SIGWINCH) {
-                if (l->stage == STAGE_STARTED)
+                /* the program may run before the answer to Start says so */
+                if (l->has_task && (l->stage == STAGE_STARTING || l->stage == STAGE_STARTED))
                         resize(l);
                 return 0;
         }

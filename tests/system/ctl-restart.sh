@@ -5,6 +5,9 @@
 #
 # ctrctl while the service is killed under it: what waits goes on waiting, and gets the true answer.
 
+# Scripts for other shells stand in single quotes.
+# shellcheck disable=SC2016
+
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
