@@ -164,6 +164,7 @@ static int daemon_start(Daemon *d, Error *e) {
                         .state_dir = CTR_STATE_DIR,
                         .runtime_dir = CTR_RUNTIME_DIR,
                         .libexec_dir = CTR_LIBEXECDIR,
+                        .data_dir = CTR_DATA_DIR,
         };
         int r;
 

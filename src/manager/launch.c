@@ -73,6 +73,9 @@ static void launch_undo(Task *t) {
         int code, r;
 
         code = error_move(&e, &l->error);
+        /* systemd may have made the scope around a process that was dead already */
+        if (l->attempts > 0)
+                scope_kill(m->systemd, t->unit);
         log_fields_remove(t->unit);
         r = task_dir_remove(m, t->object.namespace, t->object.name);
         if (r < 0)

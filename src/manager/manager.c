@@ -99,21 +99,18 @@ static int open_supervisor(Manager *m, Error *e) {
         return 0;
 }
 
-/* Without a profile containers run unconfined by seccomp: refused, unless it is not installed at
- * all, as in a test without an installation. */
-static int load_seccomp(Manager *m, Error *e) {
+static int load_seccomp(Manager *m, const char *data_dir, Error *e) {
+        _cleanup_close_ int fd = -1;
         int r;
 
-        if (access(CTR_SECCOMP_PROFILE, F_OK) < 0 && errno == ENOENT) {
-                log_warning("%s is missing: containers run without a seccomp filter",
-                            CTR_SECCOMP_PROFILE);
-                return 0;
-        }
-        r = json_read_file_at(AT_FDCWD, CTR_SECCOMP_PROFILE, SECCOMP_MAX, &m->seccomp, e);
+        fd = open(data_dir, O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m", data_dir);
+        r = json_read_file_at(fd, "seccomp.json", SECCOMP_MAX, &m->seccomp, e);
         if (r == 0)
-                r = json_read_file_at(AT_FDCWD, CTR_SECCOMP_CAPABILITIES, SECCOMP_MAX,
+                r = json_read_file_at(fd, "seccomp-capabilities.json", SECCOMP_MAX,
                                       &m->seccomp_capabilities, e);
-        return r != 0 ? error_prefix(e, r, "The seccomp profile") : 0;
+        return r != 0 ? error_prefix(e, r, "The default seccomp profile in %s", data_dir) : 0;
 }
 
 int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, Manager **ret,
@@ -137,7 +134,7 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         r = open_dirs(m, e);
         if (r != 0)
                 return r;
-        r = load_seccomp(m, e);
+        r = p->data_dir ? load_seccomp(m, p->data_dir, e) : 0;
         if (r != 0)
                 return r;
         r = open_supervisor(m, e);

@@ -29,6 +29,7 @@ typedef struct ManagerParameters {
         const char *state_dir;   /* "/var/lib/ctr" */
         const char *runtime_dir; /* "/run/ctr" */
         const char *libexec_dir; /* where ctr-supervisor and ctr-worker are */
+        const char *data_dir;    /* where the seccomp profile is; NULL: none, for tests */
 } ManagerParameters;
 
 struct Manager {

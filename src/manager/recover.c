@@ -36,7 +36,7 @@
 /* between GO and its control socket a supervisor cannot be reached; the manager that gave the GO
  * may have died in that moment */
 #define CONNECT_RETRY_USEC (50 * USEC_PER_MSEC)
-#define CONNECT_TRIES      200
+#define CONNECT_TRIES      30
 /* between bind() and listen(), or it was killed */
 #define REFUSED_TRIES 2
 
@@ -226,8 +226,8 @@ static void probe_connect(Probe *p) {
                 return;
         }
         if (probe_may_retry(p, r) &&
-            sd_event_add_time_relative(m->event, &p->timer, CLOCK_MONOTONIC, CONNECT_RETRY_USEC, 0,
-                                       on_retry, p) >= 0)
+            sd_event_add_time_relative(m->event, &p->timer, CLOCK_MONOTONIC, CONNECT_RETRY_USEC,
+                                       USEC_PER_MSEC, on_retry, p) >= 0)
                 return;
         if (!is_gone(r)) {
                 log_error_errno(r,

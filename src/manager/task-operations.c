@@ -10,6 +10,7 @@
 #include "unit/systemd.h"
 
 #define REQUEST_TIMEOUT_USEC (10 * USEC_PER_SEC)
+#define SIGKILL_TIMEOUT_USEC (2 * USEC_PER_SEC)
 #define START_TIMEOUT_USEC   (40 * USEC_PER_SEC)
 /* after SIGKILL: draining output takes the supervisor at most 10 s */
 #define KILL_TIMEOUT_USEC (15 * USEC_PER_SEC)
@@ -93,7 +94,22 @@ int task_wait(Task *t, Callback callback, void *userdata, Error *e) {
         return t->status == TASK_STOPPED ? task_schedule(t) : 0;
 }
 
+/* SIGKILL is for what does not answer, and a supervisor may be that too: stopped, or frozen with
+ * its scope. */
+static void on_kill_reply(int r, const Error *e, const SupervisorMessage *reply, void *userdata) {
+        Task *t = ((Operation *) userdata)->task;
+
+        if (r == CTR_DEADLINE_EXCEEDED) {
+                log_warning("%s; killing its whole scope", error_text(e));
+                scope_kill(t->object.manager->systemd, t->unit);
+                r = 0;
+        }
+        on_reply(r, e, reply, userdata);
+}
+
 int task_kill(Task *t, int signo, bool all, Callback callback, void *userdata, Error *e) {
+        bool sigkill = signo == SIGKILL;
+
         if (!signal_is_valid(signo))
                 return error_setf(e, CTR_INVALID_ARGUMENT, "Invalid signal %i", signo);
         if (t->status == TASK_STOPPED)
@@ -102,7 +118,8 @@ int task_kill(Task *t, int signo, bool all, Callback callback, void *userdata, E
                                  &(SupervisorMessage){.type = SUPERVISOR_SIGNAL,
                                                       .number = signo,
                                                       .flags = all ? SUPERVISOR_SIGNAL_ALL : 0},
-                                 REQUEST_TIMEOUT_USEC, on_reply, callback, userdata, e);
+                                 sigkill ? SIGKILL_TIMEOUT_USEC : REQUEST_TIMEOUT_USEC,
+                                 sigkill ? on_kill_reply : on_reply, callback, userdata, e);
 }
 
 int task_resize(Task *t, unsigned width, unsigned height, Callback callback, void *userdata,

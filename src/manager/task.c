@@ -285,13 +285,8 @@ void task_unit_removed(Task *t) {
                 launch_unit_removed(t);
                 return;
         }
-        log_fields_remove(t->unit);
-        if (t->status == TASK_STOPPED)
-                return;
-        if (t->supervisor)
-                /* it goes on in a cgroup that systemd has forgotten (systemd#36781) */
-                log_warning("systemd has unloaded %s while its task still runs", t->unit);
-        else
-                /* one that could not be reached at the start; now it is gone for certain */
+        /* one that could not be reached at the start: now it is gone for certain. The end of any
+         * other is told by its supervisor, which may still have to be heard. */
+        if (t->status != TASK_STOPPED && !t->supervisor)
                 task_recheck(t);
 }

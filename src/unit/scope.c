@@ -18,6 +18,7 @@
 #include "unit/systemd-internal.h"
 
 #define START_TIMEOUT_USEC (30 * USEC_PER_SEC)
+#define LOST_RETRY_USEC    (100 * USEC_PER_MSEC)
 #define ATTEMPTS_MAX       2
 
 struct ScopeStart {
@@ -35,6 +36,8 @@ struct ScopeStart {
         sd_event_source *timer;
         char *job;         /* object path while the job runs */
         bool wait_removal; /* for the name to become free */
+        bool lost;         /* a call may have been carried out though it was not answered */
+        sd_event_source *retry_timer;
         unsigned attempts;
 };
 
@@ -50,6 +53,7 @@ ScopeStart *scope_start_free(ScopeStart *start) {
                 }
         sd_bus_slot_unref(start->slot);
         sd_event_source_disable_unref(start->timer);
+        sd_event_source_disable_unref(start->retry_timer);
         json_decref(start->properties);
         free(start->unit);
         free(start->description);
@@ -62,6 +66,7 @@ ScopeStart *scope_start_free(ScopeStart *start) {
 static void start_finish(ScopeStart *start, int r, const Error *e) {
         start->slot = sd_bus_slot_unref(start->slot);
         start->timer = sd_event_source_disable_unref(start->timer);
+        start->retry_timer = sd_event_source_disable_unref(start->retry_timer);
         free(start->job);
         start->job = NULL;
         start->wait_removal = false;
@@ -77,6 +82,43 @@ static void start_retry(ScopeStart *start) {
                 error_setf(&e, r, "Failed to ask systemd for %s: %m", start->unit);
                 start_finish(start, r, &e);
         }
+}
+
+static int on_retry_timer(sd_event_source *source, uint64_t usec, void *userdata) {
+        ScopeStart *start = userdata;
+
+        start->retry_timer = sd_event_source_disable_unref(start->retry_timer);
+        start_retry(start);
+        return 0;
+}
+
+static bool is_lost(const sd_bus_error *failure) {
+        return sd_bus_error_has_name(failure, SD_BUS_ERROR_NO_REPLY) ||
+               sd_bus_error_has_name(failure, SD_BUS_ERROR_DISCONNECTED) ||
+               sd_bus_error_has_name(failure, SD_BUS_ERROR_NAME_HAS_NO_OWNER) ||
+               sd_bus_error_has_name(failure, SD_BUS_ERROR_SERVICE_UNKNOWN);
+}
+
+/* 1 if the failure is none yet: something will happen that leads on. */
+static int start_recover(ScopeStart *start, const sd_bus_error *failure) {
+        if (sd_bus_error_has_name(failure, "org.freedesktop.systemd1.UnitExists")) {
+                if (start->lost) {
+                        start_finish(start, 0, NULL);
+                        return 1;
+                }
+                /* nobody but us makes such names, and no task of ours has this one now */
+                log_debug("%s is still there, stopping it and waiting for its name", start->unit);
+                start->wait_removal = true;
+                scope_kill(start->systemd, start->unit);
+                return 1;
+        }
+        if (is_lost(failure)) {
+                start->lost = true;
+                return sd_event_add_time_relative(sd_bus_get_event(start->systemd->bus),
+                                                  &start->retry_timer, CLOCK_MONOTONIC,
+                                                  LOST_RETRY_USEC, 1, on_retry_timer, start) >= 0;
+        }
+        return 0;
 }
 
 static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -99,11 +141,8 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return 0;
         }
 
-        if (sd_bus_error_has_name(failure, "org.freedesktop.systemd1.UnitExists")) {
-                log_debug("%s is still fading, waiting for its name", start->unit);
-                start->wait_removal = true;
+        if (start_recover(start, failure) > 0)
                 return 0;
-        }
         if (sd_bus_error_has_name(failure, SD_BUS_ERROR_INVALID_ARGS) ||
             sd_bus_error_has_name(failure, SD_BUS_ERROR_PROPERTY_READ_ONLY))
                 r = CTR_INVALID_ARGUMENT;
@@ -254,5 +293,22 @@ void scope_starts_unit_removed(Systemd *s, const char *unit) {
                 start->wait_removal = false;
                 start_retry(start);
                 return;
+        }
+}
+
+void scope_starts_again(Systemd *s) {
+        ScopeStart *next;
+
+        for (ScopeStart *start = s->starts; start; start = next) {
+                next = start->next;
+                if (start->wait_removal)
+                        start->wait_removal = false;
+                else if (start->job) {
+                        free(start->job);
+                        start->job = NULL;
+                        start->lost = true;
+                } else
+                        continue; /* its call is under way, or will be repeated */
+                start_retry(start);
         }
 }

@@ -12,6 +12,8 @@
 struct Systemd {
         sd_bus *bus;
         sd_bus_slot *job_removed_slot, *unit_removed_slot, *subscribe_slot;
+        sd_bus_slot *reloading_slot, *owner_slot;
+        bool reloading;
         SystemdUnitRemoved unit_removed;
         void *userdata;
         ScopeStart *starts; /* in progress */
@@ -23,3 +25,6 @@ int systemd_call_new(Systemd *s, const char *member, sd_bus_message **ret);
 /* From the signals, to whichever start is concerned. */
 void scope_starts_job_removed(Systemd *s, const char *job, const char *result);
 void scope_starts_unit_removed(Systemd *s, const char *unit);
+
+/* Answers and signals may have been lost: all starts ask again. */
+void scope_starts_again(Systemd *s);

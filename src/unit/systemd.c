@@ -32,11 +32,25 @@ static int on_unit_removed(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = sd_bus_message_read(m, "so", &unit, NULL);
         if (r < 0)
                 return log_warning_errno(r, "Cannot read systemd's UnitRemoved: %m");
-        if (!startswith(unit, "ctr-"))
+        /* a reload unloads every unit and loads it again */
+        if (!startswith(unit, "ctr-") || s->reloading)
                 return 0;
         scope_starts_unit_removed(s, unit);
         if (s->unit_removed)
                 s->unit_removed(unit, s->userdata);
+        return 0;
+}
+
+static int on_reloading(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Systemd *s = userdata;
+        int active, r;
+
+        r = sd_bus_message_read(m, "b", &active);
+        if (r < 0)
+                return log_warning_errno(r, "Cannot read systemd's Reloading: %m");
+        s->reloading = active;
+        if (!active)
+                scope_starts_again(s);
         return 0;
 }
 
@@ -49,18 +63,38 @@ static int on_subscribed(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return 0;
 }
 
+static int systemd_subscribe(Systemd *s) {
+        return sd_bus_call_method_async(s->bus, &s->subscribe_slot, SYSTEMD_DESTINATION,
+                                        SYSTEMD_PATH, SYSTEMD_INTERFACE, "Subscribe", on_subscribed,
+                                        s, NULL);
+}
+
+/* systemd is back on the bus after it executed itself anew (daemon-reexec): what was said to it or
+ * by it in between may be lost. */
+static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *new_owner;
+        Systemd *s = userdata;
+        int r;
+
+        r = sd_bus_message_read(m, "sss", NULL, NULL, &new_owner);
+        if (r < 0)
+                return log_warning_errno(r, "Cannot read NameOwnerChanged: %m");
+        if (!*new_owner)
+                return 0;
+        s->reloading = false;
+        r = systemd_subscribe(s);
+        if (r < 0)
+                log_error_errno(r, "Failed to subscribe to systemd again: %m");
+        scope_starts_again(s);
+        return 0;
+}
+
 /* A match that the bus refuses would leave us deaf; the connection is useless then. */
 static int on_match_installed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (sd_bus_message_is_method_error(m, NULL))
                 log_error("Cannot match systemd's signals: %s",
                           sd_bus_message_get_error(m)->message);
         return 0;
-}
-
-static int systemd_subscribe(Systemd *s) {
-        return sd_bus_call_method_async(s->bus, &s->subscribe_slot, SYSTEMD_DESTINATION,
-                                        SYSTEMD_PATH, SYSTEMD_INTERFACE, "Subscribe", on_subscribed,
-                                        s, NULL);
 }
 
 int systemd_new(sd_bus *bus, Systemd **ret, Error *e) {
@@ -85,6 +119,19 @@ int systemd_new(sd_bus *bus, Systemd **ret, Error *e) {
                                       on_match_installed, s);
         if (r < 0)
                 return error_setf(e, r, "Failed to match systemd's UnitRemoved: %m");
+        r = sd_bus_match_signal_async(bus, &s->reloading_slot, SYSTEMD_DESTINATION, SYSTEMD_PATH,
+                                      SYSTEMD_INTERFACE, "Reloading", on_reloading,
+                                      on_match_installed, s);
+        if (r < 0)
+                return error_setf(e, r, "Failed to match systemd's Reloading: %m");
+        r = sd_bus_add_match_async(bus, &s->owner_slot,
+                                   "type='signal',sender='org.freedesktop.DBus',"
+                                   "path='/org/freedesktop/DBus',"
+                                   "interface='org.freedesktop.DBus',member='NameOwnerChanged',"
+                                   "arg0='" SYSTEMD_DESTINATION "'",
+                                   on_owner_changed, on_match_installed, s);
+        if (r < 0)
+                return error_setf(e, r, "Failed to watch systemd's name: %m");
         r = systemd_subscribe(s);
         if (r < 0)
                 return error_setf(e, r, "Failed to subscribe to systemd: %m");
@@ -99,6 +146,8 @@ Systemd *systemd_free(Systemd *s) {
         assert(!s->starts);
         sd_bus_slot_unref(s->job_removed_slot);
         sd_bus_slot_unref(s->unit_removed_slot);
+        sd_bus_slot_unref(s->reloading_slot);
+        sd_bus_slot_unref(s->owner_slot);
         sd_bus_slot_unref(s->subscribe_slot);
         sd_bus_unref(s->bus);
         free(s);
@@ -110,12 +159,18 @@ void systemd_set_unit_removed(Systemd *s, SystemdUnitRemoved callback, void *use
         s->userdata = userdata;
 }
 
+/* SIGKILL for what is in it; and a stop, because a scope that lost its processes before systemd
+ * looked is empty and active for ever. */
 void scope_kill(Systemd *s, const char *unit) {
         int r;
 
         r = sd_bus_call_method_async(s->bus, NULL, SYSTEMD_DESTINATION, SYSTEMD_PATH,
                                      SYSTEMD_INTERFACE, "KillUnit", NULL, NULL, "ssi", unit, "all",
                                      SIGKILL);
+        if (r >= 0)
+                r = sd_bus_call_method_async(s->bus, NULL, SYSTEMD_DESTINATION, SYSTEMD_PATH,
+                                             SYSTEMD_INTERFACE, "StopUnit", NULL, NULL, "ss", unit,
+                                             "replace");
         if (r < 0)
                 log_warning_errno(r, "Failed to ask systemd to kill %s: %m", unit);
 }

@@ -31,6 +31,10 @@ static int send_signal(Harness *h, const char *member, const char *types, ...) {
         return sd_bus_send(h->server, m, NULL);
 }
 
+void harness_signal_reloading(Harness *h, int active) {
+        assert_true(send_signal(h, "Reloading", "b", active) >= 0);
+}
+
 void harness_signal_unit_removed(Harness *h, const char *unit) {
         assert_true(send_signal(h, "UnitRemoved", "so", unit, "/org/freedesktop/unit/x") >= 0);
 }
@@ -74,6 +78,21 @@ static int method_kill_unit(sd_bus_message *m, void *userdata, sd_bus_error *err
         return sd_bus_reply_method_return(m, NULL);
 }
 
+static int method_stop_unit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Harness *h = userdata;
+        const char *unit;
+        int r;
+
+        assert_true(sd_bus_message_read(m, "s", &unit) >= 0);
+        h->n_stops++;
+        r = sd_bus_reply_method_return(m, "o", "/org/freedesktop/systemd1/job/0");
+        if (h->stop_frees_name) {
+                h->start_error = NULL;
+                harness_signal_unit_removed(h, unit);
+        }
+        return r;
+}
+
 static int method_reset_failed(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         ((Harness *) userdata)->n_resets++;
         return sd_bus_reply_method_return(m, NULL);
@@ -91,6 +110,7 @@ static const sd_bus_vtable fake_systemd[] = {
                 SD_BUS_METHOD("ListUnitsByPatterns", "asas", "a(ssssssouso)", method_list_units,
                               SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD("KillUnit", "ssi", "", method_kill_unit, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD("StopUnit", "ss", "o", method_stop_unit, SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD("ResetFailedUnit", "s", "", method_reset_failed,
                               SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_VTABLE_END,

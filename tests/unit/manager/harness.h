@@ -34,7 +34,8 @@ typedef struct Harness {
         /* the fake systemd */
         const char *start_error; /* answer StartTransientUnit with this error name */
         const char *job_result;  /* "done" by default */
-        unsigned n_starts, n_kills, n_resets;
+        unsigned n_starts, n_kills, n_stops, n_resets;
+        bool stop_frees_name; /* StopUnit ends start_error */
         char **active_scopes; /* what ListUnitsByPatterns says */
         char last_unit[128];
         sd_bus_message *last_start;
@@ -86,3 +87,4 @@ size_t harness_count(Harness *h, const char *path);
 uint64_t harness_unit_property(Harness *h, const char *name);
 
 void harness_signal_unit_removed(Harness *h, const char *unit);
+void harness_signal_reloading(Harness *h, int active);

@@ -144,14 +144,8 @@ static void test_scope_failures(void **state) {
         assert_nothing_left(h, c);
 }
 
-static int free_name(sd_event_source *source, uint64_t usec, void *userdata) {
-        Harness *h = userdata;
-
-        h->start_error = NULL;
-        harness_signal_unit_removed(h, "ctr-web.scope");
-        return 0;
-}
-
+/* A scope of that name is there and nobody's, perhaps empty: it is stopped, and its end waited for.
+ */
 static void test_unit_name_taken(void **state) {
         Harness *h = *state;
         Container *c;
@@ -160,10 +154,67 @@ static void test_unit_name_taken(void **state) {
         (void) harness_image(h);
         c = harness_container(h, "web");
         h->start_error = "org.freedesktop.systemd1.UnitExists";
-        assert_true(sd_event_add_time_relative(h->event, NULL, CLOCK_MONOTONIC, 50 * USEC_PER_MSEC,
-                                               0, free_name, h) >= 0);
+        h->stop_frees_name = true;
         assert_int_equal(create(h, c, &a), 0);
         assert_int_equal(h->n_starts, 2);
+        assert_int_equal(h->n_stops, 1);
+}
+
+static int answer_again(sd_event_source *source, uint64_t usec, void *userdata) {
+        Harness *h = userdata;
+
+        h->start_error = "org.freedesktop.systemd1.UnitExists";
+        return 0;
+}
+
+/* systemd executes itself anew and takes our call with it: the scope that is there afterwards is
+ * the one that was asked for. */
+static void test_systemd_reexec(void **state) {
+        Harness *h = *state;
+        Container *c;
+        Answer a;
+
+        (void) harness_image(h);
+        c = harness_container(h, "web");
+        h->start_error = SD_BUS_ERROR_NO_REPLY;
+        assert_true(sd_event_add_time_relative(h->event, NULL, CLOCK_MONOTONIC, 50 * USEC_PER_MSEC,
+                                               1, answer_again, h) >= 0);
+        assert_int_equal(create(h, c, &a), 0);
+        assert_int_equal(h->n_starts, 2);
+        assert_int_equal(h->n_kills, 0);
+}
+
+/* A reload unloads every unit and loads it again. */
+static void test_systemd_reload(void **state) {
+        Harness *h = *state;
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        start(h, t);
+        harness_signal_reloading(h, 1);
+        harness_signal_unit_removed(h, "ctr-web.scope");
+        harness_signal_reloading(h, 0);
+        harness_settle(h);
+        assert_int_equal(t->status, TASK_RUNNING);
+}
+
+/* A supervisor that is stopped does not answer; SIGKILL goes to the scope then. */
+static void test_kill_wedged(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer a = {};
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        start(h, t);
+        assert_int_equal(kill(t->pid, SIGSTOP), 0);
+        assert_int_equal(task_kill(t, SIGKILL, true, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+        harness_settle(h);
+        assert_int_equal(h->n_kills, 1);
 }
 
 static void test_one_task_each(void **state) {
@@ -483,6 +534,12 @@ int main(void) {
                         CASE(test_launch_failures),
                         CASE(test_scope_failures),
                         CASE(test_unit_name_taken),
+                        CASE(test_systemd_reexec),
+                        CASE(test_systemd_reload),
+                        CASE(test_kill_wedged),
+                        CASE(test_systemd_reexec),
+                        CASE(test_systemd_reload),
+                        CASE(test_kill_wedged),
                         CASE(test_one_task_each),
                         CASE(test_command_not_found),
                         CASE(test_stop),
