@@ -49,11 +49,16 @@ Authority *authority_free(Authority *a) {
         return NULL;
 }
 
+static int park(Authority *a, sd_bus_message *m);
+static const Query *find_earlier(const Authority *a, const char *sender);
+
 /* Runs before the method of each message: notes that a parked one runs now. One that ran before
  * without coming to its authorization (its object is gone) is forgotten. */
 static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        const char *sender = sd_bus_message_get_sender(m);
         Authority *a = userdata;
         Query *next;
+        uid_t uid;
 
         for (Query *q = a->first; q; q = next) {
                 next = q->next;
@@ -62,7 +67,12 @@ static int on_message(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 else if (q->state == QUERY_QUEUED && q->message == m)
                         q->state = QUERY_RUNNING;
         }
-        return 0;
+        /* All calls of a new sender wait, not only those that ask who it is: the second may be
+         * about an object that the first one makes. */
+        if (!sender || !sd_bus_message_is_method_call(m, NULL, NULL) || query_find(a, m) ||
+            (!find_earlier(a, sender) && authority_known_sender(a, sender, &uid) > 0))
+                return 0;
+        return park(a, m);
 }
 
 size_t authority_pending(const Authority *a) {
@@ -165,8 +175,32 @@ static const Query *find_earlier(const Authority *a, const char *sender) {
         return NULL;
 }
 
-int authority_sender(Authority *a, sd_bus_message *m, uid_t *ret, sd_bus_error *error) {
+/* Keeps the message until it is known who sent it; it runs after those that came before. 1. */
+static int park(Authority *a, sd_bus_message *m) {
+        const Query *earlier = find_earlier(a, sd_bus_message_get_sender(m));
         _cleanup_(query_freep) Query *q = NULL;
+        int r;
+
+        r = query_new(a, m, &q);
+        if (r < 0)
+                return r;
+        if (!earlier) {
+                r = ask_sender(q);
+                if (r < 0)
+                        return r;
+        }
+        if (earlier && earlier->state == QUERY_QUEUED) {
+                q->uid = earlier->uid;
+                q->uid_known = true;
+                query_run_again(TAKE_PTR(q));
+                return 1;
+        }
+        q->state = QUERY_SENDER;
+        TAKE_PTR(q);
+        return 1;
+}
+
+int authority_sender(Authority *a, sd_bus_message *m, uid_t *ret, sd_bus_error *error) {
         const char *sender = sd_bus_message_get_sender(m);
         const Query *known = query_find(a, m), *earlier;
         int r;
@@ -182,23 +216,8 @@ int authority_sender(Authority *a, sd_bus_message *m, uid_t *ret, sd_bus_error *
         if (!earlier && authority_known_sender(a, sender, ret) > 0)
                 return 1;
 
-        r = query_new(a, m, &q);
-        if (r < 0)
-                return r;
-        if (!earlier) {
-                r = ask_sender(q);
-                if (r < 0)
-                        return r;
-        }
-        if (earlier && earlier->state == QUERY_QUEUED) {
-                q->uid = earlier->uid;
-                q->uid_known = true;
-                query_run_again(TAKE_PTR(q));
-                return 0;
-        }
-        q->state = QUERY_SENDER;
-        TAKE_PTR(q);
-        return 0;
+        r = park(a, m);
+        return MIN_OF(r, 0);
 }
 
 static size_t count_polkit(const Authority *a, uid_t uid) {

@@ -273,6 +273,21 @@ static void test_order(void **state) {
         assert_int_equal(h->n_driver_calls, 1);
 }
 
+/* A new caller's call waits whatever it is about: what came before it may make the object. */
+static void test_order_of_objects(void **state) {
+        Harness *h = *state;
+        Call calls[2];
+
+        send_list(h, ROOT_CALLER, &calls[0]);
+        send_set_labels(h, ROOT_CALLER, false, &calls[1]); /* there is no such container */
+        harness_settle(h);
+        harness_assert_success(&calls[0]);
+        assert_true(sd_bus_message_is_method_error(calls[1].reply, SD_BUS_ERROR_UNKNOWN_OBJECT));
+        assert_true(calls[1].order > calls[0].order);
+        for (size_t i = 0; i < ELEMENTSOF(calls); i++)
+                harness_call_done(&calls[i]);
+}
+
 /* Root is served while polkit thinks about a user; the users' calls are bounded. */
 static void test_bounds(void **state) {
         static Call calls[65];
@@ -451,6 +466,7 @@ int main(void) {
                         TEST(test_object_changes),
                         TEST(test_object_keeps_changing),
                         TEST(test_order),
+                        TEST(test_order_of_objects),
                         TEST(test_bounds),
                         TEST(test_create_with_pull),
                         TEST(test_invalid_first),
