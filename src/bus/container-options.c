@@ -341,6 +341,7 @@ static const Option table[] = {
                 {"Network", "s", option_network, FIELD(host_network)},
                 {"Mounts", "a(sssas)", option_mounts, WHOLE},
                 {"ReadOnly", "b", option_bool, FIELD(read_only)},
+                {"AutoRemove", "b", option_bool, FIELD(auto_remove)},
                 {"Volatile", "b", option_bool, FIELD(volatile_root)},
                 {"CapabilitiesAdd", "as", option_strv, FIELD(capabilities_add)},
                 {"CapabilitiesDrop", "as", option_strv, FIELD(capabilities_drop)},

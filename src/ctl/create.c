@@ -201,6 +201,8 @@ int append_create_container(sd_bus_message *m, void *userdata) {
         /* who throws the files away needs none of them on a disk */
         if (r >= 0 && request->client->options->remove)
                 r = sd_bus_message_append(m, "{sv}", "Volatile", "b", true);
+        if (r >= 0 && request->client->options->remove && request->client->options->detach)
+                r = sd_bus_message_append(m, "{sv}", "AutoRemove", "b", true);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(keys); i++)
                 r = append_key(m, keys[i].name, keys[i].type, (const char *) o + keys[i].offset);
         if (r >= 0)

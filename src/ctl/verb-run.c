@@ -24,9 +24,6 @@ static int failure_status(const Launch *l, const Error *e) {
 }
 
 static int check_run_options(const Options *o, Error *e) {
-        if (o->detach && o->remove)
-                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "--rm needs somebody who waits for the end: not with --detach");
         if (o->host && !o->detach)
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "standard input and output cannot be passed to another host; "
@@ -41,7 +38,8 @@ static LaunchFlags run_flags(const Options *o) {
                 flags |= LAUNCH_OWN_ID;
         if (!o->detach)
                 flags |= LAUNCH_ATTACHED;
-        if (o->remove)
+        /* in the background nobody is there to do it but the service (AutoRemove) */
+        if (o->remove && !o->detach)
                 flags |= LAUNCH_REMOVE;
         if (o->interactive)
                 flags |= LAUNCH_STDIN;

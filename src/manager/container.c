@@ -6,6 +6,7 @@
 
 #include "basic/clock.h"
 #include "basic/identifier.h"
+#include "basic/log.h"
 #include "basic/signals.h"
 #include "basic/strv.h"
 #include "image/reference.h"
@@ -145,6 +146,7 @@ static int container_fill(Container *c, const ContainerRequest *request, const I
         c->stop_signal = spec->stop_signal;
         c->stop_timeout = request->stop_timeout ?: STOP_TIMEOUT_USEC;
         c->terminal = request->terminal;
+        c->auto_remove = request->auto_remove;
         c->created_at = c->updated_at = now_realtime();
         return c->image && c->runtime && c->snapshotter && c->snapshot_key && c->labels ? 0
                                                                                         : -ENOMEM;
@@ -330,6 +332,21 @@ int container_delete(Container *c, ContainerDeleteFlags flags, Callback callback
         }
         TAKE_PTR(p);
         return 0;
+}
+
+static void on_auto_removed(Object *o, int r, const Error *e, void *userdata) {
+        if (r != 0 && r != CTR_NOT_FOUND && r != -ESHUTDOWN)
+                log_warning("A container that was to go with its task stays: %s",
+                            e ? error_text(e) : error_code_to_string(r));
+}
+
+void container_auto_remove(Container *c) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        r = container_delete(c, CONTAINER_DELETE_FORCE, on_auto_removed, NULL, &e);
+        if (r != 0)
+                on_auto_removed(NULL, r, &e, NULL);
 }
 
 int container_set_labels(Container *c, json_t *labels, Error *e) {

@@ -22,6 +22,7 @@ typedef struct Container {
         int stop_signal;
         uint64_t stop_timeout; /* usec */
         bool terminal;
+        bool auto_remove; /* deleted when its task ends */
         uint64_t created_at, updated_at;
         Task *task;
 } Container;
@@ -53,7 +54,7 @@ typedef struct ContainerRequest {
         bool command_set, entrypoint_set, arguments_set;
         char **environment;
         char *working_directory, *user, *hostname;
-        bool terminal, read_only, host_network, volatile_root;
+        bool terminal, read_only, host_network, volatile_root, auto_remove;
         bool new_privileges; /* NoNewPrivileges=false */
         ContainerMount *mounts;
         size_t n_mounts;
@@ -88,6 +89,9 @@ typedef enum ContainerDeleteFlags {
 /* The callback gets NULL as object: it is gone. */
 int container_delete(Container *c, ContainerDeleteFlags flags, Callback callback, void *userdata,
                      Error *e);
+
+/* Nobody waits for it: the deletion of a container whose task has ended and that asked for it. */
+void container_auto_remove(Container *c);
 
 /* Replaces all labels (the reference is taken over on success). */
 int container_set_labels(Container *c, json_t *labels, Error *e);

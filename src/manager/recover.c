@@ -16,6 +16,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 
+#include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/identifier.h"
 #include "basic/json.h"
@@ -37,6 +38,7 @@
  * may have died in that moment */
 #define CONNECT_RETRY_USEC (50 * USEC_PER_MSEC)
 #define CONNECT_TRIES      30
+#define AUTO_REMOVE_USEC   (60 * USEC_PER_SEC)
 /* between bind() and listen(), or it was killed */
 #define REFUSED_TRIES 2
 
@@ -57,11 +59,26 @@ typedef struct Probe {
         unsigned tries;
 } Probe;
 
+/* A container that was to go with its task, which a crash or a reboot has taken: 1 and it. A young
+ * one may be waiting for its first task. */
+static int find_left_behind(Object *o, void *userdata) {
+        Container *c = CONTAINER(o);
+
+        if (!c->auto_remove || c->task || c->created_at + AUTO_REMOVE_USEC > now_realtime())
+                return 0;
+        c->auto_remove = false; /* found once */
+        *(Container **) userdata = c;
+        return 1;
+}
+
 static void recovery_unref(Recovery *v) {
         Manager *m = v->manager;
+        Container *c;
 
         if (--v->n_pending > 0)
                 return;
+        while (object_foreach(m, OBJECT_CONTAINER, NULL, find_left_behind, &c) == 1)
+                container_auto_remove(c);
         m->recovering = false;
         strv_free(v->scopes);
         v->callback(NULL, 0, NULL, v->userdata);

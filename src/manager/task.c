@@ -66,6 +66,8 @@ static int on_scheduled(sd_event_source *source, void *userdata) {
         task_recheck(t);
         if (t->status == TASK_STOPPED)
                 waiters_complete(&t->exit_waiters, &t->object, 0, NULL);
+        if (t->status == TASK_STOPPED && t->container->auto_remove && !t->deleting)
+                container_auto_remove(t->container);
         if (t->deleting)
                 task_continue_delete(t);
         return 0;

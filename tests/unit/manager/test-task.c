@@ -146,6 +146,28 @@ static void test_scope_failures(void **state) {
 
 /* A scope of that name is there and nobody's, perhaps empty: it is stopped, and its end waited for.
  */
+/* --rm in the background: nobody waits, and nothing stays. */
+static void test_auto_remove(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer a = {}, wait = {};
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        t->container->auto_remove = true;
+        start(h, t);
+        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
+        assert_int_equal(task_kill(t, SIGTERM, false, answer_callback, &a, &e), 0);
+        harness_wait(h, &wait.done);
+        assert_int_equal(wait.exit_status, 128 + SIGTERM);
+        harness_settle(h);
+        assert_int_equal(object_count(h->manager, OBJECT_CONTAINER), 0);
+        assert_int_equal(harness_count(h, "run/tasks/default"), 0);
+}
+
+/* A scope of that name is there and nobody's, perhaps empty: it is stopped, and its end waited for.
+ */
 static void test_unit_name_taken(void **state) {
         Harness *h = *state;
         Container *c;
@@ -533,6 +555,7 @@ int main(void) {
                         CASE(test_life),
                         CASE(test_launch_failures),
                         CASE(test_scope_failures),
+                        CASE(test_auto_remove),
                         CASE(test_unit_name_taken),
                         CASE(test_systemd_reexec),
                         CASE(test_systemd_reload),
