@@ -99,6 +99,41 @@ check_match "under the scope's unit" 'to stdout' "$(journal_wait 10 'to stdout' 
 check_match "with fields of the container" 'to stderr' "$(journal_wait 10 'to stderr' CTR_CONTAINER=talk CTR_NAMESPACE=default)"
 check_match "for ctrctl logs" 'to stdout' "$(ctrctl logs talk)"
 
+# --- in the background, and gone by itself
+check "run -d --rm" ctrctl run -d --rm --name passing "$image" sh -c 'sleep 0.3; exit 9'
+check_equal "who waits hears the exit code" 9 "$(ctrctl wait passing)"
+check_within "and the container goes with its task" 5 bash -c '! ctrctl inspect passing >/dev/null 2>&1'
+
+# --- a launch that fails early, again and again
+check "a container" ctrctl create --name early "$image" true
+for _ in $(seq 20); do
+        busctl call $destination $root/container/default/early $destination.Container CreateTask 'a{sv}' 1 \
+                Stdin s fifo:/nonexistent >/dev/null 2>&1
+done
+check_within "leaves no scope" 5 bash -c '! systemctl is-active --quiet ctr-early.scope'
+check "and does not hinder the next one" timeout 10 ctrctl start -a early
+check "which goes" ctrctl rm early
+
+# --- systemd reloads and executes itself anew
+check "a task to be left alone" ctrctl run -d --name calm "$image" sleep 1000
+for _ in 1 2 3 4 5; do
+        systemctl daemon-reload
+        systemctl daemon-reexec
+done &
+failed=0
+for i in $(seq 20); do
+        ctrctl run --rm "$image" sh -c "exit $i" >/dev/null 2>&1
+        [[ $? == "$i" ]] || ((failed++))
+done
+wait
+check_equal "runs during daemon-reload and daemon-reexec" 0 "$failed"
+check "the log fields are still there" test -e /run/systemd/units/log-extra-fields:ctr-calm.scope
+check_equal "and the task" RUNNING "$(property calm Process Status)"
+check "a scope that is frozen" systemctl freeze ctr-calm.scope
+check "can be killed" timeout 10 ctrctl kill --signal=KILL calm
+check "and ends" timeout 10 ctrctl wait calm
+check "remove it" ctrctl rm calm
+
 # --- nothing left
 for id in web polite orphan many talk; do
         check "remove $id" ctrctl rm --force "$id"
