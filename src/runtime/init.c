@@ -256,7 +256,7 @@ static int enter_process(Init *i, Error *e) {
 
         r = process_new_keyring(e);
         if (r == 0)
-                r = rlimits_apply(&p->rlimits, e);
+                r = rlimits_apply(&p->rlimits, false, e);
         if (r == 0)
                 r = capability_bounding_set(p->capabilities.bounding, e);
         if (r == 0)
@@ -293,6 +293,10 @@ static int start_tie_to_parent(Init *i, Error *e) {
         return 0;
 }
 
+static int start_limits(Init *i, Error *e) {
+        return rlimits_apply(&i->spec->process.rlimits, true, e);
+}
+
 /* The filter comes last: it need not allow anything but execve() and, if that fails, what it takes
  * to say so (and capset() and prctl() without no_new_privs). */
 static int start_credentials(Init *i, Error *e) {
@@ -318,6 +322,7 @@ static int start_execute(Init *i, Error *e) {
 
 static const InitStep start_steps[] = {
                 {STAGE_EXEC, start_tie_to_parent},
+                {STAGE_EXEC, start_limits},
                 {STAGE_EXEC, start_credentials},
                 {STAGE_EXEC, start_execute},
 };

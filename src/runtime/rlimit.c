@@ -39,11 +39,19 @@ bool rlimit_value_from_json(json_t *j, rlim_t *ret) {
         return true;
 }
 
-int rlimits_apply(const SpecRlimits *limits, Error *e) {
+static bool is_last(int resource, const struct rlimit *l) {
+        struct rlimit current;
+
+        return resource == RLIMIT_NOFILE && getrlimit(RLIMIT_NOFILE, &current) >= 0 &&
+               l->rlim_max <= current.rlim_max;
+}
+
+int rlimits_apply(const SpecRlimits *limits, bool last, Error *e) {
         for (int i = 0; i < (int) ELEMENTSOF(rlimit_names); i++) {
                 const struct rlimit *l = &limits->limits[i];
 
-                if (!(limits->set & (1U << i)) || setrlimit((__rlimit_resource_t) i, l) >= 0)
+                if (!(limits->set & (1U << i)) || is_last(i, l) != last ||
+                    setrlimit((__rlimit_resource_t) i, l) >= 0)
                         continue;
                 return error_setf(e, errno == EPERM ? CTR_PERMISSION_DENIED : -errno,
                                   "Failed to set RLIMIT_%s to %llu (hard limit %llu): %m",

@@ -16,5 +16,7 @@ int rlimit_from_string(const char *name) _pure_;
 /* False if it is no limit. -1 is RLIM_INFINITY. */
 bool rlimit_value_from_json(json_t *j, rlim_t *ret);
 
-/* Applies all; CTR_PERMISSION_DENIED for a hard limit that this process may not raise. */
-int rlimits_apply(const struct SpecRlimits *limits, Error *e);
+/* Applies all but a RLIMIT_NOFILE that is a lower one: init still opens files itself. Called with
+ * last, applies that one, which needs no privilege; call it with last false before. All together
+ * CTR_PERMISSION_DENIED for a hard limit that this process may not raise. */
+int rlimits_apply(const struct SpecRlimits *limits, bool last, Error *e);

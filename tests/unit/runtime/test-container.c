@@ -162,6 +162,12 @@ static void test_rlimits(void **state) {
                     " {\"type\": \"RLIMIT_CORE\", \"soft\": 0, \"hard\": 0}]");
         fixture_script(f, "ulimit -Sn; ulimit -Hn; ulimit -c");
         fixture_expect(f, "100\n200\n0\n");
+
+        /* fewer files than init itself has open */
+        fixture_set(f, "process.rlimits",
+                    "[{\"type\": \"RLIMIT_NOFILE\", \"soft\": 4, \"hard\": 5}]");
+        fixture_script(f, "ulimit -Sn; ulimit -Hn");
+        fixture_expect(f, "4\n5\n");
 }
 
 static void test_oom_score(void **state) {
