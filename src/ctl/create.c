@@ -4,6 +4,7 @@
 
 #include <sys/random.h>
 
+#include "basic/clock.h"
 #include "basic/strv.h"
 
 typedef enum KeyType {
@@ -188,7 +189,7 @@ static int append_command(sd_bus_message *m, const CreateOptions *o, char *const
         return r;
 }
 
-int append_create_container(sd_bus_message *m, void *userdata) {
+static int append_create_container(sd_bus_message *m, void *userdata) {
         const CreateRequest *request = userdata;
         const CreateOptions *o = &request->client->options->create;
         int r;
@@ -216,6 +217,85 @@ int append_create_container(sd_bus_message *m, void *userdata) {
         if (r >= 0)
                 r = append_rlimits(m, &o->rlimits);
         return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static void on_age_known(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
+        CreateRequest *r = userdata;
+        uint64_t created_at;
+
+        if (reply && sd_bus_message_read(reply, "v", "t", &created_at) >= 0 &&
+            created_at >= r->sent_at)
+                r->handler(NULL, r->userdata);
+        else
+                r->handler(&r->refused, r->userdata);
+}
+
+static int append_created_at(sd_bus_message *m, void *userdata) {
+        return sd_bus_message_append(m, "ss", INTERFACE_CONTAINER, "CreatedAt");
+}
+
+static void on_answered(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
+        CreateRequest *r = userdata;
+        const Call ask = {.path = r->path,
+                          .interface = INTERFACE_PROPERTIES,
+                          .member = "Get",
+                          .append = append_created_at};
+
+        if (!e || e->code != CTR_ALREADY_EXISTS || !request_is_ambiguous(q))
+                r->handler(e, r->userdata);
+        else if (r->own_id)
+                r->handler(NULL, r->userdata);
+        else if (r->client->options->host) /* another machine's clock cannot be compared to ours */
+                r->handler(e, r->userdata);
+        else {
+                (void) error_move(&r->refused, e);
+                if (client_request(r->client, &ask, on_age_known, r, NULL, NULL) != 0)
+                        r->handler(&r->refused, r->userdata);
+        }
+}
+
+int create_container(CreateRequest *r, Error *e) {
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = "CreateContainer",
+                           .append = append_create_container,
+                           .userdata = r};
+
+        assert(r->client && r->id && r->path && r->handler);
+
+        error_clear(&r->refused);
+        r->sent_at = now_realtime();
+        return client_request(r->client, &call, on_answered, r, NULL, e);
+}
+
+typedef struct Answer {
+        bool done;
+        Error error;
+} Answer;
+
+static void on_created(Error *e, void *userdata) {
+        Answer *a = userdata;
+
+        a->done = true;
+        if (e)
+                (void) error_move(&a->error, e);
+}
+
+int create_container_wait(CreateRequest *r, Error *e) {
+        Answer answer = {};
+        int k;
+
+        r->handler = on_created;
+        r->userdata = &answer;
+        k = create_container(r, e);
+        if (k == 0)
+                k = client_loop(r->client, &answer.done, e);
+        if (k != 0)
+                return k;
+        return answer.error.code != 0 ? error_move(e, &answer.error) : 0;
+}
+
+void create_request_done(CreateRequest *r) {
+        error_clear(&r->refused);
 }
 
 void generate_id(char buf[static GENERATED_ID_SIZE]) {

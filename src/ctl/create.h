@@ -11,13 +11,29 @@
 #define GENERATED_ID_SIZE 17 /* 64 random bits in hexadecimal */
 
 typedef struct CreateRequest {
-        const Client *client;
+        Client *client;
         const char *id, *image;
+        const char *path;     /* the object's, once it is there */
         char *const *command; /* NULL or empty: the image's own */
+        bool own_id;          /* nobody else can have chosen it */
+        /* e is NULL if it was made by us. e may be taken with error_move(). */
+        void (*handler)(Error *e, void *userdata);
+        void *userdata;
+        /* private */
+        uint64_t sent_at; /* CLOCK_REALTIME */
+        Error refused;
 } CreateRequest;
 
-/* For Call.append; userdata is a CreateRequest. */
-int append_create_container(sd_bus_message *m, void *userdata);
+/* Calls CreateContainer. If the service went away before it answered, and the container is there
+ * when it is asked again, it is taken for ours if it is younger than the first attempt: an older
+ * one is somebody else's, and the handler gets the refusal. What r points to must live until the
+ * handler was called. */
+int create_container(CreateRequest *r, Error *e);
+
+/* The same, waiting for the answer. */
+int create_container_wait(CreateRequest *r, Error *e);
+
+void create_request_done(CreateRequest *r);
 
 /* A new id for a container that was given none. */
 void generate_id(char buf[static GENERATED_ID_SIZE]);

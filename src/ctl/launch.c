@@ -310,12 +310,10 @@ static void request_task(Launch *l) {
                     on_task_created, &l->task_request);
 }
 
-static void on_container_created(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
+static void on_container_created(Error *e, void *userdata) {
         Launch *l = userdata;
 
-        /* with an id of our own it can only be the container that a lost call has made */
-        if (!reply && !(e->code == CTR_ALREADY_EXISTS && request_is_ambiguous(q) &&
-                        (l->flags & LAUNCH_OWN_ID))) {
+        if (e) {
                 /* its answer must not be taken for that of a later attempt */
                 l->task_request = request_free(l->task_request);
                 l->image_is_missing = e->code == CTR_NOT_FOUND;
@@ -396,12 +394,19 @@ int launch_new(Client *c, const char *id, const char *image, char *const *comman
                 return error_setf(e, -ENOMEM, "Out of memory");
         *l = (Launch){.client = c,
                       .flags = flags,
-                      .create = {.client = c, .id = id, .image = image, .command = command}};
+                      .create = {.client = c,
+                                 .id = id,
+                                 .image = image,
+                                 .command = command,
+                                 .own_id = flags & LAUNCH_OWN_ID,
+                                 .handler = on_container_created,
+                                 .userdata = l}};
         (void) sigprocmask(SIG_BLOCK, NULL, &l->old_mask);
         l->container_path = client_object_path(c, "container", id);
         l->task_path = client_object_path(c, "task", id);
         if (!l->container_path || !l->task_path)
                 return error_setf(e, -ENOMEM, "Out of memory");
+        l->create.path = l->container_path;
         *ret = TAKE_PTR(l);
         return 0;
 }
@@ -411,6 +416,7 @@ Launch *launch_free(Launch *l) {
                 return NULL;
         release_signals(l);
         forward_free(l->forward);
+        create_request_done(&l->create);
         free(l->container_path);
         free(l->task_path);
         error_clear(&l->error);
@@ -438,17 +444,15 @@ static void launch_undo(Launch *l) {
 }
 
 static void send_first(Launch *l) {
+        _cleanup_error_ Error e = ERROR_NULL;
+
         if (!(l->flags & LAUNCH_CREATE)) {
                 l->has_container = true;
                 request_task(l);
                 return;
         }
-        launch_call(l,
-                    (Call){.interface = INTERFACE_MANAGER,
-                           .member = "CreateContainer",
-                           .append = append_create_container,
-                           .userdata = &l->create},
-                    on_container_created, NULL);
+        if (create_container(&l->create, &e) != 0)
+                launch_fail(l, &e);
         if ((l->flags & LAUNCH_OWN_ID) && l->stage == STAGE_STARTING)
                 request_task(l);
 }

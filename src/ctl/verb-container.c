@@ -9,30 +9,33 @@
 
 int verb_create(Client *c, char **args, Error *e) {
         char generated[GENERATED_ID_SIZE];
-        CreateRequest request = {.client = c,
-                                 .id = c->options->name,
-                                 .image = args[0],
-                                 .command = args + 1};
-        const Call call = {.interface = INTERFACE_MANAGER,
-                           .member = "CreateContainer",
-                           .append = append_create_container,
-                           .userdata = &request};
+        _cleanup_(create_request_done) CreateRequest request = {.client = c,
+                                                                .id = c->options->name,
+                                                                .image = args[0],
+                                                                .command = args + 1,
+                                                                .own_id = !c->options->name};
         _cleanup_error_ Error first = ERROR_NULL;
+        _cleanup_free_ char *path = NULL;
         int r;
 
         if (!request.id) {
                 generate_id(generated);
                 request.id = generated;
         }
+        request.path = path = client_object_path(c, "container", request.id);
+        if (!path) {
+                (void) error_setf(e, -ENOMEM, "Out of memory");
+                return EXIT_FAILURE;
+        }
         if (client_connect(c, e) != 0)
                 return EXIT_FAILURE;
         if (c->options->pull == PULL_ALWAYS && pull_image(c, args[0], PULL_ALWAYS, e) != 0)
                 return EXIT_FAILURE;
-        r = client_call(c, &call, NULL, &first);
+        r = create_container_wait(&request, &first);
         if (r == CTR_NOT_FOUND && c->options->pull == PULL_MISSING) {
                 if (pull_image(c, args[0], PULL_MISSING, e) != 0)
                         return EXIT_FAILURE;
-                r = client_call(c, &call, NULL, e);
+                r = create_container_wait(&request, e);
         } else if (r != 0)
                 (void) error_move(e, &first);
         if (r != 0)
