@@ -95,8 +95,8 @@ def make_programs(image, bundle, where):
     ]
     if where == "vm":
         programs += [
-            Program("podman run --rm", lambda name: ["podman", "run", "--rm", "--network=none", image, "/bin/true"], 4),
-            Program("ctr run --rm", lambda name: ["ctr", "run", "--rm", image, f"ctr-{name}", "/bin/true"], 4),
+            Program("podman run --rm", lambda name: ["podman", "run", "--rm", "--network=none", image, "/bin/true"], 2),
+            Program("ctr run --rm", lambda name: ["ctr", "run", "--rm", image, f"ctr-{name}", "/bin/true"], 2),
         ]
     return programs
 
