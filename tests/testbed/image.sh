@@ -57,6 +57,8 @@ image_configure() {
 
         echo testbed >"$root/etc/hostname"
         printf '127.0.0.1 localhost testbed\n::1 localhost\n' >"$root/etc/hosts"
+        # not emptied at boot: the source tree may lie there
+        echo 'q /tmp 1777 root root -' >"$root/etc/tmpfiles.d/tmp.conf"
         chroot "$root" systemctl disable --quiet "${image_disabled[@]}" 2>/dev/null || :
         rm -f "$root/etc/systemd/system/dbus.service"
         chroot "$root" useradd --uid 60999 --home-dir /tmp --shell /bin/sh tester
