@@ -271,3 +271,19 @@ int tree_remove_at(int dir_fd, const char *name) {
                 return r;
         return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
+
+bool path_is_below(const char *path, const char *prefix) {
+        for (;;) {
+                size_t n;
+
+                path += strspn(path, "/");
+                prefix += strspn(prefix, "/");
+                if (*prefix == '\0')
+                        return true;
+                n = strcspn(prefix, "/");
+                if (strcspn(path, "/") != n || strncmp(path, prefix, n) != 0)
+                        return false;
+                path += n;
+                prefix += n;
+        }
+}

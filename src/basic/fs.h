@@ -39,3 +39,6 @@ DIR *dir_stream_open_at(int dir_fd, const char *path);
  * are entered by descriptor with O_NOFOLLOW, and mount points are not crossed (-EXDEV). Depth is
  * not limited by the stack or by PATH_MAX. */
 int tree_remove_at(int dir_fd, const char *name);
+
+/* True if path is prefix or lies below it, as text: both absolute, slashes repeated at will. */
+bool path_is_below(const char *path, const char *prefix) _pure_;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/strv.h"
 #include "manager/manager.h"
@@ -232,6 +233,15 @@ static int append_mount(json_t *mounts, const char *destination, const char *typ
         return 0;
 }
 
+/* A default mount at or below what the request mounts itself is left out: it would be hidden, or
+ * its mount point be made in a directory of the host. */
+static bool is_replaced(const ContainerRequest *request, const char *destination) {
+        for (size_t i = 0; i < request->n_mounts; i++)
+                if (path_is_below(destination, request->mounts[i].destination))
+                        return true;
+        return false;
+}
+
 json_t *spec_mounts(const ContainerRequest *request) {
         static const struct {
                 const char *destination, *type, *source, *options;
@@ -251,11 +261,13 @@ json_t *spec_mounts(const ContainerRequest *request) {
         _cleanup_json_ json_t *mounts = json_array();
 
         for (size_t i = 0; i < ELEMENTSOF(defaults); i++)
-                if (append_mount(mounts, defaults[i].destination, defaults[i].type,
+                if (!is_replaced(request, defaults[i].destination) &&
+                    append_mount(mounts, defaults[i].destination, defaults[i].type,
                                  defaults[i].source, defaults[i].options) < 0)
                         return NULL;
         for (size_t i = 0; request->host_network && i < ELEMENTSOF(network_files); i++)
-                if (access(network_files[i], R_OK) >= 0 &&
+                if (!is_replaced(request, network_files[i]) &&
+                    access(network_files[i], R_OK) >= 0 &&
                     append_mount(mounts, network_files[i], "bind", network_files[i],
                                  "bind,ro,nosuid,nodev,noexec") < 0)
                         return NULL;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "basic/fs.h"
 #include "runtime/path.h"
 
 #define DEVICE(p, major, minor)                                                                    \
@@ -64,6 +65,16 @@ static int links_make(int dev_fd, Error *e) {
         return 0;
 }
 
+bool devices_are_bound(const Spec *spec, const char *path) {
+        bool bound = false;
+
+        for (size_t i = 0; i < spec->n_mounts; i++)
+                if (!spec->mounts[i].options.remount &&
+                    path_is_below(path, spec->mounts[i].destination))
+                        bound = spec->mounts[i].options.bind;
+        return bound;
+}
+
 int devices_make(const Spec *spec, int root_fd, Error *e) {
         const SpecDevice defaults[] = {
                         DEVICE("null", 1, 3),   DEVICE("zero", 1, 5),    DEVICE("full", 1, 7),
@@ -73,17 +84,21 @@ int devices_make(const Spec *spec, int root_fd, Error *e) {
         int r;
 
         for (size_t i = 0; i < spec->n_devices; i++) {
+                if (devices_are_bound(spec, spec->devices[i].path))
+                        continue;
                 r = device_make(root_fd, &spec->devices[i], e);
                 if (r != 0)
                         return r;
         }
         for (size_t i = 0; i < ELEMENTSOF(defaults); i++) {
-                if (is_given(spec, defaults[i].path))
+                if (is_given(spec, defaults[i].path) || devices_are_bound(spec, defaults[i].path))
                         continue;
                 r = device_make(root_fd, &defaults[i], e);
                 if (r != 0)
                         return r;
         }
+        if (devices_are_bound(spec, "/dev"))
+                return 0;
         dev_fd = path_make_directory(root_fd, "/dev");
         if (dev_fd < 0)
                 return error_setf(e, dev_fd, "Failed to open /dev: %m");

@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "basic/fs.h"
 #include "runtime/mount.h"
 #include "runtime/path.h"
 

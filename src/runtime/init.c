@@ -176,7 +176,8 @@ static int build_terminal(Init *i, Error *e) {
 
         if (!p->terminal)
                 return 0;
-        return terminal_make(i->root_fd, p->columns, p->rows, &i->terminal, e);
+        return terminal_make(i->root_fd, p->columns, p->rows,
+                             !devices_are_bound(i->spec, "/dev/console"), &i->terminal, e);
 }
 
 static int build_user(Init *i, Error *e) {

@@ -122,19 +122,3 @@ int path_make_mountpoint(int root_fd, const char *path, bool directory) {
                 return -EISDIR;
         return TAKE_FD(fd);
 }
-
-bool path_is_below(const char *path, const char *prefix) {
-        for (;;) {
-                size_t n;
-
-                path += strspn(path, "/");
-                prefix += strspn(prefix, "/");
-                if (*prefix == '\0')
-                        return true;
-                n = strcspn(prefix, "/");
-                if (strcspn(path, "/") != n || strncmp(path, prefix, n) != 0)
-                        return false;
-                path += n;
-                prefix += n;
-        }
-}

@@ -30,6 +30,3 @@ int path_make_parent(int root_fd, const char *path, const char **ret_name);
 /* Opens (O_PATH) something to mount on: an existing file or directory, else made as an empty one,
  * parents included. The kind must fit: -ENOTDIR, -EISDIR. Descriptor or -errno. */
 int path_make_mountpoint(int root_fd, const char *path, bool directory);
-
-/* True if path is prefix or lies below it, as text: both absolute, slashes repeated at will. */
-bool path_is_below(const char *path, const char *prefix) _pure_;

@@ -35,11 +35,13 @@ static int open_pair(int root_fd, Terminal *t, Error *e) {
         return 0;
 }
 
-static int bind_console(int root_fd, int slave_fd, Error *e) {
+static int bind_console(int root_fd, int slave_fd, bool make, Error *e) {
         _cleanup_close_ int target_fd = -1, mount_fd = -1;
         int r;
 
         target_fd = path_open_straight(root_fd, "/dev/console");
+        if (target_fd == -ENOENT && !make)
+                return 0;
         if (target_fd == -ENOENT)
                 target_fd = path_make_mountpoint(root_fd, "/dev/console", false);
         if (target_fd < 0)
@@ -52,7 +54,8 @@ static int bind_console(int root_fd, int slave_fd, Error *e) {
         return 0;
 }
 
-int terminal_make(int root_fd, uint16_t columns, uint16_t rows, Terminal *ret, Error *e) {
+int terminal_make(int root_fd, uint16_t columns, uint16_t rows, bool make_console, Terminal *ret,
+                  Error *e) {
         Terminal t = {-1, -1};
         int r;
 
@@ -64,7 +67,7 @@ int terminal_make(int root_fd, uint16_t columns, uint16_t rows, Terminal *ret, E
                         r = error_setf(e, -errno, "Failed to set the size of the terminal: %m");
         }
         if (r == 0)
-                r = bind_console(root_fd, t.slave_fd, e);
+                r = bind_console(root_fd, t.slave_fd, make_console, e);
         if (r != 0) {
                 fd_close(t.master_fd);
                 fd_close(t.slave_fd);

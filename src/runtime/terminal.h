@@ -14,5 +14,6 @@ typedef struct Terminal {
 } Terminal;
 
 /* Allocates the pair and binds the slave on /dev/console, below root_fd. columns and rows may be 0:
- * as the kernel has it. */
-int terminal_make(int root_fd, uint16_t columns, uint16_t rows, Terminal *ret, Error *e);
+ * as the kernel has it. Without make_console a /dev/console that is missing stays so. */
+int terminal_make(int root_fd, uint16_t columns, uint16_t rows, bool make_console, Terminal *ret,
+                  Error *e);

@@ -84,6 +84,13 @@ check_match "with stage and path" '/no/such/command' "$stderr"
 check_exit "what cannot be executed is 126" 126 ctrctl run --rm "$image" /etc/passwd
 check_match "with its path" '/etc/passwd' "$stderr"
 
+# --- directories of the host
+mkdir /run/volume
+for there in /dev /sys; do
+        check "a directory of the host on $there" ctrctl run --rm -v "/run/volume:$there" "$image" sh -c 'test -e /proc/self'
+done
+check_equal "has nothing new in it" "" "$(ls -A /run/volume)"
+
 # --- the manager goes, the tasks stay
 check "kill -9 of the manager" systemctl kill --signal=KILL ctr.service
 check_equal "a running task is found again" RUNNING "$(property web Process Status)"

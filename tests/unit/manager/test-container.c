@@ -367,6 +367,44 @@ static void test_spec(void **state) {
         assert_string_equal(json_string_value(json_array_get(capabilities, 0)), "CAP_NET_ADMIN");
 }
 
+static void test_spec_mounts(void **state) {
+        ContainerMount mounts[] = {
+                        {.source = (char *) "/a",
+                         .destination = (char *) "//dev/",
+                         .type = (char *) "bind",
+                         .options = (char *) "rbind"},
+                        {.source = (char *) "/b",
+                         .destination = (char *) "/sys/fs",
+                         .type = (char *) "bind",
+                         .options = (char *) "rbind"},
+        };
+        static const char *const expected[] = {"/proc", "/sys", "/run", "//dev/", "/sys/fs"};
+        ContainerRequest request = {
+                        .namespace = (char *) "default",
+                        .id = (char *) "web",
+                        .image = (char *) "localhost/test",
+                        .mounts = mounts,
+                        .n_mounts = ELEMENTSOF(mounts),
+        };
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_free_ char *text = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        Harness *h = *state;
+        json_t *found;
+        Container *c;
+
+        (void) harness_image(h);
+        assert_int_equal(container_create(h->manager, &request, &c, &e), 0);
+        assert_int_equal(container_read_spec(c, &text, &e), 0);
+        assert_int_equal(json_parse(text, strlen(text), "spec", &j, &e), 0);
+        found = json_object_get(j, "mounts");
+        assert_int_equal(json_array_size(found), ELEMENTSOF(expected));
+        for (size_t i = 0; i < ELEMENTSOF(expected); i++)
+                assert_string_equal(json_string_value(json_object_get(json_array_get(found, i),
+                                                                      "destination")),
+                                    expected[i]);
+}
+
 static bool rule_names(json_t *rule, const char *call) {
         json_t *name;
         size_t i;
@@ -478,6 +516,7 @@ int main(void) {
                         CASE(test_create_fails_late),
                         CASE(test_image_removed_below_container),
                         CASE(test_spec),
+                        CASE(test_spec_mounts),
                         CASE(test_spec_seccomp),
                         CASE(test_labels),
                         CASE(test_namespaces),

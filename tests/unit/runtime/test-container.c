@@ -298,6 +298,23 @@ static void test_binds(void **state) {
                           "1\n");
 }
 
+static void test_bound_dev(void **state) {
+        Fixture *f = *state;
+        _cleanup_close_ int fd = -1;
+
+        fd = dir_open_make_at(f->dir_fd, "volume", 0755);
+        assert_true(fd >= 0);
+        assert_int_equal(file_write_atomic_at(fd, "mine", "", 0, 0644, 0), 0);
+        fixture_set(f, "linux.devices",
+                    "[{\"path\": \"/dev/net/tun\", \"type\": \"c\", \"major\": 10,"
+                    "  \"minor\": 200}]");
+        fixture_append(f, "mounts",
+                       "{\"destination\": \"/dev/\", \"source\": \"volume\","
+                       " \"options\": [\"bind\"]}");
+        fixture_script(f, "ls -A /dev");
+        fixture_expect(f, "mine\n");
+}
+
 static void test_remount(void **state) {
         Fixture *f = *state;
 
@@ -432,6 +449,7 @@ int main(void) {
                         TEST(test_readonly_root),
                         TEST(test_cgroup_mount),
                         TEST(test_binds),
+                        TEST(test_bound_dev),
                         TEST(test_remount),
                         TEST(test_terminal),
                         TEST(test_personality),

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "basic/fs.h"
 #include "runtime/capability.h"
-#include "runtime/path.h"
 #include "runtime/spec.h"
 
 #define MINIMAL                                                                                    \
