@@ -147,6 +147,7 @@ static int container_fill(Container *c, const ContainerRequest *request, const I
         c->stop_timeout = request->stop_timeout ?: STOP_TIMEOUT_USEC;
         c->terminal = request->terminal;
         c->auto_remove = request->auto_remove;
+        c->volatile_root = request->volatile_root;
         c->created_at = c->updated_at = now_realtime();
         return c->image && c->runtime && c->snapshotter && c->snapshot_key && c->labels ? 0
                                                                                         : -ENOMEM;
@@ -158,7 +159,7 @@ static int container_commit(Container *c, const Image *image, const char *spec, 
         _cleanup_rollback_ Database *transaction = NULL;
         int r;
 
-        r = db_begin(m->db, e);
+        r = c->volatile_root ? db_begin_unsynced(m->db, e) : db_begin(m->db, e);
         if (r != 0)
                 return r;
         transaction = m->db;
@@ -241,7 +242,7 @@ static int container_delete_now(Container *c, ContainerDeleteFlags flags, Error 
         _cleanup_rollback_ Database *transaction = NULL;
         int r;
 
-        r = db_begin(m->db, e);
+        r = c->volatile_root ? db_begin_unsynced(m->db, e) : db_begin(m->db, e);
         if (r != 0)
                 return r;
         transaction = m->db;

@@ -22,7 +22,8 @@ typedef struct Container {
         int stop_signal;
         uint64_t stop_timeout; /* usec */
         bool terminal;
-        bool auto_remove; /* deleted when its task ends */
+        bool auto_remove;   /* deleted when its task ends */
+        bool volatile_root; /* nobody wants it back after a power loss, its record neither */
         uint64_t created_at, updated_at;
         Task *task;
 } Container;

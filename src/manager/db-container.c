@@ -21,14 +21,13 @@ int db_container_insert(Database *db, const Container *c, const char *spec, Erro
         return db_exec(db, e, "record a container",
                        "INSERT INTO containers(namespace, id, image, runtime, snapshotter,"
                        " snapshot_key, snapshot, labels, resources, stop_signal, stop_timeout,"
-                       " terminal, auto_remove, spec, created_at, updated_at) VALUES(?1, ?2, ?3, "
-                       "?4,"
-                       " ?5, ?6, ?7,"
-                       " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-                       "sssssslssiliisll", c->object.namespace, c->object.name, c->image,
+                       " terminal, auto_remove, volatile, spec, created_at, updated_at)"
+                       " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
+                       " ?16, ?17)",
+                       "sssssslssiliiisll", c->object.namespace, c->object.name, c->image,
                        c->runtime, c->snapshotter, c->snapshot_key, c->snapshot, labels, resources,
                        c->stop_signal, (int64_t) c->stop_timeout, (int) c->terminal,
-                       (int) c->auto_remove, spec, (int64_t) c->created_at,
+                       (int) c->auto_remove, (int) c->volatile_root, spec, (int64_t) c->created_at,
                        (int64_t) c->updated_at);
 }
 
@@ -99,6 +98,7 @@ static int container_from_row(Manager *m, sqlite3_stmt *s, Container **ret) {
         c->created_at = (uint64_t) sqlite3_column_int64(s, 12);
         c->updated_at = (uint64_t) sqlite3_column_int64(s, 13);
         c->auto_remove = sqlite3_column_int(s, 14);
+        c->volatile_root = sqlite3_column_int(s, 15);
         if (!c->labels || !c->resources)
                 return -ENOMEM;
         *ret = TAKE_PTR(c);
@@ -112,7 +112,7 @@ int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Containe
         r = db_prepare(db, &s, e,
                        "SELECT namespace, id, image, runtime, snapshotter, snapshot_key, snapshot,"
                        " labels, resources, stop_signal, stop_timeout, terminal, created_at,"
-                       " updated_at, auto_remove FROM containers",
+                       " updated_at, auto_remove, volatile FROM containers",
                        "");
         while (r == 0 && (r = db_step(db, s, e, "read the containers")) == 1) {
                 Container *c;

@@ -17,6 +17,7 @@ struct Database {
                 sqlite3_stmt *statement;
         } statements[DB_STATEMENTS_MAX];
         size_t n_statements;
+        bool unsynced; /* this transaction's commit does not wait for the disk */
 };
 
 static inline void statement_resetp(sqlite3_stmt **s) {

@@ -44,7 +44,7 @@ static const char schema_1[] =
                 " snapshot INTEGER REFERENCES snapshots(id), labels TEXT NOT NULL DEFAULT '{}',"
                 " resources TEXT NOT NULL DEFAULT '{}', stop_signal INTEGER NOT NULL,"
                 " stop_timeout INTEGER NOT NULL, terminal INTEGER NOT NULL,"
-                " auto_remove INTEGER NOT NULL, spec TEXT NOT NULL,"
+                " auto_remove INTEGER NOT NULL, volatile INTEGER NOT NULL, spec TEXT NOT NULL,"
                 " created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
                 " PRIMARY KEY (namespace, id)) WITHOUT ROWID;"
                 "CREATE INDEX containers_snapshot ON containers(snapshot);"
@@ -192,26 +192,54 @@ json_t *db_column_object(sqlite3_stmt *s, int i) {
         return j ? j : json_object();
 }
 
-int db_begin(Database *db, Error *e) {
-        return db_exec(db, e, "begin a transaction", "BEGIN IMMEDIATE", "");
-}
-
-int db_commit(Database *db, Error *e) {
-        return db_exec(db, e, "commit", "COMMIT", "");
-}
-
-void db_rollback(Database *db) {
-        _cleanup_error_ Error e = ERROR_NULL;
-
-        if (!sqlite3_get_autocommit(db->handle) &&
-            db_exec(db, &e, "roll back", "ROLLBACK", "") != 0)
-                log_error("%s", error_text(&e));
-}
-
 static int db_run(Database *db, const char *sql, const char *what, Error *e) {
         if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
                 return db_error(db, e, what);
         return 0;
+}
+
+int db_begin(Database *db, Error *e) {
+        return db_exec(db, e, "begin a transaction", "BEGIN IMMEDIATE", "");
+}
+
+/* A pragma takes effect when it is prepared: none of these can be kept as a statement. */
+int db_begin_unsynced(Database *db, Error *e) {
+        int r;
+
+        r = db_run(db, "PRAGMA synchronous = NORMAL", "put off a sync", e);
+        if (r != 0)
+                return r;
+        db->unsynced = true;
+        r = db_begin(db, e);
+        if (r != 0)
+                db_rollback(db);
+        return r;
+}
+
+static int end_unsynced(Database *db, Error *e) {
+        if (!db->unsynced)
+                return 0;
+        db->unsynced = false;
+        return db_run(db, "PRAGMA synchronous = FULL", "sync again", e);
+}
+
+int db_commit(Database *db, Error *e) {
+        int r;
+
+        r = db_exec(db, e, "commit", "COMMIT", "");
+        return r != 0 ? r : end_unsynced(db, e);
+}
+
+void db_rollback(Database *db) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r = 0;
+
+        if (!sqlite3_get_autocommit(db->handle))
+                r = db_exec(db, &e, "roll back", "ROLLBACK", "");
+        if (r == 0)
+                r = end_unsynced(db, &e);
+        if (r != 0)
+                log_error("%s", error_text(&e));
 }
 
 static int db_migrate(Database *db, Error *e) {

@@ -22,6 +22,10 @@ Database *db_close(Database *db);
 DEFINE_CLEANUP(Database *, db_close);
 
 int db_begin(Database *db, Error *e);
+
+/* For what nobody wants back after a power loss: the commit is atomic and in order as any, and
+ * durable with the next one that is synced. */
+int db_begin_unsynced(Database *db, Error *e);
 int db_commit(Database *db, Error *e);
 
 /* Undoes an open transaction; harmless without one, so that it can be a cleanup. */

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "basic/json.h"
+#include "manager/db-internal.h"
 
 static int pull(Harness *h, const char *mode, Answer *a) {
         PullRequest request = {.namespace = "default", .reference = "localhost/test"};
@@ -461,6 +462,49 @@ static void test_spec_seccomp(void **state) {
         assert_int_equal(json_array_size(json_object_get(h->manager->seccomp, "syscalls")), 2);
 }
 
+static bool db_is_synced(Database *db) {
+        sqlite3_stmt *s = NULL;
+        int level;
+
+        assert_int_equal(sqlite3_prepare_v2(db->handle, "PRAGMA synchronous", -1, &s, NULL),
+                         SQLITE_OK);
+        assert_int_equal(sqlite3_step(s), SQLITE_ROW);
+        level = sqlite3_column_int(s, 0);
+        sqlite3_finalize(s);
+        return level == 2; /* FULL */
+}
+
+/* What nobody wants back after a power loss is not synced; everything after it is again. */
+static void test_volatile(void **state) {
+        char *command[] = {(char *) "/bin/true", NULL};
+        ContainerRequest request = {
+                        .namespace = (char *) "default",
+                        .id = (char *) "web",
+                        .image = (char *) "localhost/test",
+                        .command = command,
+                        .command_set = true,
+                        .volatile_root = true,
+        };
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer a = {};
+        Container *c;
+
+        (void) harness_image(h);
+        assert_int_equal(container_create(h->manager, &request, &c, &e), 0);
+        assert_int_equal(db_is_synced(h->manager->db), true);
+        assert_int_equal(container_create(h->manager, &request, &c, &e), CTR_ALREADY_EXISTS);
+        error_clear(&e);
+        assert_int_equal(db_is_synced(h->manager->db), true);
+        harness_restart(h);
+        assert_int_equal(container_find(h->manager, "default", "web", &c, &e), 0);
+        assert_true(c->volatile_root);
+        assert_int_equal(container_delete(c, 0, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+        assert_int_equal(db_is_synced(h->manager->db), true);
+}
+
 static void test_labels(void **state) {
         _cleanup_json_ json_t *any = json_pack("{ss}", "a", ""),
                               *other = json_pack("{ss}", "a", "2");
@@ -519,6 +563,7 @@ int main(void) {
                         CASE(test_spec_mounts),
                         CASE(test_spec_seccomp),
                         CASE(test_labels),
+                        CASE(test_volatile),
                         CASE(test_namespaces),
         };
 #undef CASE
