@@ -25,7 +25,8 @@ struct Terminal {
                     * no process happens to have the terminal open */
         int input, output;
         Source master_source, input_source, output_source;
-        bool draining, drained;
+        bool draining, drained, input_ended;
+        char last_input;
         void (*on_drained)(void *userdata);
         void *userdata;
         Pipe in, out;
@@ -79,8 +80,31 @@ static void master_close(Terminal *t) {
         input_close(t);
 }
 
+static bool ends_line(const struct termios *t, char c) {
+        return c == '\n' || (c == '\r' && (t->c_iflag & ICRNL)) || c == (char) t->c_cc[VEOF] ||
+               (t->c_cc[VEOL] != _POSIX_VDISABLE && c == (char) t->c_cc[VEOL]);
+}
+
+/* A terminal has no end of its own: what a user would type says it, twice if it only ends a line
+ * that was begun. A program that reads keys gets nothing, it would take it for one. */
+static void input_say_end(Terminal *t) {
+        struct termios termios;
+        char eof;
+
+        t->input_ended = false;
+        if (t->master < 0 || tcgetattr(t->master, &termios) < 0 || !(termios.c_lflag & ICANON) ||
+            termios.c_cc[VEOF] == _POSIX_VDISABLE)
+                return;
+        eof = (char) termios.c_cc[VEOF];
+        t->in.data[t->in.end++] = eof;
+        if (!ends_line(&termios, t->last_input))
+                t->in.data[t->in.end++] = eof;
+}
+
 /* What to wait for follows from how full the buffers are. */
 static void terminal_update(Terminal *t) {
+        if (t->input_ended && pipe_is_empty(&t->in))
+                input_say_end(t);
         t->master_source.events = (short) ((pipe_has_room(&t->out) ? POLLIN : 0) |
                                            (pipe_is_empty(&t->in) ? 0 : POLLOUT));
         t->input_source.events = pipe_has_room(&t->in) ? POLLIN : 0;
@@ -120,9 +144,12 @@ static void dispatch_input(void *userdata, short revents) {
         if (!pipe_has_room(&t->in))
                 return;
         r = pipe_fill(&t->in, t->input);
-        if (r != 1 && r != -EAGAIN)
-                /* the end of the client's input is no end for the terminal: nothing is sent */
+        if (r == 1)
+                t->last_input = t->in.data[t->in.end - 1];
+        else if (r != -EAGAIN) {
+                t->input_ended = true;
                 input_close(t);
+        }
         terminal_update(t);
 }
 
@@ -219,6 +246,7 @@ int terminal_new(Loop *loop, int master, int input, int output, void (*drained)(
         t->in.begin = t->in.end = t->out.begin = t->out.end = 0;
         t->master = TAKE_FD(owned_master);
         t->slave = -1;
+        t->last_input = '\n';
         t->input = TAKE_FD(owned_input);
         t->output = TAKE_FD(owned_output);
         t->on_drained = drained;

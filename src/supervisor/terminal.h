@@ -6,7 +6,8 @@
  *
  * Invariant: nothing here ever blocks. Both directions have one bounded buffer; a reader that is
  * slow stops the copying, then the pty fills, then the program waits. A reader that is gone lets
- * the output run into nothing, so that the program never waits for it.
+ * the output run into nothing, so that the program never waits for it. The end of the input stream
+ * is said by the terminal's end-of-file character, if it is in canonical mode.
  */
 
 #include "supervisor/loop.h"

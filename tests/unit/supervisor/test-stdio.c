@@ -97,7 +97,6 @@ static void test_terminal_input(void **state) {
         assert_int_equal(m.flags, SUPERVISOR_STATE_STARTED | SUPERVISOR_STATE_TERMINAL);
         assert_int_equal(harness_call(t.fd, SUPERVISOR_RESIZE, 100, 0, NULL), 0);
         assert_int_equal(write(c.in, "hello\n.\n", 8), 8);
-        /* the end of the input says nothing to the program */
         fd_close(c.in);
         assert_int_equal(fd_read_all(c.out, 1000, &data, NULL), 0);
         assert_non_null(strstr(data, "hello\r\n"));
@@ -106,7 +105,28 @@ static void test_terminal_input(void **state) {
         harness_clear(&t);
 }
 
-/* Input that went to its end, or was closed on request, neither ends nor disturbs the program. */
+/* The end of the input reaches a program that reads lines, also within one. */
+static void test_terminal_input_ended(void **state) {
+        static const char *const inputs[] = {"hello\n", "hello", ""};
+
+        for (size_t i = 0; i < ELEMENTSOF(inputs); i++) {
+                _cleanup_free_ char *data = NULL;
+                TaskUnderTest t;
+                Client c;
+
+                client_start(&c, &t, TERMINAL, "{\"cat\":true,\"terminal\":true,\"exit\":6}");
+                assert_int_equal(write(c.in, inputs[i], strlen(inputs[i])), strlen(inputs[i]));
+                fd_close(c.in);
+                assert_int_equal(fd_read_all(c.out, 1000, &data, NULL), 0);
+                if (inputs[i][0] != '\0')
+                        assert_non_null(strstr(data, "hello"));
+                harness_expect_record(&t, 6, NULL);
+                fd_close(c.out);
+                harness_clear(&t);
+        }
+}
+
+/* Input that was closed on request neither ends nor disturbs the program. */
 static void test_terminal_input_closed(void **state) {
         TaskUnderTest t;
         Client c;
@@ -203,6 +223,7 @@ int main(void) {
                         cmocka_unit_test(test_straight),
                         cmocka_unit_test(test_terminal_output),
                         cmocka_unit_test(test_terminal_input),
+                        cmocka_unit_test(test_terminal_input_ended),
                         cmocka_unit_test(test_terminal_input_closed),
                         cmocka_unit_test(test_terminal_slow_reader),
                         cmocka_unit_test(test_terminal_reader_gone),
