@@ -220,6 +220,8 @@ int apply_hardlink(Apply *a, const char *target) {
         int r;
 
         r = tree_clean_path(target, &clean, a->e);
+        if (r == 0)
+                r = tree_resolve(a->tree, &clean, a->e);
         if (r != 0)
                 return error_prefix(a->e, r, "Hard link \"%s\"", a->path);
         r = *clean ? tree_find(a->tree, clean, false, &place, a->e) : CTR_NOT_FOUND;

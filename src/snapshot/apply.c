@@ -111,6 +111,8 @@ static int apply_entry(Apply *a) {
         free(a->path);
         a->path = NULL;
         r = tree_clean_path(name, &a->path, a->e);
+        if (r == 0)
+                r = tree_resolve(a->tree, &a->path, a->e);
         if (r != 0)
                 return r;
 

@@ -4,14 +4,13 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "basic/fs.h"
 #include "basic/strv.h"
+#include "snapshot/beneath.h"
 
 typedef struct PathList {
         char **paths;
@@ -25,6 +24,7 @@ struct Tree {
         /* the directory of the last place, since archives list one directory after the other */
         char *parent_path;
         int parent_fd;
+        bool removed; /* a directory, of which it may have been a part */
 
         PathList implied; /* as made */
         PathList named;   /* those that the archive named when they were there already */
@@ -132,19 +132,6 @@ int tree_clean_path(const char *path, char **ret, Error *e) {
         return 0;
 }
 
-/* The one way into the tree: descriptor or -errno. */
-static int open_beneath(const Tree *t, const char *path, int flags) {
-        struct open_how how = {
-                        .flags = (uint64_t) (flags | O_CLOEXEC | O_NOFOLLOW),
-                        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
-                                   RESOLVE_NO_XDEV,
-        };
-        int fd;
-
-        fd = (int) syscall(SYS_openat2, t->root_fd, *path ? path : ".", &how, sizeof(how));
-        return fd < 0 ? -errno : fd;
-}
-
 static bool is_whiteout(const struct stat *st) {
         return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
@@ -234,19 +221,20 @@ static void forget_parent(Tree *t) {
         t->parent_fd = fd_close(t->parent_fd);
         free(t->parent_path);
         t->parent_path = NULL;
+        t->removed = false;
 }
 
 /* Makes the directory at path (not "") the remembered one. */
 static int enter_parent(Tree *t, char *path, bool make, Error *e) {
         int fd, r;
 
-        if (t->parent_fd >= 0 && streq(t->parent_path, path)) {
+        if (t->parent_fd >= 0 && !t->removed && streq(t->parent_path, path)) {
                 free(path);
                 return 0;
         }
         forget_parent(t);
         t->parent_path = path;
-        fd = open_beneath(t, path, O_PATH | O_DIRECTORY);
+        fd = beneath_open(t->root_fd, path, O_PATH | O_DIRECTORY);
         if (fd < 0) {
                 if (!make)
                         return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP
@@ -260,6 +248,38 @@ static int enter_parent(Tree *t, char *path, bool make, Error *e) {
                         return r;
         }
         t->parent_fd = fd;
+        return 0;
+}
+
+int tree_resolve(Tree *t, char **path, Error *e) {
+        const char *slash = strrchr(*path, '/');
+        _cleanup_free_ char *joined = NULL;
+        char resolved[PATH_MAX], *parent, *clean;
+        int r;
+
+        assert(t && path);
+
+        if (!slash)
+                return 0;
+        parent = strndup(*path, (size_t) (slash - *path));
+        if (!parent)
+                return -ENOMEM;
+        /* there without any links: almost always */
+        r = enter_parent(t, parent, false, e);
+        if (r != CTR_NOT_FOUND)
+                return r;
+        r = beneath_resolve(t->root_fd, t->parent_path, resolved, e);
+        if (r != 0)
+                return r;
+        if (asprintf(&joined, "%s/%s", resolved, slash + 1) < 0) {
+                joined = NULL;
+                return -ENOMEM;
+        }
+        r = tree_clean_path(joined, &clean, e);
+        if (r != 0)
+                return r;
+        free(*path);
+        *path = clean;
         return 0;
 }
 
@@ -296,6 +316,7 @@ int tree_clear(Tree *t, const TreePlace *place, bool *ret_whiteout, Error *e) {
                                        : error_setf(e, -errno, "Failed to look up \"%s\": %m",
                                                     place->name);
         *ret_whiteout = is_whiteout(&st);
+        t->removed = t->removed || S_ISDIR(st.st_mode);
         r = tree_remove_at(place->dir_fd, place->name);
         if (r < 0)
                 return error_setf(e, r, "Failed to remove \"%s\": %m", place->name);

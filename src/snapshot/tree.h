@@ -5,7 +5,7 @@
  * A directory tree that is filled from an archive nobody trusts. Every name is resolved below one
  * directory descriptor, by openat2() with RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS and RESOLVE_NO_XDEV:
  * nothing is made, changed or removed outside of it or through a symbolic link, whatever the
- * archive says.
+ * archive says. A link of the layer itself is resolved beforehand (snapshot/beneath.h).
  *
  * The tree is one layer in the form overlayfs wants for a lower directory: a removed name is a
  * character device 0/0, and a directory that hides what lies below has trusted.overlay.opaque=y.
@@ -35,6 +35,12 @@ DEFINE_CLEANUP(Tree *, tree_free);
  * empty or "." components; "" is the root. CTR_INVALID_ARGUMENT for ".." and for too long names,
  * CTR_RESOURCE_EXHAUSTED for more than TREE_DEPTH_MAX components. */
 int tree_clean_path(const char *path, char **ret, Error *e);
+
+/* Replaces a cleaned path by one of the same place whose parents are no symbolic links, as far as
+ * the tree has them: links of the layer are followed with the tree as their root (so that "lib/x"
+ * after "lib -> usr/lib" is "usr/lib/x"), and never out of it. The last component stays.
+ * CTR_INVALID_ARGUMENT and CTR_RESOURCE_EXHAUSTED as tree_clean_path(), and for loops. */
+int tree_resolve(Tree *t, char **path, Error *e);
 
 /* The place of a cleaned path other than "". With make, missing parents are made (0755, root) and
  * listed as implied; without, CTR_NOT_FOUND without a text. CTR_INVALID_ARGUMENT if a parent is a
