@@ -116,6 +116,9 @@ ErrorCode error_code_from_string(const char *s) {
 ErrorCode error_code_for_client(int code) {
         if (code == -ENOSPC || code == -EDQUOT)
                 return CTR_RESOURCE_EXHAUSTED;
+        /* a component of a path that somebody asked for; we make none that long */
+        if (code == -ENAMETOOLONG)
+                return CTR_INVALID_ARGUMENT;
         if (code <= 0 || code >= _CTR_ERROR_MAX)
                 return CTR_UNKNOWN;
         return code;

@@ -6,6 +6,7 @@
 
 #include "basic/identifier.h"
 #include "basic/strv.h"
+#include "bus/container-values.h"
 #include "bus/error.h"
 #include "bus/manager-methods.h"
 #include "bus/options.h"
@@ -72,9 +73,11 @@ static int option_identifier_copy(OptionReader *o, void *target) {
 
 static int option_command(OptionReader *o, void *target) {
         ContainerRequest *request = target;
+        int r;
 
         request->command_set = true;
-        return option_strv(o, &request->command);
+        r = option_strv(o, &request->command);
+        return r < 0 ? r : container_check_command(o, request->command);
 }
 
 static int option_entrypoint(OptionReader *o, void *target) {
@@ -89,6 +92,30 @@ static int option_arguments(OptionReader *o, void *target) {
 
         request->arguments_set = true;
         return option_strv(o, &request->arguments);
+}
+
+static int option_environment(OptionReader *o, void *target) {
+        char ***environment = target;
+        int r;
+
+        r = option_strv(o, environment);
+        return r < 0 ? r : container_check_environment(o, *environment);
+}
+
+static int option_user(OptionReader *o, void *target) {
+        char **user = target;
+        int r;
+
+        r = option_string_copy(o, user);
+        return r < 0 ? r : container_check_user(o, *user);
+}
+
+static int option_hostname(OptionReader *o, void *target) {
+        char **name = target;
+        int r;
+
+        r = option_string_copy(o, name);
+        return r < 0 ? r : container_check_hostname(o, *name);
 }
 
 static int option_network(OptionReader *o, void *target) {
@@ -186,12 +213,7 @@ static int read_mount(OptionReader *o, ContainerMount *mount) {
         if (r < 0)
                 return r;
         r = read_mount_options(o, &mount->options);
-        if (r < 0)
-                return r;
-        if (mount->destination[0] != '/')
-                return option_invalid(o, "the destination \"%.128s\" is not an absolute path",
-                                      mount->destination);
-        return 0;
+        return r < 0 ? r : container_check_mount(o, mount);
 }
 
 static int option_mounts(OptionReader *o, void *target) {
@@ -224,14 +246,7 @@ static int read_device(OptionReader *o, ContainerDevice *device) {
         if (r < 0)
                 return r;
         r = option_string_copy(o, &device->access);
-        if (r < 0)
-                return r;
-        if (device->path[0] != '/')
-                return option_invalid(o, "\"%.128s\" is not an absolute path", device->path);
-        if (isempty(device->access) || strspn(device->access, "rwm") != strlen(device->access))
-                return option_invalid(o, "the access \"%.16s\" is not made of r, w and m",
-                                      device->access);
-        return 0;
+        return r < 0 ? r : container_check_device(o, device);
 }
 
 static int option_devices(OptionReader *o, void *target) {
@@ -279,9 +294,9 @@ static int option_rlimits(OptionReader *o, void *target) {
                 r = sd_bus_message_read(o->message, "tt", &limit->soft, &limit->hard);
                 if (r < 0)
                         return r;
-                if (limit->soft > limit->hard)
-                        return option_invalid(o, "the soft limit of %.64s is above the hard one",
-                                              limit->name);
+                r = container_check_rlimit(o, request->rlimits, request->n_rlimits);
+                if (r < 0)
+                        return r;
                 r = sd_bus_message_exit_container(o->message);
                 if (r < 0)
                         return r;
@@ -333,11 +348,11 @@ static const Option table[] = {
                 {"Command", "as", option_command, WHOLE},
                 {"Entrypoint", "as", option_entrypoint, WHOLE},
                 {"Arguments", "as", option_arguments, WHOLE},
-                {"Environment", "as", option_strv, FIELD(environment)},
+                {"Environment", "as", option_environment, FIELD(environment)},
                 {"WorkingDirectory", "s", option_string_copy, FIELD(working_directory)},
-                {"User", "s", option_string_copy, FIELD(user)},
+                {"User", "s", option_user, FIELD(user)},
                 {"Terminal", "b", option_bool, FIELD(terminal)},
-                {"Hostname", "s", option_string_copy, FIELD(hostname)},
+                {"Hostname", "s", option_hostname, FIELD(hostname)},
                 {"Network", "s", option_network, FIELD(host_network)},
                 {"Mounts", "a(sssas)", option_mounts, WHOLE},
                 {"ReadOnly", "b", option_bool, FIELD(read_only)},

@@ -41,7 +41,8 @@ static int source_open(const SpecMount *m, int bundle_fd, int *ret_fd, Error *e)
 
         fd = openat(bundle_fd, m->source, O_PATH | O_CLOEXEC);
         if (fd < 0)
-                return error_setf(e, -errno, "Failed to open %s to bind it to %s: %m", m->source,
+                return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
+                                  "Failed to open %s to bind it to %s: %m", m->source,
                                   m->destination);
         mount_fd = mount_clone(fd, m->options.bind_recursive);
         if (mount_fd < 0)
@@ -125,20 +126,21 @@ static int target_open(int root_fd, const SpecMount *m, bool directory, Error *e
         return fd;
 }
 
-/* The new file system of a mount that is no bind mount. Descriptor or <0. */
-static int filesystem_new(const SpecMount *m, Error *e) {
+/* The new file system of a mount that is no bind mount. */
+static int filesystem_new(const SpecMount *m, int *ret_fd, Error *e) {
         _cleanup_close_ int fd = -1;
         int r;
 
-        fd = mount_new(streq(m->type, "cgroup") ? "cgroup2" : m->type,
-                       m->source ? m->source : m->type, m->options.parameters,
-                       m->options.n_parameters, e);
-        if (fd < 0)
-                return fd;
+        r = mount_new(streq(m->type, "cgroup") ? "cgroup2" : m->type,
+                      m->source ? m->source : m->type, m->options.parameters,
+                      m->options.n_parameters, &fd, e);
+        if (r != 0)
+                return r;
         r = options_apply(fd, &m->options);
         if (r < 0)
                 return error_setf(e, r, "Failed to set the options: %m");
-        return TAKE_FD(fd);
+        *ret_fd = TAKE_FD(fd);
+        return 0;
 }
 
 /* "remount" changes what is mounted there already: its attributes, and with parameters the file
@@ -184,9 +186,9 @@ static int filesystem_mount(Filesystems *f, size_t i, int root_fd, Error *e) {
                         return error_setf(e, -errno, "Failed to stat %s: %m", m->source);
                 directory = S_ISDIR(st.st_mode);
         } else {
-                fd = filesystem_new(m, e);
-                if (fd < 0)
-                        return error_prefix(e, fd, "Failed to mount %s", m->destination);
+                r = filesystem_new(m, &fd, e);
+                if (r != 0)
+                        return error_prefix(e, r, "Failed to mount %s", m->destination);
         }
         target_fd = target_open(root_fd, m, directory, e);
         if (target_fd < 0)

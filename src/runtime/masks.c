@@ -36,9 +36,9 @@ static int empty_directory(int *first_fd, Error *e) {
                         return error_setf(e, fd, "Failed to copy the empty directory: %m");
                 return TAKE_FD(fd);
         }
-        fd = mount_new("tmpfs", "tmpfs", parameters, ELEMENTSOF(parameters), e);
-        if (fd < 0)
-                return fd;
+        r = mount_new("tmpfs", "tmpfs", parameters, ELEMENTSOF(parameters), &fd, e);
+        if (r != 0)
+                return r < 0 ? r : -EINVAL; /* >= 0 is a descriptor here */
         r = mount_change(fd,
                          MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                                          MOUNT_ATTR_NOEXEC,

@@ -77,27 +77,30 @@ const char *fs_context_message(int context_fd, char *buf, size_t size) {
 }
 
 int mount_new(const char *type, const char *source, const char *const *parameters,
-              size_t n_parameters, Error *e) {
+              size_t n_parameters, int *ret_fd, Error *e) {
         _cleanup_close_ int context_fd = -1;
         char message[300];
         int r;
 
         context_fd = fsopen(type, FSOPEN_CLOEXEC);
         if (context_fd < 0)
-                return error_setf(e, -errno, "Failed to open file system \"%s\": %m", type);
+                return error_setf(e, errno == ENODEV ? CTR_INVALID_ARGUMENT : -errno,
+                                  "Failed to open file system \"%s\": %m", type);
         if (!isempty(source) && fsconfig(context_fd, FSCONFIG_SET_STRING, "source", source, 0) < 0)
                 return error_setf(e, -errno, "Failed to set the source \"%s\" of %s: %m", source,
                                   type);
         for (size_t i = 0; i < n_parameters; i++) {
                 r = fs_context_set(context_fd, parameters[i]);
                 if (r < 0)
-                        return error_setf(e, r, "Failed to set \"%s\" of %s: %m%s", parameters[i],
-                                          type,
+                        return error_setf(e, r == -EINVAL ? CTR_INVALID_ARGUMENT : r,
+                                          "Failed to set \"%s\" of %s: %s%s", parameters[i], type,
+                                          strerror(-r),
                                           fs_context_message(context_fd, message, sizeof(message)));
         }
         r = fs_context_mount(context_fd);
         if (r < 0)
                 return error_setf(e, r, "Failed to make file system %s: %m%s", type,
                                   fs_context_message(context_fd, message, sizeof(message)));
-        return r;
+        *ret_fd = r;
+        return 0;
 }

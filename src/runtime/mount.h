@@ -9,9 +9,10 @@
 #include "basic/error.h"
 
 /* A new file system of a type, detached. source may be NULL; parameters are "key=value" or "key".
- * The kernel's own words are put into e. Descriptor, or <0. */
+ * The kernel's own words are put into e. CTR_INVALID_ARGUMENT for a type or
+ * a parameter that it does not know. */
 int mount_new(const char *type, const char *source, const char *const *parameters,
-              size_t n_parameters, Error *e);
+              size_t n_parameters, int *ret_fd, Error *e);
 
 /* Detached copy of what fd (O_PATH will do) stands for, with all mounts below if recursive.
  * Descriptor or -errno. */

@@ -4,34 +4,6 @@
 
 #include "runtime/spec.h"
 
-static const char rlimit_names[RLIM_NLIMITS][12] = {
-                [RLIMIT_AS] = "AS",
-                [RLIMIT_CORE] = "CORE",
-                [RLIMIT_CPU] = "CPU",
-                [RLIMIT_DATA] = "DATA",
-                [RLIMIT_FSIZE] = "FSIZE",
-                [RLIMIT_LOCKS] = "LOCKS",
-                [RLIMIT_MEMLOCK] = "MEMLOCK",
-                [RLIMIT_MSGQUEUE] = "MSGQUEUE",
-                [RLIMIT_NICE] = "NICE",
-                [RLIMIT_NOFILE] = "NOFILE",
-                [RLIMIT_NPROC] = "NPROC",
-                [RLIMIT_RSS] = "RSS",
-                [RLIMIT_RTPRIO] = "RTPRIO",
-                [RLIMIT_RTTIME] = "RTTIME",
-                [RLIMIT_SIGPENDING] = "SIGPENDING",
-                [RLIMIT_STACK] = "STACK",
-};
-
-int rlimit_from_string(const char *name) {
-        const char *rest = startswith(name, "RLIMIT_");
-
-        for (int i = 0; rest && i < (int) ELEMENTSOF(rlimit_names); i++)
-                if (streq(rlimit_names[i], rest))
-                        return i;
-        return -1;
-}
-
 bool rlimit_value_from_json(json_t *j, rlim_t *ret) {
         if (!json_is_integer(j) || json_integer_value(j) < -1)
                 return false;
@@ -47,15 +19,15 @@ static bool is_last(int resource, const struct rlimit *l) {
 }
 
 int rlimits_apply(const SpecRlimits *limits, bool last, Error *e) {
-        for (int i = 0; i < (int) ELEMENTSOF(rlimit_names); i++) {
+        for (int i = 0; i < (int) RLIM_NLIMITS; i++) {
                 const struct rlimit *l = &limits->limits[i];
 
                 if (!(limits->set & (1U << i)) || is_last(i, l) != last ||
                     setrlimit((__rlimit_resource_t) i, l) >= 0)
                         continue;
                 return error_setf(e, errno == EPERM ? CTR_PERMISSION_DENIED : -errno,
-                                  "Failed to set RLIMIT_%s to %llu (hard limit %llu): %m",
-                                  rlimit_names[i], (unsigned long long) l->rlim_cur,
+                                  "Failed to set %s to %llu (hard limit %llu): %m",
+                                  rlimit_to_string(i), (unsigned long long) l->rlim_cur,
                                   (unsigned long long) l->rlim_max);
         }
         return 0;

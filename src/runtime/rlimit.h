@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Resource limits by their names in getrlimit(2). */
+/* Resource limits of a document, applied. */
 
 #include <jansson.h>
 #include <sys/resource.h>
 
 #include "basic/error.h"
+#include "basic/rlimit.h"
 
 struct SpecRlimits;
-
-/* "RLIMIT_NOFILE" to its number, -1 for what is none. */
-int rlimit_from_string(const char *name) _pure_;
 
 /* False if it is no limit. -1 is RLIM_INFINITY. */
 bool rlimit_value_from_json(json_t *j, rlim_t *ret);

@@ -88,7 +88,8 @@ static int fifo_open(const char *path, bool input, int *ret_fd, int *ret_keeper,
 
         reader = open(path, O_RDONLY | flags);
         if (reader < 0)
-                return error_setf(e, -errno, "Failed to open fifo %s: %m", path);
+                return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
+                                  "Failed to open fifo %s: %m", path);
         if (fstat(reader, &st) < 0)
                 return error_setf(e, -errno, "Failed to look at %s: %m", path);
         if (!S_ISFIFO(st.st_mode))
@@ -151,8 +152,8 @@ static int file_open(const TaskLaunch *l, size_t i, const Streams *s, int *ret_f
         if (i == STDIN_FILENO) {
                 *ret_fd = open(l->stdio_path[i],
                                O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-                return *ret_fd < 0 ? error_setf(e, -errno, "Failed to open %s: %m",
-                                                l->stdio_path[i])
+                return *ret_fd < 0 ? error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
+                                                "Failed to open %s: %m", l->stdio_path[i])
                                    : 0;
         }
         return log_file_open(l->stdio_path[i], ret_fd, e);

@@ -64,6 +64,20 @@ call_named "a task that is not there" NotFound '"taken".* has no task' org.examp
 path=/org/example/Ctr/container/default/taken
 call_named "a stream that is none" InvalidArgument 'nowhere' $container.CreateTask "@a{sv} {'Stdout': <'nowhere'>}"
 call_named "a file that is a directory" InvalidArgument '/tmp' $container.CreateTask "@a{sv} {'Stdout': <'file:/tmp'>}"
+call_named "a fifo that is not there" NotFound '/tmp/nothere' $container.CreateTask "@a{sv} {'Stdin': <'fifo:/tmp/nothere'>}"
+call_named "a file that is not there" NotFound '/tmp/nothere' $container.CreateTask "@a{sv} {'Stdin': <'file:/tmp/nothere'>}"
+# mount ERROR REGEX MOUNT: fails when the task is made
+mount_fails() {
+        unset path
+        busctl call "${manager[@]}" CreateContainer 'ssa{sv}' mounted "$image" 1 Mounts 'a(sssas)' 1 "${@:4}" >/dev/null
+        path=/org/example/Ctr/container/default/mounted
+        call_named "$1" "$2" "$3" $container.CreateTask '@a{sv} {}'
+        ctrctl rm mounted
+}
+mount_fails "a source that is not there, by name" NotFound '/no/such/source' /no/such/source /mnt bind 0
+mount_fails "an unknown file system" InvalidArgument 'nosuchfs' none /mnt nosuchfs 0
+mount_fails "a size that is none" InvalidArgument 'size=abc' tmpfs /mnt tmpfs 1 size=abc
+mount_fails "a name of 300 characters" InvalidArgument 'xxx' tmpfs "/$(printf 'x%.0s' $(seq 300))" tmpfs 0
 unset path
 check_fails "a command that is not there" 'no-such-command' ctrctl run --rm "$image" no-such-command
 check_fails "a user who is not there" 'nobody-knows' ctrctl run --rm -u nobody-knows "$image" true

@@ -231,6 +231,8 @@ static void test_container_options(void **state) {
         }
 
 static void test_container_options_refused(void **state) {
+        char text[258] = {};
+
         CONTAINER_REFUSED("FailedPrecondition", "namespace", 1, "Namespace", "s", "");
         CONTAINER_REFUSED("InvalidArgument", "namespace", 1, "Namespace", "s", "a/b");
         CONTAINER_REFUSED("InvalidArgument", "Pull", 1, "Pull", "s", "perhaps");
@@ -246,6 +248,25 @@ static void test_container_options_refused(void **state) {
         CONTAINER_REFUSED("InvalidArgument", "Mounts", 1, "Mounts", "a(sssas)", 1, "/a", "/b",
                           "bind", 1, "ro,suid");
         CONTAINER_REFUSED("InvalidArgument", "Devices", 1, "Devices", "a(ss)", 1, "/dev/x", "rwx");
+        CONTAINER_REFUSED("InvalidArgument", "Mounts", 1, "Mounts", "a(sssas)", 1, "a", "/b",
+                          "bind", 0);
+        CONTAINER_REFUSED("InvalidArgument", "Mounts", 1, "Mounts", "a(sssas)", 1, "", "/b", "none",
+                          2, "ro", "rbind");
+        CONTAINER_REFUSED("InvalidArgument", "Command", 1, "Command", "as", 1, "");
+        CONTAINER_REFUSED("InvalidArgument", "Environment", 1, "Environment", "as", 2, "A=1", "");
+        CONTAINER_REFUSED("InvalidArgument", "Environment", 1, "Environment", "as", 1, "=x");
+        CONTAINER_REFUSED("InvalidArgument", "Hostname", 1, "Hostname", "s", "a b");
+        CONTAINER_REFUSED("InvalidArgument", "Hostname", 1, "Hostname", "s", "a..b");
+        memset(text, 'x', sizeof(text) - 1);
+        CONTAINER_REFUSED("InvalidArgument", "User", 1, "User", "s", text);
+        CONTAINER_REFUSED("InvalidArgument", "Hostname", 1, "Hostname", "s",
+                          text + sizeof(text) - 1 - 65);
+        CONTAINER_REFUSED("InvalidArgument", "Devices", 1, "Devices", "a(ss)", 1, "/dev/../x", "r");
+        CONTAINER_REFUSED("InvalidArgument", "Devices", 1, "Devices", "a(ss)", 1, "/dev/x", "rwr");
+        CONTAINER_REFUSED("InvalidArgument", "Rlimits", 1, "Rlimits", "a(stt)", 1, "RLIMIT_NONE",
+                          (uint64_t) 1, (uint64_t) 1);
+        CONTAINER_REFUSED("InvalidArgument", "Rlimits", 1, "Rlimits", "a(stt)", 2, "RLIMIT_CORE",
+                          (uint64_t) 1, (uint64_t) 1, "RLIMIT_CORE", (uint64_t) 2, (uint64_t) 2);
         CONTAINER_REFUSED("InvalidArgument", "Rlimits", 1, "Rlimits", "a(stt)", 1, "RLIMIT_CORE",
                           (uint64_t) 2, (uint64_t) 1);
 }

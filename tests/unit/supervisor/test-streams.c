@@ -142,7 +142,7 @@ static void test_refused(void **state) {
                 int result;
         } cases[] = {
                         {file, STDIO_FIFO, CTR_INVALID_ARGUMENT},
-                        {none, STDIO_FIFO, -ENOENT},
+                        {none, STDIO_FIFO, CTR_NOT_FOUND},
                         {link_path, STDIO_FIFO, -ELOOP},
                         {fifo, STDIO_FILE, -ENXIO},
                         {link_path, STDIO_FILE, -ELOOP},
