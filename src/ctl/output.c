@@ -64,6 +64,8 @@ int print_json(json_t *j, JsonMode mode) {
         return fputc('\n', stdout) == EOF ? -EIO : 0;
 }
 
+/* Only where the name of the error leaves one cause: with run, create and start it may be about the
+ * image, the user, a mount and more, and the text says it all. */
 static const struct {
         int code;
         const char *verb; /* NULL: any */
@@ -76,18 +78,19 @@ static const struct {
                 {CTR_NOT_FOUND, "rmi", "'ctrctl images' lists the images."},
                 {CTR_NOT_FOUND, "pull",
                  "Check the name and the tag; the registry has no such one."},
-                {CTR_NOT_FOUND, "run", NULL}, /* the image, the user, ...: the text says it all */
-                {CTR_NOT_FOUND, "create", NULL},
                 {CTR_NOT_FOUND, "inspect",
                  "'ctrctl ps -a' lists containers, 'ctrctl images' images."},
-                {CTR_NOT_FOUND, NULL, "'ctrctl ps -a' lists the containers."},
+                {CTR_NOT_FOUND, "stop", "'ctrctl ps -a' lists the containers."},
+                {CTR_NOT_FOUND, "kill", "'ctrctl ps -a' lists the containers."},
+                {CTR_NOT_FOUND, "wait", "'ctrctl ps -a' lists the containers."},
+                {CTR_NOT_FOUND, "logs", "'ctrctl ps -a' lists the containers."},
+                {CTR_NOT_FOUND, "rm", "'ctrctl ps -a' lists the containers."},
                 {CTR_ALREADY_EXISTS, "run", "Remove it with 'ctrctl rm', or take another --name."},
                 {CTR_ALREADY_EXISTS, "create",
                  "Remove it with 'ctrctl rm', or take another --name."},
                 {CTR_FAILED_PRECONDITION, "rm", "Stop it first, or use --force."},
                 {CTR_UNAVAILABLE, "pull", "Check the registry's name and the network."},
                 {CTR_TIMEOUT, "stop", "End it with 'ctrctl kill -s KILL'."},
-                {CTR_RESOURCE_EXHAUSTED, NULL, "Make room with 'ctrctl rmi' and 'ctrctl rm'."},
 };
 
 static const char *find_hint(const char *verb, int code) {
