@@ -335,6 +335,10 @@ void *pull_run(void *pull) {
         int r;
 
         r = run(p, &e);
+        /* somebody else's error, or a cancellation that came while we published: nobody would adopt
+         * the trees */
+        if (r == 0 && atomic_load(&p->canceled))
+                r = CTR_CANCELED;
         if (r != 0) {
                 pull_fail(p, &e, r);
                 remove_trees(p);

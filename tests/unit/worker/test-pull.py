@@ -2,10 +2,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ctr-worker pull: what it makes of good images, and its side of the protocol."""
 
+import fcntl
 import gzip
 import json
 import os
 import pathlib
+import shutil
 import signal
 import ssl
 import stat
@@ -338,6 +340,28 @@ class Pull(worker.TestCase):
         ranges = [h.get("Range") for p, h in self.registry.requests if p.endswith(layer)]
         self.assertEqual(ranges, [f"bytes={ranges[0][6:-1]}-"])
         self.assertEqual(self.partial(), {})
+
+    def test_cancel_late(self):
+        """A cancellation that comes while the trees are being published leaves none of them."""
+        image = Image(tar(("a", b"x")))
+        self.registry.serve(image)
+        for _ in range(3):
+            shutil.rmtree(self.content, ignore_errors=True)
+            (self.content / "ingest").mkdir(parents=True)
+            with open(self.content / "ingest" / image.manifest["config"]["digest"][7:], "w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                session = self.start()
+                plan = session.next("plan")
+                session.send({"type": "have", "layers": [None] * len(plan["layers"])})
+                while session.next("progress")["phase"] != "verify":
+                    pass
+                # both at once: it may go on, and it is to stop
+                session.signal(signal.SIGSTOP)
+                session.signal(signal.SIGTERM)
+            session.signal(signal.SIGCONT)
+            self.assertEqual(session.process.wait(worker.TIMEOUT), 1)
+            session.socket.close()
+            self.assert_no_trees()
 
     def test_sandbox(self):
         """While it talks to a registry the worker is confined."""
