@@ -224,9 +224,12 @@ int ingest_commit_all(int content_fd, Ingest *const *all, size_t n, bool synced,
 }
 
 Ingest *ingest_free(Ingest *i) {
+        struct stat st;
+
         if (!i)
                 return NULL;
-        if (!i->gone && i->fd >= 0 && i->offset == 0)
+        /* by what is in the file: the offset is 0, too, if the hash did not get further */
+        if (!i->gone && i->fd >= 0 && fstat(i->fd, &st) >= 0 && st.st_size == 0)
                 (void) unlinkat(i->content_fd, i->path, 0);
         hash_free(i->hash);
         fd_close(i->fd);

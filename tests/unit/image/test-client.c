@@ -56,6 +56,7 @@ static int open_store(char *path) {
 
 static void test_ingest(void **state) {
         _cleanup_(ingest_freep) Ingest *i = NULL, *other = NULL;
+        const atomic_bool canceled = true;
         _cleanup_close_ int store = -1;
         _cleanup_free_ char *data = NULL;
         char path[64];
@@ -69,8 +70,9 @@ static void test_ingest(void **state) {
         assert_int_equal(ingest_write(i, "hello", 5, NULL), 0);
         assert_int_equal(ingest_open(store, &d, 11, NULL, &other, NULL), CTR_CONFLICT);
 
-        /* what was written stays and goes on */
+        /* what was written stays, also when opening it is given up, and goes on */
         i = ingest_free(i);
+        assert_int_equal(ingest_open(store, &d, 11, &canceled, &i, NULL), CTR_CANCELED);
         assert_int_equal(ingest_open(store, &d, 11, NULL, &i, NULL), 0);
         assert_int_equal(ingest_offset(i), 5);
         assert_int_equal(ingest_write(i, " world, too long", 16, NULL), CTR_DATA_LOSS);
