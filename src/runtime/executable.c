@@ -9,10 +9,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define DEFAULT_PATH        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define INTERPRETER_MAX     256 /* BINPRM_BUF_SIZE: more of the first line the kernel does not read */
-#define INTERPRETER_DEPTH   5   /* as the kernel */
-#define PROGRAM_HEADERS_MAX 128U
+#define DEFAULT_PATH      "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define INTERPRETER_MAX   256 /* BINPRM_BUF_SIZE: more of the first line the kernel does not read */
+#define INTERPRETER_DEPTH 5   /* as the kernel */
 
 static int open_plain(const char *path, uint64_t flags) {
         struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_NO_MAGICLINKS};
@@ -75,7 +74,7 @@ static int find_in_path(const char *command, const char *search, char **ret_path
 }
 
 /* The interpreter of "#!": 1 and its path, 0 if it is no script. */
-static int script_interpreter(const char *head, size_t size, char interpreter[INTERPRETER_MAX]) {
+static int script_interpreter(const char *head, size_t size, char interpreter[PATH_MAX]) {
         const char *p = head + 2, *end = head + size;
         size_t n = 0;
 
@@ -93,31 +92,28 @@ static int script_interpreter(const char *head, size_t size, char interpreter[IN
 }
 
 /* The dynamic linker of an ELF file of this machine's word size: 1 and its path, 0 if it has none.
- * Anything malformed has none here: the kernel judges at execve(). */
-static int elf_interpreter(int fd, const char *head, size_t size,
-                           char interpreter[INTERPRETER_MAX]) {
-        Elf64_Phdr programs[PROGRAM_HEADERS_MAX];
+ * Anything malformed has none here: the kernel judges at execve(). What the kernel takes must not
+ * be malformed to us, wherever in the file it is. */
+static int elf_interpreter(int fd, const char *head, size_t size, char interpreter[PATH_MAX]) {
         Elf64_Ehdr header;
+        Elf64_Phdr p;
 
         if (size < sizeof(header))
                 return 0;
         memcpy(&header, head, sizeof(header));
         if (memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
-            header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof(Elf64_Phdr) ||
-            header.e_phoff > INT32_MAX)
+            header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof(p) ||
+            header.e_phoff > INT64_MAX - UINT16_MAX * sizeof(p))
                 return 0;
-        size = MIN_OF((unsigned) header.e_phnum, PROGRAM_HEADERS_MAX) * sizeof(Elf64_Phdr);
-        if (pread(fd, programs, size, (off_t) header.e_phoff) != (ssize_t) size)
-                return 0;
-        for (size_t i = 0; i < size / sizeof(Elf64_Phdr); i++) {
-                const Elf64_Phdr *p = &programs[i];
-
-                if (p->p_type != PT_INTERP)
+        for (size_t i = 0; i < header.e_phnum; i++) {
+                if (pread(fd, &p, sizeof(p), (off_t) (header.e_phoff + i * sizeof(p))) != sizeof(p))
+                        return 0;
+                if (p.p_type != PT_INTERP)
                         continue;
-                if (p->p_filesz < 2 || p->p_filesz > INTERPRETER_MAX || p->p_offset > INT64_MAX ||
-                    pread(fd, interpreter, p->p_filesz, (off_t) p->p_offset) !=
-                                    (ssize_t) p->p_filesz ||
-                    interpreter[p->p_filesz - 1] != '\0')
+                if (p.p_filesz < 2 || p.p_filesz > PATH_MAX || p.p_offset > INT64_MAX ||
+                    pread(fd, interpreter, p.p_filesz, (off_t) p.p_offset) !=
+                                    (ssize_t) p.p_filesz ||
+                    interpreter[p.p_filesz - 1] != '\0')
                         return 0;
                 return 1;
         }
@@ -126,7 +122,7 @@ static int elf_interpreter(int fd, const char *head, size_t size,
 
 /* What the kernel would open besides the file itself must be there and be no magic link. */
 static int check_interpreters(const char *command, Error *e) {
-        char path[INTERPRETER_MAX], head[INTERPRETER_MAX];
+        char path[PATH_MAX], head[INTERPRETER_MAX];
         const char *file = command;
 
         for (unsigned depth = 0; depth < INTERPRETER_DEPTH; depth++) {
@@ -147,11 +143,12 @@ static int check_interpreters(const char *command, Error *e) {
                 r = check_file(path);
                 if (is_missing(r))
                         return error_setf(e, CTR_COMMAND_NOT_FOUND,
-                                          "The interpreter \"%s\" of %.256s is not found", path,
+                                          "The interpreter \"%.512s\" of %.256s is not found", path,
                                           command);
                 if (r < 0)
                         return error_setf(e, CTR_COMMAND_NOT_EXECUTABLE,
-                                          "The interpreter \"%s\" of %.256s cannot be executed: %s",
+                                          "The interpreter \"%.512s\" of %.256s cannot be "
+                                          "executed: %s",
                                           path, command, strerror(-r));
                 if (!script)
                         return 0; /* a dynamic linker has none */

@@ -2,7 +2,9 @@
 
 /* Images and requests that are wrong or malicious: each gets its named error, or no effect. */
 
+#include <elf.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 #include "basic/error.h"
@@ -87,6 +89,40 @@ static void test_own_binary(void **state) {
         fixture_expect_failure(f, STEP_ENTER, CTR_COMMAND_NOT_EXECUTABLE, "\"/proc/self/exe\"");
         fixture_file(f, "bin/script", "#!/bin/entry\n", 0755);
         fixture_expect_failure(f, STEP_ENTER, CTR_COMMAND_NOT_EXECUTABLE, "\"/bin/entry\"");
+}
+
+/* A binary that the kernel would take, with its parts where few look for them. */
+static void test_own_binary_as_linker(void **state) {
+        static const char suffix[] = "/proc/self/exe";
+        char name[PATH_MAX];
+        const Elf64_Off offsets[] = {sizeof(Elf64_Ehdr), UINT64_C(3) << 30};
+        Fixture *f = *state;
+
+        memset(name, '/', sizeof(name));
+        memcpy(name + sizeof(name) - sizeof(suffix), suffix, sizeof(suffix));
+        fixture_set(f, "process.args", "[\"/bin/binary\"]");
+        for (size_t i = 0; i < ELEMENTSOF(offsets); i++) {
+                const Elf64_Ehdr header = {
+                                .e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64},
+                                .e_phoff = offsets[i],
+                                .e_phentsize = sizeof(Elf64_Phdr),
+                                .e_phnum = 1,
+                };
+                const Elf64_Phdr program = {.p_type = PT_INTERP,
+                                            .p_offset = 4096,
+                                            .p_filesz = sizeof(name)};
+                _cleanup_close_ int fd = -1;
+
+                fixture_file(f, "bin/binary", "", 0755);
+                fd = openat(f->root_fd, "bin/binary", O_WRONLY | O_CLOEXEC);
+                assert_true(fd >= 0);
+                assert_int_equal(pwrite(fd, &header, sizeof(header), 0), sizeof(header));
+                assert_int_equal(pwrite(fd, name, sizeof(name), 4096), sizeof(name));
+                assert_int_equal(pwrite(fd, &program, sizeof(program), (off_t) offsets[i]),
+                                 sizeof(program));
+                fixture_expect_failure(f, STEP_ENTER, CTR_COMMAND_NOT_EXECUTABLE,
+                                       "of /bin/binary cannot be executed");
+        }
 }
 
 /* The other half of it: a script changed between our look and execve() still makes init execute the
@@ -337,6 +373,7 @@ int main(void) {
                         TEST(test_interpreter),
                         TEST(test_dynamic_linker),
                         TEST(test_own_binary),
+                        TEST(test_own_binary_as_linker),
                         TEST(test_readonly_executable),
                         TEST(test_directory_through_descriptor),
                         TEST(test_directory),
