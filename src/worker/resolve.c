@@ -71,17 +71,35 @@ static int on_config(const void *data, size_t size, void *userdata, Error *e) {
         return 0;
 }
 
+/* A document of the store. 0, or CTR_NOT_FOUND also for a damaged one, which is removed: no later
+ * pull would succeed if it stayed. */
+static int read_stored(Pull *p, const Digest *d, Text *ret, Error *e) {
+        _cleanup_(text_clear) Text text = {};
+        int r;
+
+        r = content_read_blob(p->content_fd, d, MANIFEST_SIZE_MAX, &text.data, &text.size, NULL);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read the blob %s: %m", DIGEST_STRING(d));
+        if (r != 0)
+                return CTR_NOT_FOUND;
+        if (check_digest(d, &text, NULL) == CTR_DATA_LOSS) {
+                (void) content_remove_blob(p->content_fd, d);
+                return CTR_NOT_FOUND;
+        }
+        *ret = text;
+        text = (Text){};
+        return 0;
+}
+
 /* Brings the document of a descriptor: from the store, else from the registry, verified. */
 static int fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_config, Text *ret,
                           Error *e) {
         _cleanup_(text_clear) Text text = {};
         int r;
 
-        r = content_read_blob(p->content_fd, &d->digest, MANIFEST_SIZE_MAX, &text.data, &text.size,
-                              NULL);
+        r = read_stored(p, &d->digest, &text, e);
         if (r < 0)
-                return error_setf(e, r, "Failed to read the blob %s: %m",
-                                  DIGEST_STRING(&d->digest));
+                return r;
         if (r != 0) {
                 if (is_config)
                         r = registry_get_blob(p->registry, http, &d->digest, 0, on_config, &text,
@@ -117,11 +135,9 @@ static int fetch_target(Pull *p, Http *http, Text *ret, Error *e) {
         int r = CTR_NOT_FOUND;
 
         if (p->options->prefer_local && ref->has_digest)
-                r = content_read_blob(p->content_fd, &ref->digest, MANIFEST_SIZE_MAX, &text.data,
-                                      &text.size, NULL);
+                r = read_stored(p, &ref->digest, &text, e);
         if (r < 0)
-                return error_setf(e, r, "Failed to read the blob %s: %m",
-                                  DIGEST_STRING(&ref->digest));
+                return r;
         if (r != 0) {
                 wanted = ref->has_digest ? DIGEST_STRING(&ref->digest) : ref->tag;
                 r = registry_get_manifest(p->registry, http, wanted, MANIFEST_SIZE_MAX, &text.data,

@@ -300,6 +300,18 @@ class Pull(worker.TestCase):
         conf.write_text('[[registry]]\nprefix = 7\n')
         self.assert_fails("InvalidArgument", "line 2: prefix must be")
 
+    def test_damaged_documents(self):
+        """A document that is damaged in the store is fetched again."""
+        image = Image(tar(("a", b"x")))
+        self.registry.serve(image)
+        name = self.pull()["digest"]
+        for document in (image.manifest["config"]["digest"], name):
+            blob = self.content / "sha256" / document[7:]
+            blob.chmod(0o600)
+            blob.write_bytes(b"x" + blob.read_bytes()[1:])
+            self.pull("--policy=missing", reference=f"{self.reference}@{name}")
+            self.assertEqual(digest(blob.read_bytes()), document)
+
     def test_cancel(self):
         """SIGTERM and a lost socket end the job; the partial blob stays and is resumed."""
         data = os.urandom(1 << 20)
