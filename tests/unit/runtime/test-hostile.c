@@ -315,7 +315,7 @@ static void test_sources(void **state) {
         fixture_append(f, "mounts",
                        "{\"destination\": \"/data\", \"source\": \"missing\","
                        " \"options\": [\"bind\"]}");
-        fixture_expect_failure(f, STEP_ENTER, -ENOENT, "mounts: Failed to open missing");
+        fixture_expect_failure(f, STEP_ENTER, CTR_NOT_FOUND, "mounts: Failed to open missing");
 }
 
 static void test_file_system_errors(void **state) {
@@ -324,10 +324,10 @@ static void test_file_system_errors(void **state) {
         fixture_append(f, "mounts",
                        "{\"destination\": \"/x\", \"type\": \"tmpfs\","
                        " \"options\": [\"nonsense=1\"]}");
-        fixture_expect_failure(f, STEP_ENTER, -EINVAL,
+        fixture_expect_failure(f, STEP_ENTER, CTR_INVALID_ARGUMENT,
                                "Failed to mount /x: Failed to set \"nonsense=1\" of tmpfs");
         fixture_set(f, "mounts", "[{\"destination\": \"/x\", \"type\": \"nonsensefs\"}]");
-        fixture_expect_failure(f, STEP_ENTER, -ENODEV, "\"nonsensefs\"");
+        fixture_expect_failure(f, STEP_ENTER, CTR_INVALID_ARGUMENT, "\"nonsensefs\"");
 }
 
 static void test_namespace_of_another_type(void **state) {
