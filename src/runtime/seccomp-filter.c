@@ -181,9 +181,9 @@ int seccomp_filter_prepare(json_t *section, const char *cache_directory, Seccomp
         r = parse_flags(section, &p.flags, e);
         if (r != 0)
                 return r;
-        text = json_dumps(section, JSON_COMPACT);
-        if (!text)
-                return -ENOMEM;
+        r = json_to_text(section, &text);
+        if (r < 0)
+                return r;
         (void) snprintf(name, sizeof(name), "%016llx.bpf", (unsigned long long) text_hash(text));
 
         /* The cache only saves time: without it everything still works, so nothing of it is an

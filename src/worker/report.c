@@ -31,10 +31,11 @@ typedef struct Report {
 static int send_packet(int fd, json_t *packet, Error *e) {
         _cleanup_json_ json_t *j = packet;
         _cleanup_free_ char *text = NULL;
+        int r;
 
-        text = j ? json_dumps(j, JSON_COMPACT) : NULL;
-        if (!text)
-                return -ENOMEM;
+        r = j ? json_to_text(j, &text) : -ENOMEM;
+        if (r < 0)
+                return r;
         if (strlen(text) > PACKET_SIZE_MAX)
                 return error_setf(e, CTR_RESOURCE_EXHAUSTED,
                                   "The image is too large to be described in %i bytes",
@@ -101,12 +102,13 @@ static void print_progress(Report *t, const json_t *progress) {
 
 static int send_progress(Report *t, Error *e) {
         _cleanup_json_ json_t *progress = NULL;
-        char *text;
+        char *text = NULL;
+        int r;
 
         progress = pack_progress(t->pull);
-        text = progress ? json_dumps(progress, JSON_COMPACT) : NULL;
-        if (!text)
-                return -ENOMEM;
+        r = progress ? json_to_text(progress, &text) : -ENOMEM;
+        if (r < 0)
+                return r;
         t->last_time = now_monotonic();
         if (t->last && streq(t->last, text)) {
                 free(text);
