@@ -13,8 +13,9 @@
 #include "supervisor/record.h"
 
 static const char *const stdio_kind_names[_STDIO_KIND_MAX] = {
-                [STDIO_NULL] = "null", [STDIO_FD] = "fd",     [STDIO_JOURNAL] = "journal",
-                [STDIO_FIFO] = "fifo", [STDIO_FILE] = "file", [STDIO_BINARY] = "binary",
+                [STDIO_NULL] = "null",     [STDIO_FD] = "fd",     [STDIO_JOURNAL] = "journal",
+                [STDIO_FIFO] = "fifo",     [STDIO_FILE] = "file", [STDIO_BINARY] = "binary",
+                [STDIO_ATTACH] = "attach",
 };
 
 static const char *const stream_names[3] = {"stdin", "stdout", "stderr"};

@@ -13,16 +13,21 @@
  * record). FAILED may come before GO too. From CREATED on the supervisor depends on nobody; closing
  * a connection changes nothing.
  *
- * Requests carry an id that their REPLY repeats; pushed messages have id 0. The pushes EXITED and
- * OOM go to every connection. CREATED, and FAILED after GO, repeat GO's id. Every message is only a
- * hint that makes things faster: the truth is the record (supervisor/record.h) and the scope.
+ * Requests carry an id that their REPLY repeats; pushed messages have id 0. The pushes EXITED,
+ * EXEC_EXITED and OOM go to every connection. CREATED, and FAILED after GO, repeat GO's id. Every
+ * message is only a hint that makes things faster: the truth is the record (supervisor/record.h)
+ * and the scope.
+ *
+ * A request names the process it is about by its text: "" is init, anything else an exec's id. No
+ * request holds up another one: those that take their time (START, EXEC_START, PAUSE, CHECKPOINT)
+ * are answered when they are done.
  */
 
 #include <sys/types.h>
 
 #include "basic/error.h"
 
-#define SUPERVISOR_PROTOCOL_VERSION 1
+#define SUPERVISOR_PROTOCOL_VERSION 2
 #define SUPERVISOR_MESSAGE_TEXT_MAX 4000
 #define SUPERVISOR_MESSAGE_FDS_MAX  4
 #define SUPERVISOR_LAUNCH_FD        3
@@ -38,8 +43,9 @@ typedef enum SupervisorMessageType {
                             * (CTR_COMMAND_NOT_FOUND, ...; the task exits with 127 or 126) */
         SUPERVISOR_SIGNAL, /* number = signal, 0 only asks; flags = SUPERVISOR_SIGNAL_ALL: every
                             * process. Before START nobody can handle a signal: one that would end
-                            * a program is SIGKILL then. REPLY: CTR_NOT_FOUND if it already exited
-                            */
+                            * a program is SIGKILL then. pid other than 0: that process, which must
+                            * be one of the payload. REPLY: CTR_NOT_FOUND if it already exited;
+                            * CTR_FAILED_PRECONDITION for an exec that was not started */
         SUPERVISOR_STOP,   /* number = signal, usec = time limit; signal to init, SIGKILL to the
                             * whole payload when the time is up (usec UINT64_MAX: never; of several
                             * limits the earliest holds), before START at once. REPLY at once;
@@ -47,20 +53,46 @@ typedef enum SupervisorMessageType {
         SUPERVISOR_RESIZE, /* number = columns, number2 = rows; success without a terminal (D25) */
         SUPERVISOR_CLOSE_STDIN, /* close the supervisor's write end of standard input (D26) */
 
+        SUPERVISOR_EXEC_ADD,    /* reserve text as the id of an exec that TASK_FILE_EXEC describes;
+                                 * descriptors for its streams of STDIO_FD, in ascending order.
+                                 * CTR_ALREADY_EXISTS; CTR_FAILED_PRECONDITION after init's exit */
+        SUPERVISOR_EXEC_START,  /* run it; REPLY: pid, or why it cannot be executed. Then it has
+                                 * ended all the same, with 127, 126 or 125 in its record */
+        SUPERVISOR_EXEC_DELETE, /* forget one that does not run, and its record and document */
+        SUPERVISOR_EXEC_STATE,  /* REPLY: flags = SUPERVISOR_STATE_*, pid. CTR_NOT_FOUND */
+        SUPERVISOR_ATTACH,      /* copies of the process's streams: flags = SUPERVISOR_ATTACH_*, one
+                                 * descriptor for each in ascending order. Until the other end is
+                                 * closed, or the process has ended and all was delivered.
+                                 * CTR_FAILED_PRECONDITION: a stream does not pass through here */
+        SUPERVISOR_PAUSE,       /* freeze the payload; REPLY when it is frozen.
+                                 * CTR_DEADLINE_EXCEEDED: it would not; nothing is frozen then */
+        SUPERVISOR_RESUME,
+        SUPERVISOR_CHECKPOINT, /* text = JSON (CheckpointRequest in supervisor/record.h); REPLY when
+                                * the images are written, or why not */
+
         /* supervisor -> manager */
-        SUPERVISOR_REPLY = 64, /* code, text */
-        SUPERVISOR_CREATED,    /* pid = init's pid, in the manager's pid namespace */
-        SUPERVISOR_FAILED,     /* code, text: nothing was created */
-        SUPERVISOR_EXITED,     /* the record is written; number = exit status, usec = exit time,
-                                * pid = init's pid */
-        SUPERVISOR_OOM,        /* a process of the payload was killed by the OOM killer */
+        SUPERVISOR_REPLY = 64,  /* code, text */
+        SUPERVISOR_CREATED,     /* pid = init's pid, in the manager's pid namespace */
+        SUPERVISOR_FAILED,      /* code, text: nothing was created */
+        SUPERVISOR_EXITED,      /* the record is written; number = exit status, usec = exit time,
+                                 * pid = init's pid */
+        SUPERVISOR_OOM,         /* a process of the payload was killed by the OOM killer; text = the
+                                 * cgroup whose limit was hit ("/ctr.slice/ctr-x.scope/payload"), ""
+                                 * if it was the whole system's memory */
+        SUPERVISOR_EXEC_EXITED, /* text = its id; number, usec, pid as in EXITED; its record is
+                                 * written. Before EXITED of init (D10) */
 } SupervisorMessageType;
 
 #define SUPERVISOR_SIGNAL_ALL (1U << 0)
 
+#define SUPERVISOR_ATTACH_STDIN  (1U << 0)
+#define SUPERVISOR_ATTACH_STDOUT (1U << 1)
+#define SUPERVISOR_ATTACH_STDERR (1U << 2)
+
 #define SUPERVISOR_STATE_STARTED  (1U << 0)
 #define SUPERVISOR_STATE_EXITED   (1U << 1) /* init has; the record may still be on its way */
 #define SUPERVISOR_STATE_TERMINAL (1U << 2)
+#define SUPERVISOR_STATE_PAUSED   (1U << 3)
 
 typedef struct SupervisorMessage {
         uint32_t type;

@@ -10,18 +10,25 @@
  *   launch.json  manager      what the supervisor needs besides (TaskLaunch)
  *   control      supervisor   socket for later connections
  *   exit.json    supervisor   the exit record (ExitRecord)
+ *
+ * and for each exec
+ *
+ *   exec-ID.json manager      its process and its streams (ExecLaunch)
+ *   exit-ID.json supervisor   its exit record
  */
 
 #include <jansson.h>
 
 #include "basic/error.h"
 
-#define TASK_FILE_CONFIG "config.json"
-#define TASK_FILE_LAUNCH "launch.json"
-#define TASK_FILE_EXIT   "exit.json"
-#define TASK_CONFIG_MAX  (8U * 1024 * 1024)
-#define TASK_LAUNCH_MAX  (1U * 1024 * 1024)
-#define TASK_RECORD_MAX  (64U * 1024)
+#define TASK_FILE_CONFIG           "config.json"
+#define TASK_FILE_LAUNCH           "launch.json"
+#define TASK_FILE_EXIT             "exit.json"
+#define TASK_FILE_EXEC_PREFIX      "exec-" /* + exec id + ".json" */
+#define TASK_FILE_EXEC_EXIT_PREFIX "exit-" /* + exec id + ".json" */
+#define TASK_CONFIG_MAX            (8U * 1024 * 1024)
+#define TASK_LAUNCH_MAX            (1U * 1024 * 1024)
+#define TASK_RECORD_MAX            (64U * 1024)
 
 #define EXIT_STATUS_UNKNOWN 255
 
@@ -31,7 +38,8 @@ typedef struct ExitRecord {
         pid_t pid;          /* of init */
         bool started;       /* false: it ended before START */
         bool oom_killed;
-        char *error; /* why the program could not be executed (126, 127), or NULL */
+        char *oom_cgroup; /* whose limit was hit, as in SUPERVISOR_OOM; NULL if none was */
+        char *error;      /* why the program could not be executed (126, 127), or NULL */
 } ExitRecord;
 
 void exit_record_clear(ExitRecord *r);
@@ -49,7 +57,9 @@ typedef enum StdioKind {
         STDIO_JOURNAL, /* output only: a stream to the journal, under the scope's unit */
         STDIO_FIFO,    /* "fifo:/path" */
         STDIO_FILE,    /* "file:/path": appended to, made 0644 */
-        STDIO_BINARY,  /* "binary:///path?args" */
+        STDIO_BINARY,  /* "binary:///path?args", "binary-v2:///path?args" (D30) */
+        STDIO_ATTACH,  /* a pipe that the supervisor keeps: for whoever attaches; what is written
+                        * while nobody does is dropped, and input has no end before CLOSE_STDIN */
         _STDIO_KIND_MAX,
 } StdioKind;
 
@@ -71,8 +81,39 @@ typedef struct TaskLaunch {
                              * of the spec is mounted by somebody else or is a plain directory */
         char *rootfs_upper; /* NULL: read-only view */
         char *rootfs_work;
+        char *checkpoint; /* directory with CRIU's images to restore at START (D21); NULL: none */
 } TaskLaunch;
 
 void task_launch_clear(TaskLaunch *l);
 int task_launch_to_json(const TaskLaunch *l, json_t **ret);
 int task_launch_from_json(json_t *j, TaskLaunch *ret, Error *e);
+
+/* What the manager writes for an exec. "process" of the document is the process of the OCI
+ * runtime specification, which src/runtime/exec.h reads. */
+typedef struct ExecLaunch {
+        StdioKind stdio[3];
+        char *stdio_path[3];
+        bool terminal; /* process.terminal says the same */
+} ExecLaunch;
+
+void exec_launch_clear(ExecLaunch *l);
+/* process: the OCI process, a reference is taken. */
+int exec_launch_to_json(const ExecLaunch *l, json_t *process, json_t **ret);
+int exec_launch_from_json(json_t *j, ExecLaunch *ret, Error *e);
+
+/* exit-ID.json in the task directory. Names are "exec-" and "exit-", id, ".json". */
+int exec_record_write(int task_dir_fd, const char *exec_id, const ExitRecord *record);
+int exec_record_read(int task_dir_fd, const char *exec_id, ExitRecord *ret, Error *e);
+
+/* What SUPERVISOR_CHECKPOINT carries, as JSON text. images: an absolute directory of root's. */
+typedef struct CheckpointRequest {
+        char *images;
+        char *parent; /* directory of the checkpoint before, or NULL */
+        bool leave_running;
+        bool allow_tcp, allow_unix_sockets, allow_terminal, file_locks;
+        char **empty_namespaces; /* "network" */
+} CheckpointRequest;
+
+void checkpoint_request_clear(CheckpointRequest *c);
+int checkpoint_request_to_text(const CheckpointRequest *c, char **ret);
+int checkpoint_request_from_text(const char *text, CheckpointRequest *ret, Error *e);

@@ -185,6 +185,7 @@ static int stream_open(const TaskLaunch *l, size_t i, int handed[static 3], Stre
         case STDIO_FILE:
                 return file_open(l, i, s, &s->fd[i], e);
         case STDIO_BINARY:
+        case STDIO_ATTACH:
         case _STDIO_KIND_MAX:
                 break;
         }
