@@ -36,7 +36,7 @@ static const char *task_image(const Task *t) {
 }
 
 void journal_task_started(const Task *t) {
-        const Object *o = &t->object;
+        const Object *o = &t->process.object;
 
         journal_sent(sd_journal_send("MESSAGE_ID=%s", CTR_MESSAGE_TASK_STARTED, "PRIORITY=%i",
                                      LOG_INFO, "MESSAGE=Task %s of namespace %s was started",
@@ -46,20 +46,21 @@ void journal_task_started(const Task *t) {
 }
 
 void journal_task_exited(const Task *t) {
-        const Object *o = &t->object;
+        const Object *o = &t->process.object;
         char status[64] = "with a status that is not known";
 
-        if (t->exit_known)
-                (void) snprintf(status, sizeof(status), "with status %i%s", t->exit_status,
+        if (t->process.exit_known)
+                (void) snprintf(status, sizeof(status), "with status %i%s", t->process.exit_status,
                                 t->oom_killed ? " after running out of memory" : "");
 
         journal_sent(sd_journal_send("MESSAGE_ID=%s", CTR_MESSAGE_TASK_EXITED, "PRIORITY=%i",
-                                     t->exit_known && !t->oom_killed ? LOG_INFO : LOG_WARNING,
+                                     t->process.exit_known && !t->oom_killed ? LOG_INFO
+                                                                             : LOG_WARNING,
                                      "MESSAGE=Task %s of namespace %s exited %s", o->name,
                                      o->namespace, status, "CTR_NAMESPACE=%s", o->namespace,
                                      "CTR_CONTAINER=%s", o->name, "CTR_IMAGE=%s", task_image(t),
-                                     "CTR_EXIT_STATUS=%i", t->exit_status, "UNIT=%s", t->unit,
-                                     "OBJECT_SYSTEMD_UNIT=%s", t->unit, NULL));
+                                     "CTR_EXIT_STATUS=%i", t->process.exit_status, "UNIT=%s",
+                                     t->unit, "OBJECT_SYSTEMD_UNIT=%s", t->unit, NULL));
 }
 
 void journal_image_pulled(const Job *j) {

@@ -234,7 +234,7 @@ static int method_get_task(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = task_find(s->manager, namespace, id, &t, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        return reply_object(m, &t->object);
+        return reply_object(m, &t->process.object);
 }
 
 static BUS_GETTER(property_get_version) {

@@ -96,12 +96,12 @@ static void on_task_exited(Task *t, void *userdata) {
         Service *s = userdata;
 
         journal_task_exited(t); /* also what recovery finds out */
-        path = signal_path(&t->object);
+        path = signal_path(&t->process.object);
         if (!path)
                 return;
         signal_sent(sd_bus_emit_signal(s->bus, path, PROCESS_INTERFACE, "Exited", "ut",
-                                       (uint32_t) t->exit_status, t->exited_at),
-                    "the exit", &t->object);
+                                       (uint32_t) t->process.exit_status, t->process.exited_at),
+                    "the exit", &t->process.object);
 }
 
 static void on_job_removed(Job *j, int r, const Error *e, void *userdata) {

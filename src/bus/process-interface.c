@@ -13,10 +13,10 @@
 #define PTY_SIZE_MAX 65535U
 
 static int task_authorize(Task *t, sd_bus_message *m, sd_bus_error *error) {
-        return authorize(service_of(&t->object), m,
+        return authorize(service_of(&t->process.object), m,
                          &(AuthorityDetails){
-                                         .namespace = t->object.namespace,
-                                         .container = t->object.name,
+                                         .namespace = t->process.object.namespace,
+                                         .container = t->process.object.name,
                                          .image = t->container ? t->container->image : NULL,
                          },
                          error);
@@ -28,27 +28,28 @@ int task_begin(Task *t, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_e
         r = task_authorize(t, m, error);
         if (r <= 0)
                 return r;
-        r = late_new(service_of(&t->object), m, reply, ret, error);
+        r = late_new(service_of(&t->process.object), m, reply, ret, error);
         return r < 0 ? r : 1;
 }
 
 int task_reply_exit(sd_bus_message *m, Object *o) {
         const Task *t = TASK(o);
 
-        return sd_bus_reply_method_return(m, "ut", (uint32_t) t->exit_status, t->exited_at);
+        return sd_bus_reply_method_return(m, "ut", (uint32_t) t->process.exit_status,
+                                          t->process.exited_at);
 }
 
 static int reply_deleted(sd_bus_message *m, Object *o) {
         const Task *t = TASK(o);
 
-        return sd_bus_reply_method_return(m, "uut", (uint32_t) t->exit_pid,
-                                          (uint32_t) t->exit_status, t->exited_at);
+        return sd_bus_reply_method_return(m, "uut", (uint32_t) t->process.exit_pid,
+                                          (uint32_t) t->process.exit_status, t->process.exited_at);
 }
 
 static int reply_pid(sd_bus_message *m, Object *o) {
         const Task *t = TASK(o);
 
-        return sd_bus_reply_method_return(m, "u", (uint32_t) t->pid);
+        return sd_bus_reply_method_return(m, "u", (uint32_t) t->process.pid);
 }
 
 /* Also when the caller has left meanwhile: the task was started all the same. */
@@ -86,7 +87,7 @@ static int method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = task_begin(t, m, task_reply_exit, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        late_set_waiters(late, &t->exit_waiters);
+        late_set_waiters(late, &t->process.exit_waiters);
         r = task_wait(t, late_complete, late, &e);
         return late_started(late, r, &e, error);
 }
@@ -154,7 +155,7 @@ static int method_close_io(sd_bus_message *m, void *userdata, sd_bus_error *erro
                 return r < 0 ? r : 1;
         if (!close_stdin)
                 return sd_bus_reply_method_return(m, NULL);
-        r = late_new(service_of(&t->object), m, late_reply_empty, &late, error);
+        r = late_new(service_of(&t->process.object), m, late_reply_empty, &late, error);
         if (r < 0)
                 return r;
         r = task_close_stdin(t, late_complete, late, &e);
@@ -182,13 +183,13 @@ static int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static BUS_GETTER(property_get_status) {
         const Task *t = userdata;
 
-        return sd_bus_message_append_basic(reply, 's', task_status_to_string(t->status));
+        return sd_bus_message_append_basic(reply, 's', task_status_to_string(t->process.status));
 }
 
 static BUS_GETTER(property_get_pid) {
         const Task *t = userdata;
 
-        return sd_bus_message_append(reply, "u", (uint32_t) MAX_OF(t->pid, 0));
+        return sd_bus_message_append(reply, "u", (uint32_t) MAX_OF(t->process.pid, 0));
 }
 
 /* An exit is told only when there is one, so that nobody reads a 0 as success. */
@@ -196,14 +197,16 @@ static BUS_GETTER(property_get_exit_status) {
         const Task *t = userdata;
 
         return sd_bus_message_append(reply, "u",
-                                     t->status == TASK_STOPPED ? (uint32_t) t->exit_status
-                                                               : EXIT_STATUS_UNKNOWN);
+                                     t->process.status == TASK_STOPPED
+                                                     ? (uint32_t) t->process.exit_status
+                                                     : EXIT_STATUS_UNKNOWN);
 }
 
 static BUS_GETTER(property_get_exit_status_known) {
         const Task *t = userdata;
 
-        return sd_bus_message_append(reply, "b", t->status == TASK_STOPPED && t->exit_known);
+        return sd_bus_message_append(reply, "b",
+                                     t->process.status == TASK_STOPPED && t->process.exit_known);
 }
 
 const sd_bus_vtable process_vtable[] = {
@@ -212,15 +215,17 @@ const sd_bus_vtable process_vtable[] = {
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_PROPERTY("Pid", "u", property_get_pid, 0,
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-                SD_BUS_PROPERTY("Terminal", "b", property_get_bool, offsetof(Task, terminal),
-                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Terminal", "b", property_get_bool,
+                                offsetof(Task, process.terminal), SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("ExitStatus", "u", property_get_exit_status, 0,
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_PROPERTY("ExitStatusKnown", "b", property_get_exit_status_known, 0,
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-                SD_BUS_PROPERTY("ExitedAt", "t", property_get_uint64, offsetof(Task, exited_at),
+                SD_BUS_PROPERTY("ExitedAt", "t", property_get_uint64,
+                                offsetof(Task, process.exited_at),
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-                SD_BUS_PROPERTY("StartedAt", "t", property_get_uint64, offsetof(Task, started_at),
+                SD_BUS_PROPERTY("StartedAt", "t", property_get_uint64,
+                                offsetof(Task, process.started_at),
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_ARGS("a{sv}", options),
                                         SD_BUS_RESULT("u", pid), method_start,

@@ -59,7 +59,8 @@ static BUS_GETTER(property_get_container) {
         const Task *t = userdata;
         int r;
 
-        r = bus_path_new(OBJECT_CONTAINER, t->object.namespace, t->object.name, &container);
+        r = bus_path_new(OBJECT_CONTAINER, t->process.object.namespace, t->process.object.name,
+                         &container);
         if (r < 0)
                 return r;
         return sd_bus_message_append_basic(reply, 'o', container);
@@ -68,8 +69,9 @@ static BUS_GETTER(property_get_container) {
 const sd_bus_vtable task_vtable[] = {
                 SD_BUS_VTABLE_START(0),
                 SD_BUS_PROPERTY("Namespace", "s", property_get_string,
-                                offsetof(Task, object.namespace), SD_BUS_VTABLE_PROPERTY_CONST),
-                SD_BUS_PROPERTY("Id", "s", property_get_string, offsetof(Task, object.name),
+                                offsetof(Task, process.object.namespace),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Id", "s", property_get_string, offsetof(Task, process.object.name),
                                 SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("Container", "o", property_get_container, 0,
                                 SD_BUS_VTABLE_PROPERTY_CONST),

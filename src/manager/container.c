@@ -274,7 +274,7 @@ static void pending_delete_finish(PendingDelete *p) {
         if (r == 0 && c->task)
                 r = error_setf(&e, CTR_FAILED_PRECONDITION,
                                "The container \"%s\" has a task (%s): delete the task first", p->id,
-                               task_status_to_string(c->task->status));
+                               task_status_to_string(c->task->process.status));
         if (r == 0)
                 r = container_delete_now(c, p->flags, &e);
         p->callback(NULL, r, &e, p->userdata);
@@ -326,7 +326,8 @@ int container_delete(Container *c, ContainerDeleteFlags flags, Callback callback
                 if (r < 0)
                         return r;
                 /* somebody else may have begun to take the task away */
-                r = c->task->deleting ? waiter_add(&c->task->delete_waiters, on_task_deleted, p)
+                r = c->task->deleting ? waiter_add(&c->task->process.delete_waiters,
+                                                   on_task_deleted, p)
                                       : task_delete(c->task, true, on_task_deleted, p, e);
                 if (r != 0)
                         return r;

@@ -65,7 +65,7 @@ Launch *launch_free(Launch *l) {
 
 /* The supervisor is gone, or was never there: the end of a failed launch. */
 static void launch_undo(Task *t) {
-        Manager *m = t->object.manager;
+        Manager *m = t->process.object.manager;
         Launch *l = t->launch;
         Callback callback = l->callback;
         void *userdata = l->userdata;
@@ -77,12 +77,12 @@ static void launch_undo(Task *t) {
         if (l->attempts > 0)
                 scope_kill(m->systemd, t->unit);
         log_fields_remove(t->unit);
-        r = task_dir_remove(m, t->object.namespace, t->object.name);
+        r = task_dir_remove(m, t->process.object.namespace, t->process.object.name);
         if (r < 0)
                 log_warning_errno(r, "Failed to remove the directory of task %s: %m",
-                                  t->object.name);
-        t->exit_status = EXIT_STATUS_UNKNOWN;
-        waiters_complete(&t->delete_waiters, &t->object, 0, NULL);
+                                  t->process.object.name);
+        t->process.exit_status = EXIT_STATUS_UNKNOWN;
+        waiters_complete(&t->process.delete_waiters, &t->process.object, 0, NULL);
         task_free(t);
         callback(NULL, code, &e, userdata);
 }
@@ -91,7 +91,7 @@ void launch_cancel(Task *t) {
         _cleanup_error_ Error e = ERROR_NULL;
 
         error_setf(&e, CTR_CANCELED, "The task \"%s\" was deleted while it was being created",
-                   t->object.name);
+                   t->process.object.name);
         launch_fail(t->launch, e.code, &e);
 }
 
@@ -120,7 +120,7 @@ void launch_supervisor_gone(Task *t) {
         if (l->error.code == 0)
                 error_setf(&l->error, CTR_UNAVAILABLE,
                            "The supervisor of \"%s\" ended before the container was set up",
-                           t->object.name);
+                           t->process.object.name);
         launch_undo(t);
 }
 
@@ -142,7 +142,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         Launch *l = userdata;
 
         error_setf(&e, CTR_DEADLINE_EXCEEDED, "The container \"%s\" was not set up within %u s",
-                   l->task->object.name, (unsigned) (LAUNCH_TIMEOUT_USEC / USEC_PER_SEC));
+                   l->task->process.object.name, (unsigned) (LAUNCH_TIMEOUT_USEC / USEC_PER_SEC));
         launch_fail(l, e.code, &e);
         return 0;
 }
@@ -168,11 +168,11 @@ static void launch_done(Task *t, pid_t pid) {
         int r;
 
         launch_free(l);
-        t->pid = pid;
+        t->process.pid = pid;
         task_set_status(t, TASK_CREATED);
-        r = object_link(&t->object);
+        r = object_link(&t->process.object);
         assert(r >= 0 || r == -ENOMEM); /* the container had no other task */
-        callback(&t->object, 0, NULL, userdata);
+        callback(&t->process.object, 0, NULL, userdata);
 }
 
 void launch_message(Task *t, const SupervisorMessage *m) {
@@ -204,15 +204,15 @@ void launch_unit_removed(Task *t) {
 
 static int launch_spawn(Launch *l, Error *e) {
         Task *t = l->task;
-        Manager *m = t->object.manager;
+        Manager *m = t->process.object.manager;
         char path[STRLEN("/proc//fd/") + 2 * 11 + 1];
         _cleanup_free_ char *dir = NULL;
         int pair[2], pidfd, r, fds[SUPERVISOR_FDS];
         pid_t pid;
 
         (void) snprintf(path, sizeof(path), "/proc/%i/fd/%i", getpid(), m->supervisor_fd);
-        if (asprintf(&dir, "%s/tasks/%s/%s", m->runtime_dir, t->object.namespace, t->object.name) <
-            0)
+        if (asprintf(&dir, "%s/tasks/%s/%s", m->runtime_dir, t->process.object.namespace,
+                     t->process.object.name) < 0)
                 return -ENOMEM;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
                 return error_setf(e, -errno, "Failed to make a socketpair: %m");
@@ -253,9 +253,10 @@ static int launch_attempt(Launch *l, Error *e) {
         r = launch_spawn(l, e);
         if (r != 0)
                 return r;
-        if (asprintf(&description, "Container %s (%s)", t->object.name, t->container->image) < 0)
+        if (asprintf(&description, "Container %s (%s)", t->process.object.name,
+                     t->container->image) < 0)
                 return -ENOMEM;
-        return scope_start(t->object.manager->systemd,
+        return scope_start(t->process.object.manager->systemd,
                            &(ScopeRequest){
                                            .unit = t->unit,
                                            .description = description,
@@ -268,7 +269,7 @@ static int launch_attempt(Launch *l, Error *e) {
 }
 
 static int fill_rootfs(Task *t, TaskLaunch *launch, Error *e) {
-        Manager *m = t->object.manager;
+        Manager *m = t->process.object.manager;
         _cleanup_free_ int64_t *chain = NULL;
         size_t n = 0;
         int r;
@@ -278,7 +279,8 @@ static int fill_rootfs(Task *t, TaskLaunch *launch, Error *e) {
                 return r;
         if (n < 2)
                 return error_setf(e, CTR_FAILED_PRECONDITION,
-                                  "The container \"%s\" has lost its snapshot", t->object.name);
+                                  "The container \"%s\" has lost its snapshot",
+                                  t->process.object.name);
         launch->rootfs_lower = overlayfs_lowerdir(m->state_dir, (uint64_t *) chain + 1, n - 1);
         launch->rootfs_upper = overlayfs_path(m->state_dir, (uint64_t) chain[0], "fs");
         launch->rootfs_work = overlayfs_path(m->state_dir, (uint64_t) chain[0], "work");
@@ -305,11 +307,11 @@ static int launch_write_documents(Task *t, const TaskRequest *request, Error *e)
         r = fill_rootfs(t, &launch, e);
         if (r != 0)
                 return r;
-        launch.namespace = strdup(t->object.namespace);
-        launch.id = strdup(t->object.name);
+        launch.namespace = strdup(t->process.object.namespace);
+        launch.id = strdup(t->process.object.name);
         launch.unit = strdup(t->unit);
-        launch.log_identifier = strdup(t->object.name);
-        launch.terminal = t->terminal;
+        launch.log_identifier = strdup(t->process.object.name);
+        launch.terminal = t->process.terminal;
         launch.stop_signal = t->container->stop_signal;
         launch.stop_timeout = t->container->stop_timeout;
         if (!launch.namespace || !launch.id || !launch.unit || !launch.log_identifier)
@@ -327,7 +329,7 @@ static int launch_write_documents(Task *t, const TaskRequest *request, Error *e)
                 r = write_json(t->dir_fd, TASK_FILE_LAUNCH, j);
         if (r < 0)
                 return error_setf(e, r, "Failed to write the documents of task %s: %m",
-                                  t->object.name);
+                                  t->process.object.name);
         return 0;
 }
 
@@ -335,8 +337,8 @@ static void launch_write_log_fields(Task *t) {
         _cleanup_free_ char *namespace = NULL, *id = NULL, *image = NULL;
         int r;
 
-        if (asprintf(&namespace, "CTR_NAMESPACE=%s", t->object.namespace) < 0 ||
-            asprintf(&id, "CTR_CONTAINER=%s", t->object.name) < 0 ||
+        if (asprintf(&namespace, "CTR_NAMESPACE=%s", t->process.object.namespace) < 0 ||
+            asprintf(&id, "CTR_CONTAINER=%s", t->process.object.name) < 0 ||
             asprintf(&image, "CTR_IMAGE=%s", t->container->image) < 0)
                 return;
         r = log_fields_write(t->unit, (const char *const[]){namespace, id, image, NULL});
@@ -365,8 +367,8 @@ static int launch_new(Task *t, const TaskRequest *request, Callback callback, vo
                 if (l->stdio[i] < 0)
                         return -errno;
         }
-        return sd_event_add_time_relative(t->object.manager->event, &l->timer, CLOCK_MONOTONIC,
-                                          LAUNCH_TIMEOUT_USEC, 0, on_timeout, l);
+        return sd_event_add_time_relative(t->process.object.manager->event, &l->timer,
+                                          CLOCK_MONOTONIC, LAUNCH_TIMEOUT_USEC, 0, on_timeout, l);
 }
 
 static int launch_begin(Task *t, const TaskRequest *request, Callback callback, void *userdata,
@@ -394,7 +396,7 @@ int task_create(Container *c, const TaskRequest *request, Callback callback, voi
         if (c->task)
                 return error_setf(e, CTR_ALREADY_EXISTS,
                                   "The container \"%s\" has a task already (%s)", id,
-                                  task_status_to_string(c->task->status));
+                                  task_status_to_string(c->task->process.status));
         /* what a crash may have left there belongs to nobody */
         r = task_dir_remove(m, namespace, id);
         if (r < 0)

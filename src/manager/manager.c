@@ -167,8 +167,8 @@ static int take_first(Object *o, void *userdata) {
 static void abandon_task(Task *t) {
         if (t->launch)
                 launch_abandon(t);
-        waiters_complete(&t->exit_waiters, &t->object, -ESHUTDOWN, NULL);
-        waiters_complete(&t->delete_waiters, &t->object, -ESHUTDOWN, NULL);
+        waiters_complete(&t->process.exit_waiters, &t->process.object, -ESHUTDOWN, NULL);
+        waiters_complete(&t->process.delete_waiters, &t->process.object, -ESHUTDOWN, NULL);
         task_free(t);
 }
 

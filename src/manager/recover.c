@@ -131,15 +131,15 @@ static void probe_release(Probe *p) {
         if (!v)
                 return;
         p->recovery = NULL;
-        r = object_link(&p->task->object);
+        r = object_link(&p->task->process.object);
         if (r < 0)
-                log_error_errno(r, "Failed to show task %s: %m", p->task->object.name);
+                log_error_errno(r, "Failed to show task %s: %m", p->task->process.object.name);
         recovery_unref(v);
 }
 
 /* Whatever the supervisor said, or that there is none: record and supervisor decide. */
 static void probe_done(Probe *p) {
-        if (p->task->status == TASK_UNKNOWN)
+        if (p->task->process.status == TASK_UNKNOWN)
                 task_recheck(p->task);
         probe_release(p);
         probe_free(p);
@@ -160,11 +160,12 @@ static void on_hello(int r, const Error *e, const SupervisorMessage *reply, void
         }
         if (r != 0 || reply->number != SUPERVISOR_PROTOCOL_VERSION) {
                 log_warning("The supervisor of task %s is of no use (%s), ending it",
-                            t->object.name, r != 0 ? error_text(e) : "it is of another version");
+                            t->process.object.name,
+                            r != 0 ? error_text(e) : "it is of another version");
                 if (t->supervisor)
                         supervisor_kill(t->supervisor);
         } else if (!(reply->flags & SUPERVISOR_STATE_EXITED)) {
-                t->pid = reply->pid;
+                t->process.pid = reply->pid;
                 task_set_status(t, reply->flags & SUPERVISOR_STATE_STARTED ? TASK_RUNNING
                                                                            : TASK_CREATED);
         }
@@ -177,10 +178,10 @@ static void probe_forget(Probe *p) {
         Recovery *v = p->recovery;
         Task *t = p->task;
 
-        log_info("Task %s was not set up completely, undoing it", t->object.name);
+        log_info("Task %s was not set up completely, undoing it", t->process.object.name);
         scope_kill(m->systemd, t->unit);
         log_fields_remove(t->unit);
-        (void) task_dir_remove(m, t->object.namespace, t->object.name);
+        (void) task_dir_remove(m, t->process.object.namespace, t->process.object.name);
         probe_free(p);
         task_free(t);
         recovery_unref(v);
@@ -222,14 +223,16 @@ static void probe_ask(Probe *p) {
         r = supervisor_request(t->supervisor, &(SupervisorMessage){.type = SUPERVISOR_HELLO},
                                HELLO_TIMEOUT_USEC, on_hello, p);
         if (r < 0) {
-                log_warning_errno(r, "Failed to ask the supervisor of task %s: %m", t->object.name);
+                log_warning_errno(r, "Failed to ask the supervisor of task %s: %m",
+                                  t->process.object.name);
                 probe_done(p);
                 return;
         }
-        r = sd_event_add_time_relative(t->object.manager->event, &p->timer, CLOCK_MONOTONIC,
+        r = sd_event_add_time_relative(t->process.object.manager->event, &p->timer, CLOCK_MONOTONIC,
                                        PATIENCE_USEC, 0, on_patience_over, p);
         if (r < 0)
-                log_warning_errno(r, "Failed to bound the wait for task %s: %m", t->object.name);
+                log_warning_errno(r, "Failed to bound the wait for task %s: %m",
+                                  t->process.object.name);
 }
 
 static void probe_connect(Probe *p) {
@@ -250,7 +253,7 @@ static void probe_connect(Probe *p) {
                 log_error_errno(r,
                                 "Failed to reach the supervisor of task %s, whose state stays "
                                 "unknown: %m",
-                                t->object.name);
+                                t->process.object.name);
                 probe_release(p);
                 probe_free(p);
         } else if (was_created(t))

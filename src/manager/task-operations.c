@@ -29,7 +29,7 @@ static int operation_request(Task *t, SupervisorMessage *m, uint64_t timeout, Su
 
         if (!t->supervisor)
                 return error_setf(e, CTR_UNAVAILABLE, "The supervisor of \"%s\" is gone",
-                                  t->object.name);
+                                  t->process.object.name);
         o = malloc(sizeof(Operation));
         if (!o)
                 return -ENOMEM;
@@ -37,10 +37,10 @@ static int operation_request(Task *t, SupervisorMessage *m, uint64_t timeout, Su
         r = supervisor_request(t->supervisor, m, timeout, reply, o);
         if (r == -EPIPE || r == -EAGAIN)
                 return error_setf(e, CTR_UNAVAILABLE, "The supervisor of \"%s\" does not listen",
-                                  t->object.name);
+                                  t->process.object.name);
         if (r < 0)
                 return error_setf(e, r, "Failed to ask the supervisor of \"%s\": %m",
-                                  t->object.name);
+                                  t->process.object.name);
         TAKE_PTR(o);
         return 0;
 }
@@ -48,50 +48,50 @@ static int operation_request(Task *t, SupervisorMessage *m, uint64_t timeout, Su
 static void on_reply(int r, const Error *e, const SupervisorMessage *reply, void *userdata) {
         _cleanup_free_ Operation *o = userdata;
 
-        o->callback(&o->task->object, r, e, o->userdata);
+        o->callback(&o->task->process.object, r, e, o->userdata);
 }
 
 static int wrong_state(const Task *t, const char *verb, Error *e) {
         return error_setf(e, CTR_FAILED_PRECONDITION, "Cannot %s the task \"%s\": it is %s", verb,
-                          t->object.name, task_status_to_string(t->status));
+                          t->process.object.name, task_status_to_string(t->process.status));
 }
 
 static int already_exited(const Task *t, Error *e) {
         return error_setf(e, CTR_NOT_FOUND, "The process of \"%s\" has already finished",
-                          t->object.name);
+                          t->process.object.name);
 }
 
 static void on_started(int r, const Error *e, const SupervisorMessage *reply, void *userdata) {
         _cleanup_free_ Operation *o = userdata;
         Task *t = o->task;
 
-        if (r == 0 && t->status == TASK_CREATED)
+        if (r == 0 && t->process.status == TASK_CREATED)
                 task_set_status(t, TASK_RUNNING);
-        o->callback(&t->object, r, e, o->userdata);
+        o->callback(&t->process.object, r, e, o->userdata);
 }
 
 int task_start(Task *t, Callback callback, void *userdata, Error *e) {
         int r;
 
-        if (t->status != TASK_CREATED)
+        if (t->process.status != TASK_CREATED)
                 return wrong_state(t, "start", e);
-        if (t->starting)
+        if (t->process.starting)
                 return error_setf(e, CTR_FAILED_PRECONDITION, "The task \"%s\" was started already",
-                                  t->object.name);
+                                  t->process.object.name);
         r = operation_request(t, &(SupervisorMessage){.type = SUPERVISOR_START}, START_TIMEOUT_USEC,
                               on_started, callback, userdata, e);
         if (r == 0)
-                t->starting = true;
+                t->process.starting = true;
         return r;
 }
 
 int task_wait(Task *t, Callback callback, void *userdata, Error *e) {
         int r;
 
-        r = waiter_add(&t->exit_waiters, callback, userdata);
+        r = waiter_add(&t->process.exit_waiters, callback, userdata);
         if (r < 0)
                 return r;
-        return t->status == TASK_STOPPED ? task_schedule(t) : 0;
+        return t->process.status == TASK_STOPPED ? task_schedule(t) : 0;
 }
 
 /* SIGKILL is for what does not answer, and a supervisor may be that too: stopped, or frozen with
@@ -101,7 +101,7 @@ static void on_kill_reply(int r, const Error *e, const SupervisorMessage *reply,
 
         if (r == CTR_DEADLINE_EXCEEDED) {
                 log_warning("%s; killing its whole scope", error_text(e));
-                scope_kill(t->object.manager->systemd, t->unit);
+                scope_kill(t->process.object.manager->systemd, t->unit);
                 r = 0;
         }
         on_reply(r, e, reply, userdata);
@@ -112,7 +112,7 @@ int task_kill(Task *t, int signo, bool all, Callback callback, void *userdata, E
 
         if (!signal_is_valid(signo))
                 return error_setf(e, CTR_INVALID_ARGUMENT, "Invalid signal %i", signo);
-        if (t->status == TASK_STOPPED)
+        if (t->process.status == TASK_STOPPED)
                 return already_exited(t, e);
         return operation_request(t,
                                  &(SupervisorMessage){.type = SUPERVISOR_SIGNAL,
@@ -124,7 +124,7 @@ int task_kill(Task *t, int signo, bool all, Callback callback, void *userdata, E
 
 int task_resize(Task *t, unsigned width, unsigned height, Callback callback, void *userdata,
                 Error *e) {
-        if (t->status == TASK_STOPPED)
+        if (t->process.status == TASK_STOPPED)
                 return wrong_state(t, "resize the terminal of", e);
         /* the kernel's struct winsize has 16 bits for each (D25) */
         return operation_request(t,
@@ -135,7 +135,7 @@ int task_resize(Task *t, unsigned width, unsigned height, Callback callback, voi
 }
 
 int task_close_stdin(Task *t, Callback callback, void *userdata, Error *e) {
-        if (t->status == TASK_STOPPED)
+        if (t->process.status == TASK_STOPPED)
                 return already_exited(t, e);
         return operation_request(t, &(SupervisorMessage){.type = SUPERVISOR_CLOSE_STDIN},
                                  REQUEST_TIMEOUT_USEC, on_reply, callback, userdata, e);
@@ -180,12 +180,12 @@ static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdat
                     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) >= 0)
                         return 0;
         }
-        (void) waiter_remove(&t->exit_waiters, on_stopped, s);
+        (void) waiter_remove(&t->process.exit_waiters, on_stopped, s);
         error_setf(&e, s->force ? CTR_DEADLINE_EXCEEDED : CTR_TIMEOUT,
                    s->force ? "The task \"%s\" does not end, not even by SIGKILL"
                             : "The task \"%s\" did not stop in time and goes on running",
-                   t->object.name);
-        s->callback(&t->object, e.code, &e, s->userdata);
+                   t->process.object.name);
+        s->callback(&t->process.object, e.code, &e, s->userdata);
         stop_free(s);
         return 0;
 }
@@ -199,15 +199,16 @@ int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback ca
                 signo = t->container->stop_signal;
         if (!signal_is_valid(signo))
                 return error_setf(e, CTR_INVALID_ARGUMENT, "Invalid signal %i", signo);
-        if (t->status == TASK_STOPPED)
+        if (t->process.status == TASK_STOPPED)
                 return already_exited(t, e);
         s = malloc(sizeof(Stop));
         if (!s)
                 return -ENOMEM;
         *s = (Stop){.task = t, .force = force, .callback = callback, .userdata = userdata};
         if (timeout_usec <= INT64_MAX) /* more is no limit at all */
-                r = sd_event_add_time_relative(t->object.manager->event, &s->timer, CLOCK_MONOTONIC,
-                                               timeout_usec, 0, on_stop_timeout, s);
+                r = sd_event_add_time_relative(t->process.object.manager->event, &s->timer,
+                                               CLOCK_MONOTONIC, timeout_usec, 0, on_stop_timeout,
+                                               s);
         /* with force the supervisor keeps the time too, in case that we do not live to do it */
         if (r >= 0)
                 r = operation_request(t,
@@ -217,7 +218,7 @@ int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback ca
                                                            .usec = timeout_usec},
                                       REQUEST_TIMEOUT_USEC, on_reply, on_stop_sent, NULL, e);
         if (r == 0)
-                r = waiter_add(&t->exit_waiters, on_stopped, s);
+                r = waiter_add(&t->process.exit_waiters, on_stopped, s);
         if (r != 0)
                 stop_free(s);
         return r;
@@ -225,21 +226,21 @@ int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback ca
 
 /* The task is STOPPED and its supervisor gone: take it away. */
 static void task_remove(Task *t) {
-        Manager *m = t->object.manager;
+        Manager *m = t->process.object.manager;
         int r;
 
-        waiters_complete(&t->exit_waiters, &t->object, 0, NULL);
+        waiters_complete(&t->process.exit_waiters, &t->process.object, 0, NULL);
         log_fields_remove(t->unit);
-        r = task_dir_remove(m, t->object.namespace, t->object.name);
+        r = task_dir_remove(m, t->process.object.namespace, t->process.object.name);
         if (r < 0)
                 log_warning_errno(r, "Failed to remove the directory of task %s: %m",
-                                  t->object.name);
-        waiters_complete(&t->delete_waiters, &t->object, 0, NULL);
+                                  t->process.object.name);
+        waiters_complete(&t->process.delete_waiters, &t->process.object, 0, NULL);
         task_free(t);
 }
 
 void task_continue_delete(Task *t) {
-        if (t->status == TASK_STOPPED && !t->supervisor)
+        if (t->process.status == TASK_STOPPED && !t->supervisor)
                 task_remove(t);
 }
 
@@ -250,32 +251,33 @@ static int on_delete_timeout(sd_event_source *source, uint64_t usec, void *userd
         Task *t = userdata;
 
         if (!t->delete_killed) {
-                log_warning("The supervisor of task %s does not end, killing it", t->object.name);
+                log_warning("The supervisor of task %s does not end, killing it",
+                            t->process.object.name);
                 t->delete_killed = true;
                 if (t->supervisor)
                         supervisor_kill(t->supervisor);
-                scope_kill(t->object.manager->systemd, t->unit);
+                scope_kill(t->process.object.manager->systemd, t->unit);
                 if (sd_event_source_set_time_relative(source, KILL_TIMEOUT_USEC) >= 0 &&
                     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) >= 0)
                         return 0;
         }
         error_setf(&e, CTR_DEADLINE_EXCEEDED,
                    "The supervisor of the task \"%s\" does not end, not even by SIGKILL",
-                   t->object.name);
+                   t->process.object.name);
         t->deleting = t->delete_killed = false;
         t->delete_source = sd_event_source_disable_unref(t->delete_source);
-        waiters_complete(&t->delete_waiters, &t->object, e.code, &e);
+        waiters_complete(&t->process.delete_waiters, &t->process.object, e.code, &e);
         return 0;
 }
 
 static int task_begin_delete(Task *t, Error *e) {
         int r;
 
-        r = sd_event_add_time_relative(t->object.manager->event, &t->delete_source, CLOCK_MONOTONIC,
-                                       KILL_TIMEOUT_USEC, 0, on_delete_timeout, t);
+        r = sd_event_add_time_relative(t->process.object.manager->event, &t->delete_source,
+                                       CLOCK_MONOTONIC, KILL_TIMEOUT_USEC, 0, on_delete_timeout, t);
         if (r < 0)
                 return r;
-        if (t->status == TASK_STOPPED)
+        if (t->process.status == TASK_STOPPED)
                 return task_schedule(t);
         r = task_kill(t, SIGKILL, true, on_stop_sent, NULL, e);
         if (r == CTR_UNAVAILABLE && t->supervisor) {
@@ -291,16 +293,16 @@ int task_delete(Task *t, bool force, Callback callback, void *userdata, Error *e
 
         if (t->launch && !force)
                 return error_setf(e, CTR_FAILED_PRECONDITION,
-                                  "The task \"%s\" is still being created", t->object.name);
-        if (t->status != TASK_STOPPED && t->status != TASK_CREATED && !force)
+                                  "The task \"%s\" is still being created", t->process.object.name);
+        if (t->process.status != TASK_STOPPED && t->process.status != TASK_CREATED && !force)
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "The task \"%s\" must be stopped before it is deleted: it is %s",
-                                  t->object.name, task_status_to_string(t->status));
+                                  t->process.object.name, task_status_to_string(t->process.status));
         if (t->deleting)
                 return error_setf(e, CTR_NOT_FOUND, "The task \"%s\" is being deleted already",
-                                  t->object.name);
+                                  t->process.object.name);
         if (t->launch) {
-                r = waiter_add(&t->delete_waiters, callback, userdata);
+                r = waiter_add(&t->process.delete_waiters, callback, userdata);
                 if (r < 0)
                         return r;
                 t->deleting = true;
@@ -309,7 +311,7 @@ int task_delete(Task *t, bool force, Callback callback, void *userdata, Error *e
         }
         r = task_begin_delete(t, e);
         if (r == 0)
-                r = waiter_add(&t->delete_waiters, callback, userdata);
+                r = waiter_add(&t->process.delete_waiters, callback, userdata);
         if (r != 0) {
                 t->delete_source = sd_event_source_disable_unref(t->delete_source);
                 return r;

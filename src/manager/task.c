@@ -64,9 +64,9 @@ static int on_scheduled(sd_event_source *source, void *userdata) {
         Task *t = userdata;
 
         task_recheck(t);
-        if (t->status == TASK_STOPPED)
-                waiters_complete(&t->exit_waiters, &t->object, 0, NULL);
-        if (t->status == TASK_STOPPED && t->container->auto_remove && !t->deleting)
+        if (t->process.status == TASK_STOPPED)
+                waiters_complete(&t->process.exit_waiters, &t->process.object, 0, NULL);
+        if (t->process.status == TASK_STOPPED && t->container->auto_remove && !t->deleting)
                 container_auto_remove(t->container);
         if (t->deleting)
                 task_continue_delete(t);
@@ -89,7 +89,7 @@ int task_new(Container *c, int dir_fd, Task **ret) {
         if (!t)
                 return -ENOMEM;
         t->dir_fd = -1;
-        r = object_init(&t->object, m, OBJECT_TASK, c->object.namespace, c->object.name);
+        r = object_init(&t->process.object, m, OBJECT_TASK, c->object.namespace, c->object.name);
         if (r < 0)
                 return r;
         t->unit = strdup(unit_name_from_identifier(c->object.namespace, c->object.name, unit));
@@ -101,7 +101,7 @@ int task_new(Container *c, int dir_fd, Task **ret) {
         r = sd_event_source_set_enabled(t->schedule_source, SD_EVENT_OFF);
         if (r < 0)
                 return r;
-        t->terminal = c->terminal;
+        t->process.terminal = c->terminal;
         t->dir_fd = dir_fd;
         t->container = c;
         c->task = t;
@@ -112,10 +112,10 @@ int task_new(Container *c, int dir_fd, Task **ret) {
 Task *task_free(Task *t) {
         if (!t)
                 return NULL;
-        assert(!t->exit_waiters && !t->delete_waiters);
+        assert(!t->process.exit_waiters && !t->process.delete_waiters);
         launch_free(t->launch);
         supervisor_free(t->supervisor);
-        object_done(&t->object);
+        object_done(&t->process.object);
         sd_event_source_disable_unref(t->delete_source);
         sd_event_source_disable_unref(t->schedule_source);
         if (t->container)
@@ -148,7 +148,7 @@ static int task_save(Task *t) {
         int r;
 
         j = json_pack("{sIsI}", "createdAt", (json_int_t) t->created_at, "startedAt",
-                      (json_int_t) t->started_at);
+                      (json_int_t) t->process.started_at);
         r = j ? json_to_text(j, &text) : -ENOMEM;
         if (r < 0)
                 return r;
@@ -162,7 +162,7 @@ void task_load_times(Task *t) {
 
         if (json_read_file_at(t->dir_fd, TASK_FILE_STATE, TASK_STATE_MAX, &j, &e) == 0) {
                 (void) json_get_uint64(j, "", "createdAt", INT64_MAX, &t->created_at, NULL);
-                (void) json_get_uint64(j, "", "startedAt", INT64_MAX, &t->started_at, NULL);
+                (void) json_get_uint64(j, "", "startedAt", INT64_MAX, &t->process.started_at, NULL);
         }
         /* the manager died before it could save them: the document's own time is close */
         if (t->created_at == 0 && fstatat(t->dir_fd, TASK_FILE_LAUNCH, &st, 0) >= 0)
@@ -170,46 +170,47 @@ void task_load_times(Task *t) {
 }
 
 void task_set_status(Task *t, TaskStatus status) {
-        const ManagerObserver *observer = t->object.manager->observer;
+        const ManagerObserver *observer = t->process.object.manager->observer;
         int r;
 
-        if (t->status == status)
+        if (t->process.status == status)
                 return;
-        if (!(task_next[t->status] & B(status))) {
-                log_error("Task %s cannot become %s from %s", t->object.name,
-                          task_status_to_string(status), task_status_to_string(t->status));
+        if (!(task_next[t->process.status] & B(status))) {
+                log_error("Task %s cannot become %s from %s", t->process.object.name,
+                          task_status_to_string(status), task_status_to_string(t->process.status));
                 return;
         }
-        t->status = status;
+        t->process.status = status;
         if (status == TASK_CREATED)
                 t->created_at = t->created_at ?: now_realtime();
         if (status == TASK_RUNNING)
-                t->started_at = t->started_at ?: now_realtime();
+                t->process.started_at = t->process.started_at ?: now_realtime();
         if (status == TASK_STOPPED)
-                t->pid = 0;
+                t->process.pid = 0;
         else {
                 r = task_save(t);
                 if (r < 0)
                         log_warning_errno(r, "Failed to save the times of task %s: %m",
-                                          t->object.name);
+                                          t->process.object.name);
         }
-        object_mark_dirty(&t->object);
+        object_mark_dirty(&t->process.object);
         if (status != TASK_STOPPED)
                 return;
 
-        if (t->object.linked && observer && observer->task_exited)
-                observer->task_exited(t, t->object.manager->observer_userdata);
+        if (t->process.object.linked && observer && observer->task_exited)
+                observer->task_exited(t, t->process.object.manager->observer_userdata);
         r = task_schedule(t);
         if (r < 0)
-                log_error_errno(r, "Failed to schedule the end of task %s: %m", t->object.name);
+                log_error_errno(r, "Failed to schedule the end of task %s: %m",
+                                t->process.object.name);
 }
 
 /* There is a record: it is the truth. */
 static void task_stopped_by_record(Task *t, const ExitRecord *record) {
-        t->exit_status = record->exit_status;
-        t->exit_known = true;
-        t->exited_at = record->exited_at;
-        t->exit_pid = record->pid;
+        t->process.exit_status = record->exit_status;
+        t->process.exit_known = true;
+        t->process.exited_at = record->exited_at;
+        t->process.exit_pid = record->pid;
         t->oom_killed = record->oom_killed;
         task_set_status(t, TASK_STOPPED);
 }
@@ -218,12 +219,12 @@ static void task_stopped_by_record(Task *t, const ExitRecord *record) {
  * invented 0. */
 static void task_stopped_unknown(Task *t) {
         log_warning("The supervisor of task %s was killed, its exit status is unknown",
-                    t->object.name);
-        scope_kill(t->object.manager->systemd, t->unit);
-        t->exit_status = EXIT_STATUS_UNKNOWN;
-        t->exit_known = false;
-        t->exited_at = now_realtime();
-        t->exit_pid = t->pid;
+                    t->process.object.name);
+        scope_kill(t->process.object.manager->systemd, t->unit);
+        t->process.exit_status = EXIT_STATUS_UNKNOWN;
+        t->process.exit_known = false;
+        t->process.exited_at = now_realtime();
+        t->process.exit_pid = t->process.pid;
         task_set_status(t, TASK_STOPPED);
 }
 
@@ -233,7 +234,7 @@ void task_recheck(Task *t) {
         bool gone = !t->supervisor; /* before the record is read: it is written first */
         int r;
 
-        if (t->status == TASK_STOPPED || t->launch)
+        if (t->process.status == TASK_STOPPED || t->launch)
                 return;
         r = exit_record_read(t->dir_fd, &record, &e);
         if (r == 0) {
@@ -241,7 +242,7 @@ void task_recheck(Task *t) {
                 return;
         }
         if (r != -ENOENT)
-                log_warning("The exit record of task %s is damaged: %s", t->object.name,
+                log_warning("The exit record of task %s is damaged: %s", t->process.object.name,
                             error_text(&e));
         if (gone)
                 task_stopped_unknown(t);
@@ -260,10 +261,11 @@ static void on_message(const SupervisorMessage *m, void *userdata) {
                 break;
         case SUPERVISOR_OOM:
                 t->oom_killed = true;
-                object_mark_dirty(&t->object);
+                object_mark_dirty(&t->process.object);
                 break;
         default:
-                log_debug("Supervisor of %s sent an unknown message %u", t->object.name, m->type);
+                log_debug("Supervisor of %s sent an unknown message %u", t->process.object.name,
+                          m->type);
         }
 }
 
@@ -289,6 +291,6 @@ void task_unit_removed(Task *t) {
         }
         /* one that could not be reached at the start: now it is gone for certain. The end of any
          * other is told by its supervisor, which may still have to be heard. */
-        if (t->status != TASK_STOPPED && !t->supervisor)
+        if (t->process.status != TASK_STOPPED && !t->supervisor)
                 task_recheck(t);
 }

@@ -16,44 +16,21 @@
 #include <systemd/sd-event.h>
 
 #include "manager/container.h"
-#include "supervisor/record.h"
-
-typedef enum TaskStatus {
-        TASK_UNKNOWN,
-        TASK_CREATED,
-        TASK_RUNNING,
-        TASK_PAUSING,
-        TASK_PAUSED,
-        TASK_STOPPED,
-        _TASK_STATUS_MAX,
-} TaskStatus;
-
-/* "CREATED" ...; never NULL. */
-const char *task_status_to_string(TaskStatus s) _const_;
+#include "manager/process.h"
 
 struct Task {
-        Object object; /* name: the container's id */
+        Process process; /* init; its object's name is the container's id */
         Container *container;
-        TaskStatus status;
         char *unit;
-        pid_t pid; /* init, while it lives */
-        bool terminal;
-        uint64_t created_at, started_at;
-
-        /* when STOPPED */
-        int exit_status;
-        bool exit_known;
-        uint64_t exited_at;
-        pid_t exit_pid;
+        uint64_t created_at;
         bool oom_killed;
+        char *oom_cgroup; /* whose limit was hit; NULL: none, or the system's */
 
         struct Supervisor *supervisor; /* the connection to it, NULL when it is gone */
         struct Launch *launch;         /* while it is being created */
         int dir_fd;
-        Waiter *exit_waiters;
-        Waiter *delete_waiters;
         sd_event_source *schedule_source, *delete_source;
-        bool starting, deleting, delete_killed;
+        bool deleting, delete_killed;
 };
 
 static inline Task *TASK(Object *o) {

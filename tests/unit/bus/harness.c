@@ -396,15 +396,15 @@ Container *harness_container(Harness *h, const char *namespace, const char *id, 
 Task *harness_task(Harness *h, Container *c) {
         Task *t = calloc(1, sizeof(Task));
 
-        link_object(h, &t->object, OBJECT_TASK, c->object.namespace, c->object.name);
+        link_object(h, &t->process.object, OBJECT_TASK, c->object.namespace, c->object.name);
         t->container = c;
         t->dir_fd = -1;
-        t->status = TASK_CREATED;
+        t->process.status = TASK_CREATED;
         t->unit = strdup("ctr-test.scope");
-        t->pid = 4711;
+        t->process.pid = 4711;
         t->created_at = 5;
         c->task = t;
-        assert_int_equal(object_link(&t->object), 0);
+        assert_int_equal(object_link(&t->process.object), 0);
         return t;
 }
 

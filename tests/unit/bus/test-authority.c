@@ -404,10 +404,10 @@ static void test_late_replies(void **state) {
         harness_leave(h, USER_CALLER);
         assert_int_equal(h->service->late.n, 2);
 
-        t->status = TASK_STOPPED;
-        t->exit_status = 7;
-        t->exited_at = 1234;
-        waiters_complete(&t->exit_waiters, &t->object, 0, NULL);
+        t->process.status = TASK_STOPPED;
+        t->process.exit_status = 7;
+        t->process.exited_at = 1234;
+        waiters_complete(&t->process.exit_waiters, &t->process.object, 0, NULL);
         harness_settle(h);
         assert_int_equal(h->service->late.n, 0);
         assert_null(calls[1].reply);

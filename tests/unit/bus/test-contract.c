@@ -300,8 +300,8 @@ static void test_changed(void **state) {
         assert_int_equal(h->n_signals, 2);
 
         for (int i = 0; i < 5; i++) {
-                t->pid = 100 + i;
-                object_mark_dirty(&t->object);
+                t->process.pid = 100 + i;
+                object_mark_dirty(&t->process.object);
         }
         harness_settle(h);
         assert_int_equal(h->n_signals, 4);

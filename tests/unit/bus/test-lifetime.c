@@ -78,7 +78,7 @@ static void test_busy(void **state) {
 
         c = harness_container(h, "default", "web", IMAGE);
         t = harness_task(h, c);
-        t->status = TASK_RUNNING;
+        t->process.status = TASK_RUNNING;
         l = start(h, 1);
         harness_run_until(h, time_is_over, &until);
         assert_int_equal(h->n_releases, 0);

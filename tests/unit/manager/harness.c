@@ -163,7 +163,7 @@ static void on_removed(Object *o, void *userdata) {
 }
 
 static void on_exited(Task *t, void *userdata) {
-        note(userdata, &t->object, 'x');
+        note(userdata, &t->process.object, 'x');
 }
 
 static const ManagerObserver observer = {
@@ -182,9 +182,9 @@ void answer_callback(Object *o, int r, const Error *e, void *userdata) {
         if (e && r != 0)
                 error_setf(&a->error, r, "%s", error_text(e));
         if (o && o->type == OBJECT_TASK) {
-                a->status = TASK(o)->status;
-                a->exit_status = TASK(o)->exit_status;
-                a->exit_known = TASK(o)->exit_known;
+                a->status = TASK(o)->process.status;
+                a->exit_status = TASK(o)->process.exit_status;
+                a->exit_known = TASK(o)->process.exit_known;
         }
 }
 
@@ -265,7 +265,8 @@ int harness_setup(void **state) {
 
 /* A double is its own init. */
 static int kill_task(Object *o, void *userdata) {
-        return TASK(o)->pid > 0 && kill(TASK(o)->pid, SIGKILL) < 0 && errno != ESRCH;
+        return TASK(o)->process.pid > 0 && kill(TASK(o)->process.pid, SIGKILL) < 0 &&
+               errno != ESRCH;
 }
 
 int harness_teardown(void **state) {

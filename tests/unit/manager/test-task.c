@@ -56,9 +56,9 @@ static void test_life(void **state) {
         (void) harness_image(h);
         t = harness_task(h, "web");
         c = t->container;
-        assert_int_equal(t->status, TASK_CREATED);
+        assert_int_equal(t->process.status, TASK_CREATED);
         assert_string_equal(h->last_unit, "ctr-web.scope");
-        assert_true(t->pid > 0);
+        assert_true(t->process.pid > 0);
 
         /* Wait before Start misses nothing (A3.3) */
         touch(h, "run/tasks/default/exit-now");
@@ -218,7 +218,7 @@ static void test_systemd_reload(void **state) {
         harness_signal_unit_removed(h, "ctr-web.scope");
         harness_signal_reloading(h, 0);
         harness_settle(h);
-        assert_int_equal(t->status, TASK_RUNNING);
+        assert_int_equal(t->process.status, TASK_RUNNING);
 }
 
 /* A supervisor that is stopped does not answer; SIGKILL goes to the scope then. */
@@ -231,7 +231,7 @@ static void test_kill_wedged(void **state) {
         (void) harness_image(h);
         t = harness_task(h, "web");
         start(h, t);
-        assert_int_equal(kill(t->pid, SIGSTOP), 0);
+        assert_int_equal(kill(t->process.pid, SIGSTOP), 0);
         assert_int_equal(task_kill(t, SIGKILL, true, answer_callback, &a, &e), 0);
         harness_wait(h, &a.done);
         assert_int_equal(a.r, 0);
@@ -299,8 +299,9 @@ static void test_stop(void **state) {
         harness_wait(h, &a.done);
         assert_int_equal(a.r, CTR_TIMEOUT);
         error_clear(&a.error);
-        assert_int_equal(t->status, TASK_RUNNING);
-        assert_null(t->exit_waiters); /* nothing piles up in a task that ignores its signal */
+        assert_int_equal(t->process.status, TASK_RUNNING);
+        assert_null(t->process.exit_waiters); /* nothing piles up in a task that ignores its signal
+                                               */
         /* with force it is killed */
         assert_int_equal(task_stop(t, SIGUSR1, 50 * USEC_PER_MSEC, true, answer_callback, &b, &e),
                          0);
@@ -431,7 +432,7 @@ static void test_supervisor_killed(void **state) {
         t = harness_task(h, "web");
         start(h, t);
         assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
-        assert_int_equal(kill(t->pid, SIGKILL), 0); /* the double has no other process */
+        assert_int_equal(kill(t->process.pid, SIGKILL), 0); /* the double has no other process */
         harness_wait(h, &wait.done);
         assert_int_equal(wait.status, TASK_STOPPED);
         assert_int_equal(wait.exit_status, 255);
@@ -452,11 +453,11 @@ static void test_restart(void **state) {
         (void) harness_image(h);
         t = harness_task(h, "web");
         created_at = t->created_at;
-        pid = t->pid;
+        pid = t->process.pid;
         harness_restart(h);
         assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
-        assert_int_equal(t->status, TASK_CREATED);
-        assert_int_equal(t->pid, pid);
+        assert_int_equal(t->process.status, TASK_CREATED);
+        assert_int_equal(t->process.pid, pid);
         assert_int_equal(t->created_at, created_at);
 
         assert_int_equal(task_start(t, answer_callback, &started, &e), 0);
@@ -464,8 +465,8 @@ static void test_restart(void **state) {
         assert_int_equal(started.r, 0);
         harness_restart(h);
         assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
-        assert_int_equal(t->status, TASK_RUNNING);
-        assert_true(t->started_at >= created_at);
+        assert_int_equal(t->process.status, TASK_RUNNING);
+        assert_true(t->process.started_at >= created_at);
 
         /* it ends while nobody looks */
         assert_int_equal(task_kill(t, SIGTERM, false, answer_callback, &wait, &e), 0);
@@ -536,7 +537,7 @@ static void test_damaged_record(void **state) {
         (void) harness_image(h);
         t = harness_task(h, "web");
         start(h, t);
-        assert_int_equal(kill(t->pid, SIGKILL), 0);
+        assert_int_equal(kill(t->process.pid, SIGKILL), 0);
         harness_stop(h);
         assert_true(asprintf(&path, "%s/tasks/default/web", h->runtime_dir) > 0);
         fd = open(path, O_DIRECTORY | O_CLOEXEC);
@@ -544,9 +545,9 @@ static void test_damaged_record(void **state) {
 
         harness_start(h);
         assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
-        assert_int_equal(t->status, TASK_STOPPED);
-        assert_int_equal(t->exit_status, 255);
-        assert_false(t->exit_known);
+        assert_int_equal(t->process.status, TASK_STOPPED);
+        assert_int_equal(t->process.exit_status, 255);
+        assert_false(t->process.exit_known);
 }
 
 int main(void) {
