@@ -39,6 +39,7 @@ struct Container {
         int sync_fd;
         bool reaped;
         bool created;
+        bool starting; /* between container_start_begin() and its outcome */
 };
 
 static Setup *setup_free(Setup *s) {
@@ -245,27 +246,60 @@ int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret
         return 0;
 }
 
-int container_start(Container *c, uint64_t timeout_usec, Error *e) {
-        bool failed;
+int container_start_begin(Container *c, Error *e) {
         int r;
 
         assert(c);
 
-        if (!c->created || c->sync_fd < 0)
+        if (!c->created || c->starting || c->sync_fd < 0)
                 return error_setf(e, CTR_FAILED_PRECONDITION, "The container is %s",
                                   c->created ? "already started" : "not set up");
-        /* init may have been killed meanwhile: then it is end of file, too */
         r = sync_send(c->sync_fd, SYNC_START, -1);
+        if (r < 0)
+                c->sync_fd = fd_close(c->sync_fd);
+        /* init may have been killed meanwhile: without this it would look like success */
         if (r == -EPIPE)
-                r = error_setf(e, CTR_FAILED_PRECONDITION, "Init died before it was started");
-        else if (r < 0)
-                r = error_setf(e, r, "Failed to start init: %m");
-        if (r == 0) {
-                r = sync_receive(c->sync_fd, deadline_after(timeout_usec), NULL, &failed, e);
-                if (r != 0 && !failed)
-                        r = no_answer(r, "execute the program", e);
-        }
+                return error_setf(e, CTR_FAILED_PRECONDITION, "Init died before it was started");
+        if (r < 0)
+                return error_setf(e, r, "Failed to start init: %m");
+        c->starting = true;
+        return 0;
+}
+
+int container_start_fd(const Container *c) {
+        return c->starting ? c->sync_fd : -1;
+}
+
+static int start_receive(Container *c, uint64_t deadline, bool *ret_done, Error *e) {
+        bool failed;
+        int r;
+
+        assert(c && c->starting && ret_done);
+
+        r = sync_receive(c->sync_fd, deadline, NULL, &failed, e);
+        *ret_done = r != -ETIMEDOUT || failed;
+        if (!*ret_done)
+                return 0;
+        if (r != 0 && !failed)
+                r = no_answer(r, "execute the program", e);
         c->sync_fd = fd_close(c->sync_fd);
+        c->starting = false;
+        return r;
+}
+
+int container_start_receive(Container *c, bool *ret_done, Error *e) {
+        return start_receive(c, 0, ret_done, e);
+}
+
+int container_start(Container *c, uint64_t timeout_usec, Error *e) {
+        bool done;
+        int r;
+
+        r = container_start_begin(c, e);
+        if (r == 0)
+                r = start_receive(c, deadline_after(timeout_usec), &done, e);
+        if (r == 0 && !done)
+                r = no_answer(-ETIMEDOUT, "execute the program", e);
         return r;
 }
 

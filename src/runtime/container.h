@@ -62,9 +62,21 @@ int container_clone(Container *c, Error *e);
 int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret_terminal_fd,
                     Error *e);
 
-/* CTR_COMMAND_NOT_FOUND or CTR_COMMAND_NOT_EXECUTABLE if exec() fails; init then exits with 127 or
- * 126. CTR_FAILED_PRECONDITION if it is not set up, started already or dead. Success means that the
- * program runs, or that init was killed on the last way to it: its exit status tells. */
+/* Tells init to execute and returns. CTR_FAILED_PRECONDITION if it is not set up, started already
+ * or dead. */
+int container_start_begin(Container *c, Error *e);
+
+/* Between container_start_begin() and its outcome: polls readable when container_start_receive()
+ * has something to say. Else -1. */
+int container_start_fd(const Container *c) _pure_;
+
+/* How the start went, without waiting: 0 and *ret_done false if that is not known yet. Success
+ * means that the program runs, or that init was killed on the last way to it: its exit status
+ * tells. CTR_COMMAND_NOT_FOUND or CTR_COMMAND_NOT_EXECUTABLE if exec() fails; init then exits with
+ * 127 or 126. */
+int container_start_receive(Container *c, bool *ret_done, Error *e);
+
+/* The two in one, for callers who have nothing else to do: waits for at most timeout_usec. */
 int container_start(Container *c, uint64_t timeout_usec, Error *e);
 
 pid_t container_pid(const Container *c) _pure_;

@@ -93,14 +93,16 @@ static int wait_readable(int fd, uint64_t deadline) {
                 if (deadline != UINT64_MAX) {
                         uint64_t now = now_monotonic();
 
-                        if (now >= deadline)
-                                return -ETIMEDOUT;
-                        timeout = (int) MIN_OF((deadline - now) / USEC_PER_MSEC + 1,
-                                               (uint64_t) INT32_MAX);
+                        timeout = now >= deadline ? 0
+                                                  : (int) MIN_OF((deadline - now) / USEC_PER_MSEC +
+                                                                                 1,
+                                                                 (uint64_t) INT32_MAX);
                 }
                 r = poll(&p, 1, timeout);
                 if (r > 0)
                         return 0;
+                if (r == 0 && timeout == 0)
+                        return -ETIMEDOUT;
                 if (r < 0 && errno != EINTR)
                         return -errno;
         }

@@ -49,7 +49,8 @@ int sync_send(int socket_fd, SyncType type, int fd);
 /* Sends FAILED. */
 int sync_send_error(int socket_fd, InitStage stage, int code, const Error *e);
 
-/* Waits for one message until deadline (CLOCK_MONOTONIC usec, UINT64_MAX: for ever). Returns its
- * type, 0 at end of file, -ETIMEDOUT, or for FAILED the negative or positive error code with e set
- * and *ret_failed true. ret_fd (may be NULL) gets the descriptor that came with it, or -1. */
+/* Waits for one message until deadline (CLOCK_MONOTONIC usec, UINT64_MAX: for ever, 0: not at all).
+ * Returns its type, 0 at end of file, -ETIMEDOUT, or for FAILED the negative or positive error code
+ * with e set and *ret_failed true. ret_fd (may be NULL) gets the descriptor that came with it, or
+ * -1. */
 int sync_receive(int socket_fd, uint64_t deadline, int *ret_fd, bool *ret_failed, Error *e);
