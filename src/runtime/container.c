@@ -215,8 +215,8 @@ static int no_answer(int r, const char *waiting_for, Error *e) {
 int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret_terminal_fd,
                     Error *e) {
         _cleanup_error_ Error local = ERROR_NULL;
-        int terminal_fd = -1, r;
-        bool failed;
+        SyncAnswer answer;
+        int r;
 
         assert(c && c->pid > 0 && !c->created && ret_terminal_fd);
 
@@ -231,18 +231,18 @@ int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret
                         return error_move(e, &cgroup_error);
         }
         /* EPIPE, too: its last words are still there to be read */
-        r = sync_send(c->sync_fd, SYNC_ENTER, -1);
+        r = sync_send(c->sync_fd, SYNC_ENTER, 0, -1);
         if (r < 0 && r != -EPIPE)
                 return error_setf(e, r, "Failed to speak to init: %m");
-        r = sync_receive(c->sync_fd, deadline_after(timeout_usec), &terminal_fd, &failed, e);
-        if (failed)
+        r = sync_receive(c->sync_fd, deadline_after(timeout_usec), &answer, e);
+        if (answer.failed)
                 return r;
         if (r != SYNC_CREATED) {
-                fd_close(terminal_fd);
+                fd_close(answer.fd);
                 return no_answer(r, "set up the container", e);
         }
         c->created = true;
-        *ret_terminal_fd = terminal_fd;
+        *ret_terminal_fd = answer.fd;
         return 0;
 }
 
@@ -254,7 +254,7 @@ int container_start_begin(Container *c, Error *e) {
         if (!c->created || c->starting || c->sync_fd < 0)
                 return error_setf(e, CTR_FAILED_PRECONDITION, "The container is %s",
                                   c->created ? "already started" : "not set up");
-        r = sync_send(c->sync_fd, SYNC_START, -1);
+        r = sync_send(c->sync_fd, SYNC_START, 0, -1);
         if (r < 0)
                 c->sync_fd = fd_close(c->sync_fd);
         /* init may have been killed meanwhile: without this it would look like success */
@@ -271,16 +271,17 @@ int container_start_fd(const Container *c) {
 }
 
 static int start_receive(Container *c, uint64_t deadline, bool *ret_done, Error *e) {
-        bool failed;
+        SyncAnswer answer;
         int r;
 
         assert(c && c->starting && ret_done);
 
-        r = sync_receive(c->sync_fd, deadline, NULL, &failed, e);
-        *ret_done = r != -ETIMEDOUT || failed;
+        r = sync_receive(c->sync_fd, deadline, &answer, e);
+        fd_close(answer.fd);
+        *ret_done = r != -ETIMEDOUT || answer.failed;
         if (!*ret_done)
                 return 0;
-        if (r != 0 && !failed)
+        if (r != 0 && !answer.failed)
                 r = no_answer(r, "execute the program", e);
         c->sync_fd = fd_close(c->sync_fd);
         c->starting = false;

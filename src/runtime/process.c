@@ -78,10 +78,11 @@ int process_new_keyring(Error *e) {
         return 0;
 }
 
-int process_enter_directory(int root_fd, const char *path, Error *e) {
+int process_enter_directory(int root_fd, const char *path, bool make, Error *e) {
         _cleanup_close_ int fd = -1;
 
-        fd = path_make_directory(root_fd, path);
+        fd = make ? path_make_directory(root_fd, path)
+                  : path_open(root_fd, path, O_PATH | O_DIRECTORY);
         if (fd < 0)
                 return error_setf(e, fd, "Failed to open the working directory %s: %m", path);
         if (fchdir(fd) < 0)
@@ -89,7 +90,7 @@ int process_enter_directory(int root_fd, const char *path, Error *e) {
         return 0;
 }
 
-int process_set_stdio(const int fds[3], bool terminal, Error *e) {
+int process_set_stdio(const int fds[3], Error *e) {
         int copies[3];
 
         /* from above the targets, so that no dup2() overwrites one that is still to be copied */
@@ -101,8 +102,6 @@ int process_set_stdio(const int fds[3], bool terminal, Error *e) {
         for (int i = 0; i < 3; i++)
                 if (dup2(copies[i], i) < 0)
                         return error_setf(e, -errno, "Failed to set stream %d: %m", i);
-        if (terminal && ioctl(0, TIOCSCTTY, 0) < 0)
-                return error_setf(e, -errno, "Failed to make the terminal the controlling one: %m");
         if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
                 return error_setf(e, -errno, "Failed to mark descriptors: %m");
         return 0;
@@ -137,6 +136,15 @@ int process_set_user(const User *u, Error *e) {
                 return error_setf(e, -errno, "Failed to become user %u: %m", u->uid);
         if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
                 return error_setf(e, -errno, "Failed to unset keeping capabilities: %m");
+        /* the change of ids has made this what fs.suid_dumpable says */
+        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+                return error_setf(e, -errno, "Failed to become undumpable: %m");
+        return 0;
+}
+
+int process_set_controlling_terminal(Error *e) {
+        if (ioctl(STDIN_FILENO, TIOCSCTTY, 0) < 0)
+                return error_setf(e, -errno, "Failed to make the terminal the controlling one: %m");
         return 0;
 }
 

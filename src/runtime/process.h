@@ -17,12 +17,11 @@ int sysctls_apply(const SpecSysctl *sysctls, size_t n, Error *e);
 /* A new session keyring: the supervisor's is not the container's to read. */
 int process_new_keyring(Error *e);
 
-/* Makes path (below root_fd, made if missing) the working directory. */
-int process_enter_directory(int root_fd, const char *path, Error *e);
+/* Makes path below root_fd the working directory; with make, what is missing of it is made. */
+int process_enter_directory(int root_fd, const char *path, bool make, Error *e);
 
-/* Makes fds the descriptors 0, 1 and 2 and marks all others to be closed by execve(). With a
- * terminal the fds are one and become the controlling terminal. */
-int process_set_stdio(const int fds[3], bool terminal, Error *e);
+/* Makes fds the descriptors 0, 1 and 2 and marks all others to be closed by execve(). */
+int process_set_stdio(const int fds[3], Error *e);
 
 /* Gives what was made for the container (the terminal, anonymous pipes) to its user, so that
  * /dev/stdout can be opened. Files of somebody else stay as they are. */
@@ -30,6 +29,9 @@ int process_give_stdio(uid_t uid, Error *e);
 
 /* Changes all ids, keeping the permitted capabilities until capabilities_apply(). */
 int process_set_user(const User *u, Error *e);
+
+/* Makes standard input the controlling terminal of this session leader. */
+int process_set_controlling_terminal(Error *e);
 
 /* The environment for execve(): the document's, and HOME if it has none. *ret is allocated, its
  * strings are not, but for HOME. */

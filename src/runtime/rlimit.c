@@ -14,7 +14,8 @@ bool rlimit_value_from_json(json_t *j, rlim_t *ret) {
 static bool is_last(int resource, const struct rlimit *l) {
         struct rlimit current;
 
-        return resource == RLIMIT_NOFILE && getrlimit(RLIMIT_NOFILE, &current) >= 0 &&
+        return (resource == RLIMIT_NOFILE || resource == RLIMIT_NPROC) &&
+               getrlimit((__rlimit_resource_t) resource, &current) >= 0 &&
                l->rlim_max <= current.rlim_max;
 }
 

@@ -14,7 +14,8 @@ struct SpecRlimits;
 /* False if it is no limit. -1 is RLIM_INFINITY. */
 bool rlimit_value_from_json(json_t *j, rlim_t *ret);
 
-/* Applies all but a RLIMIT_NOFILE that is a lower one: init still opens files itself. Called with
- * last, applies that one, which needs no privilege; call it with last false before. All together
- * CTR_PERMISSION_DENIED for a hard limit that this process may not raise. */
+/* Applies all but what the process itself still needs: a lower RLIMIT_NOFILE (it opens files) and a
+ * lower RLIMIT_NPROC (a clone of it becomes the program). Called with last, applies these, which
+ * needs no privilege; call it with last false before. All together CTR_PERMISSION_DENIED for a hard
+ * limit that this process may not raise. */
 int rlimits_apply(const struct SpecRlimits *limits, bool last, Error *e);

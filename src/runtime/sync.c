@@ -11,24 +11,19 @@
 typedef struct SyncMessage {
         uint32_t type;
         uint32_t stage;
-        int32_t code;
+        int32_t code;             /* of FAILED; the pid of CLONED */
         char text[SYNC_TEXT_MAX]; /* NUL-terminated, only the used part is sent */
 } SyncMessage;
 
 #define SYNC_HEAD_SIZE offsetof(SyncMessage, text)
 
 static const char stage_names[_STAGE_MAX][12] = {
-                [STAGE_NAMESPACES] = "namespaces",
-                [STAGE_SYSCTL] = "sysctl",
-                [STAGE_SECCOMP] = "seccomp",
-                [STAGE_ROOTFS] = "rootfs",
-                [STAGE_MOUNTS] = "mounts",
-                [STAGE_DEVICES] = "devices",
-                [STAGE_MASKS] = "masks",
-                [STAGE_TERMINAL] = "terminal",
-                [STAGE_USER] = "user",
-                [STAGE_CGROUP] = "cgroup",
-                [STAGE_PROCESS] = "process",
+                [STAGE_DOCUMENT] = "document", [STAGE_NAMESPACES] = "namespaces",
+                [STAGE_SYSCTL] = "sysctl",     [STAGE_SECCOMP] = "seccomp",
+                [STAGE_ROOTFS] = "rootfs",     [STAGE_MOUNTS] = "mounts",
+                [STAGE_DEVICES] = "devices",   [STAGE_MASKS] = "masks",
+                [STAGE_TERMINAL] = "terminal", [STAGE_USER] = "user",
+                [STAGE_CGROUP] = "cgroup",     [STAGE_PROCESS] = "process",
                 [STAGE_EXEC] = "exec",
 };
 
@@ -62,12 +57,12 @@ static int message_send(int socket_fd, const SyncMessage *m, size_t size, int fd
         return 0;
 }
 
-int sync_send(int socket_fd, SyncType type, int fd) {
+int sync_send(int socket_fd, SyncType type, pid_t pid, int fd) {
         SyncMessage m;
 
         m.type = type;
         m.stage = 0;
-        m.code = 0;
+        m.code = pid;
         return message_send(socket_fd, &m, SYNC_HEAD_SIZE, fd);
 }
 
@@ -121,11 +116,11 @@ static void make_printable(char *text) {
                         *text = '?';
 }
 
-static int failed(SyncMessage *m, bool *ret_failed, Error *e) {
+static int failed(SyncMessage *m, SyncAnswer *ret, Error *e) {
         const char *stage = init_stage_to_string((InitStage) m->stage);
 
         make_printable(m->text);
-        *ret_failed = true;
+        ret->failed = true;
         if (m->code == 0)
                 return -EBADMSG;
         if (m->text[0] == '\0')
@@ -134,7 +129,7 @@ static int failed(SyncMessage *m, bool *ret_failed, Error *e) {
         return error_setf(e, m->code, "%s: %s", stage, m->text);
 }
 
-int sync_receive(int socket_fd, uint64_t deadline, int *ret_fd, bool *ret_failed, Error *e) {
+int sync_receive(int socket_fd, uint64_t deadline, SyncAnswer *ret, Error *e) {
         FdBuffer control = {};
         SyncMessage m;
         struct iovec iov = {.iov_base = &m, .iov_len = sizeof(m) - 1};
@@ -143,7 +138,7 @@ int sync_receive(int socket_fd, uint64_t deadline, int *ret_fd, bool *ret_failed
         ssize_t n;
         int r;
 
-        *ret_failed = false;
+        *ret = (SyncAnswer){.fd = -1};
         r = wait_readable(socket_fd, deadline);
         if (r < 0)
                 return r;
@@ -163,8 +158,8 @@ int sync_receive(int socket_fd, uint64_t deadline, int *ret_fd, bool *ret_failed
                 return -EBADMSG;
         ((char *) &m)[n] = '\0';
         if (m.type == SYNC_FAILED)
-                return failed(&m, ret_failed, e);
-        if (ret_fd)
-                *ret_fd = TAKE_FD(fd);
+                return failed(&m, ret, e);
+        ret->fd = TAKE_FD(fd);
+        ret->pid = m.code;
         return (int) m.type;
 }

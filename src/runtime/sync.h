@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * What the supervisor and init say to each other until the user's program runs, over a
- * SOCK_SEQPACKET pair. Init's end is closed by exec(): end of file after START is the success.
+ * What the supervisor and its clones say to each other until the user's program runs, over a
+ * SOCK_SEQPACKET pair. The clone's end is closed by exec(): end of file after START, or after
+ * CLONED, is the success.
  *
  *   supervisor                    init
  *              ENTER ->                  it is in its cgroup, go on
@@ -11,7 +12,15 @@
  *              START ->                  execute
  *              <- end of file            executed
  *              <- FAILED                 instead of any answer, also before ENTER; then it exits
+ *
+ *   supervisor                    stage of an exec, and its sibling
+ *              <- TERMINAL               (with the terminal's master), if it has one
+ *              <- CLONED                 (with the sibling's pid and pidfd)
+ *              <- end of file            the stage exited and the sibling executed
+ *              <- FAILED                 from either of them; then both exit
  */
+
+#include <sys/types.h>
 
 #include "basic/error.h"
 
@@ -21,11 +30,14 @@ typedef enum SyncType {
         SYNC_ENTER = 1,
         SYNC_CREATED,
         SYNC_START,
+        SYNC_TERMINAL,
+        SYNC_CLONED,
         SYNC_FAILED,
 } SyncType;
 
-/* How far init is: what a failure's text begins with. */
+/* How far it is: what a failure's text begins with. */
 typedef enum InitStage {
+        STAGE_DOCUMENT,
         STAGE_NAMESPACES,
         STAGE_SYSCTL,
         STAGE_SECCOMP,
@@ -43,14 +55,21 @@ typedef enum InitStage {
 
 const char *init_stage_to_string(InitStage stage) _const_;
 
-/* Sends a message and fd if it is one. 0 or -errno; -EPIPE if the other side is gone. */
-int sync_send(int socket_fd, SyncType type, int fd);
+/* What comes with a message. */
+typedef struct SyncAnswer {
+        int fd;      /* the receiver's, or -1 */
+        pid_t pid;   /* with CLONED */
+        bool failed; /* FAILED was received: what was returned is its code */
+} SyncAnswer;
+
+/* Sends a message, and fd if it is one. pid is for CLONED, else 0. 0 or -errno; -EPIPE if the other
+ * side is gone. */
+int sync_send(int socket_fd, SyncType type, pid_t pid, int fd);
 
 /* Sends FAILED. */
 int sync_send_error(int socket_fd, InitStage stage, int code, const Error *e);
 
 /* Waits for one message until deadline (CLOCK_MONOTONIC usec, UINT64_MAX: for ever, 0: not at all).
  * Returns its type, 0 at end of file, -ETIMEDOUT, or for FAILED the negative or positive error code
- * with e set and *ret_failed true. ret_fd (may be NULL) gets the descriptor that came with it, or
- * -1. */
-int sync_receive(int socket_fd, uint64_t deadline, int *ret_fd, bool *ret_failed, Error *e);
+ * with e set and ret->failed true. ret is always set. */
+int sync_receive(int socket_fd, uint64_t deadline, SyncAnswer *ret, Error *e);

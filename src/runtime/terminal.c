@@ -35,7 +35,24 @@ static int open_pair(int root_fd, Terminal *t, Error *e) {
         return 0;
 }
 
-static int bind_console(int root_fd, int slave_fd, bool make, Error *e) {
+int terminal_open(int root_fd, uint16_t columns, uint16_t rows, Terminal *ret, Error *e) {
+        struct winsize size = {.ws_col = columns, .ws_row = rows};
+        Terminal t = {-1, -1};
+        int r;
+
+        r = open_pair(root_fd, &t, e);
+        if (r == 0 && (columns != 0 || rows != 0) && ioctl(t.master_fd, TIOCSWINSZ, &size) < 0)
+                r = error_setf(e, -errno, "Failed to set the size of the terminal: %m");
+        if (r != 0) {
+                fd_close(t.master_fd);
+                fd_close(t.slave_fd);
+                return r;
+        }
+        *ret = t;
+        return 0;
+}
+
+int terminal_bind_console(int root_fd, const Terminal *t, bool make, Error *e) {
         _cleanup_close_ int target_fd = -1, mount_fd = -1;
         int r;
 
@@ -47,32 +64,9 @@ static int bind_console(int root_fd, int slave_fd, bool make, Error *e) {
         if (target_fd < 0)
                 return error_setf(e, target_fd, "Failed to make /dev/console: %m");
         /* the very terminal, whatever name it has */
-        mount_fd = mount_clone(slave_fd, false);
+        mount_fd = mount_clone(t->slave_fd, false);
         r = mount_fd < 0 ? mount_fd : mount_attach(mount_fd, target_fd);
         if (r < 0)
                 return error_setf(e, r, "Failed to bind the terminal on /dev/console: %m");
-        return 0;
-}
-
-int terminal_make(int root_fd, uint16_t columns, uint16_t rows, bool make_console, Terminal *ret,
-                  Error *e) {
-        Terminal t = {-1, -1};
-        int r;
-
-        r = open_pair(root_fd, &t, e);
-        if (r == 0 && (columns != 0 || rows != 0)) {
-                struct winsize size = {.ws_col = columns, .ws_row = rows};
-
-                if (ioctl(t.master_fd, TIOCSWINSZ, &size) < 0)
-                        r = error_setf(e, -errno, "Failed to set the size of the terminal: %m");
-        }
-        if (r == 0)
-                r = bind_console(root_fd, t.slave_fd, make_console, e);
-        if (r != 0) {
-                fd_close(t.master_fd);
-                fd_close(t.slave_fd);
-                return r;
-        }
-        *ret = t;
         return 0;
 }

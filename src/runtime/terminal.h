@@ -13,7 +13,9 @@ typedef struct Terminal {
         int slave_fd;  /* for the program */
 } Terminal;
 
-/* Allocates the pair and binds the slave on /dev/console, below root_fd. columns and rows may be 0:
- * as the kernel has it. Without make_console a /dev/console that is missing stays so. */
-int terminal_make(int root_fd, uint16_t columns, uint16_t rows, bool make_console, Terminal *ret,
-                  Error *e);
+/* Allocates the pair. columns and rows may be 0: as the kernel has it. */
+int terminal_open(int root_fd, uint16_t columns, uint16_t rows, Terminal *ret, Error *e);
+
+/* Binds the slave on /dev/console, below root_fd. Without make a /dev/console that is missing stays
+ * so. */
+int terminal_bind_console(int root_fd, const Terminal *t, bool make, Error *e);
