@@ -2,8 +2,8 @@
 
 /*
  * The launch document as JSON, both directions side by side. Invariant: what task_launch_to_json()
- * wrote reads back equal, and what reads back is consistent: a stream that needs a path has an
- * absolute one, an upper directory has a work directory and something below it.
+ * wrote reads back equal, and what reads back is consistent: an upper directory has a work
+ * directory and something below it; a checkpoint's directory is absolute.
  */
 
 #include <signal.h>
@@ -11,22 +11,7 @@
 #include "basic/identifier.h"
 #include "basic/json.h"
 #include "supervisor/record.h"
-
-static const char *const stdio_kind_names[_STDIO_KIND_MAX] = {
-                [STDIO_NULL] = "null",     [STDIO_FD] = "fd",     [STDIO_JOURNAL] = "journal",
-                [STDIO_FIFO] = "fifo",     [STDIO_FILE] = "file", [STDIO_BINARY] = "binary",
-                [STDIO_ATTACH] = "attach",
-};
-
-static const char *const stream_names[3] = {"stdin", "stdout", "stderr"};
-
-const char *stdio_kind_to_string(StdioKind kind) {
-        return (int) kind >= 0 && kind < _STDIO_KIND_MAX ? stdio_kind_names[kind] : NULL;
-}
-
-static bool stdio_kind_has_path(StdioKind kind) {
-        return kind == STDIO_FIFO || kind == STDIO_FILE || kind == STDIO_BINARY;
-}
+#include "supervisor/stdio-document.h"
 
 void task_launch_clear(TaskLaunch *l) {
         if (!l)
@@ -35,38 +20,29 @@ void task_launch_clear(TaskLaunch *l) {
         free(l->id);
         free(l->unit);
         free(l->log_identifier);
-        for (size_t i = 0; i < ELEMENTSOF(l->stdio_path); i++)
-                free(l->stdio_path[i]);
+        stdio_paths_clear(l->stdio_path);
         free(l->rootfs_lower);
         free(l->rootfs_upper);
         free(l->rootfs_work);
+        free(l->checkpoint);
         *l = (TaskLaunch){};
 }
 
 int task_launch_to_json(const TaskLaunch *l, json_t **ret) {
         _cleanup_json_ json_t *j = NULL, *streams = NULL;
+        int r;
 
         assert(l && l->namespace && l->id && l->unit && ret);
 
-        streams = json_object();
-        if (!streams)
-                return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTSOF(l->stdio); i++) {
-                const char *kind = stdio_kind_to_string(l->stdio[i]);
-
-                if (!kind || stdio_kind_has_path(l->stdio[i]) != !!l->stdio_path[i])
-                        return -EINVAL;
-                if (json_object_set_new(streams, stream_names[i],
-                                        json_pack("{s:s, s:s*}", "kind", kind, "path",
-                                                  l->stdio_path[i])) < 0)
-                        return -EINVAL; /* not UTF-8, or no memory: jansson does not tell */
-        }
-
-        j = json_pack("{s:s, s:s, s:s, s:s*, s:O, s:b, s:i, s:s*, s:s*, s:s*}", "namespace",
+        r = stdio_to_json(l->stdio, l->stdio_path, &streams);
+        if (r < 0)
+                return r;
+        j = json_pack("{s:s, s:s, s:s, s:s*, s:O, s:b, s:i, s:s*, s:s*, s:s*, s:s*}", "namespace",
                       l->namespace, "id", l->id, "unit", l->unit, "log_identifier",
                       l->log_identifier, "stdio", streams, "terminal", (int) l->terminal,
                       "stop_signal", l->stop_signal, "rootfs_lower", l->rootfs_lower,
-                      "rootfs_upper", l->rootfs_upper, "rootfs_work", l->rootfs_work);
+                      "rootfs_upper", l->rootfs_upper, "rootfs_work", l->rootfs_work, "checkpoint",
+                      l->checkpoint);
         if (!j)
                 return -EINVAL;
         /* UINT64_MAX (never) is no JSON integer: the member is left out */
@@ -78,71 +54,14 @@ int task_launch_to_json(const TaskLaunch *l, json_t **ret) {
         return 0;
 }
 
-/* Copies an optional string member into *p. */
-static int read_string(json_t *j, const char *key, char **p, Error *e) {
-        const char *s = NULL;
-        int r;
-
-        r = json_get_string(j, "", key, &s, e);
-        if (r <= 0)
-                return r;
-        r = free_and_strdup(p, s);
-        return r < 0 ? r : 1;
-}
-
 static int read_required_string(json_t *j, const char *key, char **p, Error *e) {
         int r;
 
-        r = read_string(j, key, p, e);
+        r = document_read_string(j, key, p, e);
         if (r < 0)
                 return r;
         if (isempty(*p))
                 return error_setf(e, -EBADMSG, "%s is missing", key);
-        return 0;
-}
-
-static int read_stream(json_t *streams, size_t i, TaskLaunch *l, Error *e) {
-        const char *kind = NULL, *path = NULL;
-        json_t *j = NULL;
-        int r;
-
-        r = json_get_object(streams, "stdio", stream_names[i], &j, e);
-        if (r <= 0)
-                return r; /* not there: null */
-        r = json_get_string(j, stream_names[i], "kind", &kind, e);
-        if (r < 0)
-                return r;
-        r = json_get_string(j, stream_names[i], "path", &path, e);
-        if (r < 0)
-                return r;
-
-        for (StdioKind k = 0; k < _STDIO_KIND_MAX; k++) {
-                if (!streq_ptr(kind, stdio_kind_names[k]))
-                        continue;
-                if (stdio_kind_has_path(k) != !!path || (path && path[0] != '/'))
-                        return error_setf(e, -EBADMSG, "%s.path: expected %s", stream_names[i],
-                                          stdio_kind_has_path(k) ? "an absolute path" : "none");
-                if (k == STDIO_JOURNAL && i == STDIN_FILENO)
-                        return error_setf(e, -EBADMSG, "stdin.kind: the journal is for output");
-                l->stdio[i] = k;
-                return free_and_strdup(&l->stdio_path[i], path);
-        }
-        return error_setf(e, -EBADMSG, "%s.kind: unknown kind \"%s\"", stream_names[i],
-                          strempty(kind));
-}
-
-static int read_streams(json_t *j, TaskLaunch *l, Error *e) {
-        json_t *streams = NULL;
-        int r;
-
-        r = json_get_object(j, "", "stdio", &streams, e);
-        if (r <= 0)
-                return r;
-        for (size_t i = 0; i < ELEMENTSOF(l->stdio); i++) {
-                r = read_stream(streams, i, l, e);
-                if (r < 0)
-                        return r;
-        }
         return 0;
 }
 
@@ -161,7 +80,7 @@ static int read_names(json_t *j, TaskLaunch *l, Error *e) {
         if (isempty(l->unit) || strchr(l->unit, '/'))
                 return error_setf(e, -EBADMSG, "unit: expected a unit name");
 
-        r = read_string(j, "log_identifier", &l->log_identifier, e);
+        r = document_read_string(j, "log_identifier", &l->log_identifier, e);
         if (r < 0)
                 return r;
         if (l->log_identifier && strchr(l->log_identifier, '\n'))
@@ -174,7 +93,7 @@ static int read_rootfs(json_t *j, TaskLaunch *l, Error *e) {
         char **const targets[] = {&l->rootfs_lower, &l->rootfs_upper, &l->rootfs_work};
 
         for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
-                int r = read_string(j, keys[i], targets[i], e);
+                int r = document_read_string(j, keys[i], targets[i], e);
 
                 if (r < 0)
                         return r;
@@ -192,12 +111,17 @@ static int launch_from_json(json_t *j, TaskLaunch *l, Error *e) {
         r = read_names(j, l, e);
         if (r < 0)
                 return r;
-        r = read_streams(j, l, e);
+        r = stdio_from_json(j, l->stdio, l->stdio_path, e);
         if (r < 0)
                 return r;
         r = read_rootfs(j, l, e);
         if (r < 0)
                 return r;
+        r = document_read_string(j, "checkpoint", &l->checkpoint, e);
+        if (r < 0)
+                return r;
+        if (l->checkpoint && l->checkpoint[0] != '/')
+                return error_setf(e, -EBADMSG, "checkpoint: expected an absolute path");
         r = json_get_bool(j, "", "terminal", &l->terminal, e);
         if (r < 0)
                 return r;

@@ -10,13 +10,23 @@
 #include <limits.h>
 
 #include "basic/fs.h"
+#include "basic/identifier.h"
 #include "basic/json.h"
 
 #define ERROR_TEXT_MAX 4000
 
+const char *exec_file_name(const char *prefix, const char *exec_id,
+                           char buf[static TASK_EXEC_FILE_SIZE]) {
+        assert(identifier_is_valid(exec_id));
+
+        (void) snprintf(buf, TASK_EXEC_FILE_SIZE, "%s%s.json", prefix, exec_id);
+        return buf;
+}
+
 void exit_record_clear(ExitRecord *r) {
         if (!r)
                 return;
+        free(r->oom_cgroup);
         free(r->error);
         *r = (ExitRecord){};
 }
@@ -49,12 +59,16 @@ static json_t *exit_record_to_json(const ExitRecord *record) {
                       (int) record->started, "oom_killed", (int) record->oom_killed);
         if (!j)
                 return NULL;
+        if (record->oom_cgroup &&
+            json_object_set_new(j, "oom_cgroup", error_text_to_json(record->oom_cgroup)) < 0)
+                return NULL;
         if (record->error && json_object_set_new(j, "error", error_text_to_json(record->error)) < 0)
                 return NULL;
         return TAKE_PTR(j);
 }
 
-int exit_record_write(int task_dir_fd, const ExitRecord *record) {
+static int record_write(int task_dir_fd, const char *name, const ExitRecord *record,
+                        FileWriteFlags flags) {
         _cleanup_json_ json_t *j = NULL;
         _cleanup_free_ char *text = NULL;
         int r;
@@ -68,8 +82,18 @@ int exit_record_write(int task_dir_fd, const ExitRecord *record) {
         r = json_to_text(j, &text);
         if (r < 0)
                 return r;
-        return file_write_atomic_at(task_dir_fd, TASK_FILE_EXIT, text, strlen(text), 0600,
-                                    FILE_WRITE_SYNC);
+        return file_write_atomic_at(task_dir_fd, name, text, strlen(text), 0600, flags);
+}
+
+int exit_record_write(int task_dir_fd, const ExitRecord *record) {
+        return record_write(task_dir_fd, TASK_FILE_EXIT, record, FILE_WRITE_SYNC);
+}
+
+int exec_record_write(int task_dir_fd, const char *exec_id, const ExitRecord *record) {
+        char name[TASK_EXEC_FILE_SIZE];
+
+        return record_write(task_dir_fd, exec_file_name(TASK_FILE_EXEC_EXIT_PREFIX, exec_id, name),
+                            record, 0);
 }
 
 /* The member must be there. */
@@ -79,7 +103,7 @@ static int required(int r, const char *key, Error *e) {
 
 static int exit_record_from_json(json_t *j, ExitRecord *ret, Error *e) {
         int64_t status, exited_at, pid;
-        const char *error = NULL;
+        const char *error = NULL, *oom_cgroup = NULL;
         bool started, oom_killed;
         int r;
 
@@ -103,6 +127,8 @@ static int exit_record_from_json(json_t *j, ExitRecord *ret, Error *e) {
         if (r < 0)
                 return r;
         r = json_get_string(j, "", "error", &error, e);
+        if (r >= 0)
+                r = json_get_string(j, "", "oom_cgroup", &oom_cgroup, e);
         if (r < 0)
                 return r;
 
@@ -113,10 +139,15 @@ static int exit_record_from_json(json_t *j, ExitRecord *ret, Error *e) {
                         .started = started,
                         .oom_killed = oom_killed,
         };
-        return free_and_strdup(&ret->error, error);
+        if (free_and_strdup(&ret->error, error) < 0 ||
+            free_and_strdup(&ret->oom_cgroup, oom_cgroup) < 0) {
+                exit_record_clear(ret);
+                return -ENOMEM;
+        }
+        return 0;
 }
 
-int exit_record_read(int task_dir_fd, ExitRecord *ret, Error *e) {
+static int record_read(int task_dir_fd, const char *name, ExitRecord *ret, Error *e) {
         _cleanup_free_ char *data = NULL;
         _cleanup_json_ json_t *j = NULL;
         size_t size;
@@ -124,15 +155,14 @@ int exit_record_read(int task_dir_fd, ExitRecord *ret, Error *e) {
 
         assert(task_dir_fd >= 0 && ret);
 
-        r = file_read_at(task_dir_fd, TASK_FILE_EXIT, TASK_RECORD_MAX, &data, &size);
+        r = file_read_at(task_dir_fd, name, TASK_RECORD_MAX, &data, &size);
         if (r == -ENOENT || r == -ENOMEM)
                 return r;
         if (r < 0)
                 /* -EFBIG, a directory, a link: the supervisor writes none of these */
-                return error_setf(e, -EBADMSG, "Failed to read %s: %s", TASK_FILE_EXIT,
-                                  strerror(-r));
+                return error_setf(e, -EBADMSG, "Failed to read %s: %s", name, strerror(-r));
 
-        r = json_parse(data, size, TASK_FILE_EXIT, &j, e);
+        r = json_parse(data, size, name, &j, e);
         if (r == -ENOMEM)
                 return r;
         if (r != 0) {
@@ -142,6 +172,17 @@ int exit_record_read(int task_dir_fd, ExitRecord *ret, Error *e) {
         }
         r = exit_record_from_json(j, ret, e);
         if (r == -EBADMSG)
-                (void) error_prefix(e, r, "%s", TASK_FILE_EXIT);
+                (void) error_prefix(e, r, "%s", name);
         return r;
+}
+
+int exit_record_read(int task_dir_fd, ExitRecord *ret, Error *e) {
+        return record_read(task_dir_fd, TASK_FILE_EXIT, ret, e);
+}
+
+int exec_record_read(int task_dir_fd, const char *exec_id, ExitRecord *ret, Error *e) {
+        char name[TASK_EXEC_FILE_SIZE];
+
+        return record_read(task_dir_fd, exec_file_name(TASK_FILE_EXEC_EXIT_PREFIX, exec_id, name),
+                           ret, e);
 }

@@ -20,12 +20,14 @@
 #include <jansson.h>
 
 #include "basic/error.h"
+#include "basic/identifier.h"
 
 #define TASK_FILE_CONFIG           "config.json"
 #define TASK_FILE_LAUNCH           "launch.json"
 #define TASK_FILE_EXIT             "exit.json"
 #define TASK_FILE_EXEC_PREFIX      "exec-" /* + exec id + ".json" */
 #define TASK_FILE_EXEC_EXIT_PREFIX "exit-" /* + exec id + ".json" */
+#define TASK_EXEC_FILE_SIZE        (STRLEN("exec-.json") + IDENTIFIER_MAX + 1)
 #define TASK_CONFIG_MAX            (8U * 1024 * 1024)
 #define TASK_LAUNCH_MAX            (1U * 1024 * 1024)
 #define TASK_RECORD_MAX            (64U * 1024)
@@ -57,7 +59,8 @@ typedef enum StdioKind {
         STDIO_JOURNAL, /* output only: a stream to the journal, under the scope's unit */
         STDIO_FIFO,    /* "fifo:/path" */
         STDIO_FILE,    /* "file:/path": appended to, made 0644 */
-        STDIO_BINARY,  /* "binary:///path?args", "binary-v2:///path?args" (D30) */
+        STDIO_BINARY,  /* output only: a program that logs it; stdio_path is the whole URI,
+                        * "binary:///path?key=value" or "binary-v2:///path?..." (D30) */
         STDIO_ATTACH,  /* a pipe that the supervisor keeps: for whoever attaches; what is written
                         * while nobody does is dropped, and input has no end before CLOSE_STDIN */
         _STDIO_KIND_MAX,
@@ -97,11 +100,18 @@ typedef struct ExecLaunch {
 } ExecLaunch;
 
 void exec_launch_clear(ExecLaunch *l);
-/* process: the OCI process, a reference is taken. */
+/* process: the OCI process, a reference is taken. A member "annotations" may be added to the result
+ * (runtime/exec.h tells what is read of it). -EINVAL if a path does not fit its kind. */
 int exec_launch_to_json(const ExecLaunch *l, json_t *process, json_t **ret);
 int exec_launch_from_json(json_t *j, ExecLaunch *ret, Error *e);
 
-/* exit-ID.json in the task directory. Names are "exec-" and "exit-", id, ".json". */
+/* The name of an exec's file: prefix (TASK_FILE_EXEC_PREFIX, TASK_FILE_EXEC_EXIT_PREFIX), id,
+ * ".json". The id must be valid. Returns buf. */
+const char *exec_file_name(const char *prefix, const char *exec_id,
+                           char buf[static TASK_EXEC_FILE_SIZE]);
+
+/* An exec's record in the task directory: atomic, not synced (it does not outlive the boot). Errors
+ * as exit_record_read(). oom_killed stays false: the kernel does not tell whom it killed. */
 int exec_record_write(int task_dir_fd, const char *exec_id, const ExitRecord *record);
 int exec_record_read(int task_dir_fd, const char *exec_id, ExitRecord *ret, Error *e);
 
@@ -115,5 +125,6 @@ typedef struct CheckpointRequest {
 } CheckpointRequest;
 
 void checkpoint_request_clear(CheckpointRequest *c);
+/* -ENAMETOOLONG if it does not fit into a message. */
 int checkpoint_request_to_text(const CheckpointRequest *c, char **ret);
 int checkpoint_request_from_text(const char *text, CheckpointRequest *ret, Error *e);

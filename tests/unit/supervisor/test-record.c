@@ -90,6 +90,7 @@ static void assert_record_equal(const ExitRecord *a, const ExitRecord *b) {
         assert_int_equal(a->started, b->started);
         assert_int_equal(a->oom_killed, b->oom_killed);
         assert_true(streq_ptr(a->error, b->error));
+        assert_true(streq_ptr(a->oom_cgroup, b->oom_cgroup));
 }
 
 static void test_round_trip(void **state) {
@@ -100,6 +101,7 @@ static void test_round_trip(void **state) {
                          .pid = 4194304,
                          .started = true,
                          .oom_killed = true,
+                         .oom_cgroup = (char *) "/ctr.slice/ctr-a.scope/payload",
                          .error = (char *) "exec /bin/\xc3\xa4: \"no\"\n"},
         };
         Directory *d = *state;
@@ -113,6 +115,17 @@ static void test_round_trip(void **state) {
                 assert_record_equal(&cases[i], &back);
                 exit_record_clear(&back);
         }
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                ExitRecord back = {};
+
+                assert_int_equal(exec_record_write(d->fd, "a.b", &cases[i]), 0);
+                assert_int_equal(exec_record_read(d->fd, "a.b", &back, NULL), 0);
+                assert_record_equal(&cases[i], &back);
+                exit_record_clear(&back);
+                assert_int_equal(exec_record_read(d->fd, "b", &back, NULL), -ENOENT);
+        }
+        assert_int_equal(fstatat(d->fd, "exit-a.b.json", &st, 0), 0);
+        assert_int_equal(st.st_mode & 07777, 0600);
         assert_int_equal(fstatat(d->fd, TASK_FILE_EXIT, &st, 0), 0);
         assert_int_equal(st.st_mode & 07777, 0600);
 }
@@ -160,6 +173,8 @@ static void test_damaged(void **state) {
                         "{\"exit_status\":0,\"exited_at\":1,\"pid\":1,\"started\":true}",
                         "{\"exit_status\":0,\"exited_at\":1,\"pid\":1,\"started\":true,"
                         "\"oom_killed\":false,\"error\":3}",
+                        "{\"exit_status\":0,\"exited_at\":1,\"pid\":1,\"started\":true,"
+                        "\"oom_killed\":true,\"oom_cgroup\":3}",
                         "{\"exit_status\":0,\"exited_at\":1,\"pid\":1,\"started\":true,"
                         "\"oom_killed\":false}x",
         };
@@ -241,6 +256,7 @@ static void assert_launch_equal(const TaskLaunch *a, const TaskLaunch *b) {
         assert_true(streq_ptr(a->rootfs_lower, b->rootfs_lower));
         assert_true(streq_ptr(a->rootfs_upper, b->rootfs_upper));
         assert_true(streq_ptr(a->rootfs_work, b->rootfs_work));
+        assert_true(streq_ptr(a->checkpoint, b->checkpoint));
 }
 
 static void test_launch_round_trip(void **state) {
@@ -255,13 +271,14 @@ static void test_launch_round_trip(void **state) {
                          .unit = (char *) "ctr-k8s.io:a.scope",
                          .log_identifier = (char *) "a",
                          .stdio = {STDIO_FIFO, STDIO_JOURNAL, STDIO_BINARY},
-                         .stdio_path = {(char *) "/run/in", NULL, (char *) "/bin/log"},
+                         .stdio_path = {(char *) "/run/in", NULL, (char *) "binary:///bin/log?a=b"},
                          .terminal = true,
                          .stop_signal = 64,
                          .stop_timeout = 0,
                          .rootfs_lower = (char *) "/a:/b",
                          .rootfs_upper = (char *) "/u",
-                         .rootfs_work = (char *) "/w"},
+                         .rootfs_work = (char *) "/w",
+                         .checkpoint = (char *) "/c"},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -296,6 +313,11 @@ static void test_launch_refused(void **state) {
                         {"{\"stdio\":{\"stdout\":{\"kind\":\"file\",\"path\":\"x\"}}}",
                          "absolute path"},
                         {"{\"stdio\":{\"stdout\":{\"kind\":\"null\",\"path\":\"/x\"}}}", "none"},
+                        {"{\"stdio\":{\"stdout\":{\"kind\":\"binary\",\"path\":\"/x\"}}}",
+                         "binary:///PATH"},
+                        {"{\"stdio\":{\"stdin\":{\"kind\":\"binary\",\"path\":\"binary:///x\"}}}",
+                         "output"},
+                        {"{\"checkpoint\":\"c\"}", "absolute path"},
                         {"{\"rootfs_upper\":\"/u\"}", "rootfs_work"},
                         {"{\"rootfs_upper\":\"/u\",\"rootfs_work\":\"/w\"}", "rootfs_lower"},
         };
@@ -316,6 +338,75 @@ static void test_launch_refused(void **state) {
         }
 }
 
+static void test_exec_round_trip(void **state) {
+        const ExecLaunch cases[] = {
+                        {},
+                        {.stdio = {STDIO_ATTACH, STDIO_FILE, STDIO_BINARY},
+                         .stdio_path = {NULL, (char *) "/log", (char *) "binary-v2:///bin/log"},
+                         .terminal = true},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_json_ json_t *process = json_pack("{s:s}", "cwd", "/"), *j = NULL;
+                ExecLaunch back = {};
+
+                assert_int_equal(exec_launch_to_json(&cases[i], process, &j), 0);
+                assert_true(json_equal(json_object_get(j, "process"), process));
+                assert_int_equal(exec_launch_from_json(j, &back, NULL), 0);
+                for (size_t k = 0; k < 3; k++) {
+                        assert_int_equal(cases[i].stdio[k], back.stdio[k]);
+                        assert_true(streq_ptr(cases[i].stdio_path[k], back.stdio_path[k]));
+                }
+                assert_int_equal(cases[i].terminal, back.terminal);
+                exec_launch_clear(&back);
+        }
+}
+
+static void test_exec_refused(void **state) {
+        static const char *const cases[] = {
+                        "[]",
+                        "{}",
+                        "{\"process\":1}",
+                        "{\"process\":{},\"terminal\":1}",
+                        "{\"process\":{},\"stdio\":{\"stdin\":{\"kind\":\"journal\"}}}",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_json_ json_t *j = json_loads(cases[i], 0, NULL);
+                _cleanup_error_ Error e = ERROR_NULL;
+                ExecLaunch back = {};
+
+                assert_non_null(j);
+                assert_int_equal(exec_launch_from_json(j, &back, &e), -EBADMSG);
+                assert_non_null(e.text);
+        }
+}
+
+static void test_checkpoint_request(void **state) {
+        char *empty[] = {(char *) "network", NULL};
+        const CheckpointRequest request = {.images = (char *) "/images",
+                                           .parent = (char *) "/before",
+                                           .leave_running = true,
+                                           .file_locks = true,
+                                           .empty_namespaces = empty};
+        CheckpointRequest back = {};
+        _cleanup_free_ char *text = NULL;
+
+        assert_int_equal(checkpoint_request_to_text(&request, &text), 0);
+        assert_int_equal(checkpoint_request_from_text(text, &back, NULL), 0);
+        assert_string_equal(back.images, "/images");
+        assert_string_equal(back.parent, "/before");
+        assert_true(back.leave_running && back.file_locks);
+        assert_false(back.allow_tcp || back.allow_unix_sockets || back.allow_terminal);
+        assert_string_equal(back.empty_namespaces[0], "network");
+        assert_null(back.empty_namespaces[1]);
+        checkpoint_request_clear(&back);
+
+        assert_int_equal(checkpoint_request_from_text("{}", &back, NULL), -EBADMSG);
+        assert_int_equal(checkpoint_request_from_text("{\"images\":\"x\"}", &back, NULL), -EBADMSG);
+        assert_int_equal(checkpoint_request_from_text("{", &back, NULL), CTR_INVALID_ARGUMENT);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test_setup_teardown(test_round_trip, set_up, tear_down),
@@ -325,6 +416,9 @@ int main(void) {
                                                         tear_down),
                         cmocka_unit_test(test_launch_round_trip),
                         cmocka_unit_test(test_launch_refused),
+                        cmocka_unit_test(test_exec_round_trip),
+                        cmocka_unit_test(test_exec_refused),
+                        cmocka_unit_test(test_checkpoint_request),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
