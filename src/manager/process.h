@@ -32,6 +32,11 @@ typedef struct Process {
         bool terminal;
         bool starting;
         uint64_t started_at;
+        uint64_t run; /* tells this use of the id from others: the time of its creation, as stored
+                       * with it, so that a restarted manager finds the same */
+        bool ran;     /* its program was executed: there was no error of START, in its record
+                       * either */
+        unsigned events; /* the steps that were noted, see manager/event.h */
 
         /* when STOPPED */
         int exit_status;
