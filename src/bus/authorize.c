@@ -13,6 +13,11 @@
 #define CONTAINER_REMOVE ACTION_PREFIX "container-remove"
 #define TASK_START       ACTION_PREFIX "task-start"
 #define TASK_SIGNAL      ACTION_PREFIX "task-signal"
+#define TASK_PAUSE       ACTION_PREFIX "task-pause"
+#define TASK_EXEC        ACTION_PREFIX "task-exec"
+#define TASK_ATTACH      ACTION_PREFIX "task-attach"
+#define TASK_UPDATE      ACTION_PREFIX "task-update"
+#define TASK_CHECKPOINT  ACTION_PREFIX "task-checkpoint"
 #define NAMESPACE_MANAGE ACTION_PREFIX "namespace-manage"
 
 static const AuthorizeRule rules[] = {
@@ -25,6 +30,8 @@ static const AuthorizeRule rules[] = {
                 {MANAGER_INTERFACE, "ListContainers", READ, NULL},
                 {MANAGER_INTERFACE, "GetTask", READ, NULL},
                 {MANAGER_INTERFACE, "ListTasks", READ, NULL},
+                {MANAGER_INTERFACE, "Metrics", READ, NULL},
+                {MANAGER_INTERFACE, "ListEvents", READ, NULL},
                 {MANAGER_INTERFACE, "ListJobs", READ, NULL},
                 {MANAGER_INTERFACE, "ListNamespaces", READ, NULL},
                 {MANAGER_INTERFACE, "CreateNamespace", NAMESPACE_MANAGE, NULL},
@@ -38,11 +45,20 @@ static const AuthorizeRule rules[] = {
                 {CONTAINER_INTERFACE, "GetSpec", INSPECT, NULL},
 
                 {TASK_INTERFACE, "Stop", TASK_SIGNAL, NULL},
+                {TASK_INTERFACE, "Pause", TASK_PAUSE, NULL},
+                {TASK_INTERFACE, "Resume", TASK_PAUSE, NULL},
+                {TASK_INTERFACE, "Exec", TASK_EXEC, NULL},
+                {TASK_INTERFACE, "Update", TASK_UPDATE, NULL},
+                {TASK_INTERFACE, "Pids", READ, NULL},
+                {TASK_INTERFACE, "Stats", READ, NULL},
+                {TASK_INTERFACE, "Checkpoint", TASK_CHECKPOINT, NULL},
+                {TASK_INTERFACE, "GetSpec", INSPECT, NULL},
 
                 {PROCESS_INTERFACE, "Start", TASK_START, NULL},
                 {PROCESS_INTERFACE, "Wait", READ, NULL},
                 {PROCESS_INTERFACE, "Kill", TASK_SIGNAL, NULL},
                 {PROCESS_INTERFACE, "ResizePty", TASK_START, NULL},
+                {PROCESS_INTERFACE, "Attach", TASK_ATTACH, NULL},
                 {PROCESS_INTERFACE, "CloseIO", TASK_START, NULL},
                 {PROCESS_INTERFACE, "Delete", TASK_SIGNAL, NULL},
 
