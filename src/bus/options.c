@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 
+#include "basic/filter.h"
 #include "basic/json.h"
 #include "basic/strv.h"
 #include "bus/error.h"
@@ -126,6 +127,18 @@ int option_strv(OptionReader *o, void *target) {
                 return r;
         *(char ***) target = TAKE_PTR(l);
         return sd_bus_message_exit_container(o->message);
+}
+
+int option_filters(OptionReader *o, void *target) {
+        _cleanup_strv_free_ char **alternatives = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        r = option_strv(o, &alternatives);
+        if (r < 0)
+                return r;
+        r = filter_new(alternatives, target, &e);
+        return r == CTR_INVALID_ARGUMENT ? option_invalid(o, "%s", error_text(&e)) : r;
 }
 
 static int read_label(OptionReader *o, json_t *labels) {

@@ -57,6 +57,7 @@ int option_uint64(OptionReader *o, void *target);        /* t: uint64_t */
 int option_int(OptionReader *o, void *target);           /* i: int */
 int option_strv(OptionReader *o, void *target);          /* as: char **, owned */
 int option_labels(OptionReader *o, void *target);        /* a{ss}: json_t *, owned */
+int option_filters(OptionReader *o, void *target);       /* as: Filter *, owned */
 
 /* Labels as an argument of their own (a{ss}); *ret is a new object. */
 int labels_read(sd_bus_message *m, json_t **ret, sd_bus_error *error);

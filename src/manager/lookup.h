@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The fields that a filter (basic/filter.h) finds in images, containers and tasks; the contract
+ * dbus/org.example.Ctr.xml lists them. */
+
+#include "basic/filter.h"
+#include "manager/object.h"
+
+/* A FilterLookup of Objects. */
+bool object_lookup(const void *object, const FilterField *field, const char **ret);
