@@ -27,6 +27,8 @@ typedef struct Setup {
         Spec *spec;
         int config_dir_fd; /* the caller's */
         int stdio[3];      /* the caller's */
+        int (*open_stdio)(void *userdata, int stdio[3], Error *e);
+        void *userdata;
         char *rootfs_lower, *rootfs_upper, *rootfs_work;
         char *hostname_fallback;
         char *seccomp_cache;
@@ -65,6 +67,8 @@ static int setup_new(const ContainerParameters *p, Setup **ret, Error *e) {
                 return -ENOMEM;
         s->config_dir_fd = p->config_dir_fd;
         memcpy(s->stdio, p->stdio, sizeof(s->stdio));
+        s->open_stdio = p->open_stdio;
+        s->userdata = p->userdata;
         if (free_and_strdup(&s->rootfs_lower, p->rootfs_lower) < 0 ||
             free_and_strdup(&s->rootfs_upper, p->rootfs_upper) < 0 ||
             free_and_strdup(&s->rootfs_work, p->rootfs_work) < 0 ||
@@ -102,6 +106,19 @@ int container_new(const ContainerParameters *parameters, Container **ret, Error 
         return 0;
 }
 
+int container_adopt(pid_t pid, int pidfd, Container **ret) {
+        Container *c;
+
+        assert(pid > 0 && pidfd >= 0 && ret);
+
+        c = malloc(sizeof(*c));
+        if (!c)
+                return -ENOMEM;
+        *c = (Container){.pid = pid, .pidfd = pidfd, .sync_fd = -1, .created = true};
+        *ret = c;
+        return 0;
+}
+
 /* Everything but the pid namespace is entered by init itself. Exits in the child. */
 static int clone_init(Container *c, int child_fd, Error *e) {
         const Setup *s = c->setup;
@@ -128,6 +145,8 @@ static int clone_init(Container *c, int child_fd, Error *e) {
                                 .hostname_fallback = s->hostname_fallback,
                                 .seccomp_cache = s->seccomp_cache,
                                 .stdio = {s->stdio[0], s->stdio[1], s->stdio[2]},
+                                .open_stdio = s->open_stdio,
+                                .userdata = s->userdata,
                 };
 
                 fd_close(c->sync_fd);

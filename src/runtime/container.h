@@ -38,6 +38,11 @@ typedef struct ContainerParameters {
         const char *rootfs_upper; /* NULL: read-only view */
         const char *rootfs_work;
         int stdio[3]; /* become 0, 1, 2 of the program; -1: /dev/null; ignored with a terminal */
+        /* Called in init, in its network namespace and the host's mount namespace, without a
+         * terminal: may open those of stdio that are -1. A socket belongs to the network namespace
+         * that it was made in, and CRIU finds those of the container's own alone. May be NULL. */
+        int (*open_stdio)(void *userdata, int stdio[3], Error *e);
+        void *userdata;
         const char *hostname_fallback; /* when the document names none; may be NULL */
         const char *seccomp_cache;     /* directory for compiled filters, made 0700; NULL: none */
 } ContainerParameters;
@@ -49,6 +54,10 @@ typedef struct ContainerParameters {
 int container_new(const ContainerParameters *parameters, Container **ret, Error *e);
 Container *container_free(Container *c);
 DEFINE_CLEANUP(Container *, container_free);
+
+/* A container whose init was restored from a checkpoint: a child of the caller that runs already.
+ * Takes pidfd on success. 0 or -ENOMEM. */
+int container_adopt(pid_t pid, int pidfd, Container **ret);
 
 /* Clones init and frees what only it needs (the parsed document). From here on container_pidfd()
  * polls readable when init is gone; why it failed is told by container_enter(). */

@@ -55,7 +55,8 @@ int container_exec_fd(const ContainerExec *x) _pure_;
 /* Takes what has come, without waiting; to be called again as long as neither executed is set nor
  * an error returned. Errors are those of container_enter() and container_start(), with the stage
  * ahead of the text, besides CTR_INVALID_ARGUMENT and CTR_NOT_IMPLEMENTED for the document and
- * CTR_FAILED_PRECONDITION for an init that is gone. After an error nothing of it lives any more. */
+ * CTR_FAILED_PRECONDITION for an init that is gone. After an error nothing of it lives any more. A
+ * program that is killed on the last way to execve() counts as executed: its exit status tells. */
 int container_exec_receive(ContainerExec *x, ContainerExecNews *ret, Error *e);
 
 /* Whether pid is a child that this object reaps, or whose pidfd container_exec_receive() is yet to
@@ -64,6 +65,8 @@ int container_exec_receive(ContainerExec *x, ContainerExecNews *ret, Error *e);
  * program was handed out. */
 bool container_exec_owns(ContainerExec *x, pid_t pid);
 
-/* Kills and reaps what was not handed out. */
+/* Kills and reaps what was not handed out; with that it also ends an exec that takes too long. A
+ * process that was cloned in the very moment of this ends by itself, and is an orphan to whoever
+ * reaps those. */
 ContainerExec *container_exec_free(ContainerExec *x);
 DEFINE_CLEANUP(ContainerExec *, container_exec_free);

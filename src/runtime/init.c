@@ -113,6 +113,15 @@ static int build_sources(void *userdata, Error *e) {
         return filesystems_open(&i->filesystems, i->spec, i->p->bundle_fd, e);
 }
 
+/* In the container's network namespace, and still with the host's files. */
+static int build_stdio(void *userdata, Error *e) {
+        Init *i = userdata;
+
+        if (!i->p->open_stdio || i->spec->process.terminal)
+                return 0;
+        return i->p->open_stdio(i->p->userdata, i->program.stdio, e);
+}
+
 /* From here on nothing that is mounted in the container is seen by the host. "Slave" and not
  * "private", because the root may ask for what the host mounts later. */
 static int build_rootfs(void *userdata, Error *e) {
@@ -185,8 +194,8 @@ static int build_pivot(void *userdata, Error *e) {
 
 static const Step build_steps[] = {
                 {STAGE_MOUNTS, build_sources},    {STAGE_NAMESPACES, build_namespaces},
-                {STAGE_SYSCTL, build_sysctls},    {STAGE_SECCOMP, build_seccomp},
-                {STAGE_ROOTFS, build_rootfs},     {STAGE_MOUNTS, build_mounts},
+                {STAGE_PROCESS, build_stdio},     {STAGE_SYSCTL, build_sysctls},
+                {STAGE_SECCOMP, build_seccomp},   {STAGE_ROOTFS, build_rootfs},     {STAGE_MOUNTS, build_mounts},
                 {STAGE_DEVICES, build_devices},   {STAGE_MASKS, build_masks},
                 {STAGE_TERMINAL, build_terminal}, {STAGE_USER, build_user},
                 {STAGE_ROOTFS, build_pivot},

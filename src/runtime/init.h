@@ -24,6 +24,8 @@ typedef struct InitParameters {
         const char *hostname_fallback;
         const char *seccomp_cache;
         int stdio[3];
+        int (*open_stdio)(void *userdata, int stdio[3], Error *e);
+        void *userdata;
 } InitParameters;
 
 /* To be called in the clone, with the new (or joined) pid namespace. */

@@ -71,6 +71,10 @@ static int mask(int root_fd, const char *path, int null_fd, int *first_fd, Error
                 fd = mount_clone(null_fd, false);
                 if (fd < 0)
                         return error_setf(e, fd, "Failed to copy /dev/null: %m");
+                /* out of the host's peer group, where a checkpoint could not find its master */
+                r = mount_change(fd, 0, 0, MS_PRIVATE, false);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to separate /dev/null from the host's: %m");
         }
         r = mount_attach(fd, target_fd);
         if (r < 0)

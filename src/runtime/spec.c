@@ -233,7 +233,30 @@ static int parse_sections(Spec *s, Error *e) {
         return check_consistency(s, e);
 }
 
-int spec_parse(json_t *document, Spec **ret, Error *e) {
+typedef int (*SectionsParser)(Spec *s, Error *e);
+
+/* A document with a process alone. */
+static int parse_process_sections(Spec *s, Error *e) {
+        json_t *process;
+        int r;
+
+        if (!json_is_object(s->document))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "The document is not a JSON object");
+        r = json_get_object(s->document, "", "process", &process, e);
+        if (r < 0)
+                return r;
+        if (r == 0)
+                return spec_missing(e, "", "process");
+        r = spec_refuse(process, "process", "execCPUAffinity", e);
+        if (r == 0)
+                r = spec_parse_process(s, process, e);
+        if (r != 0)
+                return r;
+        return parse_annotations(s, s->document, e);
+}
+
+/* Takes over the document. */
+static int parse_with(SectionsParser parse, json_t *document, Spec **ret, Error *e) {
         _cleanup_(spec_freep) Spec *s = NULL;
         int r;
 
@@ -247,7 +270,7 @@ int spec_parse(json_t *document, Spec **ret, Error *e) {
         s->document = document;
         s->process.user.umask = (mode_t) -1;
 
-        r = parse_sections(s, e);
+        r = parse(s, e);
         if (r == -EBADMSG) { /* from the json_get_*() functions, which have set the text */
                 if (e)
                         e->code = CTR_INVALID_ARGUMENT;
@@ -257,6 +280,10 @@ int spec_parse(json_t *document, Spec **ret, Error *e) {
                 return r;
         *ret = TAKE_PTR(s);
         return 0;
+}
+
+int spec_parse(json_t *document, Spec **ret, Error *e) {
+        return parse_with(parse_sections, document, ret, e);
 }
 
 /* The specification has unsigned 64-bit integers ("soft": 18446744073709551615 is RLIM_INFINITY,
@@ -296,19 +323,22 @@ static void fold_unsigned(char *text, size_t size) {
         }
 }
 
+static int parse_text(char *text, size_t size, const char *what, json_t **ret, Error *e) {
+        fold_unsigned(text, size);
+        return json_parse(text, size, what, ret, e);
+}
+
 int spec_parse_text(char *text, size_t size, const char *what, Spec **ret, Error *e) {
         json_t *document = NULL;
         int r;
 
-        fold_unsigned(text, size);
-        r = json_parse(text, size, what, &document, e);
-        if (r != 0)
-                return r;
-        return spec_parse(document, ret, e);
+        r = parse_text(text, size, what, &document, e);
+        return r != 0 ? r : spec_parse(document, ret, e);
 }
 
-int spec_read(int dir_fd, const char *name, Spec **ret, Error *e) {
+static int read_with(SectionsParser parse, int dir_fd, const char *name, Spec **ret, Error *e) {
         _cleanup_free_ char *text = NULL;
+        json_t *document = NULL;
         size_t size;
         int r;
 
@@ -318,7 +348,16 @@ int spec_read(int dir_fd, const char *name, Spec **ret, Error *e) {
                                   SPEC_SIZE_MAX);
         if (r < 0)
                 return error_setf(e, r, "Failed to read %s: %m", name);
-        return spec_parse_text(text, size, name, ret, e);
+        r = parse_text(text, size, name, &document, e);
+        return r != 0 ? r : parse_with(parse, document, ret, e);
+}
+
+int spec_read(int dir_fd, const char *name, Spec **ret, Error *e) {
+        return read_with(parse_sections, dir_fd, name, ret, e);
+}
+
+int spec_read_process(int dir_fd, const char *name, Spec **ret, Error *e) {
+        return read_with(parse_process_sections, dir_fd, name, ret, e);
 }
 
 Spec *spec_free(Spec *s) {

@@ -134,6 +134,10 @@ int spec_parse_text(char *text, size_t size, const char *what, Spec **ret, Error
 /* Reads and parses the file name in dir_fd; at most SPEC_SIZE_MAX bytes. */
 int spec_read(int dir_fd, const char *name, Spec **ret, Error *e);
 
+/* As spec_read(), for a further process: of the document only "process" and "annotations" are read,
+ * and all else of the Spec is as if it were not given. */
+int spec_read_process(int dir_fd, const char *name, Spec **ret, Error *e);
+
 Spec *spec_free(Spec *s);
 DEFINE_CLEANUP(Spec *, spec_free);
 

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "runtime/exec-stage.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/syscall.h>
+
+#include "runtime/process.h"
+#include "runtime/program.h"
+#include "runtime/step.h"
+
+/* What the sibling is born with, besides 0, 1 and 2. */
+#define SYNC_FD 3
+#define INIT_FD 4
+#define GO_FD   5
+
+typedef struct Stage {
+        const ExecParameters *p;
+        int init_pidfd;
+        Spec *container;
+        Spec *spec;
+        Program program;
+        int root_fd;
+} Stage;
+
+static int read_documents(void *userdata, Error *e) {
+        Stage *s = userdata;
+        int r;
+
+        r = spec_read_process(s->p->config_dir_fd, s->p->document_name, &s->spec, e);
+        if (r != 0)
+                return r;
+        r = spec_read(s->p->config_dir_fd, s->p->config_name, &s->container, e);
+        if (r != 0)
+                return r;
+        s->program.process = &s->spec->process;
+        s->program.personality_set = s->container->personality_set;
+        s->program.personality = s->container->personality;
+        return 0;
+}
+
+/* The supervisor's own score protects it, and would protect the program. */
+static int set_oom_score(void *userdata, Error *e) {
+        Stage *s = userdata;
+        SpecProcess *process = &s->spec->process;
+
+        if (!process->oom_score_adj_set) {
+                process->oom_score_adj = s->container->process.oom_score_adj; /* 0: not given */
+                process->oom_score_adj_set = true;
+        }
+        return process_set_oom_score(process, e);
+}
+
+static int prepare_seccomp(void *userdata, Error *e) {
+        Stage *s = userdata;
+
+        if (!s->container->seccomp)
+                return 0;
+        return seccomp_filter_prepare(s->container->seccomp, s->p->seccomp_cache,
+                                      &s->program.seccomp, e);
+}
+
+static int open_null(void *userdata, Error *e) {
+        Stage *s = userdata;
+
+        return program_open_null(&s->program, e);
+}
+
+static bool init_is_dead(const Stage *s) {
+        struct pollfd p = {.fd = s->init_pidfd, .events = POLLIN};
+
+        return poll(&p, 1, 0) != 0;
+}
+
+static int refuse_dead(Error *e) {
+        return error_setf(e, CTR_FAILED_PRECONDITION, "The container's init is not running");
+}
+
+/* All in one call, so that what init does meanwhile cannot mix them; the pid namespace is the one
+ * for children. */
+static int join_namespaces(void *userdata, Error *e) {
+        Stage *s = userdata;
+        int flags = 0;
+
+        for (NamespaceType i = 0; i < _NAMESPACE_MAX; i++)
+                if (s->container->namespaces[i].set)
+                        flags |= namespace_type_flag(i);
+        if (setns(s->init_pidfd, flags) < 0)
+                return errno == ESRCH ? refuse_dead(e)
+                                      : error_setf(e, -errno,
+                                                   "Failed to join the container's namespaces: %m");
+        s->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (s->root_fd < 0)
+                return error_setf(e, -errno, "Failed to open the container's root: %m");
+        return 0;
+}
+
+static int open_terminal(void *userdata, Error *e) {
+        Stage *s = userdata;
+        const SpecProcess *process = &s->spec->process;
+        Terminal *t = &s->program.terminal;
+        int r;
+
+        if (!process->terminal)
+                return 0;
+        r = terminal_open(s->root_fd, process->columns, process->rows, t, e);
+        if (r != 0)
+                return r;
+        r = sync_send(s->program.sync_fd, SYNC_TERMINAL, 0, t->master_fd);
+        t->master_fd = fd_close(t->master_fd);
+        return r < 0 ? error_setf(e, r, "Failed to hand over the terminal: %m") : 0;
+}
+
+static int resolve_user(void *userdata, Error *e) {
+        Stage *s = userdata;
+
+        return program_resolve(&s->program, s->root_fd, e);
+}
+
+/* It is the container's to have: nothing is made in a root that is in use. */
+static int enter_directory(void *userdata, Error *e) {
+        Stage *s = userdata;
+
+        return process_enter_directory(s->root_fd, s->spec->process.cwd, false, e);
+}
+
+static int set_stdio(void *userdata, Error *e) {
+        Stage *s = userdata;
+
+        return program_set_stdio(&s->program, e);
+}
+
+static int become(void *userdata, Error *e) {
+        Stage *s = userdata;
+
+        return program_become(&s->program, e);
+}
+
+static int find_executable(void *userdata, Error *e) {
+        Stage *s = userdata;
+
+        return program_find(&s->program, e);
+}
+
+/* Moves the two descriptors that are still needed to where all others can be closed at once. */
+static int close_others(Stage *s) {
+        int sync_fd, init_fd;
+
+        sync_fd = fcntl(s->program.sync_fd, F_DUPFD_CLOEXEC, GO_FD);
+        if (sync_fd < 0)
+                return -errno;
+        init_fd = fcntl(s->init_pidfd, F_DUPFD_CLOEXEC, GO_FD);
+        if (init_fd < 0)
+                return -errno;
+        if (dup3(sync_fd, SYNC_FD, O_CLOEXEC) < 0 || dup3(init_fd, INIT_FD, O_CLOEXEC) < 0 ||
+            syscall(SYS_close_range, (unsigned) GO_FD, ~0U, 0) < 0)
+                return -errno;
+        s->program.sync_fd = SYNC_FD;
+        s->init_pidfd = INIT_FD;
+        s->root_fd = -1;
+        return 0;
+}
+
+/* Waits until the supervisor has been told of us: what it does not know it could not reap. */
+_noreturn_ static void run_sibling(Stage *s, int go_fd) {
+        char go;
+
+        if (read(go_fd, &go, 1) != 1)
+                _exit(125);
+        if (setsid() < 0)
+                step_fail(s->program.sync_fd, STAGE_EXEC, -errno, NULL);
+        program_start(&s->program);
+}
+
+static int clone_failed(const Stage *s, Error *e) {
+        int code = -errno;
+
+        if (init_is_dead(s))
+                return refuse_dead(e);
+        if (code == -EAGAIN)
+                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                  "The container has as many tasks as it may have");
+        return error_setf(e, code, "Failed to clone: %m");
+}
+
+/* Ends this process if it succeeds. */
+static int clone_sibling(Stage *s, Error *e) {
+        int pidfd = -1, go[2], r;
+        struct clone_args args = {
+                        .flags = CLONE_PARENT | CLONE_PIDFD,
+                        .pidfd = (uint64_t) (uintptr_t) &pidfd,
+        };
+        long pid;
+
+        r = close_others(s);
+        if (r < 0)
+                return error_setf(e, r, "Failed to close descriptors: %m");
+        if (pipe2(go, O_CLOEXEC) < 0)
+                return error_setf(e, -errno, "Failed to make a pipe: %m");
+        pid = syscall(SYS_clone3, &args, sizeof(args));
+        if (pid < 0)
+                return clone_failed(s, e);
+        if (pid == 0) {
+                fd_close(go[1]);
+                run_sibling(s, go[0]);
+        }
+        r = sync_send(s->program.sync_fd, SYNC_CLONED, (pid_t) pid, pidfd);
+        if (r >= 0) /* SIGPIPE: it was killed, and all that is to be said about it was said */
+                r = write(go[1], "", 1) == 1 ? 0 : -errno;
+        if (r < 0)
+                return error_setf(e, r, "Failed to tell of the process: %m");
+        _exit(EXIT_SUCCESS);
+}
+
+void exec_stage_run(const ExecParameters *p, int sync_fd) {
+        static const Step steps[] = {
+                        {STAGE_DOCUMENT, read_documents},    {STAGE_PROCESS, set_oom_score},
+                        {STAGE_SECCOMP, prepare_seccomp},    {STAGE_PROCESS, open_null},
+                        {STAGE_NAMESPACES, join_namespaces}, {STAGE_TERMINAL, open_terminal},
+                        {STAGE_USER, resolve_user},          {STAGE_PROCESS, enter_directory},
+                        {STAGE_PROCESS, set_stdio},          {STAGE_PROCESS, become},
+                        {STAGE_EXEC, find_executable},
+        };
+        Stage s = {
+                        .p = p,
+                        .init_pidfd = p->init_pidfd,
+                        .program =
+                                        {
+                                                        .sync_fd = sync_fd,
+                                                        .stdio = {p->stdio[0], p->stdio[1],
+                                                                  p->stdio[2]},
+                                                        .terminal = {-1, -1},
+                                                        .null_fd = -1,
+                                        },
+                        .root_fd = -1,
+        };
+        Error e = ERROR_NULL;
+        int r;
+
+        program_separate(&s.program);
+        steps_run(sync_fd, steps, ELEMENTSOF(steps), &s);
+        r = clone_sibling(&s, &e);
+        step_fail(s.program.sync_fd, STAGE_EXEC, r, &e);
+}

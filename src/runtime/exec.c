@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "runtime/exec.h"
+
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "basic/clock.h"
+#include "basic/process.h"
+#include "runtime/cgroup.h"
+#include "runtime/exec-stage.h"
+#include "runtime/sync.h"
+
+#define KILL_TIMEOUT_USEC (10 * USEC_PER_SEC)
+
+/* A child of ours, until it is reaped or handed out. */
+typedef struct Child {
+        pid_t pid; /* 0: none */
+        int pidfd;
+} Child;
+
+struct ContainerExec {
+        Child stage;
+        Child program;
+        int sync_fd;
+        int terminal_fd; /* not handed out yet */
+        bool terminal_came;
+        bool ended;  /* nothing more will come */
+        Error error; /* why it failed, not handed out yet */
+};
+
+/* Bounded, because a process in uninterruptible sleep (a dead network file system) does not even
+ * die of SIGKILL; it is the subreaper's then. */
+static void child_end(Child *c) {
+        struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
+        siginfo_t si;
+
+        if (c->pid == 0)
+                return;
+        (void) pidfd_signal(c->pidfd, SIGKILL);
+        (void) poll(&p, 1, (int) (KILL_TIMEOUT_USEC / USEC_PER_MSEC));
+        (void) waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG);
+        c->pidfd = fd_close(c->pidfd);
+        c->pid = 0;
+}
+
+static long clone_into(int cgroup_fd, int *ret_pidfd) {
+        struct clone_args args = {
+                        .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+                        .pidfd = (uint64_t) (uintptr_t) ret_pidfd,
+                        .exit_signal = SIGCHLD,
+        };
+
+        if (cgroup_fd >= 0) {
+                args.flags |= CLONE_INTO_CGROUP;
+                args.cgroup = (uint64_t) cgroup_fd;
+        }
+        return syscall(SYS_clone3, &args, sizeof(args));
+}
+
+/* EBUSY: the payload has become an inner node (a systemd runs in the container), where no processes
+ * may be. */
+static int clone_stage(const ExecParameters *p, Child *ret, Error *e) {
+        _cleanup_close_ int cgroup_fd = -1;
+        long pid;
+        int r;
+
+        pid = clone_into(p->cgroup_fd, &ret->pidfd);
+        if (pid < 0 && errno == EBUSY) {
+                r = cgroup_open_of(p->cgroup_fd, p->init_pid, &cgroup_fd, e);
+                if (r != 0)
+                        return r;
+                pid = clone_into(cgroup_fd, &ret->pidfd);
+        }
+        if (pid < 0)
+                return errno == EAGAIN ? error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                                    "The container has as many tasks as it may "
+                                                    "have")
+                                       : error_setf(e, -errno,
+                                                    "Failed to clone a process for the "
+                                                    "container: %m");
+        ret->pid = (pid_t) pid; /* 0 in the child */
+        return 0;
+}
+
+int container_exec_clone(const ExecParameters *parameters, ContainerExec **ret, Error *e) {
+        _cleanup_(container_exec_freep) ContainerExec *x = NULL;
+        _cleanup_close_ int child_fd = -1;
+        int fds[2], r;
+
+        assert(parameters && parameters->config_name && parameters->document_name && ret);
+
+        x = calloc(1, sizeof(*x));
+        if (!x)
+                return -ENOMEM;
+        x->stage.pidfd = x->program.pidfd = x->sync_fd = x->terminal_fd = -1;
+        if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+                return error_setf(e, -errno, "Failed to make a socket pair: %m");
+        x->sync_fd = fds[0];
+        child_fd = fds[1];
+
+        r = clone_stage(parameters, &x->stage, e);
+        if (r != 0)
+                return r;
+        if (x->stage.pid == 0) {
+                fd_close(x->sync_fd);
+                exec_stage_run(parameters, child_fd);
+        }
+        *ret = TAKE_PTR(x);
+        return 0;
+}
+
+int container_exec_fd(const ContainerExec *x) {
+        return x->sync_fd;
+}
+
+/* Takes one message; false if there is none. What is not expected is not believed: after CLONED the
+ * container's processes may have got hold of the sender. */
+static bool receive_one(ContainerExec *x) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        SyncAnswer answer;
+        int r;
+
+        if (x->ended)
+                return false;
+        r = sync_receive(x->sync_fd, 0, &answer, &e);
+        if (r == -ETIMEDOUT && !answer.failed)
+                return false;
+        if (answer.failed && x->error.code == 0)
+                (void) error_move(&x->error, &e);
+        else if (r == SYNC_TERMINAL && answer.fd >= 0 && !x->terminal_came && x->program.pid == 0) {
+                x->terminal_came = true;
+                x->terminal_fd = TAKE_FD(answer.fd);
+        } else if (r == SYNC_CLONED && answer.fd >= 0 && x->program.pid == 0) {
+                x->program.pid = answer.pid;
+                x->program.pidfd = TAKE_FD(answer.fd);
+        } else {
+                x->ended = true;
+                if (r != 0)
+                        (void) error_setf(&x->error, r < 0 ? r : -EBADMSG,
+                                          "Failed to hear from the process: %m");
+                else if (x->program.pid == 0)
+                        (void) error_setf(&x->error, -ECHILD,
+                                          "The process died before it could execute the program");
+        }
+        fd_close(answer.fd);
+        return true;
+}
+
+int container_exec_receive(ContainerExec *x, ContainerExecNews *ret, Error *e) {
+        assert(x && ret);
+
+        while (receive_one(x))
+                ;
+        if (x->ended) {
+                /* it is in its exit, or was */
+                child_end(&x->stage);
+                if (x->error.code != 0) {
+                        child_end(&x->program);
+                        return error_move(e, &x->error);
+                }
+        }
+        *ret = (ContainerExecNews){
+                        .executed = x->ended,
+                        .terminal_fd = TAKE_FD(x->terminal_fd),
+                        .pidfd = -1,
+        };
+        if (x->ended) {
+                ret->pid = x->program.pid;
+                ret->pidfd = TAKE_FD(x->program.pidfd);
+                x->program.pid = 0;
+        }
+        return 0;
+}
+
+bool container_exec_owns(ContainerExec *x, pid_t pid) {
+        while (receive_one(x))
+                ;
+        return pid == x->stage.pid || pid == x->program.pid;
+}
+
+ContainerExec *container_exec_free(ContainerExec *x) {
+        if (!x)
+                return NULL;
+        child_end(&x->stage);
+        if (x->sync_fd >= 0)
+                while (receive_one(x))
+                        ;
+        child_end(&x->program);
+        fd_close(x->sync_fd);
+        fd_close(x->terminal_fd);
+        error_clear(&x->error);
+        free(x);
+        return NULL;
+}
