@@ -193,12 +193,12 @@ static int build_pivot(void *userdata, Error *e) {
 }
 
 static const Step build_steps[] = {
-                {STAGE_MOUNTS, build_sources},    {STAGE_NAMESPACES, build_namespaces},
-                {STAGE_PROCESS, build_stdio},     {STAGE_SYSCTL, build_sysctls},
-                {STAGE_SECCOMP, build_seccomp},   {STAGE_ROOTFS, build_rootfs},     {STAGE_MOUNTS, build_mounts},
-                {STAGE_DEVICES, build_devices},   {STAGE_MASKS, build_masks},
-                {STAGE_TERMINAL, build_terminal}, {STAGE_USER, build_user},
-                {STAGE_ROOTFS, build_pivot},
+                {STAGE_MOUNTS, build_sources},  {STAGE_NAMESPACES, build_namespaces},
+                {STAGE_PROCESS, build_stdio},   {STAGE_SYSCTL, build_sysctls},
+                {STAGE_SECCOMP, build_seccomp}, {STAGE_ROOTFS, build_rootfs},
+                {STAGE_MOUNTS, build_mounts},   {STAGE_DEVICES, build_devices},
+                {STAGE_MASKS, build_masks},     {STAGE_TERMINAL, build_terminal},
+                {STAGE_USER, build_user},       {STAGE_ROOTFS, build_pivot},
 };
 
 static int enter_cgroup(void *userdata, Error *e) {

@@ -28,6 +28,12 @@ static int launch_read(Supervisor *s, Error *e) {
         return task_launch_from_json(j, &s->launch, e);
 }
 
+static int open_journal(void *userdata, int stdio[3], Error *e) {
+        Supervisor *s = userdata;
+
+        return streams_open_journal(&s->launch, stdio, e);
+}
+
 int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3], Error *e) {
         ContainerParameters parameters = {.config_name = TASK_FILE_CONFIG};
         int r;
@@ -48,6 +54,8 @@ int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3]
         parameters.rootfs_work = s->launch.rootfs_work;
         parameters.seccomp_cache = CTR_RUNTIME_DIR "/seccomp";
         memcpy(parameters.stdio, s->streams.fd, sizeof(parameters.stdio));
+        parameters.open_stdio = open_journal;
+        parameters.userdata = s;
         /* an id may be longer than a host name */
         if (strlen(s->launch.id) <= HOST_NAME_MAX)
                 parameters.hostname_fallback = s->launch.id;

@@ -142,8 +142,8 @@ static int log_file_open(const char *path, int *ret_fd, Error *e) {
         return 0;
 }
 
-static int stream_share(const Streams *s, int *ret_fd, Error *e) {
-        *ret_fd = fcntl(s->fd[STDOUT_FILENO], F_DUPFD_CLOEXEC, 3);
+static int stream_share(const int fd[static 3], int *ret_fd, Error *e) {
+        *ret_fd = fcntl(fd[STDOUT_FILENO], F_DUPFD_CLOEXEC, 3);
         return *ret_fd < 0 ? error_setf(e, -errno, "Failed to share a stream: %m") : 0;
 }
 
@@ -151,7 +151,7 @@ static int file_open(const TaskLaunch *l, size_t i, const Streams *s, int *ret_f
         /* output and errors to one file share one description, and with it the position (D28) */
         if (i == STDERR_FILENO && l->stdio[STDOUT_FILENO] == STDIO_FILE &&
             streq(l->stdio_path[STDOUT_FILENO], l->stdio_path[i]))
-                return stream_share(s, ret_fd, e);
+                return stream_share(s->fd, ret_fd, e);
         if (i == STDIN_FILENO) {
                 *ret_fd = open(l->stdio_path[i],
                                O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
@@ -160,6 +160,26 @@ static int file_open(const TaskLaunch *l, size_t i, const Streams *s, int *ret_f
                                    : 0;
         }
         return log_file_open(l->stdio_path[i], ret_fd, e);
+}
+
+static int journal_open(const TaskLaunch *l, size_t i, int fd[static 3], Error *e) {
+        /* one stream for both, or the journal may turn their lines around; so does systemd's
+         * StandardError=inherit */
+        if (i == STDERR_FILENO && l->stdio[STDOUT_FILENO] == STDIO_JOURNAL)
+                return stream_share(fd, &fd[i], e);
+        return journal_stream_open(JOURNAL_STREAM_PATH,
+                                   l->log_identifier ? l->log_identifier : l->id, l->unit, LOG_INFO,
+                                   &fd[i], e);
+}
+
+int streams_open_journal(const TaskLaunch *launch, int fd[static 3], Error *e) {
+        for (size_t i = STDOUT_FILENO; i <= STDERR_FILENO; i++) {
+                int r = launch->stdio[i] == STDIO_JOURNAL ? journal_open(launch, i, fd, e) : 0;
+
+                if (r != 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int stream_open(const TaskLaunch *l, size_t i, int handed[static 3], Streams *s, Error *e) {
@@ -173,13 +193,7 @@ static int stream_open(const TaskLaunch *l, size_t i, int handed[static 3], Stre
                                                  i)
                                     : 0;
         case STDIO_JOURNAL:
-                /* one stream for both, or the journal may turn their lines around; so does
-                 * systemd's StandardError=inherit */
-                if (i == STDERR_FILENO && l->stdio[STDOUT_FILENO] == STDIO_JOURNAL)
-                        return stream_share(s, &s->fd[i], e);
-                return journal_stream_open(JOURNAL_STREAM_PATH,
-                                           l->log_identifier ? l->log_identifier : l->id, l->unit,
-                                           LOG_INFO, &s->fd[i], e);
+                return l->terminal ? journal_open(l, i, s->fd, e) : 0;
         case STDIO_FIFO:
                 return fifo_open(l->stdio_path[i], i == STDIN_FILENO, &s->fd[i], &s->keeper[i], e);
         case STDIO_FILE:

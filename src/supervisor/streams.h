@@ -22,11 +22,16 @@ typedef struct Streams {
                         .keeper = {-1, -1, -1},                                                    \
         })
 
-/* Opens all three; handed holds what the caller gave for STDIO_FD and is taken from (-1 where it
- * was). Nothing here waits for somebody else, except up to 5 s for a busy journal. CTR_UNAVAILABLE:
- * no journal; CTR_INVALID_ARGUMENT: a path is not of the kind it should be; CTR_NOT_IMPLEMENTED:
- * STDIO_BINARY. */
+/* Opens all three, but a journal only with a terminal (see streams_open_journal()); handed holds
+ * what the caller gave for STDIO_FD and is taken from (-1 where it was). Nothing here waits for
+ * somebody else, except up to 5 s for a busy journal. CTR_UNAVAILABLE: no journal;
+ * CTR_INVALID_ARGUMENT: a path is not of the kind it should be; CTR_NOT_IMPLEMENTED: STDIO_BINARY.
+ */
 int streams_open(const TaskLaunch *launch, int handed[static 3], Streams *ret, Error *e);
+
+/* Opens those that go straight from the program to the journal: to be called in the program's
+ * network namespace, see ContainerParameters. */
+int streams_open_journal(const TaskLaunch *launch, int fd[static 3], Error *e);
 
 /* Closes what the program has got by now and leaves the keepers. */
 void streams_close_program_ends(Streams *s);
