@@ -167,7 +167,7 @@ static const Option stop[] = {
 const OptionSet options_stop = SET("Stopping", stop);
 
 static const Option kill_options[] = {
-                {'s', "signal", "SIGNAL", parse_signal, FIELD(signal),
+                {'s', "signal", "SIGNAL", parse_signal_or_probe, FIELD(signal),
                  "Signal to send (default: TERM)"},
                 {0, "all", NULL, parse_flag, FIELD(all), "To every process of the container"},
 };

@@ -4,9 +4,9 @@
 
 #include <ctype.h>
 #include <limits.h>
-#include <signal.h>
 
 #include "basic/clock.h"
+#include "basic/signals.h"
 #include "basic/strv.h"
 
 static int invalid(Error *e, const char *s, const char *expected) {
@@ -215,34 +215,19 @@ int parse_time(const char *s, void *target, Error *e) {
 }
 
 int parse_signal(const char *s, void *target, Error *e) {
-        const char *name = startswith(s, "SIG") ?: s, *rest;
-        OptionalU64 number = {};
+        int signo = signal_from_string(s);
 
-        if (isdigit((unsigned char) s[0])) {
-                if (parse_count(s, &number, NULL) != 0 || number.value > (uint64_t) SIGRTMAX)
-                        return invalid(e, s, "a signal");
-                *(OptionalU64 *) target = number;
-                return 0;
-        }
-        rest = startswith(name, "RTMIN");
-        if (rest) {
-                if (*rest == '+' && parse_count(rest + 1, &number, NULL) != 0)
-                        return invalid(e, s, "a signal");
-                number.value += (uint64_t) SIGRTMIN;
-                if ((*rest && *rest != '+') || number.value > (uint64_t) SIGRTMAX)
-                        return invalid(e, s, "a signal");
-                set_u64(target, number.value);
-                return 0;
-        }
-        for (int i = 1; i < SIGRTMIN; i++) {
-                const char *known = sigabbrev_np(i);
+        if (signo < 0)
+                return invalid(e, s, "a signal");
+        set_u64(target, (uint64_t) signo);
+        return 0;
+}
 
-                if (known && strcasecmp(known, name) == 0) {
-                        set_u64(target, (uint64_t) i);
-                        return 0;
-                }
-        }
-        return invalid(e, s, "a signal");
+int parse_signal_or_probe(const char *s, void *target, Error *e) {
+        if (!streq(s, "0"))
+                return parse_signal(s, target, e);
+        set_u64(target, 0);
+        return 0;
 }
 
 int parse_oom_score(const char *s, void *target, Error *e) {

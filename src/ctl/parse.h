@@ -59,7 +59,8 @@ int parse_quota(const char *s, void *target, Error *e); /* OptionalU64: "150%" i
 int parse_duration(const char *s, void *target, Error *e); /* OptionalU64, usec: "10", "1.5min" */
 int parse_time(const char *s, void *target, Error *e);     /* OptionalU64, usec since the epoch:
                                                               "2024-05-01 10:00", "10min", "@SEC" */
-int parse_signal(const char *s, void *target, Error *e); /* OptionalU64: "TERM", "SIGTERM", "15" */
+int parse_signal(const char *s, void *target, Error *e); /* OptionalU64: "TERM", "sigterm", "15" */
+int parse_signal_or_probe(const char *s, void *target, Error *e); /* the same, or "0" */
 int parse_oom_score(const char *s, void *target, Error *e); /* OptionalU64 holding an int64_t */
 int parse_environment(const char *s, void *target,
                       Error *e); /* char **; NAME takes our own value */
