@@ -6,167 +6,14 @@
  */
 
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 
-#include "basic/strv.h"
 #include "config.h"
-#include "ctl/options.h"
 #include "ctl/output.h"
 #include "ctl/polkit-agent.h"
-#include "ctl/verbs.h"
-
-#define SETS_MAX  6
-#define ANY_COUNT UINT_MAX
-
-typedef struct Verb {
-        const char *name, *synopsis, *help;
-        unsigned min_args, max_args;
-        int (*run)(Client *c, char **args, Error *e);
-        bool stop_at_first; /* what follows the first argument belongs to the container's command */
-        int usage_status;   /* exit status when it is called wrongly */
-        const OptionSet *sets[SETS_MAX + 1];
-} Verb;
-
-static const Verb verbs[] = {
-                {"pull",
-                 "IMAGE...",
-                 "Fetch images from a registry",
-                 1,
-                 ANY_COUNT,
-                 verb_pull,
-                 false,
-                 1,
-                 {&options_quiet, &options_namespace, &options_global}},
-                {"images",
-                 "",
-                 "List images",
-                 0,
-                 0,
-                 verb_images,
-                 false,
-                 1,
-                 {&options_list, &options_namespace, &options_global}},
-                {"rmi",
-                 "IMAGE...",
-                 "Remove images",
-                 1,
-                 ANY_COUNT,
-                 verb_rmi,
-                 false,
-                 1,
-                 {&options_namespace, &options_global}},
-                {"run",
-                 "IMAGE [COMMAND...]",
-                 "Create a container, start it and wait for it",
-                 1,
-                 ANY_COUNT,
-                 verb_run,
-                 true,
-                 EXIT_RUN_FAILED,
-                 {&options_run, &options_create, &options_pull, &options_namespace,
-                  &options_global}},
-                {"create",
-                 "IMAGE [COMMAND...]",
-                 "Create a container",
-                 1,
-                 ANY_COUNT,
-                 verb_create,
-                 true,
-                 1,
-                 {&options_create, &options_pull, &options_quiet, &options_namespace,
-                  &options_global}},
-                {"start",
-                 "CONTAINER...",
-                 "Start containers",
-                 1,
-                 ANY_COUNT,
-                 verb_start,
-                 false,
-                 1,
-                 {&options_attach, &options_namespace, &options_global}},
-                {"stop",
-                 "CONTAINER...",
-                 "Stop containers gracefully",
-                 1,
-                 ANY_COUNT,
-                 verb_stop,
-                 false,
-                 1,
-                 {&options_stop, &options_namespace, &options_global}},
-                {"kill",
-                 "CONTAINER...",
-                 "Send a signal to containers",
-                 1,
-                 ANY_COUNT,
-                 verb_kill,
-                 false,
-                 1,
-                 {&options_kill, &options_namespace, &options_global}},
-                {"wait",
-                 "CONTAINER...",
-                 "Wait for containers, print their exit statuses",
-                 1,
-                 ANY_COUNT,
-                 verb_wait,
-                 false,
-                 1,
-                 {&options_namespace, &options_global}},
-                {"ps",
-                 "",
-                 "List containers",
-                 0,
-                 0,
-                 verb_ps,
-                 false,
-                 1,
-                 {&options_ps, &options_list, &options_namespace, &options_global}},
-                {"logs",
-                 "CONTAINER",
-                 "Show what a container has printed",
-                 1,
-                 1,
-                 verb_logs,
-                 false,
-                 1,
-                 {&options_logs, &options_namespace, &options_global}},
-                {"rm",
-                 "CONTAINER...",
-                 "Remove containers",
-                 1,
-                 ANY_COUNT,
-                 verb_rm,
-                 false,
-                 1,
-                 {&options_remove, &options_namespace, &options_global}},
-                {"inspect",
-                 "CONTAINER|IMAGE...",
-                 "Show everything about containers and images",
-                 1,
-                 ANY_COUNT,
-                 verb_inspect,
-                 false,
-                 1,
-                 {&options_namespace, &options_global}},
-                {"version",
-                 "",
-                 "Show the versions of ctrctl and of the service",
-                 0,
-                 0,
-                 verb_version,
-                 false,
-                 1,
-                 {&options_global}},
-};
+#include "ctl/verb-table.h"
 
 static const OptionSet *const sets_before_verb[] = {&options_namespace, &options_global, NULL};
-
-static const Verb *find_verb(const char *name) {
-        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                if (streq(verbs[i].name, name))
-                        return verbs + i;
-        return NULL;
-}
 
 static void print_verb_help(const Verb *v) {
         printf("Usage: ctrctl %s [OPTION...]%s%s\n\n%s.\n", v->name, *v->synopsis ? " " : "",
@@ -177,9 +24,9 @@ static void print_verb_help(const Verb *v) {
 static void print_help(void) {
         printf("Usage: ctrctl [OPTION...] VERB [OPTION...] [ARGUMENT...]\n\n"
                "Run and look after containers of the Ctr container manager.\n\nVerbs:\n");
-        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                printf("  %-8s %-20s %s\n", verbs[i].name, verbs[i].synopsis, verbs[i].help);
-        printf("  %-8s %-20s %s\n", "help", "[VERB]", "Show this help, or a verb's options");
+        for (const Verb *v = verbs; v->name; v++)
+                printf("  %-10s %-26s %s\n", v->name, v->synopsis, v->help);
+        printf("  %-10s %-26s %s\n", "help", "[VERB]", "Show this help, or a verb's options");
         options_print_help(sets_before_verb, stdout);
         printf("\nSee the ctrctl(1) man page for details.\n");
 }
@@ -191,7 +38,7 @@ static int verb_help(char **args, Error *e) {
                 print_help();
                 return EXIT_SUCCESS;
         }
-        v = find_verb(args[0]);
+        v = verb_find(args[0]);
         if (!v) {
                 (void) error_setf(e, CTR_INVALID_ARGUMENT, "unknown verb \"%s\"", args[0]);
                 return EXIT_FAILURE;
@@ -206,7 +53,7 @@ static int verb_execute(const Verb *v, int argc, char **argv, Options *o, Error 
         int first, status;
 
         if (options_parse(v->sets, v->stop_at_first, argc, argv, o, &first, e) != 0)
-                return v->usage_status;
+                return v->usage_status ?: EXIT_FAILURE;
         if (o->help) {
                 print_verb_help(v);
                 return EXIT_SUCCESS;
@@ -216,7 +63,7 @@ static int verb_execute(const Verb *v, int argc, char **argv, Options *o, Error 
                 (void) error_setf(e, CTR_INVALID_ARGUMENT,
                                   n < v->min_args ? "%s needs %s" : "%s takes no more than %s",
                                   v->name, *v->synopsis ? v->synopsis : "no argument");
-                return v->usage_status;
+                return v->usage_status ?: EXIT_FAILURE;
         }
         status = v->run(&client, argv + first, e);
         client_clear(&client);
@@ -244,7 +91,7 @@ static int dispatch(int argc, char **argv, Options *o, const char **ret_verb, Er
         }
         if (streq(argv[first], "help"))
                 return verb_help(argv + first + 1, e);
-        v = find_verb(argv[first]);
+        v = verb_find(argv[first]);
         if (!v) {
                 (void) error_setf(e, CTR_INVALID_ARGUMENT,
                                   "unknown verb \"%s\"; 'ctrctl --help' shows them", argv[first]);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What ctrctl can be asked to do: the names, arguments and options that parsing, help, man page and
+ * completions follow. */
+
+#include <limits.h>
+
+#include "ctl/verbs.h"
+
+#define SETS_MAX  8
+#define ANY_COUNT UINT_MAX
+
+typedef struct Verb {
+        const char *name;
+        const char *alias; /* a second name, or NULL */
+        const char *synopsis, *help;
+        unsigned min_args, max_args;
+        int (*run)(Client *c, char **args, Error *e);
+        bool stop_at_first; /* what follows the first argument belongs to the container's command */
+        int usage_status;   /* exit status when it is called wrongly; 0: EXIT_FAILURE */
+        const OptionSet *sets[SETS_MAX + 1];
+} Verb;
+
+/* Ends with one that has no name. */
+extern const Verb verbs[];
+
+/* NULL if there is none. */
+const Verb *verb_find(const char *name);
