@@ -138,6 +138,24 @@ check_within() {
         fi
 }
 
+# relay MINIMUM CMD...: run a program that makes assertions of its own, as lines "ok - TEXT" and "not ok - TEXT" with
+# "# walked" as its last one, and count them; there must be that many.
+relay() {
+        local line minimum=$1 before=$test_count walked=0
+
+        shift
+        while IFS= read -r line; do
+                case $line in
+                "ok - "*) ok "${line#ok - }" ;;
+                "not ok - "*) not_ok "${line#not ok - }" ;;
+                "# walked") walked=1 ;;
+                *) printf '%s\n' "$line" ;;
+                esac
+        done < <(exec "$@" 2>&1)
+        check_equal "${2##*/} came to its end" 1 "$walked"
+        check "after at least $minimum assertions" test $((test_count - before)) -ge "$minimum"
+}
+
 # first_match SECONDS REGEX CMD...: wait until the output of a command that goes on has a line that matches; print it.
 first_match() {
         local line r=0

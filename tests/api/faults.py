@@ -1,0 +1,238 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What goes wrong around the service: no room, descriptors that are no streams, crowds, and programs that misbehave.
+
+Usage: faults.py [--have=memory]. Prints assertions as client.py does; needs localhost:5000/walk:latest.
+"""
+
+import contextlib
+import os
+import pathlib
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import bus
+import contract
+import options
+import system
+import walk
+from walk import HELD
+
+
+@contextlib.contextmanager
+def small(target, size):
+    """A file system of this size on the directory, and the service on it: a function that fills it."""
+    filler = pathlib.Path(target) / "filler"
+    system.systemctl("stop", "ctr.service")
+    pathlib.Path(target).mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", target], check=True)
+
+    def fill():
+        with open(filler, "wb", buffering=0) as f, contextlib.suppress(OSError):
+            while True:
+                f.write(bytes(4096))
+
+    try:
+        yield fill, filler
+    finally:
+        filler.unlink(missing_ok=True)
+        system.systemctl("stop", "ctr.service")
+        subprocess.run(["umount", "--lazy", target], check=True)
+
+
+def full_run(w):
+    """No room in /run: nothing new, nothing half done, and what ends meanwhile is not lost."""
+    with small("/run/ctr", "3M") as (fill, filler):
+        container, task = w.running("before", "sh", "-c", "sleep 1.5; exit 8")
+        idle = w.thing(task.call("Task.Exec", "idle", HELD))
+        other = w.container("other")
+        waiting = task.send("Process.Wait")
+        fill()
+        w.refused("a task without room", "ResourceExhausted", "(?i)space|full", other.call, "Container.CreateTask")
+        w.refused("an exec without room", "ResourceExhausted", "(?i)space|full", task.call, "Task.Exec", "more",
+                  ["true"])
+        w.property("what runs is not disturbed", task, "Process.Status", "RUNNING")
+        w.property("nor what waits", idle, "Process.Status", "CREATED")
+        time.sleep(2.5)  # the program ends in this time, and its record finds no room
+        filler.unlink()
+        w.equal("an exit without room for its record is told when there is some", 8, w.answer(waiting)[0])
+        w.property("with its true status", task, "Process.ExitStatusKnown", True)
+        w.check("then there are tasks again", w.thing(other.call("Container.CreateTask")).call("Process.Start") > 0)
+        w.remove(container, other)
+        left = [p for p in pathlib.Path("/run/ctr/tasks").glob("*/*")]
+        w.check("nothing is left", w.bus.wait(lambda: not list(pathlib.Path("/run/ctr/tasks").glob("*/*"))), left)
+
+
+def full_disk(w):
+    """No room in /var/lib/ctr: what runs goes on, what is told meanwhile is told later."""
+    with small("/var/lib/ctr", "48M") as (fill, filler):
+        w.pull()
+        container, task = w.running("before", "sh", "-c", "sleep 1.5; exit 8")
+        spare = w.container("spare")
+        waiting = task.send("Process.Wait")
+        fill()
+        for number in range(20):  # the log of the database may have some room left
+            try:
+                w.container(f"new{number}")
+            except bus.Refused:
+                break
+        w.refused("a container without room", "ResourceExhausted", "(?i)space|full", w.container, "none")
+        w.refused("a pull without room", "ResourceExhausted", "(?i)space|full", w.pull, "localhost:5000/layers:latest")
+        w.check("listing goes on", len(w.root.call("Manager.ListContainers")) >= 2)
+        w.equal("an exit is told all the same", 8, w.answer(waiting)[0])
+        filler.unlink()
+        w.event("and is an event, too, when there is room", "/tasks/exit", "before", ExitStatus=8)
+        w.event("after its start", "/tasks/start", "before")
+        w.check("containers are made again", w.container("later"))
+        w.remove(container, spare)
+        for path, _ in w.root.call("Manager.ListContainers"):
+            w.remove(w.thing(path))
+
+
+def garbage():
+    """Descriptors that are no streams, by what they are."""
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    listening = socket.create_server(("127.0.0.1", 0))
+    reader, writer = os.pipe()
+    return {
+        "a directory": os.open("/", os.O_RDONLY), "a path only": os.open("/etc/passwd", os.O_PATH),
+        "epoll": os.dup(EPOLL.fileno()),
+        "an event counter": os.eventfd(0), "a process": os.pidfd_open(os.getpid()),
+        "a socket that listens": os.dup(listening.fileno()), "a socket whose peer is gone": os.dup(ours.fileno()),
+        "the wrong end of a pipe": reader, "memory": os.memfd_create("garbage"),
+        "a file that is only read": os.open("/etc/passwd", os.O_RDONLY),
+    }
+
+
+EPOLL = select.epoll()
+REFUSED = ("a directory", "a path only", "epoll", "a process", "a socket that listens", "the wrong end of a pipe",
+           "a file that is only read")
+
+
+def manager_descriptors():
+    return len(os.listdir(f"/proc/{system.manager_pid()}/fd"))
+
+
+def garbage_descriptors(w):
+    container, task = w.running("host", streams={"Stdin": "attach", "Stdout": "attach", "Stderr": "attach"})
+    w.bus.wait(lambda: False, 0.5)
+    before = manager_descriptors()
+    other = w.container("garbage", "sh", "-c", "echo x")
+    for what, fd in garbage().items():
+        for text, call in (("a task", lambda fd: w.thing(other.call("Container.CreateTask", Stdout=fd))),
+                           ("an exec", lambda fd: w.thing(task.call("Task.Exec", "e", ["echo", "x"], Stdout=fd))),
+                           ("who attaches", lambda fd: task.call("Process.Attach", Stdout=fd))):
+            try:
+                made = call(fd)
+            except bus.Refused as refusal:
+                w.check(f"{what} as output of {text} is refused", refusal.name == "InvalidArgument" and
+                        "Stdout" in refusal.text, refusal)
+                continue
+            w.check(f"{what} as output of {text} is taken", what not in REFUSED)
+            if made:
+                made.call("Process.Start")
+                w.check(f"and {text} ends", made.call("Process.Wait")[0] in (0, 1, 141))
+                made.call("Process.Delete")
+        os.close(fd)
+    w.property("the task goes on", task, "Process.Status", "RUNNING")
+    w.check("the manager keeps none of them", w.bus.wait(lambda: manager_descriptors() <= before, 10),
+            before, manager_descriptors())
+    w.remove(container, other)
+
+
+def crowd(w):
+    """1,000 waiters, each tenth connection of which goes away before the end."""
+    container, task = w.running("crowd")
+    connections = [bus.Bus(w.contract) for _ in range(10)]
+    pending = [[bus.Object(c, task.path).send("Process.Wait") for _ in range(100)] for c in connections]
+    w.bus.wait(lambda: False, 0.5)
+    connections[0].connection.close_sync(None)
+    before = time.monotonic()
+    task.call("Process.Kill", signal.SIGKILL)
+    rest = [p for row in pending[1:] for p in row]
+    w.check("900 of 1,000 waiters hear the exit, the others are gone",
+            w.bus.wait(lambda: all(p.done for p in rest), 60), sum(p.done for p in rest))
+    print(f"# {len(rest)} answers in {(time.monotonic() - before) * 1000:.0f} ms")
+    w.equal("all of them the same", {137}, {p.answer[0][0] if p.answer else str(p.error) for p in rest})
+    for connection in connections[1:]:
+        connection.connection.close_sync(None)
+    w.remove(container)
+
+
+def wedged(w):
+    """A supervisor that does not answer holds up nobody else, and is ended within its time limit."""
+    container, task = w.running("wedged")
+    other, healthy = w.running("healthy")
+    pid = int(pathlib.Path("/sys/fs/cgroup/ctr.slice/ctr-wedged.scope/supervisor/cgroup.procs").read_text().split()[0])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        before = time.monotonic()
+        stuck = task.send("Task.Exec", "stuck", ["true"], Start=True)
+        started = w.thing(healthy.call("Task.Exec", "fine", ["true"], Start=True))
+        w.equal("another task goes on", 0, started.call("Process.Wait")[0])
+        w.equal("tasks are listed", 2, len(w.root.call("Manager.ListTasks")))
+        w.check("in no time", time.monotonic() - before < 2, time.monotonic() - before)
+        subprocess.run(["systemctl", "kill", "--signal=KILL", "ctr.service"], check=True)
+        before = time.monotonic()
+        w.equal("a new manager lists them, too", 2, len(w.root.call("Manager.ListTasks")))
+        w.check("within seconds", time.monotonic() - before < 4, time.monotonic() - before)
+        w.property("what does not answer is UNKNOWN", task, "Process.Status", "UNKNOWN")
+        w.bus.wait(lambda: stuck.done, 30)
+        w.check("who waited for it hears an error", stuck.error, stuck.answer)
+        before = time.monotonic()
+        status = task.call("Process.Delete", Force=True)[1]
+        w.check("force ends it", status in (137, 255) and time.monotonic() - before < 50,
+                status, time.monotonic() - before)
+        print(f"# ended after {time.monotonic() - before:.1f} s")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+    w.remove(container, other)
+
+
+def fork_bomb(w):
+    """A fork bomb is held by TasksMax; everybody else goes on, and it ends when asked."""
+    if "memory" not in w.have:
+        return
+    other, healthy = w.running("healthy")
+    container, task = w.running("bomb", "sh", "-c", "bomb() { bomb | bomb & }; bomb; sleep 1000000", TasksMax=64,
+                                CPUQuotaPerSecUSec=500000)
+    w.check("it reaches its limit", w.bus.wait(lambda: task.call("Task.Stats")["TasksCurrent"] >= 60, 60),
+            task.call("Task.Stats")["TasksCurrent"])
+    w.check("and no more", max(task.call("Task.Stats")["TasksCurrent"] for _ in range(20)) <= 64)
+    started = w.thing(healthy.call("Task.Exec", "fine", ["true"], Start=True))
+    w.equal("another task goes on", 0, started.call("Process.Wait")[0])
+    w.check("an exec in it may fail, clearly", refused_or_run(task))
+    before = time.monotonic()
+    w.equal("it ends by force", 137, task.call("Task.Stop", TimeoutUSec=500000, Force=True)[0])
+    print(f"# ended after {time.monotonic() - before:.1f} s")
+    w.remove(container, other)
+
+
+def refused_or_run(task):
+    try:
+        task.call("Task.Exec", "late", ["true"], Start=True)
+    except bus.Refused as refusal:
+        return refusal.text != ""
+    return True
+
+
+def main():
+    have = {word for argument in sys.argv[1:] for word in argument.removeprefix("--have=").split(",")}
+    resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
+    c = contract.Contract(options.OPTIONS)
+    w = walk.Walk(c, bus.Bus(c), have)
+    w.pull()
+    for case in (garbage_descriptors, crowd, wedged, fork_bomb, full_run, full_disk):
+        w.chapter(case.__name__.replace("_", " "), case)
+    print("# walked")
+    sys.exit(1 if w.failed else 0)
+
+
+main()

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Containers: their record, their document, and what the document makes of the program."""
+
+import os
+
+import bus
+from walk import IMAGE
+
+MEBIBYTE = 1 << 20
+PROBE = """
+echo directory=$(pwd)
+echo user=$(/bin/busybox id -u):$(/bin/busybox id -g)
+echo A=$A
+echo variables=$(/bin/busybox tr '\\0' '\\n' </proc/self/environ | /bin/busybox cut -d= -f1)
+echo name=$(/bin/busybox hostname)
+echo file=$(/bin/busybox cat /mnt/file)
+echo files=$(ulimit -n)
+echo privileges=$(/bin/busybox sed -n 's/^NoNewPrivs:[^0-9]*//p' /proc/self/status)
+echo score=$(/bin/busybox cat /proc/self/oom_score_adj)
+/bin/busybox touch /x 2>/dev/null || echo root=read-only
+echo device=$(/bin/busybox ls /dev/full)
+exit 3
+"""
+
+
+def record(walk):
+    root = walk.root
+    container = walk.container("record", "true", Labels={"app": "web", "tier": "front"})
+    walk.equal("a container has its place", f"{bus.ROOT}/container/default/record", container.path)
+    walk.event("it is told", "/containers/create", "record", Image=IMAGE)
+    prepared = walk.event("its root file system too", "/snapshot/prepare", "record", Key="record")
+    walk.check("on top of the image", prepared.get("Parent", "").startswith("sha256:"), prepared)
+    for member, value in (("Namespace", "default"), ("Id", "record"), ("Image", IMAGE), ("SnapshotID", "record"),
+                          ("Labels", {"app": "web", "tier": "front"}), ("Snapshotter", "overlayfs"),
+                          ("Runtime", lambda r: r != ""), ("CreatedAt", walk.recent), ("UpdatedAt", walk.recent)):
+        walk.property(member, container, f"Container.{member}", value)
+    walk.equal("it is found by its id", container.path, root.call("Manager.GetContainer", "record"))
+    walk.equal("and listed", [(container.path, container.get_all("Container"))], root.call("Manager.ListContainers"))
+
+    before = container.get("Container.UpdatedAt")
+    container.call("Container.SetLabels", {"app": "db"})
+    walk.property("labels are replaced", container, "Container.Labels", {"app": "db"})
+    walk.property("the time of the change says so", container, "Container.UpdatedAt", lambda t: t > before)
+    walk.event("and it is told", "/containers/update", "record")
+
+    def found(**options):
+        return len(root.call("Manager.ListContainers", **options))
+
+    walk.equal("all labels must match", 0, found(Labels={"app": "web"}))
+    walk.equal("these do", 1, found(Labels={"app": "db"}))
+    walk.equal("an empty value asks for presence", 1, found(Labels={"app": ""}))
+    walk.equal("filters", 1, found(Filters=["id==other", 'labels."app"==db,id==record']))
+    walk.equal("by image and runtime", 1, found(Filters=["image~=walk,runtime.name"]))
+    walk.equal("that do not match", 0, found(Filters=["labels.app!=db"]))
+    walk.equal("in another namespace", 0, found(Namespace="other"))
+    walk.equal("in all", 1, found(AllNamespaces=True))
+    walk.refused("a filter that is none", "InvalidArgument", "[0-9]", found, Filters=["id==="])
+
+    container.call("Container.Delete", CleanupSnapshot=False)
+    walk.event("its end is told", "/containers/delete", "record")
+    walk.gone("its object goes", container)
+    walk.refused("it is not found any more", "NotFound", "record", root.call, "Manager.GetContainer", "record")
+    walk.refused("its snapshot was kept, as asked", "AlreadyExists", "record", walk.container, "record2", "true",
+                 SnapshotID="record")
+    other = walk.container("record2", "true", SnapshotID="record-b")
+    walk.property("a snapshot may have another name", other, "Container.SnapshotID", "record-b")
+    walk.remove(other)
+    walk.event("and goes with the container", "/snapshot/remove", "record-b")
+
+
+def refusals(walk):
+    taken = walk.container("taken", "true")
+    for text, error, pattern, name, image, more in (
+            ("a duplicate id", "AlreadyExists", "taken", "taken", IMAGE, {}),
+            ("no id", "InvalidArgument", "empty", "", IMAGE, {}),
+            ("an id that climbs", "InvalidArgument", "not valid", "..", IMAGE, {}),
+            ("an image that is not there", "NotFound", "no image", "new", "localhost:5000/none", {}),
+            ("an unknown policy", "InvalidArgument", "Pull", "new", IMAGE, {"Pull": "often"}),
+            ("a bad namespace", "InvalidArgument", "amespace", "new", IMAGE, {"Namespace": "a/b"}),
+            ("no namespace", "FailedPrecondition", "required", "new", IMAGE, {"Namespace": ""}),
+            ("a relative directory", "InvalidArgument", "here", "new", IMAGE, {"WorkingDirectory": "here"}),
+            ("an unknown capability", "InvalidArgument", "CAP_FLY", "new", IMAGE, {"CapabilitiesAdd": ["CAP_FLY"]}),
+            ("an unknown policy of restarts", "InvalidArgument", "RestartPolicy", "new", IMAGE,
+             {"RestartPolicy": "perhaps"}),
+            ("a count where it has no place", "InvalidArgument", "RestartPolicy", "new", IMAGE,
+             {"RestartPolicy": "always:3"}),
+            ("a weight out of range", "InvalidArgument", "CPUWeight", "new", IMAGE, {"CPUWeight": 20000}),
+            ("a signal that is none", "InvalidArgument", "StopSignal", "new", IMAGE, {"StopSignal": 99}),
+            ("a network that is none", "InvalidArgument", "Network", "new", IMAGE, {"Network": "mesh"})):
+        walk.refused(text, error, pattern, walk.root.call, "Manager.CreateContainer", name, image, **more)
+    walk.remove(taken)
+    walk.refused("a container that is gone", bus.UNKNOWN_OBJECT, ".", taken.call, "Container.GetSpec")
+
+
+def pulling(walk):
+    walk.push("busybox", "pulled:latest")
+    container = walk.thing(walk.root.call("Manager.CreateContainer", "pulled", "localhost:5000/pulled", Pull="missing",
+                                          Namespace="default"))
+    walk.property("a missing image is pulled on demand", container, "Container.Image", "localhost:5000/pulled:latest")
+    walk.remove(container)
+    walk.root.call("Manager.DeleteImage", "localhost:5000/pulled", Synchronous=False)
+
+
+def program(walk):
+    """Options that the program can see."""
+    directory = "/run/walk-volume"
+    os.makedirs(directory, exist_ok=True)
+    with open(f"{directory}/file", "w") as f:
+        f.write("from the host")
+    status, text = walk.output_of(
+        "program", "sh", "-c", PROBE, WorkingDirectory="/tmp", User="65534:65533", Environment=["A=b", "PATH"],
+        Hostname="walker", Mounts=[(directory, "/mnt", "bind", ["rbind", "ro"])], ReadOnly=True, Volatile=True,
+        Rlimits=[("RLIMIT_NOFILE", 64, 128)], NoNewPrivileges=False, OOMScoreAdjust=500, Devices=[("/dev/full", "rw")])
+    walk.equal("the program ends as it does", 3, status)
+    seen = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+    for what, key, expected in (
+            ("working directory", "directory", "/tmp"), ("user and group", "user", "65534:65533"),
+            ("a variable that is set", "A", "b"), ("a host name", "name", "walker"), ("files", "files", "64"),
+            ("a file of the host", "file", "from the host"), ("no new privileges only if wanted", "privileges", "0"),
+            ("the score for the OOM killer", "score", "500"), ("a root that is only read", "root", "read-only"),
+            ("a device", "device", "/dev/full")):
+        walk.equal(what, expected, seen.get(key))
+    walk.check("a variable that is removed", "PATH" not in seen["variables"].split(), text)
+
+    spec = walk.spec(container := walk.container("document", "sh", CapabilitiesAdd=["CAP_SYS_TIME"],
+                                                 CapabilitiesDrop=["CAP_KILL"], Devices=[("/dev/full", "r")]))
+    bounding = spec["process"]["capabilities"]["bounding"]
+    walk.check("capabilities in the document", "CAP_SYS_TIME" in bounding and "CAP_KILL" not in bounding, bounding)
+    walk.check("the device, too", "/dev/full" in [d["path"] for d in spec["linux"]["devices"]], spec["linux"])
+    walk.remove(container)
+
+    status, text = walk.output_of("terminal", "sh", "-c", "test -t 0 && echo $TERM", Terminal=True)
+    walk.equal("a terminal", (0, "xterm\r\n"), (status, text))
+    status, text = walk.output_of("network", "sh", "-c", "ls /sys/class/net", Network="private")
+    walk.equal("a network with loopback only", "lo\n", text)
+    status, text = walk.output_of("shared", "readlink", "/proc/self/ns/net", Network="host")
+    walk.equal("the network of the host", os.readlink("/proc/self/ns/net") + "\n", text)
+
+
+def commands(walk):
+    """Command, Entrypoint and Arguments."""
+    for name, more, expected in (("command", {"Command": ["echo", "x"]}, ["echo", "x"]),
+                                 ("entry", {"Entrypoint": ["echo", "y"]}, ["echo", "y"]),
+                                 ("args", {"Arguments": ["ls", "-l"]}, ["ls", "-l"]),
+                                 ("both", {"Entrypoint": ["echo"], "Arguments": ["z"]}, ["echo", "z"])):
+        container = walk.thing(walk.root.call("Manager.CreateContainer", name, IMAGE, **more))
+        walk.equal(f"what runs with {more}", expected, walk.spec(container)["process"]["args"][:len(expected)])
+        walk.remove(container)
+
+
+def automatic(walk):
+    """AutoRemove, and limits that reach the scope."""
+    container, task = walk.task("passing", "sh", "-c", "exit 9", AutoRemove=True)
+    waiting = task.send("Process.Wait")
+    task.call("Process.Start")
+    walk.equal("who waits hears the status", 9, walk.answer(waiting)[0])
+    walk.gone("and the container goes by itself", container)
+
+    limits = {"MemoryMax": 64 * MEBIBYTE, "MemoryHigh": 48 * MEBIBYTE, "MemoryLow": 8 * MEBIBYTE,
+              "MemorySwapMax": 0, "TasksMax": 77, "CPUWeight": 33, "IOWeight": 44, "CPUQuotaPerSecUSec": 500000,
+              "AllowedCPUs": "0", "AllowedMemoryNodes": "0"}
+    container, task = walk.running("limited", StopSignal=10, StopTimeoutUSec=3000000, **limits)
+    walk.property("the limits of a task", task, "Task.Resources",
+                  lambda r: all(r.get(key) == value for key, value in limits.items()))
+    walk.equal("are those of its scope", "67108864 77 33",
+               " ".join(walk.unit(task, p) for p in ("MemoryMax", "TasksMax", "CPUWeight")))
+    walk.equal("the stop signal is the container's", 138, task.call("Task.Stop")[0])
+    walk.remove(container)
+
+
+def classes(walk):
+    """Classes of input and output, and of RDT: only their files can make an effect; without them they are refused."""
+    for key in ("BlockIOClass", "RDTClass"):
+        try:
+            walk.remove(walk.container("class", "true", **{key: "gold"}))
+            walk.ok(f"{key} is taken")
+        except bus.Refused as refusal:
+            walk.check(f"{key} without its file is refused by name",
+                       refusal.name in ("NotFound", "InvalidArgument", "FailedPrecondition") and
+                       "gold" in refusal.text, refusal)
+            walk.contract.use(f"Manager.CreateContainer:{key}")
+
+
+CHAPTERS = [("containers: the record", record), ("containers: what is refused", refusals),
+            ("containers: pulling on demand", pulling), ("containers: the program", program),
+            ("containers: commands", commands), ("containers: removed by itself, limited", automatic),
+            ("containers: classes", classes)]

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# testbed: run --timeout=900
+# testbed: vm --timeout=1800
+#
+# Full file systems, descriptors that are no streams, a thousand waiters, a supervisor that hangs, and (where there is a
+# pids controller) a fork bomb
+
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+have=
+if grep -q memory /sys/fs/cgroup/cgroup.controllers; then
+        have=memory
+fi
+registry_start
+image_push busybox walk:latest
+image_push layers layers:latest
+relay 40 /usr/bin/python3 "$(dirname "${BASH_SOURCE[0]}")/../api/faults.py" "--have=$have"
