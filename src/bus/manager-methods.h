@@ -24,6 +24,8 @@ int method_list_containers(sd_bus_message *m, void *userdata, sd_bus_error *erro
 int method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+int method_metrics(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 int method_list_namespaces(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_create_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_delete_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error);

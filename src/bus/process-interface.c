@@ -12,7 +12,7 @@
 
 #define PTY_SIZE_MAX 65535U
 
-static int task_authorize(Task *t, sd_bus_message *m, sd_bus_error *error) {
+int task_authorize(Task *t, sd_bus_message *m, sd_bus_error *error) {
         return authorize(service_of(&t->process.object), m,
                          &(AuthorityDetails){
                                          .namespace = t->process.object.namespace,

@@ -84,5 +84,8 @@ const sd_bus_vtable task_vtable[] = {
                 SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("a{sv}", options),
                                         SD_BUS_RESULT("u", exit_status, "t", exited_at),
                                         method_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Stats", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("a{sv}", stats), method_stats,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_VTABLE_END,
 };
