@@ -139,49 +139,61 @@ static char *url_encode(const char *s) {
         return encoded;
 }
 
-static char *token_url(const Challenge *c) {
-        _cleanup_free_ char *service = NULL, *scope = NULL;
+static char *token_url(const Challenge *c, const Credential *credential) {
+        _cleanup_free_ char *service = NULL, *scope = NULL, *account = NULL;
         char *url;
 
         service = url_encode(strempty(c->service));
         scope = url_encode(strempty(c->scope));
-        if (!service || !scope)
+        account = url_encode(credential ? strempty(credential->username) : "");
+        if (!service || !scope || !account)
                 return NULL;
-        if (asprintf(&url, "%s%sservice=%s&scope=%s", c->realm, strchr(c->realm, '?') ? "&" : "?",
-                     service, scope) < 0)
+        if (asprintf(&url, "%s%sservice=%s&scope=%s%s%s", c->realm,
+                     strchr(c->realm, '?') ? "&" : "?", service, scope, *account ? "&account=" : "",
+                     account) < 0)
                 return NULL;
         return url;
 }
 
-int challenge_get_token(const Challenge *c, Http *http, const HttpRequest *template, char **ret,
-                        Error *e) {
-        _cleanup_(http_response_clear) HttpResponse response = {};
-        _cleanup_free_ char *url = NULL, *data = NULL;
+/* The body of an OAuth2 request for a token (RFC 6749, section 6). */
+static char *token_form(const Challenge *c, const Credential *credential) {
+        _cleanup_free_ char *service = NULL, *scope = NULL;
+        _cleanup_secret_ char *token = NULL;
+        char *form;
+
+        service = url_encode(strempty(c->service));
+        scope = url_encode(strempty(c->scope));
+        token = url_encode(credential->identity_token);
+        if (!service || !scope || !token)
+                return NULL;
+        if (asprintf(&form,
+                     "grant_type=refresh_token&client_id=ctr&service=%s&scope=%s&refresh_token=%s",
+                     service, scope, token) < 0)
+                return NULL;
+        return form;
+}
+
+typedef struct Form {
+        const char *p;
+        size_t left;
+} Form;
+
+static int form_read(void *buffer, size_t size, size_t *ret_size, void *userdata, Error *e) {
+        Form *f = userdata;
+
+        *ret_size = MIN_OF(size, f->left);
+        memcpy(buffer, f->p, *ret_size);
+        f->p += *ret_size;
+        f->left -= *ret_size;
+        return 0;
+}
+
+static int token_from_answer(const Challenge *c, const Answer *answer, char **ret, Error *e) {
         _cleanup_json_ json_t *j = NULL;
-        HttpRequest request = *template;
         const char *token = NULL;
-        Answer answer = {};
         int r;
 
-        url = token_url(c);
-        if (!url)
-                return -ENOMEM;
-        request.url = url;
-        request.accept = "application/json";
-        request.authorization = NULL;
-        request.offset = 0;
-        request.timeout_sec = TOKEN_TIMEOUT_SEC;
-        request.body = on_answer;
-        request.userdata = &answer;
-        r = http_get(http, &request, &response, e);
-        data = answer.data;
-        if (r != 0)
-                return r;
-        if (response.status != 200 || !data)
-                return error_setf(e, CTR_PERMISSION_DENIED,
-                                  "The token server %s refused (HTTP status %li)", c->realm,
-                                  response.status);
-        r = json_parse(data, answer.size, "The token server's answer", &j, e);
+        r = json_parse(answer->data, answer->size, "The token server's answer", &j, e);
         if (r != 0)
                 return r;
         if (json_get_string(j, "", "token", &token, NULL) <= 0 &&
@@ -193,4 +205,77 @@ int challenge_get_token(const Challenge *c, Http *http, const HttpRequest *templ
                 return error_setf(e, CTR_UNAVAILABLE, "The token server %s sent a bad token",
                                   c->realm);
         return asprintf(ret, "Bearer %s", token) < 0 ? -ENOMEM : 0;
+}
+
+static int token_request(const Challenge *c, Http *http, HttpRequest *request, char **ret,
+                         Error *e) {
+        _cleanup_(http_response_clear) HttpResponse response = {};
+        _cleanup_secret_ char *data = NULL;
+        Answer answer = {};
+        int r;
+
+        request->accept = "application/json";
+        request->offset = 0;
+        request->timeout_sec = TOKEN_TIMEOUT_SEC;
+        request->body = on_answer;
+        request->userdata = &answer;
+        r = http_perform(http, request, &response, e);
+        data = answer.data;
+        if (r != 0)
+                return r;
+        if (response.status == 429 || response.status >= 500)
+                return error_setf(e, CTR_UNAVAILABLE,
+                                  "The token server %s cannot answer (HTTP status %li)", c->realm,
+                                  response.status);
+        if (response.status != 200 || !data)
+                return error_setf(e, CTR_PERMISSION_DENIED,
+                                  "The token server %s refused (HTTP status %li)", c->realm,
+                                  response.status);
+        return token_from_answer(c, &answer, ret, e);
+}
+
+static int get_token(const Challenge *c, const Credential *credential, Http *http,
+                     const HttpRequest *template, char **ret, Error *e) {
+        _cleanup_secret_ char *authorization = NULL, *body = NULL;
+        _cleanup_free_ char *url = NULL;
+        HttpRequest request = *template;
+        Form form;
+        int r;
+
+        if (credential && credential->identity_token) {
+                body = token_form(c, credential);
+                if (!body)
+                        return -ENOMEM;
+                form = (Form){.p = body, .left = strlen(body)};
+                request.method = "POST";
+                request.content_type = "application/x-www-form-urlencoded";
+                request.source = form_read;
+                request.source_size = form.left;
+                request.source_userdata = &form;
+                request.url = c->realm;
+                return token_request(c, http, &request, ret, e);
+        }
+        url = token_url(c, credential);
+        if (!url)
+                return -ENOMEM;
+        if (credential) {
+                r = credential_basic(credential, &authorization);
+                if (r < 0)
+                        return r;
+        }
+        request.url = url;
+        request.authorization = authorization;
+        return token_request(c, http, &request, ret, e);
+}
+
+int challenge_answer(const Challenge *c, const Credential *credential, const char *host, Http *http,
+                     const HttpRequest *template, char **ret, Error *e) {
+        assert(c && host && http && template && ret);
+
+        if (c->bearer)
+                return get_token(c, credential, http, template, ret, e);
+        if (!credential || !credential->username)
+                return error_setf(e, CTR_PERMISSION_DENIED,
+                                  "The registry %s wants a user name and a password", host);
+        return credential_basic(credential, ret);
 }

@@ -23,7 +23,8 @@ struct Http {
         const HttpRequest *request;
         HttpResponse *response;
         size_t message_size;
-        uint64_t skip; /* bytes to drop: the server does not do ranges */
+        bool message_full; /* the transfer was ended: nobody reads more of an error */
+        uint64_t skip;     /* bytes to drop: the server does not do ranges */
         bool body_begun;
         int body_result;
         Error *e;
@@ -56,45 +57,80 @@ Http *http_free(Http *h) {
         return NULL;
 }
 
-/* Keeps the value of a header if it is of a sensible size; of several the last one counts, which is
- * that of the last answer in a chain of redirects. */
-static void keep_header(char **p, const char *value, size_t n) {
+/* The value of a header line behind its name, if it is of a sensible size. */
+static char *header_value(const char *value, size_t n) {
         while (n > 0 && strchr(" \t\r\n", value[n - 1]))
                 n--;
         while (n > 0 && (*value == ' ' || *value == '\t')) {
                 value++;
                 n--;
         }
-        free(*p);
-        *p = n <= HEADER_MAX ? strndup(value, n) : NULL;
+        return n <= HEADER_MAX ? strndup(value, n) : NULL;
 }
 
+static bool is_bearer(const char *challenge) {
+        return challenge && strncasecmp(challenge, "Bearer", STRLEN("Bearer")) == 0;
+}
+
+/* Of several challenges the one that we would rather answer is kept. */
+static void keep_challenge(HttpResponse *response, char *value) {
+        if (is_bearer(response->challenge) && !is_bearer(value)) {
+                free(value);
+                return;
+        }
+        free(response->challenge);
+        response->challenge = value;
+}
+
+static void keep_range(HttpResponse *response, const char *value) {
+        unsigned long long start;
+
+        response->has_range = value && sscanf(value, "bytes %llu-", &start) == 1;
+        if (response->has_range)
+                response->range_start = start;
+}
+
+static void keep_retry_after(HttpResponse *response, const char *value) {
+        unsigned seconds;
+
+        response->retry_after = value && sscanf(value, "%9u", &seconds) == 1 ? seconds : 0;
+}
+
+static void keep_header(HttpResponse *response, const char *name, size_t n, char *value) {
+        const struct {
+                const char *name;
+                char **field;
+        } plain[] = {{"content-type", &response->content_type},
+                     {"location", &response->location},
+                     {"docker-content-digest", &response->digest}};
+
+        for (size_t i = 0; i < ELEMENTSOF(plain); i++)
+                if (strlen(plain[i].name) == n && strncasecmp(name, plain[i].name, n) == 0) {
+                        free(*plain[i].field);
+                        *plain[i].field = value;
+                        return;
+                }
+        if (n == STRLEN("www-authenticate") && strncasecmp(name, "www-authenticate", n) == 0) {
+                keep_challenge(response, value);
+                return;
+        }
+        if (n == STRLEN("content-range") && strncasecmp(name, "content-range", n) == 0)
+                keep_range(response, value);
+        else if (n == STRLEN("retry-after") && strncasecmp(name, "retry-after", n) == 0)
+                keep_retry_after(response, value);
+        free(value);
+}
+
+/* What counts are the headers of the last answer in a chain of redirects. */
 static size_t on_header(char *line, size_t size, size_t n, void *userdata) {
         HttpResponse *response = ((Http *) userdata)->response;
         const char *colon = memchr(line, ':', size * n), *end = line + size * n;
-        size_t name;
 
-        if (startswith(line, "HTTP/")) {
+        if (startswith(line, "HTTP/"))
                 http_response_clear(response);
-                return size * n;
-        }
-        if (!colon)
-                return size * n;
-        name = (size_t) (colon - line);
-        if (name == STRLEN("content-type") && strncasecmp(line, "content-type", name) == 0)
-                keep_header(&response->content_type, colon + 1, (size_t) (end - colon - 1));
-        else if (name == STRLEN("www-authenticate") &&
-                 strncasecmp(line, "www-authenticate", name) == 0)
-                keep_header(&response->challenge, colon + 1, (size_t) (end - colon - 1));
-        else if (name == STRLEN("content-range") && strncasecmp(line, "content-range", name) == 0) {
-                _cleanup_free_ char *value = NULL;
-                unsigned long long start;
-
-                keep_header(&value, colon + 1, (size_t) (end - colon - 1));
-                response->has_range = value && sscanf(value, "bytes %llu-", &start) == 1;
-                if (response->has_range)
-                        response->range_start = start;
-        }
+        else if (colon)
+                keep_header(response, line, (size_t) (colon - line),
+                            header_value(colon + 1, (size_t) (end - colon - 1)));
         return size * n;
 }
 
@@ -136,7 +172,8 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata) {
         (void) curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
         if (status != 200 && status != 206) {
                 keep_message(h, data, total);
-                return total;
+                h->message_full = h->message_size == MESSAGE_MAX;
+                return h->message_full ? CURL_WRITEFUNC_ERROR : total;
         }
         if (!h->body_begun)
                 h->body_result = begin_body(h, status);
@@ -148,6 +185,15 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata) {
         return h->body_result == 0 ? total : CURL_WRITEFUNC_ERROR;
 }
 
+static size_t on_read(char *buffer, size_t size, size_t n, void *userdata) {
+        Http *h = userdata;
+        size_t length = 0;
+
+        h->body_result = h->request->source(buffer, size * n, &length, h->request->source_userdata,
+                                            h->e);
+        return h->body_result == 0 ? length : CURL_READFUNC_ABORT;
+}
+
 static int on_progress(void *userdata, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
                        curl_off_t ul) {
         const Http *h = userdata;
@@ -156,15 +202,54 @@ static int on_progress(void *userdata, curl_off_t dl_total, curl_off_t dl, curl_
 }
 
 /* libcurl has the system's certificates built in; the variables are those of OpenSSL. */
-static CURLcode set_certificates(CURL *c) {
+static CURLcode set_tls(CURL *c, const HttpTls *tls) {
         const char *file = getenv("SSL_CERT_FILE"), *dir = getenv("SSL_CERT_DIR");
-        CURLcode r = CURLE_OK;
+        struct curl_blob ca = {.data = (void *) tls->ca, .flags = CURL_BLOB_NOCOPY};
+        CURLcode r;
 
-        if (!isempty(file))
-                r = curl_easy_setopt(c, CURLOPT_CAINFO, file);
-        if (r == CURLE_OK && !isempty(dir))
-                r = curl_easy_setopt(c, CURLOPT_CAPATH, dir);
-        return r;
+        if ((r = curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, tls->skip_verify ? 0L : 1L)) !=
+                            CURLE_OK ||
+            (r = curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, tls->skip_verify ? 0L : 2L)) !=
+                            CURLE_OK)
+                return r;
+        if (!isempty(file) && (r = curl_easy_setopt(c, CURLOPT_CAINFO, file)) != CURLE_OK)
+                return r;
+        if (!isempty(dir) && (r = curl_easy_setopt(c, CURLOPT_CAPATH, dir)) != CURLE_OK)
+                return r;
+        if (tls->ca) {
+                ca.len = strlen(tls->ca);
+                if ((r = curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca)) != CURLE_OK)
+                        return r;
+        }
+        if (!tls->client)
+                return CURLE_OK;
+        r = curl_easy_setopt(c, CURLOPT_SSLCERT, tls->client);
+        return r == CURLE_OK ? curl_easy_setopt(c, CURLOPT_SSLKEY, tls->key) : r;
+}
+
+/* The method and what is sent with it. */
+static CURLcode set_method(Http *h) {
+        const HttpRequest *q = h->request;
+        CURL *c = h->curl;
+        CURLcode r;
+
+        if (q->method && streq(q->method, "HEAD"))
+                return curl_easy_setopt(c, CURLOPT_NOBODY, 1L);
+        if (!q->method)
+                return CURLE_OK;
+        if ((r = curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L)) != CURLE_OK)
+                return r;
+        if (!q->source) {
+                r = curl_easy_setopt(c, CURLOPT_POSTFIELDS, "");
+                return r == CURLE_OK ? curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method) : r;
+        }
+        if ((r = curl_easy_setopt(c, CURLOPT_UPLOAD, 1L)) != CURLE_OK ||
+            (r = curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method)) != CURLE_OK ||
+            (r = curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t) q->source_size)) !=
+                            CURLE_OK ||
+            (r = curl_easy_setopt(c, CURLOPT_READFUNCTION, on_read)) != CURLE_OK)
+                return r;
+        return curl_easy_setopt(c, CURLOPT_READDATA, h);
 }
 
 static CURLcode set_options(Http *h, struct curl_slist *headers) {
@@ -184,10 +269,6 @@ static CURLcode set_options(Http *h, struct curl_slist *headers) {
                                   q->allow_http ? "https,http" : "https")) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_MAXREDIRS, REDIRECTS_MAX)) != CURLE_OK ||
-            (r = curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, q->skip_verify ? 0L : 1L)) !=
-                            CURLE_OK ||
-            (r = curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, q->skip_verify ? 0L : 2L)) !=
-                            CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_SEC)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_TIMEOUT, (long) q->timeout_sec)) != CURLE_OK ||
@@ -203,7 +284,8 @@ static CURLcode set_options(Http *h, struct curl_slist *headers) {
             (r = curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_XFERINFODATA, h)) != CURLE_OK)
                 return r;
-        return set_certificates(c);
+        r = set_method(h);
+        return r == CURLE_OK ? set_tls(c, &q->tls) : r;
 }
 
 static int add_header(struct curl_slist **headers, const char *name, const char *value) {
@@ -250,12 +332,13 @@ static int transfer_error(Http *h, Error *e) {
                                           h->request->url, reason);
                 _fallthrough_;
         default:
-                return error_setf(e, CTR_UNAVAILABLE, "Failed to fetch %s: %s", h->request->url,
+                return error_setf(e, CTR_UNAVAILABLE, "Failed to %s %s: %s",
+                                  h->request->source ? "send to" : "fetch", h->request->url,
                                   reason);
         }
 }
 
-int http_get(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e) {
+int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e) {
         struct curl_slist *headers = NULL;
         HttpResponse response = {};
         int r;
@@ -267,19 +350,24 @@ int http_get(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e) {
         h->body_result = 0;
         h->body_begun = false;
         h->skip = 0;
+        h->message_full = false;
         h->e = e;
         *h->error = '\0';
 
         r = add_header(&headers, "Accept", request->accept);
         if (r == 0)
                 r = add_header(&headers, "Authorization", request->authorization);
+        if (r == 0)
+                r = add_header(&headers, "Content-Type", request->content_type);
+        if (r == 0)
+                r = add_header(&headers, "Content-Range", request->content_range);
         if (r == 0) {
                 h->result = set_options(h, headers);
                 if (h->result == CURLE_OK)
                         h->result = curl_easy_perform(h->curl);
                 if (h->body_result != 0)
                         r = h->body_result;
-                else if (h->result != CURLE_OK)
+                else if (h->result != CURLE_OK && !h->message_full)
                         r = transfer_error(h, e);
                 else
                         (void) curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &response.status);
@@ -301,6 +389,8 @@ int http_get(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e) {
 void http_response_clear(HttpResponse *response) {
         free(response->content_type);
         free(response->challenge);
+        free(response->location);
+        free(response->digest);
         free(response->message);
         *response = (HttpResponse){};
 }
@@ -313,4 +403,8 @@ bool http_may_retry(const Http *h) {
 
 bool http_tls_failed(const Http *h) {
         return h->result == CURLE_SSL_CONNECT_ERROR;
+}
+
+bool http_body_begun(const Http *h) {
+        return h->body_begun;
 }

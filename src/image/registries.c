@@ -11,10 +11,26 @@
 #define FILE_SIZE_MAX (1024 * 1024)
 #define FILES_MAX     256
 #define ENTRIES_MAX   1024
+#define MIRRORS_MAX   64
+
+/* Which pulls a mirror serves. */
+typedef enum MirrorUse {
+        MIRROR_ALL,
+        MIRROR_DIGEST_ONLY,
+        MIRROR_TAG_ONLY,
+} MirrorUse;
+
+typedef struct Mirror {
+        char *location;
+        bool insecure;
+        MirrorUse use;
+} Mirror;
 
 typedef struct Entry {
         char *prefix, *location;
-        bool insecure, blocked;
+        bool insecure, blocked, mirrors_by_digest_only;
+        Mirror *mirrors;
+        size_t n_mirrors;
 } Entry;
 
 struct Registries {
@@ -25,6 +41,9 @@ struct Registries {
 static void entry_clear(Entry *entry) {
         free(entry->prefix);
         free(entry->location);
+        for (size_t i = 0; i < entry->n_mirrors; i++)
+                free(entry->mirrors[i].location);
+        free(entry->mirrors);
         *entry = (Entry){};
 }
 
@@ -50,6 +69,12 @@ static int add_entry(Registries *r, Entry *entry, const Toml *t, Error *e) {
                 return -ENOMEM;
         if (!entry->location && !(entry->location = strdup(entry->prefix)))
                 return -ENOMEM;
+        for (size_t i = 0; i < entry->n_mirrors; i++)
+                if (!entry->mirrors[i].location)
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "%s, before line %u: a [[registry.mirror]] needs a "
+                                          "location",
+                                          t->file, t->line);
         for (size_t i = 0; i < r->n_entries; i++)
                 if (streq(r->entries[i].prefix, entry->prefix)) {
                         entry_clear(r->entries + i);
@@ -69,36 +94,98 @@ static int add_entry(Registries *r, Entry *entry, const Toml *t, Error *e) {
         return 0;
 }
 
-static int set_key(Entry *entry, const Toml *t, TomlEvent event, Error *e) {
-        static const char *const strings[] = {"prefix", "location"}, *const booleans[] = {
-                                                                                     "insecure",
-                                                                                     "blocked"};
-        char **text_fields[] = {&entry->prefix, &entry->location};
-        bool *boolean_fields[] = {&entry->insecure, &entry->blocked};
+static int add_mirror(Entry *entry, const Toml *t, Error *e) {
+        Mirror *larger;
 
-        for (size_t i = 0; i < 2; i++) {
-                if (streq(t->name, strings[i])) {
-                        if (event != TOML_STRING || !*t->text)
-                                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                                  "%s, line %u: %s must be a non-empty string",
-                                                  t->file, t->line, t->name);
-                        return free_and_strdup(text_fields[i], t->text);
-                }
-                if (streq(t->name, booleans[i])) {
-                        if (event != TOML_BOOLEAN)
-                                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                                  "%s, line %u: %s must be true or false", t->file,
-                                                  t->line, t->name);
-                        *boolean_fields[i] = t->boolean;
+        if (entry->n_mirrors == MIRRORS_MAX)
+                return error_setf(e, CTR_RESOURCE_EXHAUSTED, "%s, line %u: more than %i mirrors",
+                                  t->file, t->line, MIRRORS_MAX);
+        larger = reallocarray(entry->mirrors, entry->n_mirrors + 1, sizeof(Mirror));
+        if (!larger)
+                return -ENOMEM;
+        entry->mirrors = larger;
+        entry->mirrors[entry->n_mirrors++] = (Mirror){};
+        return 0;
+}
+
+static int set_string(char **field, const Toml *t, TomlEvent event, Error *e) {
+        if (event != TOML_STRING || !*t->text)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "%s, line %u: %s must be a non-empty string", t->file, t->line,
+                                  t->name);
+        return free_and_strdup(field, t->text);
+}
+
+static int set_boolean(bool *field, const Toml *t, TomlEvent event, Error *e) {
+        if (event != TOML_BOOLEAN)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s, line %u: %s must be true or false",
+                                  t->file, t->line, t->name);
+        *field = t->boolean;
+        return 0;
+}
+
+static int set_key(Entry *entry, const Toml *t, TomlEvent event, Error *e) {
+        if (streq(t->name, "prefix"))
+                return set_string(&entry->prefix, t, event, e);
+        if (streq(t->name, "location"))
+                return set_string(&entry->location, t, event, e);
+        if (streq(t->name, "insecure"))
+                return set_boolean(&entry->insecure, t, event, e);
+        if (streq(t->name, "blocked"))
+                return set_boolean(&entry->blocked, t, event, e);
+        if (streq(t->name, "mirror-by-digest-only"))
+                return set_boolean(&entry->mirrors_by_digest_only, t, event, e);
+        return 0;
+}
+
+static int set_mirror_key(Mirror *mirror, const Toml *t, TomlEvent event, Error *e) {
+        static const char *const uses[] = {[MIRROR_ALL] = "all",
+                                           [MIRROR_DIGEST_ONLY] = "digest-only",
+                                           [MIRROR_TAG_ONLY] = "tag-only"};
+
+        if (streq(t->name, "location"))
+                return set_string(&mirror->location, t, event, e);
+        if (streq(t->name, "insecure"))
+                return set_boolean(&mirror->insecure, t, event, e);
+        if (!streq(t->name, "pull-from-mirror"))
+                return 0;
+        for (size_t i = 0; event == TOML_STRING && i < ELEMENTSOF(uses); i++)
+                if (streq(t->text, uses[i])) {
+                        mirror->use = (MirrorUse) i;
                         return 0;
                 }
+        return error_setf(e, CTR_INVALID_ARGUMENT,
+                          "%s, line %u: %s must be \"all\", \"digest-only\" or \"tag-only\"",
+                          t->file, t->line, t->name);
+}
+
+/* Where a key belongs to. */
+typedef enum Section {
+        SECTION_OTHER,
+        SECTION_REGISTRY,
+        SECTION_MIRROR,
+} Section;
+
+/* The head of a table ends the registry before it, unless it is one of its mirrors. */
+static int begin_table(Registries *registries, Entry *entry, const Toml *t, TomlEvent event,
+                       Section *section, Error *e) {
+        int r = 0;
+
+        if (event == TOML_ARRAY_TABLE && streq(t->name, "registry.mirror") &&
+            *section != SECTION_OTHER) {
+                *section = SECTION_MIRROR;
+                return add_mirror(entry, t, e);
         }
-        return 0; /* mirror-by-digest-only and the like, which concern mirrors */
+        if (*section != SECTION_OTHER)
+                r = add_entry(registries, entry, t, e);
+        *section = event == TOML_ARRAY_TABLE && streq(t->name, "registry") ? SECTION_REGISTRY
+                                                                           : SECTION_OTHER;
+        return r;
 }
 
 int registries_parse(Registries **registries, const char *text, const char *file, Error *e) {
         Toml t = {.p = text, .file = file};
-        bool in_registry = false;
+        Section section = SECTION_OTHER;
         TomlEvent event;
         Entry entry = {};
         int r;
@@ -109,12 +196,12 @@ int registries_parse(Registries **registries, const char *text, const char *file
                 r = toml_next(&t, &event, e);
                 if (r != 0)
                         break;
-                if (event == TOML_END || event == TOML_TABLE || event == TOML_ARRAY_TABLE) {
-                        if (in_registry)
-                                r = add_entry(*registries, &entry, &t, e);
-                        in_registry = event == TOML_ARRAY_TABLE && streq(t.name, "registry");
-                } else if (in_registry)
+                if (event == TOML_END || event == TOML_TABLE || event == TOML_ARRAY_TABLE)
+                        r = begin_table(*registries, &entry, &t, event, &section, e);
+                else if (section == SECTION_REGISTRY)
                         r = set_key(&entry, &t, event, e);
+                else if (section == SECTION_MIRROR)
+                        r = set_mirror_key(entry.mirrors + entry.n_mirrors - 1, &t, event, e);
         } while (r == 0 && event != TOML_END);
         entry_clear(&entry);
         return r;
@@ -218,12 +305,80 @@ static size_t prefix_match(const char *prefix, const char *name) {
         return n;
 }
 
+/* Adds an endpoint for "host[:port]/repository". */
+static int add_endpoint(RegistryEndpoints *endpoints, const char *location, bool insecure,
+                        Error *e) {
+        const char *slash = strchr(location, '/');
+        RegistryEndpoint *larger, *endpoint;
+
+        if (!slash || !slash[1])
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "The configured location %s has no repository in it", location);
+        larger = reallocarray(endpoints->items, endpoints->n + 1, sizeof(RegistryEndpoint));
+        if (!larger)
+                return -ENOMEM;
+        endpoints->items = larger;
+        endpoint = larger + endpoints->n++;
+        *endpoint = (RegistryEndpoint){
+                        .host = strndup(location, (size_t) (slash - location)),
+                        .repository = strdup(slash + 1),
+                        .insecure = insecure,
+        };
+        return endpoint->host && endpoint->repository ? 0 : -ENOMEM;
+}
+
+/* The location with what follows the prefix in name. */
+static int add_relocated(RegistryEndpoints *endpoints, const char *location, const char *rest,
+                         bool insecure, Error *e) {
+        _cleanup_free_ char *full = NULL;
+
+        if (asprintf(&full, "%s%s", location, rest) < 0) {
+                full = NULL;
+                return -ENOMEM;
+        }
+        return add_endpoint(endpoints, full, insecure, e);
+}
+
+static bool mirror_serves(const Entry *entry, const Mirror *mirror, const Reference *reference) {
+        if (reference->has_digest)
+                return mirror->use != MIRROR_TAG_ONLY;
+        return mirror->use != MIRROR_DIGEST_ONLY && !entry->mirrors_by_digest_only;
+}
+
+/* n: how much of name the entry's prefix covers. */
+static int endpoints_of_entry(const Entry *entry, const Reference *reference, const char *name,
+                              size_t n, RegistryEndpoints *endpoints, Error *e) {
+        int r;
+
+        if (entry->blocked)
+                return error_setf(e, CTR_PERMISSION_DENIED,
+                                  "The registry of %s is blocked by the configuration of %s", name,
+                                  entry->prefix);
+        for (size_t i = 0; i < entry->n_mirrors; i++) {
+                const Mirror *mirror = entry->mirrors + i;
+
+                if (!mirror_serves(entry, mirror, reference))
+                        continue;
+                /* behind a wildcard the whole host is what the mirror stands for */
+                r = add_relocated(endpoints, mirror->location,
+                                  *entry->prefix == '*' ? strchr(name, '/') : name + n,
+                                  mirror->insecure, e);
+                if (r != 0)
+                        return r;
+        }
+        /* a wildcard has nothing that the location could replace */
+        if (*entry->prefix == '*' || streq(entry->prefix, entry->location))
+                return add_endpoint(endpoints, name, entry->insecure, e);
+        return add_relocated(endpoints, entry->location, name + n, entry->insecure, e);
+}
+
 int registries_lookup(const Registries *registries, const Reference *reference,
-                      RegistryEndpoint *ret, Error *e) {
-        _cleanup_free_ char *name = NULL, *location = NULL;
+                      RegistryEndpoints *ret, Error *e) {
+        _cleanup_(registry_endpoints_clear) RegistryEndpoints endpoints = {};
+        _cleanup_free_ char *name = NULL;
         const Entry *best = NULL;
         size_t best_length = 0;
-        char *slash;
+        int r;
 
         assert(registries && reference && ret);
 
@@ -239,36 +394,20 @@ int registries_lookup(const Registries *registries, const Reference *reference,
                         best = registries->entries + i;
                 }
         }
-        if (best && best->blocked)
-                return error_setf(e, CTR_PERMISSION_DENIED,
-                                  "The registry of %s is blocked by the configuration of %s", name,
-                                  best->prefix);
-        /* a wildcard has nothing that the location could replace */
-        if (best && *best->prefix != '*' && !streq(best->prefix, best->location)) {
-                if (asprintf(&location, "%s%s", best->location, name + best_length) < 0) {
-                        location = NULL;
-                        return -ENOMEM;
-                }
-        } else
-                location = TAKE_PTR(name);
-
-        slash = strchr(location, '/');
-        if (!slash || !slash[1])
-                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "The configured location %s has no repository in it", location);
-        ret->repository = strdup(slash + 1);
-        *slash = '\0';
-        ret->host = TAKE_PTR(location);
-        ret->insecure = best && best->insecure;
-        if (!ret->repository) {
-                registry_endpoint_clear(ret);
-                return -ENOMEM;
-        }
+        r = best ? endpoints_of_entry(best, reference, name, best_length, &endpoints, e)
+                 : add_endpoint(&endpoints, name, false, e);
+        if (r != 0)
+                return r;
+        *ret = endpoints;
+        endpoints = (RegistryEndpoints){};
         return 0;
 }
 
-void registry_endpoint_clear(RegistryEndpoint *endpoint) {
-        free(endpoint->host);
-        free(endpoint->repository);
-        *endpoint = (RegistryEndpoint){};
+void registry_endpoints_clear(RegistryEndpoints *endpoints) {
+        for (size_t i = 0; i < endpoints->n; i++) {
+                free(endpoints->items[i].host);
+                free(endpoints->items[i].repository);
+        }
+        free(endpoints->items);
+        *endpoints = (RegistryEndpoints){};
 }

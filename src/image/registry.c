@@ -3,52 +3,65 @@
 #include "image/registry.h"
 
 #include <poll.h>
-#include <pthread.h>
 
+#include "basic/clock.h"
 #include "basic/json.h"
 #include "image/auth.h"
-#include "image/manifest.h"
+#include "image/registry-internal.h"
 
-#define MANIFEST_TIMEOUT_SEC 60
-#define ATTEMPTS_MAX         64
-#define IDLE_ATTEMPTS_MAX    4 /* that got no byte further */
-#define RETRY_MSEC           250
-#define REASON_MAX           200
+#define BACK_OFF_MSEC   250U
+#define BACK_OFF_MAX    6U /* doublings */
+#define RETRY_AFTER_MAX 60U
+#define SLICE_MSEC      100
+#define REASON_MAX      200
 
-typedef enum Scheme {
-        SCHEME_UNKNOWN,
-        SCHEME_HTTPS,
-        SCHEME_HTTP,
-} Scheme;
+static void endpoint_clear(Endpoint *endpoint) {
+        free(endpoint->host);
+        free(endpoint->repository);
+        certificates_clear(&endpoint->certificates);
+        secret_freep(&endpoint->authorization);
+        *endpoint = (Endpoint){};
+}
 
-struct Registry {
-        char *host, *repository;
-        bool allow_http, skip_verify;
-        const atomic_bool *canceled;
+static int endpoint_init(Endpoint *endpoint, const RegistryEndpoint *from,
+                         const Credentials *credentials, Error *e) {
+        *endpoint = (Endpoint){
+                        .host = strdup(from->host),
+                        .repository = strdup(from->repository),
+                        .allow_http = from->insecure || registry_host_is_loopback(from->host),
+                        .skip_verify = from->insecure,
+                        .credential = credentials_find(credentials, from->host, from->repository),
+        };
+        if (!endpoint->host || !endpoint->repository)
+                return -ENOMEM;
+        endpoint->scheme = endpoint->allow_http ? SCHEME_UNKNOWN : SCHEME_HTTPS;
+        return certificates_load(endpoint->host, &endpoint->certificates, e);
+}
 
-        pthread_mutex_t mutex; /* protects what follows */
-        Scheme scheme;
-        char *authorization;
-};
-
-int registry_new(const RegistryEndpoint *endpoint, const atomic_bool *canceled, Registry **ret,
-                 Error *e) {
+int registry_new(const RegistryEndpoints *endpoints, const Credentials *credentials,
+                 const atomic_bool *canceled, Registry **ret, Error *e) {
         _cleanup_(registry_freep) Registry *r = NULL;
+        int k;
 
-        assert(endpoint && ret);
+        assert(endpoints && endpoints->n > 0 && ret);
 
         r = calloc(1, sizeof(Registry));
         if (!r)
                 return -ENOMEM;
         (void) pthread_mutex_init(&r->mutex, NULL);
         r->canceled = canceled;
-        r->allow_http = endpoint->insecure || registry_host_is_loopback(endpoint->host);
-        r->skip_verify = endpoint->insecure;
-        r->scheme = r->allow_http ? SCHEME_UNKNOWN : SCHEME_HTTPS;
-        r->host = strdup(endpoint->host);
-        r->repository = strdup(endpoint->repository);
-        if (!r->host || !r->repository)
+        r->endpoints = calloc(endpoints->n, sizeof(Endpoint));
+        if (!r->endpoints)
                 return -ENOMEM;
+        for (; r->n_endpoints < endpoints->n; r->n_endpoints++) {
+                Endpoint *endpoint = r->endpoints + r->n_endpoints;
+
+                k = endpoint_init(endpoint, endpoints->items + r->n_endpoints, credentials, e);
+                if (k != 0) {
+                        endpoint_clear(endpoint);
+                        return k;
+                }
+        }
         *ret = TAKE_PTR(r);
         return 0;
 }
@@ -56,18 +69,21 @@ int registry_new(const RegistryEndpoint *endpoint, const atomic_bool *canceled, 
 Registry *registry_free(Registry *r) {
         if (!r)
                 return NULL;
+        for (size_t i = 0; i < r->n_endpoints; i++)
+                endpoint_clear(r->endpoints + i);
+        free(r->endpoints);
         (void) pthread_mutex_destroy(&r->mutex);
-        free(r->host);
-        free(r->repository);
-        free(r->authorization);
         free(r);
         return NULL;
 }
 
-static HttpRequest base_request(const Registry *r) {
+HttpRequest endpoint_request(const Registry *r, const Endpoint *endpoint) {
         return (HttpRequest){
-                        .allow_http = r->allow_http,
-                        .skip_verify = r->skip_verify,
+                        .allow_http = endpoint->allow_http,
+                        .tls = {.skip_verify = endpoint->skip_verify,
+                                .ca = endpoint->certificates.ca,
+                                .client = endpoint->certificates.client,
+                                .key = endpoint->certificates.key},
                         .canceled = r->canceled,
         };
 }
@@ -78,32 +94,129 @@ static int on_ignored(const void *data, size_t size, void *userdata, Error *e) {
 
 /* Where both are allowed, HTTPS is tried first. The answer itself does not matter. Called with the
  * mutex held. */
-static int find_scheme(Registry *r, Http *http, Error *e) {
+static int find_scheme(const Registry *r, Endpoint *endpoint, Http *http, Error *e) {
         _cleanup_(http_response_clear) HttpResponse response = {};
         _cleanup_error_ Error ping_error = ERROR_NULL;
         _cleanup_free_ char *url = NULL;
-        HttpRequest request = base_request(r);
+        HttpRequest request = endpoint_request(r, endpoint);
         int k;
 
-        if (r->scheme != SCHEME_UNKNOWN)
+        if (endpoint->scheme != SCHEME_UNKNOWN)
                 return 0;
-        if (asprintf(&url, "https://%s/v2/", r->host) < 0) {
+        if (asprintf(&url, "https://%s/v2/", endpoint->host) < 0) {
                 url = NULL;
                 return -ENOMEM;
         }
         request.url = url;
-        request.timeout_sec = MANIFEST_TIMEOUT_SEC;
+        request.timeout_sec = REGISTRY_TIMEOUT_SEC;
         request.body = on_ignored;
-        k = http_get(http, &request, &response, &ping_error);
+        k = http_perform(http, &request, &response, &ping_error);
         if (k == 0)
-                r->scheme = SCHEME_HTTPS;
+                endpoint->scheme = SCHEME_HTTPS;
         else if (k == CTR_UNAVAILABLE && http_tls_failed(http))
-                r->scheme = SCHEME_HTTP;
-        else if (k == CTR_UNAVAILABLE && !strchr(r->host, ':'))
-                r->scheme = SCHEME_HTTP; /* nobody at the HTTPS port */
+                endpoint->scheme = SCHEME_HTTP;
+        else if (k == CTR_UNAVAILABLE && !strchr(endpoint->host, ':'))
+                endpoint->scheme = SCHEME_HTTP; /* nobody at the HTTPS port */
         else
                 return error_move(e, &ping_error);
         return 0;
+}
+
+/* "scheme://host" of the endpoint. */
+static int endpoint_origin(const Endpoint *endpoint, char **ret) {
+        return asprintf(ret, "%s://%s", endpoint->scheme == SCHEME_HTTP ? "http" : "https",
+                        endpoint->host) < 0
+                               ? -ENOMEM
+                               : 0;
+}
+
+/* The address of path, and whether our authorization may be sent there: an upload may be told to go
+ * to another host. */
+static int endpoint_url(const Endpoint *endpoint, const char *path, char **ret, bool *ret_ours) {
+        _cleanup_free_ char *origin = NULL;
+        const char *rest;
+        int k;
+
+        k = endpoint_origin(endpoint, &origin);
+        if (k < 0)
+                return k;
+        *ret_ours = true;
+        if (path[0] == '/')
+                return asprintf(ret, "%s%s", origin, path) < 0 ? -ENOMEM : 0;
+        if (strstr(path, "://")) {
+                rest = startswith(path, origin);
+                *ret_ours = rest && (*rest == '/' || *rest == '?' || !*rest);
+                *ret = strdup(path);
+                return *ret ? 0 : -ENOMEM;
+        }
+        return asprintf(ret, "%s/v2/%s/%s", origin, endpoint->repository, path) < 0 ? -ENOMEM : 0;
+}
+
+/* Gets the answer to a challenge, unless another thread has done so since we asked with used. */
+static int answer_challenge(Registry *r, Endpoint *endpoint, Http *http, const char *text,
+                            const char *used, Error *e) {
+        HttpRequest template = endpoint_request(r, endpoint);
+        Challenge challenge = {};
+        char *answer = NULL;
+        bool known;
+        int k;
+
+        (void) pthread_mutex_lock(&r->mutex);
+        known = endpoint->authorization && !streq_ptr(endpoint->authorization, used);
+        (void) pthread_mutex_unlock(&r->mutex);
+        if (known)
+                return 0;
+        k = challenge_parse(text, &challenge, e);
+        if (k != 0)
+                return k;
+        k = challenge_answer(&challenge, endpoint->credential, endpoint->host, http, &template,
+                             &answer, e);
+        challenge_clear(&challenge);
+        if (k != 0)
+                return k;
+        (void) pthread_mutex_lock(&r->mutex);
+        secret_freep(&endpoint->authorization);
+        endpoint->authorization = answer;
+        (void) pthread_mutex_unlock(&r->mutex);
+        return 0;
+}
+
+int endpoint_perform(Registry *r, Endpoint *endpoint, Http *http, const char *path,
+                     HttpRequest *request, HttpResponse *ret, Error *e) {
+        for (unsigned attempt = 0;; attempt++) {
+                _cleanup_(http_response_clear) HttpResponse response = {};
+                _cleanup_secret_ char *authorization = NULL;
+                _cleanup_free_ char *url = NULL;
+                bool ours;
+                int k;
+
+                (void) pthread_mutex_lock(&r->mutex);
+                k = find_scheme(r, endpoint, http, e);
+                if (k == 0 && endpoint->authorization &&
+                    !(authorization = strdup(endpoint->authorization)))
+                        k = -ENOMEM;
+                (void) pthread_mutex_unlock(&r->mutex);
+                if (k == 0)
+                        k = endpoint_url(endpoint, path, &url, &ours);
+                if (k != 0)
+                        return k;
+                request->url = url;
+                request->authorization = ours ? authorization : NULL;
+                k = http_perform(http, request, &response, e);
+                request->url = request->authorization = NULL;
+                if (k != 0)
+                        return k;
+                /* what was sent cannot be sent again from here */
+                if (response.status != 401 || attempt > 0 || isempty(response.challenge) || !ours ||
+                    request->source) {
+                        *ret = response;
+                        response = (HttpResponse){};
+                        return 0;
+                }
+                k = answer_challenge(r, endpoint, http, response.challenge, authorization, e);
+                if (k != 0)
+                        return k;
+        }
 }
 
 /* The sentence of the registry's error document, {"errors": [{"code", "message"}]}, or "". */
@@ -122,193 +235,48 @@ static void error_reason(const char *message, char buf[static REASON_MAX]) {
                 (void) snprintf(buf, REASON_MAX, " (%s)", s);
 }
 
-static int status_error(const Registry *r, const char *what, const HttpResponse *response,
-                        Error *e) {
+int endpoint_status_error(const Endpoint *endpoint, const char *what, const HttpResponse *response,
+                          Error *e) {
         char reason[REASON_MAX];
 
         error_reason(response->message, reason);
         switch (response->status) {
         case 404:
-                return error_setf(e, CTR_NOT_FOUND, "%s/%s has no %s%s", r->host, r->repository,
-                                  what, reason);
+                return error_setf(e, CTR_NOT_FOUND, "%s/%s has no %s%s", endpoint->host,
+                                  endpoint->repository, what, reason);
         case 401:
         case 403:
                 return error_setf(e, CTR_PERMISSION_DENIED,
-                                  "The registry %s refuses access to %s of %s%s", r->host, what,
-                                  r->repository, reason);
+                                  "The registry %s refuses access to %s of %s%s", endpoint->host,
+                                  what, endpoint->repository, reason);
         case 429:
                 return error_setf(e, CTR_UNAVAILABLE,
-                                  "The registry %s is asked too often at the moment%s", r->host,
-                                  reason);
+                                  "The registry %s is asked too often at the moment%s",
+                                  endpoint->host, reason);
         default:
                 return error_setf(e, CTR_UNAVAILABLE,
-                                  "The registry %s answers HTTP status %li for %s of %s%s", r->host,
-                                  response->status, what, r->repository, reason);
+                                  "The registry %s answers HTTP status %li for %s of %s%s",
+                                  endpoint->host, response->status, what, endpoint->repository,
+                                  reason);
         }
 }
 
-/* One GET below the repository. A 401 is answered once, with a token that everybody may have. */
-static int get(Registry *r, Http *http, const char *kind, const char *name, HttpRequest *request,
-               HttpResponse *ret, Error *e) {
-        for (unsigned attempt = 0;; attempt++) {
-                _cleanup_free_ char *url = NULL, *authorization = NULL;
-                HttpResponse response = {};
-                Challenge challenge = {};
-                int k;
-
-                (void) pthread_mutex_lock(&r->mutex);
-                k = find_scheme(r, http, e);
-                if (k == 0 && r->authorization && !(authorization = strdup(r->authorization)))
-                        k = -ENOMEM;
-                (void) pthread_mutex_unlock(&r->mutex);
-                if (k != 0)
-                        return k;
-                if (asprintf(&url, "%s://%s/v2/%s/%s/%s",
-                             r->scheme == SCHEME_HTTP ? "http" : "https", r->host, r->repository,
-                             kind, name) < 0) {
-                        url = NULL;
-                        return -ENOMEM;
-                }
-                request->url = url;
-                request->authorization = authorization;
-                k = http_get(http, request, &response, e);
-                if (k != 0)
-                        return k;
-                if (response.status != 401 || attempt > 0 || isempty(response.challenge)) {
-                        *ret = response;
-                        return 0;
-                }
-
-                k = challenge_parse(response.challenge, &challenge, e);
-                http_response_clear(&response);
-                if (k == 0 && !challenge.bearer)
-                        k = error_setf(e, CTR_PERMISSION_DENIED,
-                                       "The registry %s wants a user name and a password", r->host);
-                if (k == 0) {
-                        HttpRequest template = base_request(r);
-                        char *token = NULL;
-
-                        k = challenge_get_token(&challenge, http, &template, &token, e);
-                        if (k == 0) {
-                                (void) pthread_mutex_lock(&r->mutex);
-                                free(r->authorization);
-                                r->authorization = token;
-                                (void) pthread_mutex_unlock(&r->mutex);
-                        }
-                }
-                challenge_clear(&challenge);
-                if (k != 0)
-                        return k;
-        }
-}
-
-typedef struct Buffer {
-        char *data;
-        size_t size, max;
-} Buffer;
-
-static int on_manifest(const void *data, size_t size, void *userdata, Error *e) {
-        Buffer *b = userdata;
-        char *larger;
-
-        if (size > b->max - b->size)
-                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
-                                  "The registry's manifest is larger than %zu bytes", b->max);
-        larger = realloc(b->data, b->size + size + 1);
-        if (!larger)
-                return -ENOMEM;
-        b->data = larger;
-        memcpy(b->data + b->size, data, size);
-        b->size += size;
-        b->data[b->size] = '\0';
-        return 0;
-}
-
-int registry_get_manifest(Registry *r, Http *http, const char *tag_or_digest, size_t max,
-                          char **ret_data, size_t *ret_size, char **ret_media_type, Error *e) {
-        _cleanup_(http_response_clear) HttpResponse response = {};
-        _cleanup_free_ char *what = NULL, *data = NULL;
-        HttpRequest request = base_request(r);
-        Buffer buffer = {.max = max};
-        int k;
-
-        assert(r && http && tag_or_digest && ret_data && ret_size && ret_media_type);
-
-        request.accept = media_types_manifest_accept;
-        request.timeout_sec = MANIFEST_TIMEOUT_SEC;
-        request.body = on_manifest;
-        request.userdata = &buffer;
-        k = get(r, http, "manifests", tag_or_digest, &request, &response, e);
-        data = buffer.data;
-        if (k != 0)
-                return k;
-        if (asprintf(&what, "manifest \"%s\"", tag_or_digest) < 0) {
-                what = NULL;
-                return -ENOMEM;
-        }
-        if (response.status != 200)
-                return status_error(r, what, &response, e);
-        if (!data)
-                return error_setf(e, CTR_DATA_LOSS, "The registry %s sent an empty %s of %s",
-                                  r->host, what, r->repository);
-        *ret_data = TAKE_PTR(data);
-        *ret_size = buffer.size;
-        *ret_media_type = TAKE_PTR(response.content_type);
-        return 0;
-}
-
-typedef struct BlobTransfer {
-        HttpBody body;
-        void *userdata;
-        uint64_t offset; /* behind the last byte that went to body */
-} BlobTransfer;
-
-static int on_blob(const void *data, size_t size, void *userdata, Error *e) {
-        BlobTransfer *t = userdata;
-        int r;
-
-        r = t->body(data, size, t->userdata, e);
-        if (r == 0)
-                t->offset += size;
-        return r;
-}
-
-/* True for what another attempt may cure. */
-static bool is_transient(const Http *http, int k, const HttpResponse *response) {
+bool response_is_transient(const Http *http, int k, const HttpResponse *response) {
         return (k == CTR_UNAVAILABLE && http_may_retry(http)) ||
                (k == 0 && (response->status == 429 || response->status >= 500));
 }
 
-int registry_get_blob(Registry *r, Http *http, const Digest *digest, uint64_t offset, HttpBody body,
-                      void *userdata, Error *e) {
-        BlobTransfer t = {.body = body, .userdata = userdata, .offset = offset};
-        unsigned idle_attempts = 0;
-        char what[DIGEST_STRING_SIZE + 8];
+int registry_back_off(const Registry *r, unsigned attempt, const HttpResponse *response, Error *e) {
+        uint64_t msec = (uint64_t) BACK_OFF_MSEC << MIN_OF(attempt, BACK_OFF_MAX);
+        uint64_t end;
 
-        assert(r && http && digest && body);
-
-        (void) snprintf(what, sizeof(what), "blob %s", DIGEST_STRING(digest));
-        for (unsigned attempt = 1;; attempt++) {
-                _cleanup_(http_response_clear) HttpResponse response = {};
-                _cleanup_error_ Error attempt_error = ERROR_NULL;
-                HttpRequest request = base_request(r);
-                int k;
-
-                request.offset = t.offset;
-                request.body = on_blob;
-                request.userdata = &t;
-                k = get(r, http, "blobs", DIGEST_STRING(digest), &request, &response,
-                        &attempt_error);
-                if (k == 0 && (response.status == 200 || response.status == 206))
-                        return 0;
-                /* nothing behind the offset: the registry's blob ends there */
-                if (k == 0 && response.status == 416 && t.offset > 0)
-                        return 0;
-                idle_attempts = t.offset > request.offset ? 0 : idle_attempts + 1;
-                if (!is_transient(http, k, &response) || idle_attempts == IDLE_ATTEMPTS_MAX ||
-                    attempt == ATTEMPTS_MAX)
-                        return k != 0 ? error_move(e, &attempt_error)
-                                      : status_error(r, what, &response, e);
-                (void) poll(NULL, 0, RETRY_MSEC << idle_attempts);
-        }
+        if (response->retry_after > 0)
+                msec = MIN_OF(response->retry_after, RETRY_AFTER_MAX) * UINT64_C(1000);
+        end = now_monotonic() + msec * USEC_PER_MSEC;
+        do {
+                if (r->canceled && atomic_load(r->canceled))
+                        return error_setf(e, CTR_CANCELED, "The job was canceled");
+                (void) poll(NULL, 0, SLICE_MSEC);
+        } while (now_monotonic() < end);
+        return 0;
 }

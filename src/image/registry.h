@@ -2,22 +2,27 @@
 #pragma once
 
 /*
- * A repository at a registry, over the pull part of the OCI distribution specification. The first
- * request finds out how to speak to it: HTTPS, or plain HTTP where that is allowed (loopback, or
- * configured as insecure) and HTTPS is not spoken.
+ * A repository at a registry and its mirrors, over the OCI distribution specification. The first
+ * request finds out how to speak to each: HTTPS, or plain HTTP where that is allowed (loopback, or
+ * configured as insecure) and HTTPS is not spoken. What one of them does not have or cannot give is
+ * asked of the next, and the error is that of the last one, the registry itself. What may be cured
+ * by waiting (429, 5xx, a cut connection) is tried again a few times, with growing pauses or after
+ * the time that the server names (Retry-After, at most a minute).
  *
  * A Registry is shared by threads; each thread brings its own connection (Http).
  * Invariant: what comes from here is bounded in size but not verified; who asked knows the digest.
  */
 
+#include "image/credentials.h"
 #include "image/http.h"
 #include "image/registries.h"
 
 typedef struct Registry Registry;
 
-/* Takes over nothing; copies what it needs of the endpoint. canceled may be NULL. */
-int registry_new(const RegistryEndpoint *endpoint, const atomic_bool *canceled, Registry **ret,
-                 Error *e);
+/* Copies what it needs of the endpoints and reads the certificates for them; credentials (may be
+ * NULL) and canceled (may be NULL) must outlive it. */
+int registry_new(const RegistryEndpoints *endpoints, const Credentials *credentials,
+                 const atomic_bool *canceled, Registry **ret, Error *e);
 Registry *registry_free(Registry *r);
 DEFINE_CLEANUP(Registry *, registry_free);
 
@@ -27,8 +32,27 @@ DEFINE_CLEANUP(Registry *, registry_free);
 int registry_get_manifest(Registry *r, Http *http, const char *tag_or_digest, size_t max,
                           char **ret_data, size_t *ret_size, char **ret_media_type, Error *e);
 
+/* Asks for the digest of what a tag names, without fetching more than its manifest; mostly not even
+ * that. Errors as above. */
+int registry_resolve(Registry *r, Http *http, const char *tag, size_t max, Digest *ret, Error *e);
+
 /* Fetches a blob from offset on into body. A connection that is cut is taken up again
  * from where it stopped, a few times; each piece is given to body exactly once and in order. Errors
  * as above. It is no error of this function if the server sends less or more. */
 int registry_get_blob(Registry *r, Http *http, const Digest *digest, uint64_t offset, HttpBody body,
                       void *userdata, Error *e);
+
+/* Pushing goes to the registry itself, never to a mirror. */
+
+/* True if it has the blob, or took it over from another of its repositories (from, may be NULL). */
+int registry_has_blob(Registry *r, Http *http, const Digest *digest, const char *from, bool *ret,
+                      Error *e);
+
+/* Uploads size bytes of fd (any offset; read with pread) as a blob, which the registry checks.
+ * chunk 0: in one piece; otherwise in pieces of so many bytes. */
+int registry_put_blob(Registry *r, Http *http, const Digest *digest, int fd, uint64_t size,
+                      uint64_t chunk, Error *e);
+
+/* Puts a manifest or index under a tag or its digest. */
+int registry_put_manifest(Registry *r, Http *http, const char *tag_or_digest,
+                          const char *media_type, const char *data, size_t size, Error *e);

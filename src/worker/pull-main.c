@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include "basic/fs.h"
 #include "basic/log.h"
 #include "basic/process.h"
 #include "config.h"
@@ -14,23 +15,56 @@
 #include "worker/sandbox.h"
 #include "worker/worker.h"
 
-/* A descriptor that we were given: it must be a connected SEQPACKET socket. */
-static int parse_control_fd(const char *s, int *ret) {
-        socklen_t size = sizeof(int);
+#define CREDENTIALS_MAX (64 * 1024)
+
+/* A descriptor that we were given. */
+static int parse_fd(const char *s, int *ret) {
         char *end;
         long fd;
-        int type;
+        int r;
 
         errno = 0;
         fd = strtol(s, &end, 10);
         if (errno != 0 || *end || end == s || fd < 3 || fd > INT32_MAX)
                 return -EINVAL;
-        if (getsockopt((int) fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+        r = fd_set_cloexec((int) fd, true);
+        if (r < 0)
+                return r;
+        *ret = (int) fd;
+        return 0;
+}
+
+/* It must be a connected SEQPACKET socket. */
+static int parse_control_fd(const char *s, int *ret) {
+        socklen_t size = sizeof(int);
+        int fd, type, r;
+
+        r = parse_fd(s, &fd);
+        if (r < 0)
+                return r;
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
                 return -errno;
         if (type != SOCK_SEQPACKET)
                 return -EPROTOTYPE;
-        *ret = (int) fd;
-        return fd_set_cloexec((int) fd, true);
+        *ret = fd;
+        return 0;
+}
+
+/* Who we are to the registry: what came with the job, or what the configuration says. */
+static int load_credentials(Pull *p, Error *e) {
+        _cleanup_close_ int fd = p->options->credentials_fd;
+        char *text = NULL;
+        size_t size;
+        int r;
+
+        if (fd < 0)
+                return credentials_load(&p->credentials, e);
+        r = fd_read_all(fd, CREDENTIALS_MAX, &text, &size);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read the credentials: %m");
+        r = credentials_parse_single(text, size, &p->credentials, e);
+        free(text);
+        return r;
 }
 
 static int parse_options(int argc, char *argv[], PullOptions *ret, Error *e) {
@@ -40,11 +74,15 @@ static int parse_options(int argc, char *argv[], PullOptions *ret, Error *e) {
                         {"platform", required_argument, NULL, 'p'},
                         {"no-unpack", no_argument, NULL, 'n'},
                         {"policy", required_argument, NULL, 'l'},
+                        {"credentials-fd", required_argument, NULL, 'k'},
                         {},
         };
         int c, r;
 
-        *ret = (PullOptions){.root = CTR_STATE_DIR, .control_fd = -1, .unpack = true};
+        *ret = (PullOptions){.root = CTR_STATE_DIR,
+                             .control_fd = -1,
+                             .credentials_fd = -1,
+                             .unpack = true};
         platform_host(&ret->platform);
         while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 switch (c) {
@@ -57,6 +95,12 @@ static int parse_options(int argc, char *argv[], PullOptions *ret, Error *e) {
                                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                                   "--control-fd=%s is not a SOCK_SEQPACKET socket",
                                                   optarg);
+                        break;
+                case 'k':
+                        r = parse_fd(optarg, &ret->credentials_fd);
+                        if (r < 0)
+                                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                                  "--credentials-fd=%s is no open file", optarg);
                         break;
                 case 'p':
                         r = platform_parse(optarg, &ret->platform, e);
@@ -108,9 +152,11 @@ int verb_pull(int argc, char *argv[]) {
                 r = pull_init(&p, &options, &e);
         if (r == 0)
                 r = reference_parse(options.reference, &p.reference, &e);
-        /* the last thing that is read from where the sandbox may not look */
+        /* the last things that are read from where the sandbox may not look */
         if (r == 0)
                 r = registries_load(&p.registries, &e);
+        if (r == 0)
+                r = load_credentials(&p, &e);
         if (r == 0)
                 r = sandbox_enter(SANDBOX_EXTRACT | SANDBOX_NETWORK, &p.root_fd, &e);
         if (r == 0)

@@ -368,6 +368,7 @@ void pull_clear(Pull *p) {
         image_config_free(p->config);
         registry_free(p->registry);
         registries_free(p->registries);
+        credentials_free(p->credentials);
         reference_clear(&p->reference);
         error_clear(&p->error);
         fd_close(p->event_fd);

@@ -55,7 +55,8 @@ typedef struct PullOptions {
         const char *root;
         const char *reference;
         Platform platform;
-        int control_fd; /* -1: none */
+        int control_fd;     /* -1: none */
+        int credentials_fd; /* -1: those of the configuration */
         bool unpack;
         bool prefer_local; /* --policy=missing */
 } PullOptions;
@@ -93,6 +94,7 @@ typedef struct Pull {
         int root_fd, content_fd, snapshots_fd;
         Reference reference;
         Registries *registries;
+        Credentials *credentials;
         Registry *registry;
         atomic_bool canceled;
 

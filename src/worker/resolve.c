@@ -244,7 +244,7 @@ static int check_config(const Pull *p, const char *what, Error *e) {
 }
 
 int pull_resolve(Pull *p, Http *http, Error *e) {
-        _cleanup_(registry_endpoint_clear) RegistryEndpoint endpoint = {};
+        _cleanup_(registry_endpoints_clear) RegistryEndpoints endpoints = {};
         _cleanup_(text_clear) Text config = {};
         _cleanup_free_ char *what = NULL;
         int r;
@@ -252,9 +252,9 @@ int pull_resolve(Pull *p, Http *http, Error *e) {
         what = reference_to_string(&p->reference);
         if (!what)
                 return -ENOMEM;
-        r = registries_lookup(p->registries, &p->reference, &endpoint, e);
+        r = registries_lookup(p->registries, &p->reference, &endpoints, e);
         if (r == 0)
-                r = registry_new(&endpoint, &p->canceled, &p->registry, e);
+                r = registry_new(&endpoints, p->credentials, &p->canceled, &p->registry, e);
         if (r == 0)
                 r = find_manifest(p, http, what, e);
         if (r != 0)

@@ -242,16 +242,23 @@ static void test_toml(void **state) {
         }
 }
 
-static void check_endpoint(const Registries *r, const char *reference, const char *host,
-                           const char *repository, bool insecure) {
-        _cleanup_(registry_endpoint_clear) RegistryEndpoint endpoint = {};
+/* The endpoints as "host/repository[!]" with spaces between them, "!" for an insecure one. */
+static void check_endpoints(const Registries *r, const char *reference, const char *expected) {
+        _cleanup_(registry_endpoints_clear) RegistryEndpoints endpoints = {};
         _cleanup_reference_ Reference ref = {};
+        char text[1024] = "";
 
         assert_int_equal(reference_parse(reference, &ref, NULL), 0);
-        assert_int_equal(registries_lookup(r, &ref, &endpoint, NULL), 0);
-        assert_string_equal(endpoint.host, host);
-        assert_string_equal(endpoint.repository, repository);
-        assert_int_equal(endpoint.insecure, insecure);
+        assert_int_equal(registries_lookup(r, &ref, &endpoints, NULL), 0);
+        for (size_t i = 0; i < endpoints.n; i++) {
+                const RegistryEndpoint *endpoint = endpoints.items + i;
+                size_t n = strlen(text);
+
+                (void) snprintf(text + n, sizeof(text) - n, "%s%s/%s%s", i > 0 ? " " : "",
+                                endpoint->host, endpoint->repository,
+                                endpoint->insecure ? "!" : "");
+        }
+        assert_string_equal(text, expected);
 }
 
 static void test_registries(void **state) {
@@ -261,30 +268,139 @@ static void test_registries(void **state) {
                                    "[[registry.mirror]]\nlocation = \"m.test\"\n"
                                    "[[registry]]\nprefix = \"*.wild.test\"\ninsecure = true\n"
                                    "[[registry]]\nprefix = \"bad.test\"\nblocked = true\n";
-        _cleanup_(registry_endpoint_clear) RegistryEndpoint endpoint = {};
+        _cleanup_(registry_endpoints_clear) RegistryEndpoints endpoints = {};
         _cleanup_(registries_freep) Registries *r = NULL;
         _cleanup_reference_ Reference blocked = {};
 
         assert_int_equal(registries_parse(&r, text, "x", NULL), 0);
-        check_endpoint(r, "a.test/x", "a.test", "x", true);
-        check_endpoint(r, "a.test:5000/x", "a.test:5000", "x", true);
-        check_endpoint(r, "a.test/secure/x", "b.test", "other/x", false);
-        check_endpoint(r, "a.test/secured/x", "a.test", "secured/x", true);
-        check_endpoint(r, "sub.wild.test/x", "sub.wild.test", "x", true);
-        check_endpoint(r, "wild.test/x", "wild.test", "x", false);
-        check_endpoint(r, "ba.test/x", "ba.test", "x", false);
-        check_endpoint(r, "x", "docker.io", "library/x", false);
+        check_endpoints(r, "a.test/x", "a.test/x!");
+        check_endpoints(r, "a.test:5000/x", "a.test:5000/x!");
+        check_endpoints(r, "a.test/secure/x", "m.test/x b.test/other/x");
+        check_endpoints(r, "a.test/secured/x", "a.test/secured/x!");
+        check_endpoints(r, "sub.wild.test/x", "sub.wild.test/x!");
+        check_endpoints(r, "wild.test/x", "wild.test/x");
+        check_endpoints(r, "ba.test/x", "ba.test/x");
+        check_endpoints(r, "x", "docker.io/library/x");
         assert_int_equal(reference_parse("bad.test/x", &blocked, NULL), 0);
-        assert_int_equal(registries_lookup(r, &blocked, &endpoint, NULL), CTR_PERMISSION_DENIED);
+        assert_int_equal(registries_lookup(r, &blocked, &endpoints, NULL), CTR_PERMISSION_DENIED);
 
         /* a later file replaces */
         assert_int_equal(registries_parse(&r, "[[registry]]\nlocation = \"a.test\"\n", "y", NULL),
                          0);
-        check_endpoint(r, "a.test/x", "a.test", "x", false);
+        check_endpoints(r, "a.test/x", "a.test/x");
         assert_int_equal(registries_parse(&r, "[[registry]]\ninsecure = true\n", "y", NULL),
                          CTR_INVALID_ARGUMENT);
         assert_int_equal(registries_parse(&r, "[[registry]]\ninsecure = \"yes\"\n", "y", NULL),
                          CTR_INVALID_ARGUMENT);
+}
+
+static void test_mirrors(void **state) {
+        static const char text[] = "[[registry]]\nlocation = \"a.test\"\n"
+                                   "[[registry.mirror]]\nlocation = \"m1.test/cache\"\n"
+                                   "insecure = true\n"
+                                   "[[registry.mirror]]\nlocation = \"m2.test\"\n"
+                                   "pull-from-mirror = \"digest-only\"\n"
+                                   "[[registry.mirror]]\nlocation = \"m3.test\"\n"
+                                   "pull-from-mirror = \"tag-only\"\n"
+                                   "[aliases]\nx = \"y\"\n"
+                                   "[[registry]]\nlocation = \"b.test\"\n"
+                                   "mirror-by-digest-only = true\n"
+                                   "[[registry.mirror]]\nlocation = \"m.test\"\n"
+                                   "[[registry]]\nprefix = \"*.wild.test\"\n"
+                                   "[[registry.mirror]]\nlocation = \"m.test\"\n",
+                          *const bad[] = {"[[registry]]\nlocation = \"a\"\n[[registry.mirror]]\n",
+                                          "[[registry]]\nlocation = \"a\"\n[[registry.mirror]]\n"
+                                          "location = \"m\"\npull-from-mirror = \"some\"\n"};
+#define D "@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        _cleanup_(registries_freep) Registries *r = NULL;
+
+        assert_int_equal(registries_parse(&r, text, "x", NULL), 0);
+        check_endpoints(r, "a.test/x", "m1.test/cache/x! m3.test/x a.test/x");
+        check_endpoints(r, "a.test/x" D, "m1.test/cache/x! m2.test/x a.test/x");
+        check_endpoints(r, "b.test/x", "b.test/x");
+        check_endpoints(r, "b.test/x" D, "m.test/x b.test/x");
+        check_endpoints(r, "s.wild.test/x", "m.test/x s.wild.test/x");
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_int_equal(registries_parse(&r, bad[i], "x", NULL), CTR_INVALID_ARGUMENT);
+#undef D
+}
+
+static void check_credential(const Credentials *c, const char *host, const char *repository,
+                             const char *expected) {
+        const Credential *found = credentials_find(c, host, repository);
+
+        if (!expected) {
+                assert_null(found);
+                return;
+        }
+        assert_non_null(found);
+        assert_string_equal(found->identity_token ?: found->username, expected);
+}
+
+static int parse_credentials(Credentials **c, const char *document) {
+        _cleanup_free_ char *text = strdup(document);
+        int r;
+
+        assert_non_null(text);
+        r = credentials_parse(c, text, strlen(document), "auth.json", NULL);
+        /* cleared, whatever came of it */
+        for (size_t i = 0; i < strlen(document); i++)
+                assert_int_equal(text[i], 0);
+        return r;
+}
+
+/* dXNlcjpwYXNz is user:pass, YTpi a:b, Yzpk c:d. */
+static void test_credentials(void **state) {
+        static const char first[] = "{\"auths\": {\"h.test:5000\": {\"auth\": \"dXNlcjpwYXNz\"},"
+                                    "\"h.test:5000/team\": {\"auth\": \"YTpi\"},"
+                                    "\"https://old.test/v1/\": {\"auth\": \"YTpi\"},"
+                                    "\"https://index.docker.io/v1/\": {\"auth\": \"Yzpk\"},"
+                                    "\"t.test\": {\"identitytoken\": \"secret\"},"
+                                    "\"empty.test\": {}}, \"credsStore\": \"x\"}",
+                          second[] = "{\"auths\": {\"h.test:5000/team/app\": {\"auth\": "
+                                     "\"Yzpk\"}, \"only.test\": {\"auth\": \"Yzpk\"}}}",
+                          *const bad[] = {"[]",
+                                          "{\"auths\": []}",
+                                          "{\"auths\": {\"a\": 1}}",
+                                          "{\"auths\": {\"a\": {\"auth\": \"!!!!\"}}}",
+                                          "{\"auths\": {\"a\": {\"auth\": \"dXNlcg==\"}}}",
+                                          "{\"auths\": {\"a\": {\"auth\": 1}}}"};
+        _cleanup_(credentials_freep) Credentials *c = NULL;
+        _cleanup_secret_ char *basic = NULL;
+
+        assert_int_equal(parse_credentials(&c, first), 0);
+        assert_int_equal(parse_credentials(&c, second), 0);
+        check_credential(c, "h.test:5000", "x", "user");
+        check_credential(c, "h.test:5000", "team/app", "a"); /* the earlier file wins */
+        check_credential(c, "h.test:5000", "teams", "user");
+        check_credential(c, "h.test", "x", NULL);
+        check_credential(c, "old.test", "x", "a");
+        check_credential(c, "docker.io", "library/x", "c");
+        check_credential(c, "t.test", "x", "secret");
+        check_credential(c, "empty.test", "x", NULL);
+        check_credential(c, "only.test", "x", "c");
+        assert_int_equal(credential_basic(credentials_find(c, "h.test:5000", "x"), &basic), 0);
+        assert_string_equal(basic, "Basic dXNlcjpwYXNz");
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_int_equal(parse_credentials(&c, bad[i]), CTR_INVALID_ARGUMENT);
+}
+
+static void test_credentials_single(void **state) {
+        static const char *const bad[] = {"{}", "{\"username\": \"a\"}", "[]",
+                                          "{\"username\": \"a\", \"password\": \"b\\nc\"}"};
+        char text[] = "{\"username\": \"a\", \"password\": \"b\"}";
+        _cleanup_(credentials_freep) Credentials *c = NULL;
+
+        assert_int_equal(credentials_parse_single(text, strlen(text), &c, NULL), 0);
+        check_credential(c, "any.test", "x", "a");
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
+                _cleanup_free_ char *copy = strdup(bad[i]);
+                Credentials *none;
+
+                assert_non_null(copy);
+                assert_int_equal(credentials_parse_single(copy, strlen(copy), &none, NULL),
+                                 CTR_INVALID_ARGUMENT);
+        }
 }
 
 static void test_challenge(void **state) {
@@ -315,6 +431,9 @@ int main(void) {
                         cmocka_unit_test(test_inflate_corrupt),
                         cmocka_unit_test(test_toml),
                         cmocka_unit_test(test_registries),
+                        cmocka_unit_test(test_mirrors),
+                        cmocka_unit_test(test_credentials),
+                        cmocka_unit_test(test_credentials_single),
                         cmocka_unit_test(test_challenge),
         };
 
