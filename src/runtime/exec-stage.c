@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/syscall.h>
 
+#include "runtime/exec-profile.h"
 #include "runtime/process.h"
 #include "runtime/program.h"
 #include "runtime/step.h"
@@ -20,8 +21,8 @@
 typedef struct Stage {
         const ExecParameters *p;
         int init_pidfd;
-        Spec *container;
         Spec *spec;
+        ExecProfile profile;
         Program program;
         int root_fd;
 } Stage;
@@ -33,12 +34,14 @@ static int read_documents(void *userdata, Error *e) {
         r = spec_read_process(s->p->config_dir_fd, s->p->document_name, &s->spec, e);
         if (r != 0)
                 return r;
-        r = spec_read(s->p->config_dir_fd, s->p->config_name, &s->container, e);
+        r = exec_profile_read(s->p->config_dir_fd, s->p->config_name, s->p->seccomp_cache,
+                              &s->profile, e);
         if (r != 0)
                 return r;
         s->program.process = &s->spec->process;
-        s->program.personality_set = s->container->personality_set;
-        s->program.personality = s->container->personality;
+        s->program.seccomp = s->profile.seccomp;
+        s->program.personality_set = s->profile.personality_set;
+        s->program.personality = s->profile.personality;
         return 0;
 }
 
@@ -48,19 +51,10 @@ static int set_oom_score(void *userdata, Error *e) {
         SpecProcess *process = &s->spec->process;
 
         if (!process->oom_score_adj_set) {
-                process->oom_score_adj = s->container->process.oom_score_adj; /* 0: not given */
+                process->oom_score_adj = s->profile.oom_score_adj;
                 process->oom_score_adj_set = true;
         }
         return process_set_oom_score(process, e);
-}
-
-static int prepare_seccomp(void *userdata, Error *e) {
-        Stage *s = userdata;
-
-        if (!s->container->seccomp)
-                return 0;
-        return seccomp_filter_prepare(s->container->seccomp, s->p->seccomp_cache,
-                                      &s->program.seccomp, e);
 }
 
 static int open_null(void *userdata, Error *e) {
@@ -83,12 +77,8 @@ static int refuse_dead(Error *e) {
  * for children. */
 static int join_namespaces(void *userdata, Error *e) {
         Stage *s = userdata;
-        int flags = 0;
 
-        for (NamespaceType i = 0; i < _NAMESPACE_MAX; i++)
-                if (s->container->namespaces[i].set)
-                        flags |= namespace_type_flag(i);
-        if (setns(s->init_pidfd, flags) < 0)
+        if (setns(s->init_pidfd, s->profile.namespaces) < 0)
                 return errno == ESRCH ? refuse_dead(e)
                                       : error_setf(e, -errno,
                                                    "Failed to join the container's namespaces: %m");
@@ -217,12 +207,11 @@ static int clone_sibling(Stage *s, Error *e) {
 
 void exec_stage_run(const ExecParameters *p, int sync_fd) {
         static const Step steps[] = {
-                        {STAGE_DOCUMENT, read_documents},    {STAGE_PROCESS, set_oom_score},
-                        {STAGE_SECCOMP, prepare_seccomp},    {STAGE_PROCESS, open_null},
-                        {STAGE_NAMESPACES, join_namespaces}, {STAGE_TERMINAL, open_terminal},
-                        {STAGE_USER, resolve_user},          {STAGE_PROCESS, enter_directory},
-                        {STAGE_PROCESS, set_stdio},          {STAGE_PROCESS, become},
-                        {STAGE_EXEC, find_executable},
+                        {STAGE_DOCUMENT, read_documents}, {STAGE_PROCESS, set_oom_score},
+                        {STAGE_PROCESS, open_null},       {STAGE_NAMESPACES, join_namespaces},
+                        {STAGE_TERMINAL, open_terminal},  {STAGE_USER, resolve_user},
+                        {STAGE_PROCESS, enter_directory}, {STAGE_PROCESS, set_stdio},
+                        {STAGE_PROCESS, become},          {STAGE_EXEC, find_executable},
         };
         Stage s = {
                         .p = p,

@@ -33,17 +33,19 @@ struct ContainerExec {
         Error error; /* why it failed, not handed out yet */
 };
 
-/* Bounded, because a process in uninterruptible sleep (a dead network file system) does not even
- * die of SIGKILL; it is the subreaper's then. */
+/* Kills and reaps it. Bounded, because a process in uninterruptible sleep (a dead network file
+ * system) does not even die of SIGKILL; it is the subreaper's then. */
 static void child_end(Child *c) {
         struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
-        siginfo_t si;
+        siginfo_t si = {};
 
         if (c->pid == 0)
                 return;
-        (void) pidfd_signal(c->pidfd, SIGKILL);
-        (void) poll(&p, 1, (int) (KILL_TIMEOUT_USEC / USEC_PER_MSEC));
-        (void) waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG);
+        if (waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG) >= 0 && si.si_pid == 0) {
+                (void) pidfd_signal(c->pidfd, SIGKILL);
+                (void) poll(&p, 1, (int) (KILL_TIMEOUT_USEC / USEC_PER_MSEC));
+                (void) waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG);
+        }
         c->pidfd = fd_close(c->pidfd);
         c->pid = 0;
 }
@@ -157,7 +159,7 @@ int container_exec_receive(ContainerExec *x, ContainerExecNews *ret, Error *e) {
         while (receive_one(x))
                 ;
         if (x->ended) {
-                /* it is in its exit, or was */
+                /* it has come to its end, or has just been killed */
                 child_end(&x->stage);
                 if (x->error.code != 0) {
                         child_end(&x->program);

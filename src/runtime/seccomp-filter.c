@@ -6,10 +6,10 @@
 #include <linux/seccomp.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include "basic/fs.h"
 #include "basic/json.h"
+#include "runtime/cache-file.h"
 
 #define CACHE_ENTRIES_MAX 128
 #define CACHE_TEXT_MAX    (1U * 1024 * 1024)
@@ -138,36 +138,21 @@ static bool cache_is_full(int cache_fd) {
         return n >= CACHE_ENTRIES_MAX;
 }
 
-/* Complete or not at all, with several writers at once: a nameless file that gets its name when all
- * is written. Who comes second finds the same content there. */
 static int cache_write(int cache_fd, const char *name, const char *text, const SeccompFilter *p) {
-        _cleanup_close_ int fd = -1;
         CacheHead head = {
                         .magic = CACHE_MAGIC,
                         .text_size = (uint32_t) strlen(text),
                         .n = (uint32_t) p->n,
         };
-        char path[64];
-        int r;
+        const struct iovec parts[] = {
+                        {.iov_base = &head, .iov_len = sizeof(head)},
+                        {.iov_base = (void *) text, .iov_len = head.text_size},
+                        {.iov_base = p->filter, .iov_len = p->n * sizeof(*p->filter)},
+        };
 
         if (head.text_size > CACHE_TEXT_MAX || cache_is_full(cache_fd))
                 return 0;
-        fd = openat(cache_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-        r = fd_write_all(fd, &head, sizeof(head));
-        if (r >= 0)
-                r = fd_write_all(fd, text, head.text_size);
-        if (r >= 0)
-                r = fd_write_all(fd, p->filter, p->n * sizeof(*p->filter));
-        if (r < 0)
-                return r;
-        /* a damaged one is in the way of a good one */
-        (void) unlinkat(cache_fd, name, 0);
-        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        if (linkat(AT_FDCWD, path, cache_fd, name, AT_SYMLINK_FOLLOW) < 0 && errno != EEXIST)
-                return -errno;
-        return 0;
+        return cache_file_write(cache_fd, name, parts, ELEMENTSOF(parts));
 }
 
 int seccomp_filter_prepare(json_t *section, const char *cache_directory, SeccompFilter *ret,

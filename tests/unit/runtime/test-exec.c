@@ -12,6 +12,10 @@
         "{\"bounding\": " list ", \"effective\": " list ", \"permitted\": " list                   \
         ", \"inheritable\": " list ", \"ambient\": " list "}"
 
+#define DENY_CHDIR                                                                                 \
+        "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": [\"chdir\"],"          \
+        " \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 38}]}"
+
 static void test_environment(void **state) {
         ExecFixture *x = *state;
 
@@ -96,9 +100,7 @@ static void test_seccomp(void **state) {
         ExecFixture *x = *state;
 
         assert_true(asprintf(&x->f->seccomp_cache, "%s/seccomp", x->f->dir) > 0);
-        fixture_set(x->f, "linux.seccomp",
-                    "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": "
-                    "[\"chdir\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 38}]}");
+        fixture_set(x->f, "linux.seccomp", DENY_CHDIR);
         exec_fixture_script(x, "cd /tmp 2>/dev/null || echo denied;"
                                "grep -E '^(CapEff|Seccomp:)' /proc/self/status");
         for (size_t i = 0; i < ELEMENTSOF(users); i++) {
@@ -108,6 +110,35 @@ static void test_seccomp(void **state) {
                 exec_fixture_set(x, "noNewPrivileges", "false");
                 exec_expect(x, "denied\nCapEff:\t0000000000000000\nSeccomp:\t2\n");
         }
+}
+
+/* What the first one stored is used for this document only, and only if it is whole. */
+static void test_profile(void **state) {
+        static const char *const damages[] = {
+                        "", "short",
+                        "long enough for a head, but no head: 012345678901234567890123456789012"};
+        ExecFixture *x = *state;
+        _cleanup_free_ char *good = NULL;
+        size_t size;
+
+        exec_fixture_script(x, "cd /tmp 2>/dev/null || echo denied");
+        exec_expect(x, "");
+        fixture_set(x->f, "linux.seccomp", DENY_CHDIR);
+        fixture_write(x->f);
+        exec_expect(x, "denied\n");
+        assert_int_equal(file_read_at(x->f->dir_fd, "exec.profile", 65536, &good, &size), 0);
+        for (size_t i = 0; i <= ELEMENTSOF(damages); i++) {
+                const char *data = i < ELEMENTSOF(damages) ? damages[i] : good;
+                size_t n = i < ELEMENTSOF(damages) ? strlen(data) : size - 1;
+
+                assert_int_equal(file_write_atomic_at(x->f->dir_fd, "exec.profile", data, n, 0600,
+                                                      0),
+                                 0);
+                exec_expect(x, "denied\n");
+        }
+        fixture_set(x->f, "linux.seccomp", "null");
+        fixture_write(x->f);
+        exec_expect(x, "");
 }
 
 static void test_limits(void **state) {
@@ -240,6 +271,7 @@ int main(void) {
                         TEST(test_user),
                         TEST(test_capabilities),
                         TEST(test_seccomp),
+                        TEST(test_profile),
                         TEST(test_limits),
                         TEST(test_terminal),
                         TEST(test_terminal_needs_devpts),
