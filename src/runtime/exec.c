@@ -64,6 +64,15 @@ static long clone_into(int cgroup_fd, int *ret_pidfd) {
         return syscall(SYS_clone3, &args, sizeof(args));
 }
 
+static int clone_failed(int error, Error *e) {
+        if (error == EAGAIN)
+                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                  "The container has as many tasks as it may have");
+        if (error == ENOENT || error == ENODEV)
+                return error_setf(e, CTR_FAILED_PRECONDITION, "The container's cgroup is gone");
+        return error_setf(e, -error, "Failed to clone a process for the container: %m");
+}
+
 /* EBUSY: the payload has become an inner node (a systemd runs in the container), where no processes
  * may be. */
 static int clone_stage(const ExecParameters *p, Child *ret, Error *e) {
@@ -79,12 +88,7 @@ static int clone_stage(const ExecParameters *p, Child *ret, Error *e) {
                 pid = clone_into(cgroup_fd, &ret->pidfd);
         }
         if (pid < 0)
-                return errno == EAGAIN ? error_setf(e, CTR_RESOURCE_EXHAUSTED,
-                                                    "The container has as many tasks as it may "
-                                                    "have")
-                                       : error_setf(e, -errno,
-                                                    "Failed to clone a process for the "
-                                                    "container: %m");
+                return clone_failed(errno, e);
         ret->pid = (pid_t) pid; /* 0 in the child */
         return 0;
 }

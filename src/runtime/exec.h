@@ -46,7 +46,7 @@ typedef struct ContainerExecNews {
 
 /* Clones the stage and returns; the parameters may go then. The caller has one thread, descriptors
  * 0, 1 and 2 open, and is not in the container. 0 or a negative errno; CTR_RESOURCE_EXHAUSTED if
- * the payload has as many tasks as it may have. */
+ * the payload has as many tasks as it may have, CTR_FAILED_PRECONDITION if it was removed. */
 int container_exec_clone(const ExecParameters *parameters, ContainerExec **ret, Error *e);
 
 /* Polls readable when there is something to receive. */

@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include <fcntl.h>
+#include <mntent.h>
 #include <poll.h>
 #include <sys/stat.h>
 
@@ -260,6 +261,22 @@ static void launch(Fixture *f, int output_fd, int write_fd, Outcome *o) {
                 (void) snprintf(o->error, sizeof(o->error), "%s", error_text(&e));
         if (c)
                 finish(c, output_fd, &terminal_fd, o);
+}
+
+int fixture_make_cgroup(char path[256]) {
+        FILE *mounts = setmntent("/proc/self/mounts", "r");
+        struct mntent *m;
+
+        assert_non_null(mounts);
+        while ((m = getmntent(mounts)))
+                if (streq(m->mnt_type, "cgroup2"))
+                        break;
+        if (m)
+                (void) snprintf(path, 256, "%s/ctr-test-%d", m->mnt_dir, getpid());
+        (void) endmntent(mounts);
+        if (!m || mkdir(path, 0755) < 0)
+                return -1;
+        return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 void fixture_write(Fixture *f) {

@@ -63,6 +63,10 @@ void fixture_link(Fixture *f, const char *target, const char *path);
 void fixture_copy(Fixture *f, const char *from, const char *path);
 void fixture_remove(Fixture *f, const char *path);
 
+/* Descriptor of a new cgroup, its path in path; -1 if there is no cgroup v2 here. The caller
+ * removes it. */
+int fixture_make_cgroup(char path[256]);
+
 /* Writes the document into the bundle. */
 void fixture_write(Fixture *f);
 

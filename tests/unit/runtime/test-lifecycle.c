@@ -3,7 +3,6 @@
 /* The steps of container.h out of order, interrupted, or in a cgroup. */
 
 #include <fcntl.h>
-#include <mntent.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -175,23 +174,6 @@ static void test_parent_killed(void **state) {
         assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0), 0);
 }
 
-/* Descriptor of a new cgroup, its path in path; -1 if there is no cgroup v2 here. */
-static int make_cgroup(char path[256]) {
-        FILE *mounts = setmntent("/proc/self/mounts", "r");
-        struct mntent *m;
-
-        assert_non_null(mounts);
-        while ((m = getmntent(mounts)))
-                if (streq(m->mnt_type, "cgroup2"))
-                        break;
-        if (m)
-                (void) snprintf(path, 256, "%s/ctr-test-%d", m->mnt_dir, getpid());
-        (void) endmntent(mounts);
-        if (!m || mkdir(path, 0755) < 0)
-                return -1;
-        return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
 static void test_cgroup(void **state) {
         Fixture *f = *state;
         _cleanup_(container_freep) Container *c = NULL;
@@ -201,7 +183,7 @@ static void test_cgroup(void **state) {
         char path[256], output[256];
         ssize_t n;
 
-        cgroup_fd = make_cgroup(path);
+        cgroup_fd = fixture_make_cgroup(path);
         if (cgroup_fd < 0)
                 skip();
         /* the root of the mount is the cgroup itself */
