@@ -338,6 +338,17 @@ static int transfer_error(Http *h, Error *e) {
         }
 }
 
+/* libcurl 7.88 does nothing but fail with a handle whose name resolution has failed. Connections
+ * that failed are of no use either. */
+static void renew_handle(Http *h) {
+        CURL *fresh = curl_easy_init();
+
+        if (!fresh)
+                return; /* the old one may do */
+        curl_easy_cleanup(h->curl);
+        h->curl = fresh;
+}
+
 int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e) {
         struct curl_slist *headers = NULL;
         HttpResponse response = {};
@@ -374,6 +385,8 @@ int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *
         }
         /* the handle must not keep pointers to what is gone */
         curl_easy_reset(h->curl);
+        if (h->result != CURLE_OK)
+                renew_handle(h);
         curl_slist_free_all(headers);
         h->request = NULL;
         h->response = NULL;

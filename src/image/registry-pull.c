@@ -98,10 +98,11 @@ static int ask_manifest(Registry *r, Http *http, const char *name, Buffer *buffe
                 if (buffer)
                         buffer->size = 0;
                 k = ask(r, http, path, &request, &response, ret_used, &local);
+                /* who cannot be reached at all is told of at once: most often the name is wrong */
+                if (k != 0)
+                        return error_move(e, &local);
                 if (!response_is_transient(http, k, &response) ||
                     attempt + 1 == IDLE_ATTEMPTS_MAX) {
-                        if (k != 0)
-                                return error_move(e, &local);
                         *ret = response;
                         response = (HttpResponse){};
                         return 0;
