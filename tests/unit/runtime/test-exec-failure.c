@@ -212,6 +212,36 @@ static void test_crowd(void **state) {
         assert_int_equal(count_children(), 0);
 }
 
+/* A container that may trace its processes sees none that has more capabilities, another mount
+ * namespace or other descriptors than the programs that run in it (CVE-2016-9962). */
+static void test_watched(void **state) {
+        static const char capabilities[] = "{\"bounding\": [\"CAP_SYS_PTRACE\"],"
+                                           " \"effective\": [\"CAP_SYS_PTRACE\"],"
+                                           " \"permitted\": [\"CAP_SYS_PTRACE\"]}";
+        ExecFixture *x = *state;
+        _cleanup_free_ char *seen = NULL, *rounds = NULL;
+
+        fixture_script(x->f,
+                       "m=$(readlink /proc/self/ns/mnt);"
+                       "while :; do echo -n x >>/tmp/rounds;"
+                       " grep -h CapPrm: /proc/[0-9]*/status | grep -v 0000000000080000;"
+                       " ls -l /proc/[0-9]*/ns/mnt | grep ' -> ' | grep -vF $m;"
+                       " ls -l /proc/[0-9]*/fd | grep ' -> ' | grep -v -e ' /dev/null' -e pipe:"
+                       " -e socket: -e pidfd -e ' /proc/' -e ' /tmp/';"
+                       "done >/tmp/seen 2>/dev/null");
+        fixture_set(x->f, "process.capabilities", capabilities);
+        exec_fixture_set(x, "capabilities", capabilities);
+        do {
+                for (int i = 0; i < 50; i++)
+                        exec_expect(x, "");
+                free(TAKE_PTR(rounds));
+                assert_int_equal(file_read_at(x->f->root_fd, "tmp/rounds", 65536, &rounds, NULL),
+                                 0);
+        } while (strlen(rounds) < 50);
+        assert_int_equal(file_read_at(x->f->root_fd, "tmp/seen", 65536, &seen, NULL), 0);
+        assert_string_equal(seen, "");
+}
+
 /* The supervisor is killed: its execs do not outlive it. */
 static void test_parent_killed(void **state) {
         ExecFixture *x = *state;
@@ -258,6 +288,7 @@ int main(void) {
                         TEST(test_free_at_each_moment),
                         TEST(test_owns),
                         TEST(test_crowd),
+                        TEST(test_watched),
                         TEST(test_parent_killed),
         };
         int r = fixture_can_run();
