@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A client of org.example.Ctr that knows nothing but dbus/org.example.Ctr.xml, and uses all of it.
 
-Usage: client.py [--have=memory,criu] [CHAPTER...]
+Usage: client.py [--have=memory,criu] [--patience=SECONDS] [CHAPTER...]
 
 The walk goes through chapters, each in a file of its own: walk_*.py. Every call, property, signal and option that worked
 is noted, and the last chapter compares that with the XML: what was not used is a failure, as is a property that should
@@ -73,10 +73,11 @@ ERRORS = ("InvalidArgument", "NotFound", "AlreadyExists", "FailedPrecondition", 
 def main():
     parser = argparse.ArgumentParser(description="Walk the whole D-Bus API")
     parser.add_argument("--have", default="", help="what this machine has: memory (cgroup controllers), criu")
+    parser.add_argument("--patience", type=float, default=20, help="seconds to wait for what should come")
     parser.add_argument("chapters", nargs="*", help="only chapters whose title has one of these words")
     arguments = parser.parse_args()
     c = contract.Contract(options.OPTIONS)
-    w = walk.Walk(c, bus.Bus(c), set(filter(None, arguments.have.split(","))))
+    w = walk.Walk(c, bus.Bus(c), set(filter(None, arguments.have.split(","))), arguments.patience)
     wanted = arguments.chapters
     if wanted:
         w.pull()

@@ -19,8 +19,8 @@ HELD = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"]  # 
 
 
 class Walk:
-    def __init__(self, contract, connection, have):
-        self.contract, self.bus, self.have = contract, connection, have
+    def __init__(self, contract, connection, have, patience=20):
+        self.contract, self.bus, self.have, self.patience = contract, connection, have, patience
         self.root = connection.root
         self.failed = 0
         self.errors = []  # names of the errors that were expected and came
@@ -72,12 +72,12 @@ class Walk:
         if self.check(text, good, f"{member} of {thing.path} is {value!r}", f"expected {expected!r}"):
             self.contract.use(member)
 
-    def becomes(self, text, thing, member, expected, seconds=30):
-        self.bus.wait(lambda: thing.get(member) == expected, seconds)
+    def becomes(self, text, thing, member, expected):
+        self.bus.wait(lambda: thing.get(member) == expected, self.patience)
         self.property(text, thing, member, expected)
 
-    def gone(self, text, thing, seconds=30):
-        self.check(text, self.bus.wait(lambda: not thing.exists(), seconds), f"{thing.path} is still there")
+    def gone(self, text, thing):
+        self.check(text, self.bus.wait(lambda: not thing.exists(), self.patience), f"{thing.path} is still there")
 
     # --- signals
 
@@ -88,9 +88,9 @@ class Walk:
                 return signal
         return None
 
-    def signal(self, text, member, path=None, where=lambda arguments: True, seconds=30):
+    def signal(self, text, member, path=None, where=lambda arguments: True):
         """This signal has come, or comes. Its arguments; noted as used."""
-        found = self.bus.wait(lambda: self.find(member, path, where), seconds)
+        found = self.bus.wait(lambda: self.find(member, path, where), self.patience)
         if self.check(text, found, f"no {member} of {path}; there are:",
                       *[s for s in self.bus.signals if s.member == member][-10:]):
             self.contract.use(member)
@@ -107,16 +107,18 @@ class Walk:
     def name_of(self, event):
         return event[4].get(options.TOPICS[event[2]][1])
 
-    def event(self, text, topic, name, namespace="default", seconds=30, **details):
+    def event(self, text, topic, name, namespace="default", **details):
         """This event has come or comes, in both forms, with its details. The details are returned."""
         own, _, types = options.TOPICS[topic]
 
         def match(got):
             return all(got.get(key) == value for key, value in details.items())
 
-        found = self.bus.wait(lambda: [e for e in self.events(name, topic, namespace) if match(e[4])], seconds)
+        found = self.bus.wait(lambda: [e for e in self.events(name, topic, namespace) if match(e[4])],
+                              self.patience)
         twin = self.bus.wait(lambda: self.find(f"Manager.{own}", bus.ROOT,
-                                               lambda a: a[:2] == (namespace, name) and match(a[2])), seconds)
+                                               lambda a: a[:2] == (namespace, name) and match(a[2])),
+                             self.patience)
         good = found and twin and set(types) <= set(found[-1][4]) and self.typed(topic, name, types)
         if self.check(text, good, f"{topic} of {name} with {details}: found {found}, as a signal of its own {twin};",
                       f"its details should be {types}; of this name:", *self.events(name, None, namespace)):
