@@ -60,6 +60,16 @@ def read(text):
             if i.get("name").startswith(SHORT)}
 
 
+def differences(promised, said):
+    """What is not the same in two interfaces, member by member."""
+    if not said:
+        return ["is not there"]
+    pairs = [(kind, getattr(promised, kind), getattr(said, kind)) for kind in ("methods", "properties", "signals")]
+    return [f"{kind} {name}: {ours.get(name)} in the XML, {theirs.get(name)} in the service"
+            for kind, ours, theirs in pairs for name in sorted(ours.keys() | theirs.keys())
+            if ours.get(name) != theirs.get(name)]
+
+
 class Contract:
     """What is promised, and what of it was used: "Task.Pause", "Task.Exec:Terminal", "Process.Exited" ..."""
 

@@ -54,6 +54,8 @@ class Walk:
             self.bus.pump()
         except Exception:  # the other chapters are worth walking all the same
             self.fail(f"{title}: the chapter ends early", traceback.format_exc())
+            for path, _ in self.root.call("Manager.ListContainers"):
+                self.remove(self.thing(path))
 
     def refused(self, text, error, pattern, call, *arguments, **keywords):
         """The call is answered by this error, and its sentence matches."""

@@ -88,8 +88,9 @@ def pulling(walk):
                "sha256:" + hashlib.sha256(image.call("Image.Inspect")[0].encode()).hexdigest())
     walk.pull(Unpack=True)
     walk.property("unpacked by another pull", image, "Image.Unpacked", True)
-    layer = walk.bus.wait(lambda: walk.events(None, "/snapshot/commit"))[-1]
-    walk.event("each layer is told", "/snapshot/commit", layer[4]["Key"], namespace=layer[3])
+    layers = walk.bus.wait(lambda: walk.events(None, "/snapshot/commit"), walk.patience)
+    if walk.check("and tells its layers", layers):
+        walk.event("each of them", "/snapshot/commit", layers[-1][4]["Key"], namespace=layers[-1][3])
 
     walk.push("layers", "walk:latest", "--format=v2s2")
     walk.pull(Policy="missing")

@@ -178,12 +178,12 @@ def wrong_states(walk):
 
 
 def commands(walk):
-    for command, error, code in ((["/no/such/command"], "CommandNotFound", 127),
-                                 (["/etc/passwd"], "CommandNotExecutable", 126)):
-        container, task = walk.task("command", *command)
-        walk.refused(f"{command[0]} cannot be executed", error, command[0], task.call, "Process.Start")
-        walk.equal(f"and the task ends with {code}", code, task.call("Process.Wait")[0])
-        walk.remove(container)
+    """A program that cannot be executed is refused when its task is made, and leaves nothing."""
+    for command, error in ((["/no/such/command"], "CommandNotFound"), (["/etc/passwd"], "CommandNotExecutable")):
+        container = walk.container("command", *command)
+        walk.refused(f"{command[0]} cannot be executed", error, command[0], container.call, "Container.CreateTask")
+        walk.refused("so there is no task", "NotFound", "command", walk.root.call, "Manager.GetTask", "command")
+        container.call("Container.Delete")
 
 
 def listing(walk):
