@@ -178,11 +178,8 @@ static int clone_failed(const Stage *s, Error *e) {
 
 /* Ends this process if it succeeds. */
 static int clone_sibling(Stage *s, Error *e) {
-        int pidfd = -1, go[2], r;
-        struct clone_args args = {
-                        .flags = CLONE_PARENT | CLONE_PIDFD,
-                        .pidfd = (uint64_t) (uintptr_t) &pidfd,
-        };
+        struct clone_args args = {.flags = CLONE_PARENT};
+        int go[2], r;
         long pid;
 
         r = close_others(s);
@@ -197,7 +194,7 @@ static int clone_sibling(Stage *s, Error *e) {
                 fd_close(go[1]);
                 run_sibling(s, go[0]);
         }
-        r = sync_send(s->program.sync_fd, SYNC_CLONED, (pid_t) pid, pidfd);
+        r = sync_send(s->program.sync_fd, SYNC_CLONED, (pid_t) pid, -1);
         if (r >= 0) /* SIGPIPE: it was killed, and all that is to be said about it was said */
                 r = write(go[1], "", 1) == 1 ? 0 : -errno;
         if (r < 0)

@@ -15,6 +15,7 @@
 #include "runtime/exec-stage.h"
 #include "runtime/sync.h"
 
+#define MESSAGES_MAX      8U /* of an honest sender: terminal, clone, failure, end */
 #define KILL_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 /* A child of ours, until it is reaped or handed out. */
@@ -29,6 +30,7 @@ struct ContainerExec {
         int sync_fd;
         int terminal_fd; /* not handed out yet */
         bool terminal_came;
+        unsigned n_messages;
         bool ended;  /* nothing more will come */
         Error error; /* why it failed, not handed out yet */
 };
@@ -124,51 +126,86 @@ int container_exec_fd(const ContainerExec *x) {
         return x->sync_fd;
 }
 
-/* Takes one message; false if there is none. What is not expected is not believed: after CLONED the
- * container's processes may have got hold of the sender. */
+/* Only a child of ours is believed to be one: the message may be forged. Without a descriptor for
+ * it there is no way to hand it out; its remains are an orphan's. */
+static int child_open(pid_t pid, Child *ret) {
+        siginfo_t si;
+        int fd;
+
+        if (pid <= 0 || waitid(P_PID, (id_t) pid, &si, WEXITED | WNOHANG | WNOWAIT) < 0)
+                return -ECHILD;
+        fd = pidfd_open_pid(pid);
+        if (fd < 0) {
+                (void) kill(pid, SIGKILL);
+                return fd;
+        }
+        ret->pid = pid;
+        ret->pidfd = fd;
+        return 0;
+}
+
+static void on_message(ContainerExec *x, SyncType type, SyncAnswer *answer) {
+        int r = -EBADMSG;
+
+        if (type == SYNC_TERMINAL && answer->fd >= 0 && !x->terminal_came && x->program.pid == 0) {
+                x->terminal_came = true;
+                x->terminal_fd = TAKE_FD(answer->fd);
+                return;
+        }
+        if (type == SYNC_CLONED && x->program.pid == 0)
+                r = child_open(answer->pid, &x->program);
+        if (r < 0)
+                (void) error_setf(&x->error, r, "Failed to hear from the process: %m");
+}
+
+/* Takes one message; false if there is none. From the clone into the pid namespace on, processes of
+ * the container may have got hold of the sender: what they can do is to make the exec fail. */
 static bool receive_one(ContainerExec *x) {
         _cleanup_error_ Error e = ERROR_NULL;
         SyncAnswer answer;
         int r;
 
-        if (x->ended)
+        if (x->ended || x->sync_fd < 0)
                 return false;
         r = sync_receive(x->sync_fd, 0, &answer, &e);
         if (r == -ETIMEDOUT && !answer.failed)
                 return false;
-        if (answer.failed && x->error.code == 0)
+        x->n_messages++;
+        if (answer.failed) {
+                (void) error_setf(&e, r, "Failed to execute: %m"); /* if it gave no reason */
                 (void) error_move(&x->error, &e);
-        else if (r == SYNC_TERMINAL && answer.fd >= 0 && !x->terminal_came && x->program.pid == 0) {
-                x->terminal_came = true;
-                x->terminal_fd = TAKE_FD(answer.fd);
-        } else if (r == SYNC_CLONED && answer.fd >= 0 && x->program.pid == 0) {
-                x->program.pid = answer.pid;
-                x->program.pidfd = TAKE_FD(answer.fd);
-        } else {
-                x->ended = true;
-                if (r != 0)
-                        (void) error_setf(&x->error, r < 0 ? r : -EBADMSG,
-                                          "Failed to hear from the process: %m");
-                else if (x->program.pid == 0)
-                        (void) error_setf(&x->error, -ECHILD,
-                                          "The process died before it could execute the program");
-        }
+        } else if (r > 0)
+                on_message(x, (SyncType) r, &answer);
+        else if (r < 0)
+                (void) error_setf(&x->error, r, "Failed to hear from the process: %m");
         fd_close(answer.fd);
-        return true;
+        x->ended = (r == 0 && !answer.failed) || x->n_messages >= MESSAGES_MAX;
+        return !x->ended;
+}
+
+static void receive_all(ContainerExec *x) {
+        while (receive_one(x))
+                ;
+}
+
+/* Ends all that is not handed out. */
+static void end_children(ContainerExec *x) {
+        child_end(&x->stage);
+        /* what the stage had time to clone */
+        receive_all(x);
+        child_end(&x->program);
 }
 
 int container_exec_receive(ContainerExec *x, ContainerExecNews *ret, Error *e) {
         assert(x && ret);
 
-        while (receive_one(x))
-                ;
-        if (x->ended) {
-                /* it has come to its end, or has just been killed */
-                child_end(&x->stage);
-                if (x->error.code != 0) {
-                        child_end(&x->program);
-                        return error_move(e, &x->error);
-                }
+        receive_all(x);
+        if (x->ended && x->error.code == 0 && x->program.pid == 0)
+                (void) error_setf(&x->error, -ECHILD,
+                                  "The process died before it could execute the program");
+        if (x->error.code != 0) {
+                end_children(x);
+                return error_move(e, &x->error);
         }
         *ret = (ContainerExecNews){
                         .executed = x->ended,
@@ -176,6 +213,7 @@ int container_exec_receive(ContainerExec *x, ContainerExecNews *ret, Error *e) {
                         .pidfd = -1,
         };
         if (x->ended) {
+                child_end(&x->stage); /* which has done its work */
                 ret->pid = x->program.pid;
                 ret->pidfd = TAKE_FD(x->program.pidfd);
                 x->program.pid = 0;
@@ -184,19 +222,14 @@ int container_exec_receive(ContainerExec *x, ContainerExecNews *ret, Error *e) {
 }
 
 bool container_exec_owns(ContainerExec *x, pid_t pid) {
-        while (receive_one(x))
-                ;
+        receive_all(x);
         return pid == x->stage.pid || pid == x->program.pid;
 }
 
 ContainerExec *container_exec_free(ContainerExec *x) {
         if (!x)
                 return NULL;
-        child_end(&x->stage);
-        if (x->sync_fd >= 0)
-                while (receive_one(x))
-                        ;
-        child_end(&x->program);
+        end_children(x);
         fd_close(x->sync_fd);
         fd_close(x->terminal_fd);
         error_clear(&x->error);

@@ -15,7 +15,7 @@
  *
  *   supervisor                    stage of an exec, and its sibling
  *              <- TERMINAL               (with the terminal's master), if it has one
- *              <- CLONED                 (with the sibling's pid and pidfd)
+ *              <- CLONED                 (with the sibling's pid)
  *              <- end of file            the stage exited and the sibling executed
  *              <- FAILED                 from either of them; then both exit
  */

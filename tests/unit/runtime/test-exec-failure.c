@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -171,6 +172,32 @@ static void test_owns(void **state) {
         assert_int_equal(count_children(), 0);
 }
 
+/* A process that the caller has no descriptor for does not run on behind his back. */
+static void test_no_descriptor_left(void **state) {
+        ExecFixture *x = *state;
+        _cleanup_(container_exec_freep) ContainerExec *exec = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        struct rlimit old, low;
+        ContainerExecNews news;
+        siginfo_t si = {};
+        int r;
+
+        exec_fixture_set(x, "args", "[\"sleep\", \"1000\"]");
+        exec_fixture_start(x);
+        assert_int_equal(exec_fixture_clone(x, "exec-a.json", -1, &exec, NULL), 0);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+        low = (struct rlimit){.rlim_cur = (rlim_t) fcntl(0, F_DUPFD_CLOEXEC, 3),
+                              .rlim_max = old.rlim_max};
+        fd_close((int) low.rlim_cur);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+        r = exec_fixture_wait(exec, &news, &e);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+        assert_int_equal(r, -EMFILE);
+        assert_int_equal(waitid(P_ALL, 0, &si, WEXITED), 0);
+        assert_int_equal(si.si_status, SIGKILL);
+        assert_int_not_equal(si.si_pid, container_pid(x->container));
+}
+
 static void test_crowd(void **state) {
         enum {
                 N = 32
@@ -287,6 +314,7 @@ int main(void) {
                         TEST(test_init_dies),
                         TEST(test_free_at_each_moment),
                         TEST(test_owns),
+                        TEST(test_no_descriptor_left),
                         TEST(test_crowd),
                         TEST(test_watched),
                         TEST(test_parent_killed),

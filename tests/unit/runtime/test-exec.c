@@ -172,7 +172,6 @@ static void test_terminal(void **state) {
         assert_string_equal(o->output, "/dev/pts/0\r\n17 91\r\nyes\r\n1\r\n");
         assert_int_equal(o->status, 0);
 
-        /* two at once are two */
         exec_fixture_script(x, "exit 3");
         assert_int_equal(exec_run(x)->status, 3);
 }
