@@ -23,11 +23,12 @@
 typedef struct ContainerExec ContainerExec;
 
 typedef struct ExecParameters {
-        int init_pidfd; /* of the container's init, an unreaped child of the caller or its parent */
+        int init_pidfd; /* of the container's init, which the caller has not reaped */
         pid_t init_pid;
         int cgroup_fd; /* of the payload (v2); -1: stay where the caller is. If the container made
                         * sub-cgroups with controllers, the cgroup of init below it is used */
-        int config_dir_fd;         /* where both documents are */
+        int config_dir_fd; /* where both documents are; root's own, because exec-profile.h leaves
+                            * its file there */
         const char *config_name;   /* "config.json": namespaces, seccomp and personality of the
                                     * container, and its oomScoreAdj if the exec names none */
         const char *document_name; /* {"process": OCI process, "annotations": {}}: only these two
@@ -39,7 +40,7 @@ typedef struct ExecParameters {
 /* What container_exec_receive() brings. The descriptors are the receiver's from then on. */
 typedef struct ContainerExecNews {
         bool executed;   /* the program runs, or ran: pid and pidfd are set */
-        int terminal_fd; /* the pty's master, once, before executed; else -1 */
+        int terminal_fd; /* the pty's master, once, with executed at the latest; else -1 */
         pid_t pid;       /* as the caller sees it */
         int pidfd;       /* else -1 */
 } ContainerExecNews;
@@ -55,7 +56,8 @@ int container_exec_fd(const ContainerExec *x) _pure_;
 /* Takes what has come, without waiting; to be called again as long as neither executed is set nor
  * an error returned. Errors are those of container_enter() and container_start(), with the stage
  * ahead of the text, besides CTR_INVALID_ARGUMENT and CTR_NOT_IMPLEMENTED for the document and
- * CTR_FAILED_PRECONDITION for an init that is gone. After an error nothing of it lives any more. A
+ * CTR_FAILED_PRECONDITION for an init that is gone. After an error nothing of it lives any more,
+ * and what came before stays the receiver's. A
  * program that is killed on the last way to execve() counts as executed: its exit status tells. */
 int container_exec_receive(ContainerExec *x, ContainerExecNews *ret, Error *e);
 
