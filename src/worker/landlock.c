@@ -42,7 +42,7 @@ static const char *const readable[] = {"/etc",
                                        "/dev/null"};
 
 /* Certificates may be elsewhere: the environment comes from the administrator. */
-static const char *const readable_variables[] = {"SSL_CERT_FILE", "SSL_CERT_DIR"};
+static const char *const readable_variables[] = {"SSL_CERT_FILE", "SSL_CERT_DIR", "CTR_CERTS_DIR"};
 
 static int allow(int ruleset, int fd, uint64_t access) {
         struct landlock_path_beneath_attr rule = {.allowed_access = access, .parent_fd = fd};

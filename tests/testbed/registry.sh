@@ -49,6 +49,7 @@ registry_start_private() {
 
 registry_stop() {
         systemctl stop test-registry.service
+        systemctl reset-failed test-registry.service 2>/dev/null || :
 }
 
 # image_push IMAGE NAME:TAG [SKOPEO-OPTION...]: serve one of the prepared images (see make-images) from the registry.
