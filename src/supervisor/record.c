@@ -59,6 +59,8 @@ static json_t *exit_record_to_json(const ExitRecord *record) {
                       (int) record->started, "oom_killed", (int) record->oom_killed);
         if (!j)
                 return NULL;
+        if (record->terminated && json_object_set_new(j, "terminated", json_true()) < 0)
+                return NULL;
         if (record->oom_cgroup &&
             json_object_set_new(j, "oom_cgroup", error_text_to_json(record->oom_cgroup)) < 0)
                 return NULL;
@@ -104,7 +106,7 @@ static int required(int r, const char *key, Error *e) {
 static int exit_record_from_json(json_t *j, ExitRecord *ret, Error *e) {
         int64_t status, exited_at, pid;
         const char *error = NULL, *oom_cgroup = NULL;
-        bool started, oom_killed;
+        bool started, oom_killed, terminated = false;
         int r;
 
         if (!json_is_object(j))
@@ -126,7 +128,9 @@ static int exit_record_from_json(json_t *j, ExitRecord *ret, Error *e) {
         r = required(json_get_bool(j, "", "oom_killed", &oom_killed, e), "oom_killed", e);
         if (r < 0)
                 return r;
-        r = json_get_string(j, "", "error", &error, e);
+        r = json_get_bool(j, "", "terminated", &terminated, e);
+        if (r >= 0)
+                r = json_get_string(j, "", "error", &error, e);
         if (r >= 0)
                 r = json_get_string(j, "", "oom_cgroup", &oom_cgroup, e);
         if (r < 0)
@@ -138,6 +142,7 @@ static int exit_record_from_json(json_t *j, ExitRecord *ret, Error *e) {
                         .pid = (pid_t) pid,
                         .started = started,
                         .oom_killed = oom_killed,
+                        .terminated = terminated,
         };
         if (free_and_strdup(&ret->error, error) < 0 ||
             free_and_strdup(&ret->oom_cgroup, oom_cgroup) < 0) {

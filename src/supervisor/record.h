@@ -39,6 +39,8 @@ typedef struct ExitRecord {
         uint64_t exited_at; /* realtime usec */
         pid_t pid;          /* of init */
         bool started;       /* false: it ended before START */
+        bool terminated;    /* the supervisor had got a SIGTERM: somebody stops the unit, or the
+                             * machine goes down */
         bool oom_killed;
         char *oom_cgroup; /* whose limit was hit, as in SUPERVISOR_OOM; NULL if none was */
         char *error;      /* why the program could not be executed (126, 127), or NULL */
