@@ -57,8 +57,8 @@ int container_exec_fd(const ContainerExec *x) _pure_;
  * an error returned. Errors are those of container_enter() and container_start(), with the stage
  * ahead of the text, besides CTR_INVALID_ARGUMENT and CTR_NOT_IMPLEMENTED for the document and
  * CTR_FAILED_PRECONDITION for an init that is gone. After an error nothing of it lives any more,
- * and what came before stays the receiver's. A
- * program that is killed on the last way to execve() counts as executed: its exit status tells. */
+ * and what came before stays the receiver's. A program that is killed on the last way to execve()
+ * counts as executed: its exit status tells. */
 int container_exec_receive(ContainerExec *x, ContainerExecNews *ret, Error *e);
 
 /* Whether pid is a child that this object reaps, or whose pidfd container_exec_receive() is yet to

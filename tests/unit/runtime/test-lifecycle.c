@@ -90,6 +90,40 @@ static void test_waits_for_start(void **state) {
         assert_int_equal(container_start(c, USEC_PER_SEC, &e), CTR_FAILED_PRECONDITION);
 }
 
+/* Nobody waits: what is not known yet is said not to be, for as long as init takes. */
+static void test_start_without_waiting(void **state) {
+        Fixture *f = *state;
+        _cleanup_(container_freep) Container *c = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        struct pollfd p = {.events = POLLIN};
+        bool done = true;
+        int status;
+
+        fixture_file(f, "bin/garbage", "\177ELF and no more", 0755);
+        fixture_set(f, "process.args", "[\"garbage\"]");
+        c = new_container(f, NULL);
+        enter(c, -1);
+        assert_int_equal(container_start_fd(c), -1);
+        assert_int_equal(pidfd_signal(container_pidfd(c), SIGSTOP), 0);
+        assert_int_equal(container_start_begin(c, &e), 0);
+        assert_int_equal(container_start_receive(c, &done, &e), 0);
+        assert_false(done);
+        assert_int_equal(container_start_begin(c, &e), CTR_FAILED_PRECONDITION);
+        error_clear(&e);
+
+        assert_int_equal(pidfd_signal(container_pidfd(c), SIGCONT), 0);
+        p.fd = container_start_fd(c);
+        assert_int_equal(poll(&p, 1, 10000), 1);
+        assert_int_equal(container_start_receive(c, &done, &e), CTR_COMMAND_NOT_EXECUTABLE);
+        assert_true(done);
+        assert_string_equal(error_text(&e),
+                            "exec: Failed to execute /bin/garbage: Exec format error");
+        assert_int_equal(container_start_fd(c), -1);
+        assert_int_equal(pidfd_wait(container_pidfd(c), &status), 0);
+        container_set_reaped(c);
+        assert_int_equal(status, 126);
+}
+
 static void test_killed_before_start(void **state) {
         Fixture *f = *state;
         _cleanup_(container_freep) Container *c = new_container(f, NULL);
@@ -225,6 +259,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         TEST(test_free_at_each_step),
                         TEST(test_waits_for_start),
+                        TEST(test_start_without_waiting),
                         TEST(test_killed_before_start),
                         TEST(test_killed_before_enter),
                         TEST(test_timeout),
