@@ -12,8 +12,20 @@ struct Connection {
         ConnectionSet *set;
         int fd;
         Source source;
+        Reply *replies; /* that it waits for */
+        bool busy;      /* with a request, which may well end it */
         Connection *next;
 };
+
+static void reply_unlink(Reply *r) {
+        if (r->next)
+                r->next->previous = r->previous;
+        if (r->previous)
+                r->previous->next = r->next;
+        else
+                r->connection->replies = r->next;
+        *r = (Reply){};
+}
 
 static void connection_close(Connection *c) {
         ConnectionSet *set = c->set;
@@ -24,20 +36,49 @@ static void connection_close(Connection *c) {
                         set->n_connections--;
                         break;
                 }
+        while (c->replies)
+                reply_unlink(c->replies);
         source_remove(&c->source);
-        fd_close(c->fd);
-        free(c);
+        c->fd = fd_close(c->fd);
+        if (!c->busy)
+                free(c);
         if (set->closed)
                 set->closed(set->userdata);
 }
 
-/* One request per wake-up: the others get their turn in between. */
-static void connection_dispatch(void *userdata, short revents) {
-        SupervisorMessage m, reply = {.type = SUPERVISOR_REPLY};
-        Connection *c = userdata;
+static void connection_send(Connection *c, const SupervisorMessage *m) {
         int r;
 
-        r = supervisor_message_receive(c->fd, &m, NULL);
+        r = supervisor_message_send(c->fd, m, NULL, 0);
+        if (r < 0) {
+                log_debug_errno(r, "Dropping a connection that does not read: %m");
+                connection_close(c);
+        }
+}
+
+static void connection_answer(Connection *c, const SupervisorMessage *m,
+                              int fds[static SUPERVISOR_MESSAGE_FDS_MAX]) {
+        Request q = {.message = m,
+                     .fds = fds,
+                     .connection = c,
+                     .reply = {.type = SUPERVISOR_REPLY, .id = m->id}};
+
+        c->busy = true;
+        c->set->request(c->set->userdata, &q);
+        c->busy = false;
+        if (c->fd < 0)
+                free(c);
+        else if (!q.deferred)
+                connection_send(c, &q.reply);
+}
+
+/* One request per wake-up: the others get their turn in between. */
+static void connection_dispatch(void *userdata, short revents) {
+        int fds[SUPERVISOR_MESSAGE_FDS_MAX], r;
+        Connection *c = userdata;
+        SupervisorMessage m;
+
+        r = supervisor_message_receive(c->fd, &m, fds);
         if (r == -EAGAIN)
                 return;
         if (r < 0)
@@ -46,14 +87,35 @@ static void connection_dispatch(void *userdata, short revents) {
                 connection_close(c);
                 return;
         }
+        connection_answer(c, &m, fds);
+        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
+                fd_close(fds[i]);
+}
 
-        reply.id = m.id;
-        c->set->request(c->set->userdata, &m, &reply);
-        r = supervisor_message_send(c->fd, &reply, NULL, 0);
-        if (r < 0) {
-                log_debug_errno(r, "Dropping a connection that does not read: %m");
-                connection_close(c);
-        }
+void request_defer(Request *q, Reply *r) {
+        assert(!r->connection && !q->deferred);
+
+        *r = (Reply){.connection = q->connection, .id = q->message->id};
+        r->next = q->connection->replies;
+        if (r->next)
+                r->next->previous = r;
+        q->connection->replies = r;
+        q->deferred = true;
+}
+
+bool reply_is_awaited(const Reply *r) {
+        return r->connection;
+}
+
+void reply_send(Reply *r, int code, const Error *e, pid_t pid) {
+        SupervisorMessage m = {.type = SUPERVISOR_REPLY, .id = r->id, .pid = pid};
+        Connection *c = r->connection;
+
+        if (!c)
+                return;
+        reply_unlink(r);
+        supervisor_message_set_error(&m, code, e);
+        connection_send(c, &m);
 }
 
 int connection_add(ConnectionSet *set, int fd) {
@@ -158,14 +220,8 @@ int connection_listen(ConnectionSet *set, int dir_fd, const char *name, Error *e
 
 void connection_broadcast(ConnectionSet *set, const SupervisorMessage *m) {
         for (Connection *c = set->connections, *next; c; c = next) {
-                int r;
-
                 next = c->next;
-                r = supervisor_message_send(c->fd, m, NULL, 0);
-                if (r < 0) {
-                        log_debug_errno(r, "Dropping a connection that does not read: %m");
-                        connection_close(c);
-                }
+                connection_send(c, m);
         }
 }
 

@@ -18,6 +18,9 @@ typedef struct Loop Loop;
 typedef struct Source Source;
 typedef struct Timer Timer;
 
+/* An event that never comes: with it alone POLLHUP and POLLERR are still heard of. */
+#define LOOP_HANGUP POLLMSG
+
 /* Embedded in its owner; descriptors stay the owner's. */
 struct Source {
         int fd;

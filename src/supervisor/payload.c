@@ -3,20 +3,20 @@
 #include "supervisor/payload.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 
 #include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/log.h"
+#include "basic/process.h"
+#include "supervisor/cgroup.h"
+#include "supervisor/oom.h"
 
 #define CGROUP_FILE_MAX  (64U * 1024)
 #define CONTROLLERS_MAX  1024U
 #define CGROUP_PROCS_MAX (8U * 1024 * 1024) /* a million pids */
-#define CGROUP_DEPTH_MAX 64U                /* what a hostile container may nest */
 #define ADOPT_ROUNDS     8U
 #define FREEZE_USEC      (2 * USEC_PER_SEC)
 
@@ -25,55 +25,17 @@ struct Payload {
         int fd;
         int events_fd;
         int memory_events_fd;
+        char *path; /* in the hierarchy, without the leading slash */
+        OomLevels levels;
 };
 
-/* The mount point of the unified hierarchy: two places by convention (the second on machines that
- * still mount v1 controllers), as an O_PATH descriptor. */
-static int cgroup_root_open(int *ret_fd, Error *e) {
-        static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
-
-        for (size_t i = 0; i < ELEMENTSOF(places); i++) {
-                _cleanup_close_ int fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-                struct statfs sfs;
-
-                if (fd >= 0 && fstatfs(fd, &sfs) >= 0 && sfs.f_type == CGROUP2_SUPER_MAGIC) {
-                        *ret_fd = TAKE_FD(fd);
-                        return 0;
-                }
-        }
-        return error_setf(e, CTR_NOT_IMPLEMENTED, "No unified cgroup hierarchy is mounted");
-}
-
-/* The path of this process in the unified hierarchy, from "0::/path" in /proc/self/cgroup. */
-static int cgroup_path_self(char **ret, Error *e) {
-        _cleanup_free_ char *data = NULL;
-        const char *path = NULL;
-        int r;
-
-        r = file_read_at(AT_FDCWD, "/proc/self/cgroup", CGROUP_FILE_MAX, &data, NULL);
-        if (r < 0)
-                return error_setf(e, r, "Failed to read /proc/self/cgroup: %m");
-        for (char *line = data, *next; line && *line && !path; line = next) {
-                next = strchr(line, '\n');
-                if (next)
-                        *next++ = '\0';
-                path = startswith(line, "0::/");
-        }
-        /* ".." leads out of our cgroup namespace, where nothing of ours is */
-        if (!path || strstr(path, ".."))
-                return error_setf(e, CTR_UNAVAILABLE,
-                                  "The supervisor is in no cgroup of this system");
-        *ret = strdup(path);
-        return *ret ? 0 : -ENOMEM;
-}
-
-static int scope_open(const char *unit, int *ret_fd, Error *e) {
+static int scope_open(const char *unit, char **ret_path, int *ret_fd, Error *e) {
         _cleanup_close_ int root = -1;
         _cleanup_free_ char *path = NULL;
         const char *name;
         int r;
 
-        r = cgroup_path_self(&path, e);
+        r = cgroup_path_of(0, &path, e);
         if (r != 0)
                 return r;
         assert(path);
@@ -91,42 +53,7 @@ static int scope_open(const char *unit, int *ret_fd, Error *e) {
         *ret_fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (*ret_fd < 0)
                 return error_setf(e, -errno, "Failed to open cgroup /%s: %m", path);
-        return 0;
-}
-
-/* One write(2): that is how the kernel takes a value. */
-static int attribute_write(int cgroup_fd, const char *name, const char *value) {
-        _cleanup_close_ int fd = openat(cgroup_fd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-
-        if (fd < 0)
-                return -errno;
-        return write(fd, value, strlen(value)) < 0 ? -errno : 0;
-}
-
-/* The number behind key in a file of "key number" lines. Reading from the start is also what
- * re-arms poll() on fd. */
-static int flat_file_get(int fd, const char *key, uint64_t *ret) {
-        char buffer[1024];
-        char *p = buffer;
-        ssize_t n;
-
-        n = pread(fd, buffer, sizeof(buffer) - 1, 0);
-        if (n < 0)
-                return -errno;
-        buffer[n] = '\0';
-
-        while (p && *p) {
-                const char *value = startswith(p, key);
-
-                if (value && *value == ' ') {
-                        *ret = strtoull(value + 1, NULL, 10);
-                        return 0;
-                }
-                p = strchr(p, '\n');
-                if (p)
-                        p++;
-        }
-        return -ENODATA;
+        return asprintf(ret_path, "%s/payload", path) < 0 ? -ENOMEM : 0;
 }
 
 /* Hands all controllers of the scope down, in one write: each one makes the kernel rebuild the
@@ -148,13 +75,13 @@ static int controllers_enable(int scope_fd) {
                         all[n++] = '+';
                 all[n++] = *p;
         }
-        if (n == 0 || attribute_write(scope_fd, "cgroup.subtree_control", all) >= 0)
+        if (n == 0 || cgroup_attribute_write(scope_fd, "cgroup.subtree_control", all) >= 0)
                 return 0;
 
         for (char *name = strtok_r(names, " \n", &save); name;
              name = strtok_r(NULL, " \n", &save)) {
                 (void) snprintf(one, sizeof(one), "+%s", name);
-                r = attribute_write(scope_fd, "cgroup.subtree_control", one);
+                r = cgroup_attribute_write(scope_fd, "cgroup.subtree_control", one);
                 if (r < 0)
                         log_debug_errno(r, "Failed to enable controller %s: %m", name);
         }
@@ -186,7 +113,7 @@ static int payload_adopt(Payload *p) {
                         return 0;
                 for (char *pid = strtok_r(pids, "\n", &save); pid;
                      pid = strtok_r(NULL, "\n", &save)) {
-                        r = attribute_write(p->fd, "cgroup.procs", pid);
+                        r = cgroup_attribute_write(p->fd, "cgroup.procs", pid);
                         if (r < 0 && r != -ESRCH)
                                 return r;
                 }
@@ -204,7 +131,7 @@ static int payload_set_up(Payload *p, Error *e) {
         r = subgroup_make(p->scope_fd, "payload", &p->fd, e);
         if (r < 0)
                 return r;
-        r = attribute_write(own_fd, "cgroup.procs", "0");
+        r = cgroup_attribute_write(own_fd, "cgroup.procs", "0");
         if (r < 0)
                 return error_setf(e, r, "Failed to move into cgroup supervisor: %m");
         r = payload_adopt(p);
@@ -220,6 +147,7 @@ static int payload_set_up(Payload *p, Error *e) {
         p->memory_events_fd = openat(p->fd, "memory.events", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
         if (p->memory_events_fd < 0 && errno != ENOENT)
                 return error_setf(e, -errno, "Failed to open memory.events: %m");
+        oom_levels_read(p->fd, &p->levels);
         return 0;
 }
 
@@ -234,7 +162,7 @@ int payload_new(const char *unit, Payload **ret, Error *e) {
                 return -ENOMEM;
         *p = (Payload){.scope_fd = -1, .fd = -1, .events_fd = -1, .memory_events_fd = -1};
 
-        r = scope_open(unit, &p->scope_fd, e);
+        r = scope_open(unit, &p->path, &p->scope_fd, e);
         if (r != 0)
                 return r;
         r = payload_set_up(p, e);
@@ -252,6 +180,7 @@ Payload *payload_free(Payload *p) {
         fd_close(p->fd);
         fd_close(p->events_fd);
         fd_close(p->memory_events_fd);
+        free(p->path);
         free(p);
         return NULL;
 }
@@ -269,14 +198,14 @@ int payload_memory_events_fd(const Payload *p) {
 }
 
 int payload_kill(Payload *p) {
-        return attribute_write(p->fd, "cgroup.kill", "1");
+        return cgroup_attribute_write(p->fd, "cgroup.kill", "1");
 }
 
 int payload_is_populated(Payload *p) {
         uint64_t value = 1;
         int r;
 
-        r = flat_file_get(p->events_fd, "populated", &value);
+        r = cgroup_flat_file_get(p->events_fd, "populated", &value);
         return r < 0 ? r : value != 0;
 }
 
@@ -286,11 +215,33 @@ uint64_t payload_oom_kills(Payload *p) {
 
         if (p->memory_events_fd < 0)
                 return 0;
-        r = flat_file_get(p->memory_events_fd, "oom_kill", &value);
+        r = cgroup_flat_file_get(p->memory_events_fd, "oom_kill", &value);
         if (r < 0)
                 /* -ENODEV after somebody removed the cgroup: nothing to see any more */
                 log_debug_errno(r, "Failed to read memory.events: %m");
         return value;
+}
+
+int payload_oom_cgroup(Payload *p, char **ret) {
+        OomLevels now;
+        int level;
+
+        oom_levels_read(p->fd, &now);
+        level = oom_levels_grown(&p->levels, &now);
+        p->levels = now;
+        return oom_level_path(p->path, level, ret);
+}
+
+int payload_freeze(Payload *p, bool freeze) {
+        return cgroup_attribute_write(p->fd, "cgroup.freeze", freeze ? "1" : "0");
+}
+
+int payload_is_frozen(Payload *p) {
+        uint64_t frozen = 0;
+        int r;
+
+        r = cgroup_flat_file_get(p->events_fd, "frozen", &frozen);
+        return r < 0 ? r : frozen != 0;
 }
 
 /* Waits until the kernel says that everything is frozen. A process in uninterruptible sleep may
@@ -300,11 +251,11 @@ static int payload_wait_frozen(Payload *p) {
 
         for (;;) {
                 struct pollfd pfd = {.fd = p->events_fd, .events = POLLPRI};
-                uint64_t frozen = 0, now;
+                uint64_t now;
                 int r;
 
-                r = flat_file_get(p->events_fd, "frozen", &frozen);
-                if (r < 0 || frozen)
+                r = payload_is_frozen(p);
+                if (r != 0)
                         return r;
                 now = now_monotonic();
                 if (now >= deadline)
@@ -313,37 +264,6 @@ static int payload_wait_frozen(Payload *p) {
                     errno != EINTR)
                         return -errno;
         }
-}
-
-/* Walks the subtree below fd and calls each() for every cgroup in it, children first. */
-static int cgroup_walk(int fd, unsigned depth,
-                       int (*each)(int parent_fd, const char *name, int fd, int arg), int arg) {
-        _cleanup_closedir_ DIR *dir = NULL;
-        struct dirent *de;
-        int r = 0;
-
-        if (depth > CGROUP_DEPTH_MAX)
-                return -ELOOP;
-        dir = dir_stream_open_at(fd, ".");
-        if (!dir)
-                return -errno;
-
-        while ((errno = 0, de = readdir(dir))) {
-                _cleanup_close_ int child = -1;
-                int k;
-
-                if (de->d_type != DT_DIR || de->d_name[0] == '.')
-                        continue;
-                child = openat(fd, de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-                if (child < 0 && errno == ENOENT)
-                        continue;
-                k = child < 0 ? -errno : cgroup_walk(child, depth + 1, each, arg);
-                if (k >= 0)
-                        k = each(fd, de->d_name, child, arg);
-                if (k < 0 && r >= 0)
-                        r = k;
-        }
-        return errno != 0 && r >= 0 ? -errno : r;
 }
 
 static int each_signal(int parent_fd, const char *name, int fd, int signo) {
@@ -378,7 +298,7 @@ int payload_signal(Payload *p, int signo) {
         if (r < 0)
                 return r;
         thaw = before[0] == '0';
-        r = attribute_write(p->fd, "cgroup.freeze", "1");
+        r = payload_freeze(p, true);
         if (r < 0)
                 return r;
 
@@ -386,13 +306,32 @@ int payload_signal(Payload *p, int signo) {
         if (k < 0)
                 /* what runs on may fork and be missed: better than no signal at all */
                 log_warning_errno(k, "Failed to freeze the payload: %m");
-        r = cgroup_walk(p->fd, 0, each_signal, signo);
+        r = cgroup_walk(p->fd, each_signal, signo);
         k = each_signal(-1, NULL, p->fd, signo);
         if (k < 0 && r >= 0)
                 r = k;
 
-        k = thaw ? attribute_write(p->fd, "cgroup.freeze", "0") : 0;
+        k = thaw ? payload_freeze(p, false) : 0;
         return r < 0 ? r : k;
+}
+
+static bool is_below(const char *path, const char *prefix) {
+        const char *rest = startswith(path, prefix);
+
+        return rest && (rest[0] == '\0' || rest[0] == '/');
+}
+
+int payload_signal_pid(Payload *p, pid_t pid, int signo) {
+        _cleanup_free_ char *path = NULL;
+        _cleanup_close_ int pidfd = -1;
+
+        pidfd = pidfd_open_pid(pid);
+        if (pidfd < 0)
+                return pidfd == -EINVAL ? -ESRCH : pidfd; /* a thread is no process */
+        if (cgroup_path_of(pid, &path, NULL) != 0 || !is_below(path, p->path))
+                return -ESRCH;
+        /* what was read was this process's if it lives still: no other can have its pid */
+        return pidfd_signal(pidfd, signo);
 }
 
 static int each_remove(int parent_fd, const char *name, int fd, int arg) {
@@ -405,7 +344,7 @@ int payload_remove(Payload *p) {
         if (unlinkat(p->scope_fd, "payload", AT_REMOVEDIR) >= 0 || errno == ENOENT)
                 return 0;
         /* the container made cgroups of its own */
-        r = cgroup_walk(p->fd, 0, each_remove, 0);
+        r = cgroup_walk(p->fd, each_remove, 0);
         if (unlinkat(p->scope_fd, "payload", AT_REMOVEDIR) < 0 && errno != ENOENT && r >= 0)
                 r = -errno;
         return r;

@@ -33,14 +33,30 @@ int payload_kill(Payload *p);
  * Frozen before, frozen after. */
 int payload_signal(Payload *p, int signo);
 
+/* signo to one process, if it is in the subtree: -ESRCH if not, or if it is gone. */
+int payload_signal_pid(Payload *p, pid_t pid, int signo);
+
+/* Begins to freeze everything in it, or to let it go on. payload_events_fd() becomes ready when all
+ * is frozen. Signals are queued meanwhile; SIGKILL works. */
+int payload_freeze(Payload *p, bool freeze);
+
+/* 1 if all is frozen, 0 if not. */
+int payload_is_frozen(Payload *p);
+
 /* 1 if a process lives in it, 0 if not. */
 int payload_is_populated(Payload *p);
 
 /* How often the OOM killer struck since the beginning; 0 without a memory controller. */
 uint64_t payload_oom_kills(Payload *p);
 
-/* Become ready for POLLPRI when payload_is_populated() and payload_oom_kills() may have changed,
- * until these are called again. The second is -1 without a memory controller. */
+/* Whose limit was hit since this was asked last, the nearest first: "/ctr.slice/ctr-x.scope". ""
+ * if no cgroup's was, which leaves the whole system. Somebody else's kill in a common parent may be
+ * taken for the cause if the system's memory ran out afterwards. *ret is allocated. */
+int payload_oom_cgroup(Payload *p, char **ret);
+
+/* Become ready for POLLPRI when payload_is_populated() or payload_is_frozen(), and
+ * payload_oom_kills() may have changed, until these are called again. The second is -1 without a
+ * memory controller. */
 int payload_events_fd(const Payload *p) _pure_;
 int payload_memory_events_fd(const Payload *p) _pure_;
 

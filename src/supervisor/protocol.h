@@ -20,7 +20,9 @@
  *
  * A request names the process it is about by its text: "" is init, anything else an exec's id. No
  * request holds up another one: those that take their time (START, EXEC_START, PAUSE, CHECKPOINT)
- * are answered when they are done.
+ * are answered when they are done. If the connection of one that is under way has gone, a new
+ * manager sees STARTING or PAUSING and makes the same request again, which then waits for the same
+ * outcome.
  */
 
 #include <sys/types.h>
@@ -55,17 +57,21 @@ typedef enum SupervisorMessageType {
 
         SUPERVISOR_EXEC_ADD,    /* reserve text as the id of an exec that TASK_FILE_EXEC describes;
                                  * descriptors for its streams of STDIO_FD, in ascending order.
-                                 * CTR_ALREADY_EXISTS; CTR_FAILED_PRECONDITION after init's exit */
+                                 * Its streams are open then, and can be attached to.
+                                 * CTR_ALREADY_EXISTS; CTR_FAILED_PRECONDITION after init's exit or
+                                 * while paused; CTR_RESOURCE_EXHAUSTED, and what streams need */
         SUPERVISOR_EXEC_START,  /* run it; REPLY: pid, or why it cannot be executed. Then it has
                                  * ended all the same, with 127, 126 or 125 in its record */
-        SUPERVISOR_EXEC_DELETE, /* forget one that does not run, and its record and document */
-        SUPERVISOR_EXEC_STATE,  /* REPLY: flags = SUPERVISOR_STATE_*, pid. CTR_NOT_FOUND */
-        SUPERVISOR_ATTACH,      /* copies of the process's streams: flags = SUPERVISOR_ATTACH_*, one
-                                 * descriptor for each in ascending order. Until the other end is
-                                 * closed, or the process has ended and all was delivered.
-                                 * CTR_FAILED_PRECONDITION: a stream does not pass through here */
-        SUPERVISOR_PAUSE,       /* freeze the payload; REPLY when it is frozen.
-                                 * CTR_DEADLINE_EXCEEDED: it would not; nothing is frozen then */
+        SUPERVISOR_EXEC_DELETE, /* forget one that does not run, and its record and document.
+                                 * CTR_FAILED_PRECONDITION before EXEC_EXITED of one that ran */
+        SUPERVISOR_EXEC_STATE, /* REPLY: flags = SUPERVISOR_STATE_*, pid. CTR_NOT_FOUND. One that is
+                                * never started has no record and vanishes with the task */
+        SUPERVISOR_ATTACH,     /* copies of the process's streams: flags = SUPERVISOR_ATTACH_*, one
+                                * descriptor for each in ascending order. Until the other end is
+                                * closed, or the process has ended and all was delivered.
+                                * CTR_FAILED_PRECONDITION: a stream does not pass through here */
+        SUPERVISOR_PAUSE,      /* freeze the payload; REPLY when it is frozen.
+                                * CTR_DEADLINE_EXCEEDED: it would not; nothing is frozen then */
         SUPERVISOR_RESUME,
         SUPERVISOR_CHECKPOINT, /* text = JSON (CheckpointRequest in supervisor/record.h); REPLY when
                                 * the images are written, or why not */
@@ -93,6 +99,8 @@ typedef enum SupervisorMessageType {
 #define SUPERVISOR_STATE_EXITED   (1U << 1) /* init has; the record may still be on its way */
 #define SUPERVISOR_STATE_TERMINAL (1U << 2)
 #define SUPERVISOR_STATE_PAUSED   (1U << 3)
+#define SUPERVISOR_STATE_STARTING (1U << 4) /* besides STARTED: START is not answered yet */
+#define SUPERVISOR_STATE_PAUSING  (1U << 5)
 
 typedef struct SupervisorMessage {
         uint32_t type;

@@ -10,13 +10,15 @@
 #include <malloc.h>
 #include <sys/prctl.h>
 
+#include "basic/clock.h"
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/process.h"
 #include "config.h"
 #include "supervisor/supervisor.h"
 
-#define ENTER_USEC (30 * USEC_PER_SEC)
+#define ENTER_USEC   (30 * USEC_PER_SEC)
+#define JOURNAL_USEC (5 * USEC_PER_SEC)
 
 static int launch_read(Supervisor *s, Error *e) {
         _cleanup_json_ json_t *j = NULL;
@@ -28,14 +30,27 @@ static int launch_read(Supervisor *s, Error *e) {
         return task_launch_from_json(j, &s->launch, e);
 }
 
-static int open_journal(void *userdata, int stdio[3], Error *e) {
-        Supervisor *s = userdata;
+static StreamsParameters init_streams(const Supervisor *s) {
+        return (StreamsParameters){
+                        .kinds = s->launch.stdio,
+                        .paths = s->launch.stdio_path,
+                        .terminal = s->launch.terminal,
+                        .log_identifier = supervisor_log_identifier(s),
+                        .unit = s->launch.unit,
+                        .journal_usec = JOURNAL_USEC,
+                        .journal_later = true,
+        };
+}
 
-        return streams_open_journal(&s->launch, stdio, e);
+static int open_journal(void *userdata, int stdio[3], Error *e) {
+        const StreamsParameters streams = init_streams(userdata);
+
+        return streams_open_journal(&streams, stdio, e);
 }
 
 int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3], Error *e) {
         ContainerParameters parameters = {.config_name = TASK_FILE_CONFIG};
+        StreamsParameters streams;
         int r;
 
         s->task_dir_fd = open(task_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
@@ -44,7 +59,8 @@ int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3]
         r = launch_read(s, e);
         if (r != 0)
                 return r;
-        r = streams_open(&s->launch, handed, &s->streams, e);
+        streams = init_streams(s);
+        r = process_open(&s->init, &streams, handed, e);
         if (r != 0)
                 return r;
 
@@ -53,7 +69,7 @@ int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3]
         parameters.rootfs_upper = s->launch.rootfs_upper;
         parameters.rootfs_work = s->launch.rootfs_work;
         parameters.seccomp_cache = CTR_RUNTIME_DIR "/seccomp";
-        memcpy(parameters.stdio, s->streams.fd, sizeof(parameters.stdio));
+        memcpy(parameters.stdio, s->init.streams.fd, sizeof(parameters.stdio));
         parameters.open_stdio = open_journal;
         parameters.userdata = s;
         /* an id may be longer than a host name */
@@ -67,33 +83,22 @@ int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3]
         if (r != 0)
                 return r;
         if (!s->launch.terminal)
-                streams_close_program_ends(&s->streams);
+                process_close_program_ends(&s->init);
         return 0;
 }
 
 /* The OOM killer shall take the payload, never the one who has to tell of it. Without
  * CAP_SYS_RESOURCE this is not to be had, and nothing else depends on it. */
-static void oom_score_protect(void) {
-        _cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+static void oom_score_protect(Supervisor *s) {
+        _cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+        ssize_t n;
 
-        if (fd < 0 || write(fd, "-1000", STRLEN("-1000")) < 0)
+        n = fd < 0 ? -1 : read(fd, s->oom_score_adj, sizeof(s->oom_score_adj) - 1);
+        if (n < 0 || pwrite(fd, "-1000", STRLEN("-1000"), 0) < 0) {
                 log_debug_errno(errno, "Failed to protect from the OOM killer: %m");
-}
-
-static int terminal_set_up(Supervisor *s, int master, Error *e) {
-        int r;
-
-        if (s->launch.terminal != (master >= 0)) {
-                fd_close(master);
-                return error_setf(e, CTR_INVALID_ARGUMENT, "%s and %s disagree about a terminal",
-                                  TASK_FILE_LAUNCH, TASK_FILE_CONFIG);
+                n = 0;
         }
-        if (master < 0)
-                return 0;
-        r = terminal_new(&s->loop, master, TAKE_FD(s->streams.fd[STDIN_FILENO]),
-                         TAKE_FD(s->streams.fd[STDOUT_FILENO]), supervisor_on_drained, s,
-                         &s->terminal);
-        return r < 0 ? error_setf(e, r, "Failed to set up the terminal: %m") : 0;
+        s->oom_score_adj[n] = '\0';
 }
 
 static int watch(Supervisor *s, Source *source, int fd, short events,
@@ -128,21 +133,29 @@ int supervisor_enter(Supervisor *s, Error *e) {
         r = payload_new(s->launch.unit, &s->payload, e);
         if (r != 0)
                 return r;
-        oom_score_protect();
+        oom_score_protect(s);
         r = connection_listen(&s->connections, s->task_dir_fd, SUPERVISOR_CONTROL_NAME, e);
+        if (r != 0)
+                return r;
+        /* here we are in the cgroup that they shall be in */
+        r = process_spawn_loggers(&s->init, &s->launch, s->launch.stdio, s->launch.stdio_path,
+                                  s->oom_score_adj, e);
         if (r != 0)
                 return r;
         r = container_enter(s->container, payload_fd(s->payload), ENTER_USEC, &master, e);
         if (r != 0)
                 return r;
-        r = terminal_set_up(s, master, e);
+        r = process_set_up(&s->init, master, e);
+        if (r != 0)
+                return r;
+        r = process_wait_loggers(&s->init, now_monotonic() + LOGGER_READY_USEC, e);
         if (r != 0)
                 return r;
         r = watch_all(s);
         if (r < 0)
                 return error_setf(e, r, "Failed to watch the container: %m");
 
-        s->record.pid = container_pid(s->container);
+        s->init.record.pid = container_pid(s->container);
         /* the documents and the set-up are history: give their pages back */
         (void) malloc_trim(0);
         return 0;

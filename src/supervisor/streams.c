@@ -11,16 +11,16 @@
 #include "basic/log.h"
 #include "basic/process.h"
 
-#define JOURNAL_CONNECT_USEC (5 * USEC_PER_SEC)
-#define JOURNAL_SEND_BUFFER  (8 * 1024 * 1024) /* as systemd does for its services */
+#define JOURNAL_SEND_BUFFER (8 * 1024 * 1024) /* as systemd does for its services */
 
 static int socket_set_send_timeout(int fd, uint64_t usec) {
-        struct timeval tv = {.tv_sec = (time_t) (usec / USEC_PER_SEC)};
+        struct timeval tv = {.tv_sec = (time_t) (usec / USEC_PER_SEC),
+                             .tv_usec = (suseconds_t) (usec % USEC_PER_SEC)};
 
         return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0 ? -errno : 0;
 }
 
-static int journal_connect(int fd, const char *path) {
+static int journal_connect(int fd, const char *path, uint64_t usec) {
         struct sockaddr_un sa = {.sun_family = AF_UNIX};
         int r;
 
@@ -29,7 +29,7 @@ static int journal_connect(int fd, const char *path) {
         strcpy(sa.sun_path, path);
 
         /* the time limit covers a full backlog; the program must not inherit it */
-        r = socket_set_send_timeout(fd, JOURNAL_CONNECT_USEC);
+        r = socket_set_send_timeout(fd, usec);
         if (r < 0)
                 return r;
         if (connect(fd, (struct sockaddr *) &sa, sizeof(sa)) < 0)
@@ -40,7 +40,7 @@ static int journal_connect(int fd, const char *path) {
 }
 
 int journal_stream_open(const char *path, const char *identifier, const char *unit, int priority,
-                        int *ret_fd, Error *e) {
+                        uint64_t usec, int *ret_fd, Error *e) {
         static const int buffer = JOURNAL_SEND_BUFFER;
         _cleanup_free_ char *header = NULL;
         _cleanup_close_ int fd = -1;
@@ -51,7 +51,7 @@ int journal_stream_open(const char *path, const char *identifier, const char *un
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
         if (fd < 0)
                 return error_setf(e, -errno, "Failed to make a socket: %m");
-        r = journal_connect(fd, path);
+        r = journal_connect(fd, path, usec);
         if (r < 0)
                 return error_setf(e, CTR_UNAVAILABLE, "Failed to connect to the journal at %s: %s",
                                   path, strerror(-r));
@@ -142,87 +142,125 @@ static int log_file_open(const char *path, int *ret_fd, Error *e) {
         return 0;
 }
 
-static int stream_share(const int fd[static 3], int *ret_fd, Error *e) {
-        *ret_fd = fcntl(fd[STDOUT_FILENO], F_DUPFD_CLOEXEC, 3);
+static int stream_share(const Streams *s, int *ret_fd, Error *e) {
+        *ret_fd = fcntl(s->fd[STDOUT_FILENO], F_DUPFD_CLOEXEC, 3);
         return *ret_fd < 0 ? error_setf(e, -errno, "Failed to share a stream: %m") : 0;
 }
 
-static int file_open(const TaskLaunch *l, size_t i, const Streams *s, int *ret_fd, Error *e) {
+static int file_open(const StreamsParameters *p, size_t i, const Streams *s, int *ret_fd,
+                     Error *e) {
+        const char *path = p->paths[i];
+
         /* output and errors to one file share one description, and with it the position (D28) */
-        if (i == STDERR_FILENO && l->stdio[STDOUT_FILENO] == STDIO_FILE &&
-            streq(l->stdio_path[STDOUT_FILENO], l->stdio_path[i]))
-                return stream_share(s->fd, ret_fd, e);
+        if (i == STDERR_FILENO && p->kinds[STDOUT_FILENO] == STDIO_FILE &&
+            streq(p->paths[STDOUT_FILENO], path))
+                return stream_share(s, ret_fd, e);
         if (i == STDIN_FILENO) {
-                *ret_fd = open(l->stdio_path[i],
-                               O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+                *ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
                 return *ret_fd < 0 ? error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
-                                                "Failed to open %s: %m", l->stdio_path[i])
+                                                "Failed to open %s: %m", path)
                                    : 0;
         }
-        return log_file_open(l->stdio_path[i], ret_fd, e);
+        return log_file_open(path, ret_fd, e);
 }
 
-static int journal_open(const TaskLaunch *l, size_t i, int fd[static 3], Error *e) {
-        /* one stream for both, or the journal may turn their lines around; so does systemd's
-         * StandardError=inherit */
-        if (i == STDERR_FILENO && l->stdio[STDOUT_FILENO] == STDIO_JOURNAL)
-                return stream_share(fd, &fd[i], e);
-        return journal_stream_open(JOURNAL_STREAM_PATH,
-                                   l->log_identifier ? l->log_identifier : l->id, l->unit, LOG_INFO,
-                                   &fd[i], e);
-}
+/* A way back to the host's file system, or to something that its giver may not even open, has no
+ * place in a container. */
+static int handed_take(size_t i, int *handed, int *ret_fd, Error *e) {
+        struct stat st;
+        int flags;
 
-int streams_open_journal(const TaskLaunch *launch, int fd[static 3], Error *e) {
-        for (size_t i = STDOUT_FILENO; i <= STDERR_FILENO; i++) {
-                int r = launch->stdio[i] == STDIO_JOURNAL ? journal_open(launch, i, fd, e) : 0;
-
-                if (r != 0)
-                        return r;
-        }
+        if (*handed < 0)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "Stream %zu was to be handed over and is not open", i);
+        flags = fcntl(*handed, F_GETFL);
+        if (flags < 0 || fstat(*handed, &st) < 0)
+                return error_setf(e, -errno, "Failed to look at stream %zu: %m", i);
+        if ((flags & O_PATH) || S_ISDIR(st.st_mode))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "Stream %zu cannot be read or written",
+                                  i);
+        *ret_fd = TAKE_FD(*handed);
         return 0;
 }
 
-static int stream_open(const TaskLaunch *l, size_t i, int handed[static 3], Streams *s, Error *e) {
-        switch (l->stdio[i]) {
+/* A pipe to the program or from it; ours is the other end. */
+static int pipe_open(bool input, bool nonblock, int *ret_program, int *ret_own, Error *e) {
+        int fds[2], r;
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return error_setf(e, -errno, "Failed to make a pipe: %m");
+        *ret_program = fds[input ? 0 : 1];
+        *ret_own = fds[input ? 1 : 0];
+        if (!nonblock)
+                return 0;
+        r = fd_set_nonblock(*ret_own, true);
+        return r < 0 ? error_setf(e, r, "Failed to set up a pipe: %m") : 0;
+}
+
+static int journal_open(const StreamsParameters *p, size_t i, Streams *s, Error *e) {
+        /* one stream for both, or the journal may turn their lines around; so does systemd's
+         * StandardError=inherit */
+        if (i == STDERR_FILENO && p->kinds[STDOUT_FILENO] == STDIO_JOURNAL)
+                return stream_share(s, &s->fd[i], e);
+        return journal_stream_open(JOURNAL_STREAM_PATH, p->log_identifier, p->unit, LOG_INFO,
+                                   p->journal_usec, &s->fd[i], e);
+}
+
+static int stream_open(const StreamsParameters *p, size_t i, int handed[static 3], Streams *s,
+                       Error *e) {
+        switch (p->kinds[i]) {
         case STDIO_NULL:
-                return null_open(&s->fd[i], e);
+                return p->terminal ? 0 : null_open(&s->fd[i], e);
         case STDIO_FD:
-                s->fd[i] = TAKE_FD(handed[i]);
-                return s->fd[i] < 0 ? error_setf(e, CTR_INVALID_ARGUMENT,
-                                                 "Stream %zu was to be handed over and is not open",
-                                                 i)
-                                    : 0;
+                return handed_take(i, &handed[i], &s->fd[i], e);
         case STDIO_JOURNAL:
-                return l->terminal ? journal_open(l, i, s->fd, e) : 0;
+                return p->journal_later && !p->terminal ? 0 : journal_open(p, i, s, e);
         case STDIO_FIFO:
-                return fifo_open(l->stdio_path[i], i == STDIN_FILENO, &s->fd[i], &s->keeper[i], e);
+                return fifo_open(p->paths[i], i == STDIN_FILENO, &s->fd[i], &s->keeper[i], e);
         case STDIO_FILE:
-                return file_open(l, i, s, &s->fd[i], e);
+                return file_open(p, i, s, &s->fd[i], e);
         case STDIO_BINARY:
+                return pipe_open(false, false, &s->fd[i], &s->logger[i], e);
         case STDIO_ATTACH:
+                return p->terminal ? 0
+                                   : pipe_open(i == STDIN_FILENO, true, &s->fd[i], &s->relay[i], e);
         case _STDIO_KIND_MAX:
                 break;
         }
-        return error_setf(e, CTR_NOT_IMPLEMENTED, "Log programs (binary:) are not supported");
+        return error_setf(e, CTR_NOT_IMPLEMENTED, "Stream %zu is of an unknown kind", i);
 }
 
-int streams_open(const TaskLaunch *launch, int handed[static 3], Streams *ret, Error *e) {
+int streams_open(const StreamsParameters *parameters, int handed[static 3], Streams *ret,
+                 Error *e) {
         Streams s = STREAMS_INIT;
 
-        assert(launch && ret);
+        assert(parameters && parameters->kinds && parameters->paths && ret);
 
         for (size_t i = 0; i < ELEMENTSOF(s.fd); i++) {
                 int r;
 
-                if (launch->terminal && i == STDERR_FILENO)
+                if (parameters->terminal && i == STDERR_FILENO)
                         break; /* a terminal mixes both (D25) */
-                r = stream_open(launch, i, handed, &s, e);
+                r = stream_open(parameters, i, handed, &s, e);
                 if (r != 0) {
                         streams_close(&s);
                         return r;
                 }
         }
         *ret = s;
+        return 0;
+}
+
+int streams_open_journal(const StreamsParameters *p, int fd[static 3], Error *e) {
+        Streams s = {.fd = {fd[0], fd[1], fd[2]}};
+
+        for (size_t i = STDOUT_FILENO; i <= STDERR_FILENO; i++) {
+                int r = p->kinds[i] == STDIO_JOURNAL ? journal_open(p, i, &s, e) : 0;
+
+                if (r != 0)
+                        return r;
+                fd[i] = s.fd[i];
+        }
         return 0;
 }
 
@@ -233,6 +271,9 @@ void streams_close_program_ends(Streams *s) {
 
 void streams_close(Streams *s) {
         streams_close_program_ends(s);
-        for (size_t i = 0; i < ELEMENTSOF(s->keeper); i++)
+        for (size_t i = 0; i < ELEMENTSOF(s->keeper); i++) {
                 s->keeper[i] = fd_close(s->keeper[i]);
+                s->relay[i] = fd_close(s->relay[i]);
+                s->logger[i] = fd_close(s->logger[i]);
+        }
 }

@@ -9,11 +9,6 @@
 #include "basic/log.h"
 #include "basic/process.h"
 
-#define EMPTY_USEC          (10 * USEC_PER_SEC)
-#define DRAIN_USEC          (10 * USEC_PER_SEC)
-#define RECORD_RETRY_USEC   (500 * USEC_PER_MSEC)
-#define RECORD_ATTEMPTS_MAX 120U
-
 #define B(state) (1U << (state))
 
 static const uint32_t state_next[_STATE_MAX] = {
@@ -22,16 +17,17 @@ static const uint32_t state_next[_STATE_MAX] = {
                 [STATE_RUNNING] = B(STATE_EMPTYING),
                 [STATE_EMPTYING] = B(STATE_DRAINING),
                 [STATE_DRAINING] = B(STATE_RECORDING),
-                [STATE_RECORDING] = B(STATE_DONE),
+                [STATE_RECORDING] = B(STATE_FINISHING) | B(STATE_DONE), /* DONE: nothing true */
+                [STATE_FINISHING] = B(STATE_DONE),
                 [STATE_DONE] = 0,
 };
 
 const char *supervisor_state_to_string(SupervisorState state) {
         static const char *const names[_STATE_MAX] = {
-                        [STATE_WAITING] = "waiting",  [STATE_CREATED] = "created",
-                        [STATE_RUNNING] = "running",  [STATE_EMPTYING] = "stopped",
-                        [STATE_DRAINING] = "stopped", [STATE_RECORDING] = "stopped",
-                        [STATE_DONE] = "stopped",
+                        [STATE_WAITING] = "waiting",   [STATE_CREATED] = "created",
+                        [STATE_RUNNING] = "running",   [STATE_EMPTYING] = "stopped",
+                        [STATE_DRAINING] = "stopped",  [STATE_RECORDING] = "stopped",
+                        [STATE_FINISHING] = "stopped", [STATE_DONE] = "stopped",
         };
 
         return names[state];
@@ -46,138 +42,17 @@ void supervisor_set_state(Supervisor *s, SupervisorState state) {
                 s->loop.finished = true;
 }
 
-/* A program that was OOM-killed is told of before it is told that it ended (D20). */
-static void check_oom(Supervisor *s) {
-        SupervisorMessage m = {.type = SUPERVISOR_OOM};
-        uint64_t n = payload_oom_kills(s->payload);
-
-        if (n <= s->oom_kills)
-                return;
-        s->oom_kills = n;
-        s->record.oom_killed = true;
-        connection_broadcast(&s->connections, &m);
-}
-
-static void push_exited(Supervisor *s) {
-        SupervisorMessage m = {
-                        .type = SUPERVISOR_EXITED,
-                        .number = s->record.exit_status,
-                        .pid = s->record.pid,
-                        .usec = s->record.exited_at,
-        };
-
-        connection_broadcast(&s->connections, &m);
-}
-
-static void write_record(Supervisor *s) {
-        int r;
-
-        if (s->exit_unknown) {
-                /* no record says just that */
-                s->result = EXIT_FAILURE;
-                supervisor_set_state(s, STATE_DONE);
-                return;
-        }
-
-        r = exit_record_write(s->task_dir_fd, &s->record);
-        if (r < 0 && ++s->record_attempts < RECORD_ATTEMPTS_MAX) {
-                /* /run is full, most likely: nothing is worth more than this record */
-                if (s->record_attempts == 1)
-                        log_error_errno(r, "Failed to write the exit record, trying again: %m");
-                loop_add_timer(&s->loop, &s->deadline_timer, now_monotonic() + RECORD_RETRY_USEC);
-                return;
-        }
-        if (r < 0) {
-                s->result = EXIT_FAILURE;
-                log_error_errno(r, "Failed to write the exit record, status %i is lost: %m",
-                                s->record.exit_status);
-        } else
-                push_exited(s);
-        supervisor_set_state(s, STATE_DONE);
-}
-
-static void begin_recording(Supervisor *s) {
-        supervisor_set_state(s, STATE_RECORDING);
-        s->terminal = terminal_free(s->terminal);
-        check_oom(s);
-        write_record(s);
-}
-
-void supervisor_on_drained(void *userdata) {
-        Supervisor *s = userdata;
-
-        if (s->state == STATE_DRAINING)
-                begin_recording(s);
-}
-
-static void begin_draining(Supervisor *s) {
-        supervisor_set_state(s, STATE_DRAINING);
-        if (!s->terminal) {
-                begin_recording(s);
-                return;
-        }
-        loop_add_timer(&s->loop, &s->deadline_timer, now_monotonic() + DRAIN_USEC);
-        terminal_drain(s->terminal);
-}
-
-/* Reaps everything but init, whose end is its pidfd's to tell. True if children are left. */
-static bool reap_orphans(Supervisor *s) {
-        for (;;) {
-                siginfo_t si = {};
-
-                if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) < 0)
-                        return errno != ECHILD;
-                if (si.si_pid == 0 ||
-                    (s->state < STATE_EMPTYING && si.si_pid == container_pid(s->container)))
-                        return true;
-                (void) waitid(P_PID, (id_t) si.si_pid, &si, WEXITED | WNOHANG);
-        }
-}
-
-static void check_empty(Supervisor *s) {
-        bool children = reap_orphans(s);
-        int r;
-
-        if (s->state != STATE_EMPTYING)
-                return;
-        r = payload_is_populated(s->payload);
-        if (r < 0)
-                log_warning_errno(r, "Failed to read the payload's state: %m");
-        if (r > 0 || children)
-                return;
-        begin_draining(s);
-}
-
 void supervisor_on_events(void *userdata, short revents) {
         Supervisor *s = userdata;
 
         /* reading re-arms the descriptor, in every state */
         (void) payload_is_populated(s->payload);
-        check_empty(s);
+        supervisor_check_frozen(s);
+        supervisor_check_empty(s);
 }
 
 void supervisor_on_memory_events(void *userdata, short revents) {
-        check_oom(userdata);
-}
-
-static void on_deadline(void *userdata) {
-        Supervisor *s = userdata;
-
-        switch (s->state) {
-        case STATE_EMPTYING:
-                log_warning("Processes of the payload survive SIGKILL, leaving them to systemd");
-                begin_draining(s);
-                break;
-        case STATE_DRAINING:
-                log_warning("Nobody reads the last output of the terminal, dropping it");
-                begin_recording(s);
-                break;
-        case STATE_RECORDING:
-                write_record(s);
-                break;
-        default:
-                assert(false);
-        }
+        supervisor_check_oom(userdata);
 }
 
 void supervisor_kill_payload(Supervisor *s) {
@@ -192,30 +67,6 @@ void supervisor_kill_payload(Supervisor *s) {
                 log_error_errno(r, "Failed to kill init: %m");
 }
 
-/* Init has ended: its status is what counts, whatever the rest does. */
-void supervisor_on_init(void *userdata, short revents) {
-        Supervisor *s = userdata;
-        int r, status = EXIT_STATUS_UNKNOWN;
-
-        source_remove(&s->init_source);
-        timer_remove(&s->kill_timer);
-        r = pidfd_wait(container_pidfd(s->container), &status);
-        container_set_reaped(s->container);
-        if (r < 0) {
-                log_error_errno(r, "Failed to learn how init ended: %m");
-                s->exit_unknown = true;
-        }
-
-        s->record.exit_status = status;
-        s->record.exited_at = now_realtime();
-        supervisor_set_state(s, STATE_EMPTYING);
-        r = payload_kill(s->payload);
-        if (r < 0)
-                log_error_errno(r, "Failed to kill the rest of the payload: %m");
-        loop_add_timer(&s->loop, &s->deadline_timer, now_monotonic() + EMPTY_USEC);
-        check_empty(s);
-}
-
 static void on_kill_timer(void *userdata) {
         supervisor_kill_payload(userdata);
 }
@@ -228,6 +79,7 @@ int supervisor_stop(Supervisor *s, int signo, uint64_t usec) {
                 supervisor_kill_payload(s);
                 return 0;
         }
+        supervisor_thaw(s);
         r = pidfd_signal(container_pidfd(s->container), signo);
         if (r < 0)
                 return r;
@@ -245,6 +97,7 @@ static void stop_by_signal(Supervisor *s) {
         if (s->state == STATE_WAITING)
                 supervisor_set_state(s, STATE_DONE);
         else if (s->state < STATE_EMPTYING) {
+                s->init.record.terminated = true;
                 r = supervisor_stop(s, s->launch.stop_signal, s->launch.stop_timeout);
                 if (r < 0 && r != -ESRCH)
                         log_warning_errno(r, "Failed to stop the task: %m");
@@ -258,7 +111,7 @@ static void on_signal(void *userdata, short revents) {
         if (read(s->signal_fd, &si, sizeof(si)) != sizeof(si))
                 return;
         if (si.ssi_signo == SIGCHLD)
-                check_empty(s);
+                supervisor_check_empty(s);
         else
                 stop_by_signal(s);
 }
@@ -316,14 +169,18 @@ static void push_failed(Supervisor *s, int r, const Error *e) {
 static void supervisor_clear(Supervisor *s) {
         int r;
 
+        execs_clear(s);
+        source_remove(&s->start_source);
         container_free(s->container);
-        s->terminal = terminal_free(s->terminal);
+        process_clear(&s->init);
         source_remove(&s->signal_source);
         source_remove(&s->init_source);
         source_remove(&s->events_source);
         source_remove(&s->memory_source);
         timer_remove(&s->kill_timer);
         timer_remove(&s->deadline_timer);
+        timer_remove(&s->start_timer);
+        timer_remove(&s->pause_timer);
         if (s->payload) {
                 r = payload_remove(s->payload);
                 if (r < 0)
@@ -334,9 +191,7 @@ static void supervisor_clear(Supervisor *s) {
                 (void) unlinkat(s->task_dir_fd, SUPERVISOR_CONTROL_NAME, 0);
         connection_set_clear(&s->connections);
         loop_clear(&s->loop);
-        streams_close(&s->streams);
         task_launch_clear(&s->launch);
-        exit_record_clear(&s->record);
         fd_close(s->signal_fd);
         fd_close(s->task_dir_fd);
 }
@@ -368,13 +223,15 @@ int supervisor_run(const char *task_dir, int launch_fd, int handed[static 3]) {
                                         .closed = on_connection_closed,
                                         .userdata = &s},
                         .kill_timer = {.elapse = on_kill_timer, .userdata = &s},
-                        .deadline_timer = {.elapse = on_deadline, .userdata = &s},
+                        .deadline_timer = {.elapse = supervisor_on_deadline, .userdata = &s},
+                        .start_timer = {.elapse = supervisor_on_start_timer, .userdata = &s},
+                        .pause_timer = {.elapse = supervisor_on_pause_timer, .userdata = &s},
                         .task_dir_fd = -1,
                         .signal_fd = -1,
-                        .streams = STREAMS_INIT,
         };
         int r;
 
+        process_init(&s.init, &s.loop, supervisor_on_loggers, supervisor_on_init_drained, &s);
         r = connection_add(&s.connections, launch_fd);
         if (r >= 0)
                 r = supervisor_launch(&s, task_dir, handed, &e);

@@ -2,16 +2,20 @@
 #pragma once
 
 /*
- * The supervisor of one task: parent of the container's init, holder of its terminal, writer of its
- * exit record. One object, one process, one event loop; the states are walked in one direction:
+ * The supervisor of one task: parent of the container's init and of its execs, holder of their
+ * terminals, writer of their exit records. One object, one process, one event loop; the states are
+ * walked in one direction:
  *
  *   WAITING    init is cloned and builds its mounts; GO has not come
  *   CREATED    init is set up in the payload cgroup and blocked; depends on nobody from here on
- *   RUNNING    START came: the user's program was executed, or could not be
- *   EMPTYING   init is reaped; what is left of the payload is being killed
- *   DRAINING   nothing runs any more; the terminal's last output is being delivered
+ *   RUNNING    START came: the user's program is being executed, was, or could not be
+ *   EMPTYING   init is reaped; what is left of the payload is being killed, execs among it
+ *   DRAINING   nothing runs any more; the last output is being delivered, execs' ends are recorded
  *   RECORDING  the exit record is being written, again if need be
+ *   FINISHING  it is written and told; log programs come to their ends
  *   DONE       leave the loop
+ *
+ * CREATED and RUNNING may be frozen (FreezeState), execs have states of their own (exec.h).
  *
  * Invariant: a supervisor that has reached CREATED ends only after exit.json was written; when that
  * cannot be done it says so in the journal, and no other file pretends to be one.
@@ -19,11 +23,11 @@
 
 #include "runtime/container.h"
 #include "supervisor/connection.h"
+#include "supervisor/exec.h"
 #include "supervisor/loop.h"
 #include "supervisor/payload.h"
+#include "supervisor/process.h"
 #include "supervisor/record.h"
-#include "supervisor/streams.h"
-#include "supervisor/terminal.h"
 
 typedef enum SupervisorState {
         STATE_WAITING,
@@ -32,30 +36,42 @@ typedef enum SupervisorState {
         STATE_EMPTYING,
         STATE_DRAINING,
         STATE_RECORDING,
+        STATE_FINISHING,
         STATE_DONE,
         _STATE_MAX,
 } SupervisorState;
 
+/* Of the payload, by request: what systemd freezes is not ours to tell. */
+typedef enum FreezeState {
+        FREEZE_NONE,
+        FREEZE_PENDING,
+        FREEZE_DONE,
+} FreezeState;
+
 typedef struct Supervisor {
         SupervisorState state;
+        FreezeState freeze;
         int result; /* exit status of this process */
 
         Loop loop;
         ConnectionSet connections;
-        Source signal_source, init_source, events_source, memory_source;
+        Source signal_source, init_source, start_source, events_source, memory_source;
         Timer kill_timer;     /* the time limit of a stop */
         Timer deadline_timer; /* of the present step on the way out */
+        Timer start_timer, pause_timer;
+        Reply start_reply, pause_reply;
 
         TaskLaunch launch;
         int task_dir_fd;
         int signal_fd;
-        Streams streams;
+        char oom_score_adj[8]; /* what we had before we were protected; "" if that did not work */
 
         Container *container;
         Payload *payload;
-        Terminal *terminal;
+        Process init;
+        Exec *execs;
+        size_t n_execs;
 
-        ExitRecord record;
         bool exit_unknown; /* init could not be reaped: there is nothing true to record */
         uint64_t oom_kills;
         unsigned record_attempts;
@@ -76,18 +92,51 @@ void supervisor_set_state(Supervisor *s, SupervisorState state);
 
 const char *supervisor_state_to_string(SupervisorState state) _const_;
 
-/* Sends signo to init and, usec later (UINT64_MAX: never), SIGKILL to the whole payload. Before
- * START nobody is there who could take the signal: SIGKILL at once. 0, or -ESRCH. */
+/* Init has ended, whatever is left to be done. */
+static inline bool supervisor_has_exited(const Supervisor *s) {
+        return s->state >= STATE_EMPTYING;
+}
+
+/* The SYSLOG_IDENTIFIER of the journal's lines. */
+static inline const char *supervisor_log_identifier(const Supervisor *s) {
+        return s->launch.log_identifier ? s->launch.log_identifier : s->launch.id;
+}
+
+/* Sends signo to init and, usec later (UINT64_MAX: never), SIGKILL to the whole payload; thaws it
+ * first. Before START nobody is there who could take the signal: SIGKILL at once. 0, or -ESRCH. */
 int supervisor_stop(Supervisor *s, int signo, uint64_t usec);
 
 /* SIGKILL to everything in the payload. */
 void supervisor_kill_payload(Supervisor *s);
 
-/* Answers one request (request.c). */
-void supervisor_request(void *userdata, const SupervisorMessage *m, SupervisorMessage *reply);
+/* start.c: runs the user's program; s->start_reply tells the outcome. finish: init has ended,
+ * nothing more is to be waited for. */
+void supervisor_start(Supervisor *s);
+bool supervisor_is_starting(const Supervisor *s) _pure_;
+void supervisor_finish_start(Supervisor *s);
+
+/* pause.c: freezes; s->pause_reply tells when it is done, see supervisor_check_frozen(). */
+int supervisor_pause(Supervisor *s, Error *e);
+int supervisor_resume(Supervisor *s, Error *e);
+/* Lets the payload go on if it is frozen; whoever waits for that is told why not. */
+void supervisor_thaw(Supervisor *s);
+void supervisor_check_frozen(Supervisor *s);
+void supervisor_on_pause_timer(void *userdata);
+void supervisor_on_start_timer(void *userdata);
+
+/* exit.c: the way out. check_empty reaps and goes on if all is over; check_execs goes on if this
+ * was the last one that had to be told of. */
+void supervisor_check_empty(Supervisor *s);
+void supervisor_check_execs(Supervisor *s);
+void supervisor_check_oom(Supervisor *s);
+void supervisor_on_init(void *userdata, short revents);
+void supervisor_on_deadline(void *userdata);
+void supervisor_on_init_drained(void *userdata);
+void supervisor_on_loggers(void *userdata);
+
+/* request.c: answers one request, now or later. */
+void supervisor_request(void *userdata, Request *q);
 
 /* Event handlers that setup.c installs. */
-void supervisor_on_init(void *userdata, short revents);
 void supervisor_on_events(void *userdata, short revents);
 void supervisor_on_memory_events(void *userdata, short revents);
-void supervisor_on_drained(void *userdata);

@@ -1,146 +1,91 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "fake-container.h"
+#include "runtime/container.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <pty.h>
-#include <sys/ioctl.h>
-#include <sys/prctl.h>
 
-#include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/process.h"
-#include "runtime/container.h"
+#include "fake-container.h"
+#include "fake-program.h"
 
 pid_t fake_group;
 unsigned fake_oom_kills;
+char fake_oom_cgroup[128];
+bool fake_unfreezable;
 
 struct Container {
         json_t *config;
         int stdio[3];
         int barrier; /* 's': start, 'f': pretend that it cannot be executed */
+        int answer;  /* end of file: executed */
         int master;
         pid_t pid;
         int pidfd;
+        bool starting;
         bool reaped;
 };
 
-static bool option(const Container *c, const char *key) {
-        return json_is_true(json_object_get(c->config, key));
-}
-
-static int number(const Container *c, const char *key) {
-        return (int) json_integer_value(json_object_get(c->config, key));
-}
-
-static int fail_at(const Container *c, const char *step, Error *e) {
-        const char *code = json_string_value(json_object_get(c->config, "code"));
-
-        if (!streq_ptr(json_string_value(json_object_get(c->config, "fail")), step))
-                return 0;
-        return error_setf(e, (int) error_code_from_string(code), "Asked to fail at %s", step);
-}
-
 int container_new(const ContainerParameters *parameters, Container **ret, Error *e) {
+        const char *cgroup;
         Container *c;
         int r;
 
         c = calloc(1, sizeof(*c));
         assert(c);
-        c->barrier = c->master = c->pidfd = -1;
+        c->barrier = c->answer = c->master = c->pidfd = -1;
         memcpy(c->stdio, parameters->stdio, sizeof(c->stdio));
         r = json_read_file_at(parameters->config_dir_fd, parameters->config_name, 64 * 1024,
                               &c->config, e);
         if (r == 0)
-                r = fail_at(c, "new", e);
+                r = fake_fail_at(c->config, "new", e);
         if (r != 0) {
                 container_free(c);
                 return r;
         }
-        fake_oom_kills = (unsigned) number(c, "oom");
+        fake_oom_kills = (unsigned) fake_number(c->config, "oom");
+        cgroup = json_string_value(json_object_get(c->config, "oom_cgroup"));
+        (void) snprintf(fake_oom_cgroup, sizeof(fake_oom_cgroup), "%s", strempty(cgroup));
+        fake_unfreezable = fake_option(c->config, "unfreezable");
         *ret = c;
         return 0;
 }
 
-static void on_term(int signo) {
-        _exit(7);
-}
-
-static void write_output(int size) {
-        char line[64];
-
-        memset(line, 'x', sizeof(line) - 1);
-        line[sizeof(line) - 1] = '\n';
-        for (int done = 0; done < size; done += (int) sizeof(line))
-                if (fd_write_all(STDOUT_FILENO, line, sizeof(line)) < 0)
-                        _exit(9);
-}
-
-static void copy_input(void) {
-        char line[256];
-
-        while (fgets(line, sizeof(line), stdin) && line[0] != '.')
-                if (fd_write_all(STDOUT_FILENO, line, strlen(line)) < 0)
-                        _exit(9);
-}
-
-_noreturn_ static void program(const Container *c) {
-        if (option(c, "leave") && fork() == 0)
-                for (;;)
-                        (void) pause();
-        write_output(number(c, "output"));
-        if (option(c, "cat"))
-                copy_input();
-        while (option(c, "wait"))
-                (void) pause();
-        if (number(c, "kill") > 0)
-                (void) raise(number(c, "kill"));
-        _exit(number(c, "exit"));
-}
-
-_noreturn_ static void init(const Container *c, int barrier, int slave) {
-        sigset_t none;
+_noreturn_ static void init(const Container *c, int barrier, int answer, int slave) {
         char step = 0;
 
-        (void) sigemptyset(&none);
-        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void) setsid();
-        for (int i = 0; i < 3; i++)
-                if (slave >= 0 || c->stdio[i] >= 0)
-                        (void) dup2(slave >= 0 ? slave : c->stdio[i], i);
-        if (slave >= 0)
-                (void) ioctl(slave, TIOCSCTTY, 0);
-        (void) signal(SIGTERM, option(c, "ignore") ? SIG_IGN : on_term);
-        (void) sigprocmask(SIG_SETMASK, &none, NULL);
-        (void) dup2(barrier, 3);
-        (void) fd_close_from(4);
+        fake_become(c->config, slave, c->stdio, barrier, answer);
         if (read(3, &step, 1) != 1)
                 _exit(1);
         (void) close(3);
         if (step == 'f')
                 _exit(127);
-        program(c);
+        fake_execute(c->config);
 }
 
 int container_clone(Container *c, Error *e) {
-        int barrier[2], slave = -1, r;
+        int barrier[2], answer[2], slave = -1, r;
 
-        r = fail_at(c, "clone", e);
+        r = fake_fail_at(c->config, "clone", e);
         if (r != 0)
                 return r;
-        assert(pipe2(barrier, O_CLOEXEC) == 0);
-        if (option(c, "terminal"))
+        assert(pipe2(barrier, O_CLOEXEC) == 0 && pipe2(answer, O_CLOEXEC) == 0);
+        if (fake_option(c->config, "terminal"))
                 assert(openpty(&c->master, &slave, NULL, NULL, NULL) == 0);
         c->pid = fork();
         assert(c->pid >= 0);
         if (c->pid == 0)
-                init(c, barrier[0], slave);
+                init(c, barrier[0], answer[1], slave);
         /* both sides: whoever comes first */
         (void) setpgid(c->pid, c->pid);
         fake_group = c->pid;
         fd_close(barrier[0]);
+        fd_close(answer[1]);
         fd_close(slave);
         c->barrier = barrier[1];
+        c->answer = answer[0];
         c->pidfd = pidfd_open_pid(c->pid);
         assert(c->pidfd >= 0);
         return 0;
@@ -157,7 +102,7 @@ int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret
                     Error *e) {
         int r;
 
-        r = fail_at(c, "enter", e);
+        r = fake_fail_at(c->config, "enter", e);
         if (r != 0)
                 return r;
         if (cgroup_fd >= 0)
@@ -166,12 +111,27 @@ int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret
         return 0;
 }
 
-int container_start(Container *c, uint64_t timeout_usec, Error *e) {
-        int r;
+int container_start_begin(Container *c, Error *e) {
+        bool fail = fake_fail_at(c->config, "start", NULL) != 0;
 
-        r = fail_at(c, "start", e);
-        assert(write(c->barrier, r == 0 ? "s" : "f", 1) == 1);
-        return r;
+        if (write(c->barrier, fail ? "f" : "s", 1) != 1)
+                return error_setf(e, CTR_FAILED_PRECONDITION, "Init died before it was started");
+        c->starting = true;
+        return 0;
+}
+
+int container_start_fd(const Container *c) {
+        return c->starting ? c->answer : -1;
+}
+
+int container_start_receive(Container *c, bool *ret_done, Error *e) {
+        struct pollfd pfd = {.fd = c->answer, .events = POLLIN};
+
+        *ret_done = poll(&pfd, 1, 0) == 1;
+        if (!*ret_done)
+                return 0;
+        c->starting = false;
+        return fake_fail_at(c->config, "start", e);
 }
 
 Container *container_free(Container *c) {
@@ -185,6 +145,7 @@ Container *container_free(Container *c) {
         }
         json_decref(c->config);
         fd_close(c->barrier);
+        fd_close(c->answer);
         fd_close(c->master);
         fd_close(c->pidfd);
         free(c);

@@ -2,25 +2,25 @@
 #pragma once
 
 /*
- * A test double of runtime/container.h and supervisor/payload.h: an ordinary process in a session
- * of its own plays init, its process group plays the payload cgroup, and config.json says how it
- * behaves:
+ * A test double of runtime/container.h, runtime/exec.h and supervisor/payload.h: an ordinary
+ * process in a session of its own plays init, its process group and the execs' play the payload
+ * cgroup, and config.json says how it behaves, see fake-program.h and
  *
- *   fail        "new", "clone", "enter" or "start": which step fails, with
- *   code        the ErrorCode by name, "Unknown" by default
- *   exit        exit status of the program
- *   kill        signal that the program ends itself with instead
- *   wait        true: the program waits for a signal; SIGTERM makes it exit
- *   ignore      true: ... and it ignores SIGTERM
- *   leave       true: the program leaves a child behind
- *   output      number of bytes it writes to standard output
- *   cat         true: it copies standard input to standard output until "." begins a line
- *   terminal    true: its streams are a pseudo terminal
+ *   fail        "new", "clone", "enter" or "start" ("clone" or "start" for an exec)
  *   oom         number of OOM kills that the payload counts
+ *   oom_cgroup  whose limit was hit
+ *   unfreezable true: freezing takes for ever
  */
 
+#include <stdbool.h>
 #include <sys/types.h>
+
+#define FAKE_EXECS_MAX 4096
 
 /* Of the one container of this process; 0 before it is cloned. */
 extern pid_t fake_group;
+extern pid_t fake_execs[FAKE_EXECS_MAX];
+extern size_t fake_n_execs;
 extern unsigned fake_oom_kills;
+extern char fake_oom_cgroup[128];
+extern bool fake_unfreezable;

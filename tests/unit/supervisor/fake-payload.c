@@ -8,6 +8,7 @@
 
 struct Payload {
         int events_fd; /* never ready: SIGCHLD tells of every end */
+        bool frozen;
 };
 
 int payload_new(const char *unit, Payload **ret, Error *e) {
@@ -15,7 +16,7 @@ int payload_new(const char *unit, Payload **ret, Error *e) {
 
         if (streq(unit, "lost.scope"))
                 return error_setf(e, CTR_UNAVAILABLE, "Not in %s", unit);
-        p = malloc(sizeof(*p));
+        p = calloc(1, sizeof(*p));
         assert(p);
         p->events_fd = eventfd(0, EFD_CLOEXEC);
         assert(p->events_fd >= 0);
@@ -38,11 +39,37 @@ int payload_kill(Payload *p) {
 }
 
 int payload_signal(Payload *p, int signo) {
+        /* a session has its own group, and each exec has a session */
+        for (size_t i = 0; i < fake_n_execs; i++)
+                (void) kill(-fake_execs[i], signo);
         return kill(-fake_group, signo) < 0 && errno != ESRCH ? -errno : 0;
 }
 
+int payload_signal_pid(Payload *p, pid_t pid, int signo) {
+        if (getpgid(pid) != fake_group)
+                return -ESRCH;
+        return kill(pid, signo) < 0 ? -errno : 0;
+}
+
+int payload_freeze(Payload *p, bool freeze) {
+        p->frozen = freeze && !fake_unfreezable;
+        return payload_signal(p, freeze ? SIGSTOP : SIGCONT);
+}
+
+int payload_is_frozen(Payload *p) {
+        return p->frozen;
+}
+
 int payload_is_populated(Payload *p) {
+        for (size_t i = 0; i < fake_n_execs; i++)
+                if (kill(-fake_execs[i], 0) >= 0)
+                        return true;
         return kill(-fake_group, 0) >= 0;
+}
+
+int payload_oom_cgroup(Payload *p, char **ret) {
+        *ret = strdup(fake_oom_cgroup);
+        return *ret ? 0 : -ENOMEM;
 }
 
 uint64_t payload_oom_kills(Payload *p) {

@@ -116,10 +116,21 @@ int harness_expect(int fd, uint32_t type, SupervisorMessage *ret) {
         return m.code;
 }
 
-int harness_call(int fd, uint32_t type, int number, uint64_t usec, SupervisorMessage *ret) {
+void harness_send_request(int fd, const HarnessRequest *q) {
+        SupervisorMessage m = {.type = q->type,
+                               .id = 42,
+                               .flags = q->flags,
+                               .number = q->number,
+                               .number2 = q->number2,
+                               .pid = q->pid};
+
+        (void) snprintf(m.text, sizeof(m.text), "%s", strempty(q->text));
+        assert_int_equal(supervisor_message_send(fd, &m, q->fds, q->n_fds), 0);
+}
+
+int harness_reply(int fd, SupervisorMessage *ret) {
         SupervisorMessage m;
 
-        harness_send(fd, type, number, usec);
         do
                 assert_true(harness_receive(fd, &m));
         while (m.id == 0);
@@ -128,6 +139,68 @@ int harness_call(int fd, uint32_t type, int number, uint64_t usec, SupervisorMes
         if (ret)
                 *ret = m;
         return m.code;
+}
+
+int harness_request(int fd, const HarnessRequest *q, SupervisorMessage *ret) {
+        harness_send_request(fd, q);
+        return harness_reply(fd, ret);
+}
+
+int harness_about(int fd, uint32_t type, const char *text, SupervisorMessage *ret) {
+        const HarnessRequest q = {.type = type, .text = text};
+
+        return harness_request(fd, &q, ret);
+}
+
+int harness_call(int fd, uint32_t type, int number, uint64_t usec, SupervisorMessage *ret) {
+        harness_send(fd, type, number, usec);
+        return harness_reply(fd, ret);
+}
+
+void harness_exec_document(TaskUnderTest *t, const char *id, const char *process,
+                           const char *stdio) {
+        _cleanup_free_ char *text = NULL;
+        char name[TASK_EXEC_FILE_SIZE];
+
+        assert_true(asprintf(&text, "{\"process\":%s,\"stdio\":%s,\"terminal\":%s}", process, stdio,
+                             strstr(process, "\"terminal\":true") ? "true" : "false") > 0);
+        assert_int_equal(file_write_atomic_at(t->dir_fd,
+                                              exec_file_name(TASK_FILE_EXEC_PREFIX, id, name), text,
+                                              strlen(text), 0600, 0),
+                         0);
+}
+
+void harness_exec(TaskUnderTest *t, const char *id, const char *process, const char *stdio,
+                  bool start) {
+        SupervisorMessage m;
+
+        harness_exec_document(t, id, process, stdio);
+        assert_int_equal(harness_about(t->fd, SUPERVISOR_EXEC_ADD, id, &m), 0);
+        if (!start)
+                return;
+        assert_int_equal(harness_about(t->fd, SUPERVISOR_EXEC_START, id, &m), 0);
+        assert_true(m.pid > 0);
+}
+
+void harness_expect_exec_exited(int fd, const char *id, int status) {
+        SupervisorMessage m;
+
+        assert_int_equal(harness_expect(fd, SUPERVISOR_EXEC_EXITED, &m), 0);
+        assert_string_equal(m.text, id);
+        assert_int_equal(m.number, status);
+}
+
+size_t harness_count_fds(const TaskUnderTest *t) {
+        _cleanup_closedir_ DIR *dir = NULL;
+        char path[64];
+        size_t n = 0;
+
+        (void) snprintf(path, sizeof(path), "/proc/%i/fd", (int) t->pid);
+        dir = opendir(path);
+        assert_non_null(dir);
+        while (readdir(dir))
+                n++;
+        return n;
 }
 
 int harness_wait(TaskUnderTest *t) {

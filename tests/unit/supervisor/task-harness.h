@@ -30,6 +30,40 @@ int harness_connect(TaskUnderTest *t);
 
 void harness_send(int fd, uint32_t type, int number, uint64_t usec);
 
+/* The same with everything: text (may be NULL), flags, a pid and descriptors. The id is 42. */
+typedef struct HarnessRequest {
+        uint32_t type, flags;
+        int number, number2;
+        pid_t pid;
+        const char *text;
+        int fds[4];
+        size_t n_fds;
+} HarnessRequest;
+
+void harness_send_request(int fd, const HarnessRequest *q);
+
+/* Waits for the reply (pushes in between are skipped) and answers its code. */
+int harness_reply(int fd, SupervisorMessage *ret);
+
+int harness_request(int fd, const HarnessRequest *q, SupervisorMessage *ret);
+
+/* About a process: its id is the text. */
+int harness_about(int fd, uint32_t type, const char *text, SupervisorMessage *ret);
+
+/* Writes the document of an exec: process and stdio as JSON. */
+void harness_exec_document(TaskUnderTest *t, const char *id, const char *process,
+                           const char *stdio);
+
+/* Writes it, adds it and, if start is set, starts it, with success. */
+void harness_exec(TaskUnderTest *t, const char *id, const char *process, const char *stdio,
+                  bool start);
+
+/* Waits for the push and compares; other pushes before it are an error. */
+void harness_expect_exec_exited(int fd, const char *id, int status);
+
+/* How many descriptors the supervisor has open. */
+size_t harness_count_fds(const TaskUnderTest *t);
+
 /* Waits for the next message. False at end of file. */
 bool harness_receive(int fd, SupervisorMessage *ret);
 

@@ -60,8 +60,8 @@ static void test_failed(void **state) {
                         {"{\"unit\":\"lost.scope\"}", "{}", true, CTR_UNAVAILABLE, "lost.scope"},
                         {"{}", "{", false, CTR_INVALID_ARGUMENT, "config.json"},
                         {"{\"id\":null}", "{}", false, -EBADMSG, "launch.json"},
-                        {"{\"stdio\":{\"stdout\":{\"kind\":\"binary\",\"path\":\"/x\"}}}", "{}",
-                         false, CTR_NOT_IMPLEMENTED, "binary:"},
+                        {"{\"stdio\":{\"stdout\":{\"kind\":\"binary\",\"path\":\"binary:///x\"}}}",
+                         "{}", true, CTR_COMMAND_NOT_FOUND, "Log program /x"},
                         {"{\"terminal\":true}", "{}", true, CTR_INVALID_ARGUMENT, "terminal"},
                         {"{}", "{\"terminal\":true}", true, CTR_INVALID_ARGUMENT, "terminal"},
         };
