@@ -2,12 +2,11 @@
 
 #include "bus/container-options.h"
 
-#include <inttypes.h>
-
 #include "basic/identifier.h"
 #include "basic/strv.h"
 #include "bus/container-values.h"
 #include "bus/error.h"
+#include "bus/limits.h"
 #include "bus/manager-methods.h"
 #include "bus/options.h"
 #include "unit/properties.h"
@@ -306,40 +305,8 @@ static int option_rlimits(OptionReader *o, void *target) {
         return sd_bus_message_exit_container(o->message);
 }
 
-static int set_resource(OptionReader *o, ContainerRequest *request, json_t *value) {
-        if (!request->resources)
-                request->resources = json_object();
-        return json_object_set_new(request->resources, o->key, value) < 0 ? -ENOMEM : 0;
-}
-
-static int option_resource_number(OptionReader *o, void *target) {
-        uint64_t value;
-        int r;
-
-        r = option_uint64(o, &value);
-        if (r < 0)
-                return r;
-        if (value > INT64_MAX && value != UINT64_MAX)
-                return option_invalid(o, "%" PRIu64 " is out of range", value);
-        return set_resource(o, target, json_integer((json_int_t) value)); /* infinity is -1 */
-}
-
-static int option_resource_string(OptionReader *o, void *target) {
-        const char *value;
-        int r;
-
-        r = option_read_string(o, &value);
-        if (r < 0)
-                return r;
-        return set_resource(o, target, json_string(value));
-}
-
 #define FIELD(f) offsetof(ContainerOptions, request.f)
 #define WHOLE    offsetof(ContainerOptions, request)
-#define RESOURCE(k)                                                                                \
-        { k, "t", option_resource_number, WHOLE }
-#define NODE_LIST(k)                                                                               \
-        { k, "s", option_resource_string, WHOLE }
 
 static const Option table[] = {
                 {"Namespace", "s", option_namespace_copy, FIELD(namespace)},
@@ -367,16 +334,7 @@ static const Option table[] = {
                 {"Rlimits", "a(stt)", option_rlimits, WHOLE},
                 {"OOMScoreAdjust", "i", option_oom_score_adjust, WHOLE},
                 {"SnapshotID", "s", option_identifier_copy, FIELD(snapshot_id)},
-                RESOURCE("MemoryMax"),
-                RESOURCE("MemoryHigh"),
-                RESOURCE("MemoryLow"),
-                RESOURCE("MemorySwapMax"),
-                RESOURCE("TasksMax"),
-                RESOURCE("CPUWeight"),
-                RESOURCE("IOWeight"),
-                RESOURCE("CPUQuotaPerSecUSec"),
-                NODE_LIST("AllowedCPUs"),
-                NODE_LIST("AllowedMemoryNodes"),
+                LIMIT_OPTIONS(FIELD(resources)),
                 {},
 };
 

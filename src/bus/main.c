@@ -23,6 +23,7 @@
 #include "config.h"
 #include "manager/manager.h"
 #include "unit/systemd.h"
+#include "unit/update.h"
 
 #define IDLE_DEFAULT_SEC 30U
 
@@ -165,6 +166,7 @@ static int daemon_start(Daemon *d, Error *e) {
                         .runtime_dir = CTR_RUNTIME_DIR,
                         .libexec_dir = CTR_LIBEXECDIR,
                         .data_dir = CTR_DATA_DIR,
+                        .transient_dir = UNIT_TRANSIENT_DIR,
         };
         int r;
 

@@ -6,6 +6,7 @@
 #include "bus/authorize.h"
 #include "bus/error.h"
 #include "bus/interfaces.h"
+#include "bus/limits.h"
 #include "bus/options.h"
 #include "bus/path.h"
 #include "bus/process.h"
@@ -81,9 +82,15 @@ const sd_bus_vtable task_vtable[] = {
                                 SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("OOMKilled", "b", property_get_bool, offsetof(Task, oom_killed),
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_PROPERTY("Resources", "a{sv}", property_get_resources, 0,
+                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_METHOD_WITH_ARGS("Stop", SD_BUS_ARGS("a{sv}", options),
                                         SD_BUS_RESULT("u", exit_status, "t", exited_at),
                                         method_stop, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Update",
+                                        SD_BUS_ARGS("a{sv}", resources, "a{sv}", options),
+                                        SD_BUS_NO_RESULT, method_update,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD_WITH_ARGS("Stats", SD_BUS_ARGS("a{sv}", options),
                                         SD_BUS_RESULT("a{sv}", stats), method_stats,
                                         SD_BUS_VTABLE_UNPRIVILEGED),

@@ -6,6 +6,7 @@
 
 #include "basic/clock.h"
 #include "basic/identifier.h"
+#include "basic/json.h"
 #include "basic/log.h"
 #include "basic/signals.h"
 #include "basic/strv.h"
@@ -360,6 +361,30 @@ int container_set_labels(Container *c, json_t *labels, Error *e) {
                 return r;
         json_decref(c->labels);
         c->labels = labels;
+        c->updated_at = now;
+        object_mark_dirty(&c->object);
+        return 0;
+}
+
+int container_set_resources(Container *c, json_t *resources, Error *e) {
+        _cleanup_free_ char *old = NULL, *new = NULL;
+        _cleanup_json_ json_t *document = NULL;
+        uint64_t now = now_realtime();
+        int r;
+
+        r = container_read_spec(c, &old, e);
+        if (r == 0)
+                r = json_parse(old, strlen(old), "config.json", &document, e);
+        if (r == 0)
+                r = spec_set_resources(document, resources);
+        if (r == 0)
+                r = json_to_text(document, &new);
+        if (r == 0)
+                r = db_container_set_resources(c->object.manager->db, c, resources, new, now, e);
+        if (r != 0)
+                return r;
+        json_decref(c->resources);
+        c->resources = json_incref(resources);
         c->updated_at = now;
         object_mark_dirty(&c->object);
         return 0;

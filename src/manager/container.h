@@ -97,6 +97,9 @@ void container_auto_remove(Container *c);
 /* Replaces all labels (the reference is taken over on success). */
 int container_set_labels(Container *c, json_t *labels, Error *e);
 
+/* Changes the limits of later tasks, in the record and in the document, in one transaction. */
+int container_set_resources(Container *c, json_t *resources, Error *e);
+
 /* A new string with the OCI document. */
 int container_read_spec(Container *c, char **ret, Error *e);
 

@@ -45,6 +45,21 @@ int db_container_set_labels(Database *db, const Container *c, json_t *labels, ui
                        "sssl", c->object.namespace, c->object.name, text, (int64_t) updated_at);
 }
 
+int db_container_set_resources(Database *db, const Container *c, json_t *resources,
+                               const char *spec, uint64_t updated_at, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = json_to_text(resources, &text);
+        if (r < 0)
+                return r;
+        return db_exec(db, e, "change a container's limits",
+                       "UPDATE containers SET resources = ?3, spec = ?4, updated_at = ?5"
+                       " WHERE namespace = ?1 AND id = ?2",
+                       "ssssl", c->object.namespace, c->object.name, text, spec,
+                       (int64_t) updated_at);
+}
+
 int db_container_delete(Database *db, const Container *c, Error *e) {
         return db_exec(db, e, "remove a container",
                        "DELETE FROM containers WHERE namespace = ?1 AND id = ?2", "ss",

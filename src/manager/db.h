@@ -76,6 +76,8 @@ int db_images_load(Database *db, Manager *m, int (*add)(Manager *m, Image *i), E
 int db_container_insert(Database *db, const Container *c, const char *spec, Error *e);
 int db_container_set_labels(Database *db, const Container *c, json_t *labels, uint64_t updated_at,
                             Error *e);
+int db_container_set_resources(Database *db, const Container *c, json_t *resources,
+                               const char *spec, uint64_t updated_at, Error *e);
 int db_container_delete(Database *db, const Container *c, Error *e);
 int db_container_read_spec(Database *db, const Container *c, char **ret, Error *e);
 int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Container *c), Error *e);

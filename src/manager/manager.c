@@ -13,6 +13,7 @@
 #include "manager/db.h"
 #include "manager/image.h"
 #include "manager/job.h"
+#include "manager/limits.h"
 #include "manager/sweeper.h"
 #include "manager/task-internal.h"
 #include "unit/systemd.h"
@@ -143,6 +144,9 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         r = db_open(m->state_dir, &m->db, e);
         if (r != 0)
                 return r;
+        r = limits_new(m, p->transient_dir, &m->limits, e);
+        if (r < 0)
+                return r;
         r = sweeper_new(m, &m->sweeper);
         if (r < 0)
                 return r;
@@ -198,6 +202,7 @@ Manager *manager_free(Manager *m) {
                 return NULL;
         m->observer = NULL;
         systemd_set_unit_removed(m->systemd, NULL, NULL);
+        limits_free(m->limits);
         free_objects(m, OBJECT_JOB);
         free_objects(m, OBJECT_TASK);
         free_objects(m, OBJECT_CONTAINER);

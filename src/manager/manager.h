@@ -30,6 +30,7 @@ typedef struct ManagerParameters {
         const char *runtime_dir; /* "/run/ctr" */
         const char *libexec_dir; /* where ctr-supervisor and ctr-worker are */
         const char *data_dir;    /* where the seccomp profile is; NULL: none, for tests */
+        const char *transient_dir; /* systemd's, where changes of limits are seen; NULL: not seen */
 } ManagerParameters;
 
 struct Manager {
@@ -51,6 +52,7 @@ struct Manager {
 
         uint64_t last_job_id;
         struct Sweeper *sweeper;
+        struct Limits *limits;
         json_t *seccomp; /* the default profile, as in the document; NULL: none installed */
         json_t *seccomp_capabilities; /* system calls by the capability that opens them */
         int supervisor_fd;            /* its program, on a read-only mount of its own */

@@ -24,6 +24,7 @@
 #include "basic/strv.h"
 #include "manager/db.h"
 #include "manager/image.h"
+#include "manager/limits.h"
 #include "manager/manager.h"
 #include "manager/recover-internal.h"
 #include "manager/task-internal.h"
@@ -80,6 +81,7 @@ static void recovery_unref(Recovery *v) {
         while (object_foreach(m, OBJECT_CONTAINER, NULL, find_left_behind, &c) == 1)
                 container_auto_remove(c);
         m->recovering = false;
+        limits_recovered(m->limits);
         strv_free(v->scopes);
         v->callback(NULL, 0, NULL, v->userdata);
         free(v);

@@ -162,6 +162,10 @@ int spec_generate(Manager *m, const ContainerRequest *request, Image *image, Spe
         if (!document)
                 return local.code != 0 ? error_move(e, &local) : -ENOMEM;
 
+        r = spec_set_resources(document, resources);
+        if (r < 0)
+                return r;
+
         stop_signal = request->stop_signal;
         if (stop_signal == 0 && config->stop_signal)
                 stop_signal = signal_from_string(config->stop_signal);

@@ -24,3 +24,6 @@ void spec_result_clear(SpecResult *r);
 /* CTR_INVALID_ARGUMENT, also for an image without a command when the request has none. */
 int spec_generate(Manager *m, const ContainerRequest *request, Image *image, SpecResult *ret,
                   Error *e);
+
+/* Sets linux.resources of the document to what these unit properties mean. 0 or -ENOMEM. */
+int spec_set_resources(json_t *document, json_t *properties);

@@ -26,6 +26,8 @@ struct Task {
         bool oom_killed;
         char *oom_cgroup; /* whose limit was hit; NULL: none, or the system's */
 
+        json_t *limits; /* in force, as systemd says; NULL: as of the container */
+
         struct Supervisor *supervisor; /* the connection to it, NULL when it is gone */
         struct Launch *launch;         /* while it is being created */
         int dir_fd;

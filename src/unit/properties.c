@@ -9,15 +9,15 @@
 #define NOT_UNLIMITED (UINT64_MAX - 1) /* as max: infinity is allowed too */
 
 static const UnitProperty properties_table[] = {
-                {"MemoryMin", UNIT_PROPERTY_UINT64, 0, NOT_UNLIMITED},
-                {"MemoryLow", UNIT_PROPERTY_UINT64, 0, NOT_UNLIMITED},
-                {"MemoryHigh", UNIT_PROPERTY_UINT64, 4096, NOT_UNLIMITED},
-                {"MemoryMax", UNIT_PROPERTY_UINT64, 4096, NOT_UNLIMITED},
-                {"MemorySwapMax", UNIT_PROPERTY_UINT64, 0, NOT_UNLIMITED},
-                {"TasksMax", UNIT_PROPERTY_UINT64, 1, NOT_UNLIMITED},
-                {"CPUWeight", UNIT_PROPERTY_UINT64, 1, 10000},
-                {"IOWeight", UNIT_PROPERTY_UINT64, 1, 10000},
-                {"CPUQuotaPerSecUSec", UNIT_PROPERTY_UINT64, 1000, NOT_UNLIMITED},
+                {"MemoryMin", UNIT_PROPERTY_UINT64, 0, NOT_UNLIMITED, 0},
+                {"MemoryLow", UNIT_PROPERTY_UINT64, 0, NOT_UNLIMITED, 0},
+                {"MemoryHigh", UNIT_PROPERTY_UINT64, 4096, NOT_UNLIMITED, UINT64_MAX},
+                {"MemoryMax", UNIT_PROPERTY_UINT64, 4096, NOT_UNLIMITED, UINT64_MAX},
+                {"MemorySwapMax", UNIT_PROPERTY_UINT64, 0, NOT_UNLIMITED, UINT64_MAX},
+                {"TasksMax", UNIT_PROPERTY_UINT64, 1, NOT_UNLIMITED, UINT64_MAX},
+                {"CPUWeight", UNIT_PROPERTY_UINT64, 1, 10000, UINT64_MAX},
+                {"IOWeight", UNIT_PROPERTY_UINT64, 1, 10000, UINT64_MAX},
+                {"CPUQuotaPerSecUSec", UNIT_PROPERTY_UINT64, 1000, NOT_UNLIMITED, UINT64_MAX},
                 {"AllowedCPUs", UNIT_PROPERTY_CPU_SET, 0, 0},
                 {"AllowedMemoryNodes", UNIT_PROPERTY_CPU_SET, 0, 0},
                 {"DeviceAllow", UNIT_PROPERTY_DEVICES, 0, 0},
@@ -61,6 +61,26 @@ static int cpu_set_parse(const char *s, uint8_t mask[static CPU_MAX / 8], size_t
         }
         *ret_size = size;
         return 0;
+}
+
+/* The other way round. A new string, NULL without memory. */
+static char *cpu_set_format(const uint8_t *mask, size_t size) {
+        size_t n = MIN_OF(size, (size_t) CPU_MAX / 8) * 8, length = 0;
+        char *s;
+
+        s = calloc(n + 1, STRLEN("8191,"));
+        for (size_t i = 0; s && i < n; i++) {
+                size_t first = i;
+
+                if (!(mask[i / 8] & 1U << i % 8))
+                        continue;
+                while (i + 1 < n && mask[(i + 1) / 8] & 1U << (i + 1) % 8)
+                        i++;
+                length += (size_t) sprintf(s + length, length > 0 ? ",%zu" : "%zu", first);
+                if (i > first)
+                        length += (size_t) sprintf(s + length, "-%zu", i);
+        }
+        return s;
 }
 
 static bool device_entry_is_valid(json_t *entry) {
@@ -137,10 +157,13 @@ int unit_properties_check(json_t *properties, Error *e) {
 
 static int append_cpu_set(sd_bus_message *m, const char *name, json_t *value) {
         uint8_t mask[CPU_MAX / 8];
-        size_t size;
+        size_t size = 0;
         int r;
 
-        r = cpu_set_parse(strempty(json_string_value(value)), mask, &size);
+        /* "" is systemd's empty set, every CPU; nobody can ask for it */
+        r = isempty(json_string_value(value))
+                            ? 0
+                            : cpu_set_parse(json_string_value(value), mask, &size);
         if (r < 0)
                 return r;
         r = sd_bus_message_open_container(m, 'r', "sv");
@@ -204,4 +227,61 @@ int unit_properties_append(sd_bus_message *m, json_t *properties) {
                         return r;
         }
         return 0;
+}
+
+static int read_cpu_set(sd_bus_message *m, json_t **ret) {
+        _cleanup_free_ char *text = NULL;
+        const void *mask;
+        size_t size;
+        int r;
+
+        r = sd_bus_message_read_array(m, 'y', &mask, &size);
+        if (r < 0)
+                return r;
+        text = cpu_set_format(mask, size);
+        if (!text)
+                return -ENOMEM;
+        if (!*text)
+                return 0;
+        *ret = json_string(text);
+        return *ret ? 1 : -ENOMEM;
+}
+
+static int read_uint64(sd_bus_message *m, const UnitProperty *p, json_t **ret) {
+        uint64_t value;
+        int r;
+
+        r = sd_bus_message_read_basic(m, 't', &value);
+        if (r < 0)
+                return r;
+        if (value == p->unset || value > INT64_MAX)
+                return 0;
+        *ret = json_integer((json_int_t) value);
+        return *ret ? 1 : -ENOMEM;
+}
+
+int unit_property_read(sd_bus_message *m, const UnitProperty *p, json_t **ret) {
+        bool is_set = p->type == UNIT_PROPERTY_CPU_SET;
+        int r, found;
+
+        assert(is_set || p->type == UNIT_PROPERTY_UINT64);
+
+        r = sd_bus_message_enter_container(m, 'v', is_set ? "ay" : "t");
+        if (r < 0)
+                return r;
+        found = is_set ? read_cpu_set(m, ret) : read_uint64(m, p, ret);
+        if (found < 0)
+                return found;
+        r = sd_bus_message_exit_container(m);
+        if (r < 0 && found > 0) {
+                json_decref(*ret);
+                *ret = NULL;
+        }
+        return r < 0 ? r : found;
+}
+
+json_t *unit_property_unset(const UnitProperty *p) {
+        if (p->type == UNIT_PROPERTY_CPU_SET)
+                return json_string("");
+        return json_integer((json_int_t) p->unset);
 }

@@ -23,6 +23,7 @@ typedef struct UnitProperty {
         const char *name;
         UnitPropertyType type;
         uint64_t min, max; /* for integers; infinity is allowed besides if max is UINT64_MAX - 1 */
+        uint64_t unset;    /* for integers: what systemd says if nobody chose anything */
 } UnitProperty;
 
 /* The table's row or NULL. */
@@ -33,3 +34,10 @@ int unit_properties_check(json_t *properties, Error *e);
 
 /* Appends them to an open a(sv) of a StartTransientUnit or SetUnitProperties call. */
 int unit_properties_append(sd_bus_message *m, json_t *properties);
+
+/* Reads the variant that m is at as the value of p. 1; 0 if nobody set it: then *ret is untouched;
+ * negative errno. For integers and sets of CPUs. */
+int unit_property_read(sd_bus_message *m, const UnitProperty *p, json_t **ret);
+
+/* The value that takes back what was chosen: infinity, systemd's own weight, every CPU. New. */
+json_t *unit_property_unset(const UnitProperty *p);

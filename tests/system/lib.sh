@@ -192,7 +192,7 @@ bus_record() {
         for match; do
                 options+=("--match=$match")
         done
-        busctl monitor --json=short "${options[@]}" >"$test_dir/bus.$name" 2>"$test_dir/bus.$name.log" &
+        stdbuf --output=L busctl monitor --json=short "${options[@]}" >"$test_dir/bus.$name" 2>"$test_dir/bus.$name.log" &
         wait_until 10 grep -q '^Monitoring' "$test_dir/bus.$name.log" || die "busctl monitor did not start"
 }
 
