@@ -327,9 +327,10 @@ int container_delete(Container *c, ContainerDeleteFlags flags, Callback callback
                 if (r < 0)
                         return r;
                 /* somebody else may have begun to take the task away */
-                r = c->task->deleting ? waiter_add(&c->task->process.delete_waiters,
-                                                   on_task_deleted, p)
-                                      : task_delete(c->task, true, on_task_deleted, p, e);
+                r = c->task->process.deleting ? waiter_add(&c->task->process.delete_waiters,
+                                                           on_task_deleted, p)
+                                              : process_delete(&c->task->process, true,
+                                                               on_task_deleted, p, e);
                 if (r != 0)
                         return r;
         }

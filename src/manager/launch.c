@@ -169,7 +169,7 @@ static void launch_done(Task *t, pid_t pid) {
 
         launch_free(l);
         t->process.pid = pid;
-        task_set_status(t, TASK_CREATED);
+        process_set_status(&t->process, TASK_CREATED);
         r = object_link(&t->process.object);
         assert(r >= 0 || r == -ENOMEM); /* the container had no other task */
         callback(&t->process.object, 0, NULL, userdata);
@@ -317,8 +317,8 @@ static int launch_write_documents(Task *t, const TaskRequest *request, Error *e)
         if (!launch.namespace || !launch.id || !launch.unit || !launch.log_identifier)
                 return -ENOMEM;
         for (size_t i = 0; i < 3; i++) {
-                launch.stdio[i] = request->stdio[i];
-                if (free_and_strdup(&launch.stdio_path[i], request->path[i]) < 0)
+                launch.stdio[i] = request->streams.kind[i];
+                if (free_and_strdup(&launch.stdio_path[i], request->streams.path[i]) < 0)
                         return -ENOMEM;
         }
         r = task_launch_to_json(&launch, &j);
@@ -361,9 +361,9 @@ static int launch_new(Task *t, const TaskRequest *request, Callback callback, vo
         };
         t->launch = l;
         for (size_t i = 0; i < 3; i++) {
-                if (request->stdio[i] != STDIO_FD)
+                if (request->streams.kind[i] != STDIO_FD)
                         continue;
-                l->stdio[i] = fcntl(request->fd[i], F_DUPFD_CLOEXEC, 3);
+                l->stdio[i] = fcntl(request->streams.fd[i], F_DUPFD_CLOEXEC, 3);
                 if (l->stdio[i] < 0)
                         return -errno;
         }
@@ -376,6 +376,8 @@ static int launch_begin(Task *t, const TaskRequest *request, Callback callback, 
         int r;
 
         r = launch_new(t, request, callback, userdata);
+        if (r >= 0)
+                r = process_set_streams(&t->process, request->streams.kind, request->streams.path);
         if (r < 0)
                 return error_setf(e, r, "Failed to prepare the task: %m");
         r = launch_write_documents(t, request, e);

@@ -11,6 +11,7 @@
 #include "basic/process.h"
 #include "config.h"
 #include "manager/db.h"
+#include "manager/event.h"
 #include "manager/image.h"
 #include "manager/job.h"
 #include "manager/limits.h"
@@ -18,7 +19,8 @@
 #include "manager/task-internal.h"
 #include "unit/systemd.h"
 
-#define SECCOMP_MAX (1024U * 1024)
+#define SECCOMP_MAX  (1024U * 1024)
+#define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 
 /* Tells the observer about each object that changed since the last turn of the loop. */
 static int on_dirty(sd_event_source *source, void *userdata) {
@@ -100,6 +102,21 @@ static int open_supervisor(Manager *m, Error *e) {
         return 0;
 }
 
+static int read_boot_id(Manager *m, const char *given, Error *e) {
+        _cleanup_fclose_ FILE *f = NULL;
+
+        if (given) {
+                (void) snprintf(m->boot_id, sizeof(m->boot_id), "%s", given);
+                return 0;
+        }
+        f = fopen(BOOT_ID_PATH, "re");
+        if (!f || !fgets(m->boot_id, sizeof(m->boot_id), f))
+                return error_setf(e, errno > 0 ? -errno : -EIO, "Failed to read %s: %m",
+                                  BOOT_ID_PATH);
+        m->boot_id[strcspn(m->boot_id, "\n")] = '\0';
+        return 0;
+}
+
 static int load_seccomp(Manager *m, const char *data_dir, Error *e) {
         _cleanup_close_ int fd = -1;
         int r;
@@ -144,6 +161,11 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         r = db_open(m->state_dir, &m->db, e);
         if (r != 0)
                 return r;
+        r = read_boot_id(m, p->boot_id, e);
+        if (r == 0)
+                r = event_log_new(m, &m->events, e);
+        if (r != 0)
+                return r;
         r = limits_new(m, p->transient_dir, &m->limits, e);
         if (r < 0)
                 return r;
@@ -168,14 +190,6 @@ static int take_first(Object *o, void *userdata) {
         return 1;
 }
 
-static void abandon_task(Task *t) {
-        if (t->launch)
-                launch_abandon(t);
-        waiters_complete(&t->process.exit_waiters, &t->process.object, -ESHUTDOWN, NULL);
-        waiters_complete(&t->process.delete_waiters, &t->process.object, -ESHUTDOWN, NULL);
-        task_free(t);
-}
-
 /* Callers that still wait are told -ESHUTDOWN, which src/bus/ passes over in silence: the bus
  * itself tells them that we are gone, and they may ask our successor. */
 static void free_objects(Manager *m, ObjectType type) {
@@ -183,10 +197,10 @@ static void free_objects(Manager *m, ObjectType type) {
 
         while (object_foreach(m, type, NULL, take_first, &o) == 1) {
                 if (type == OBJECT_TASK)
-                        abandon_task(TASK(o));
+                        task_abandon(TASK(o));
                 else if (type == OBJECT_CONTAINER) {
                         if (CONTAINER(o)->task) /* being made, so not in the index */
-                                abandon_task(CONTAINER(o)->task);
+                                task_abandon(CONTAINER(o)->task);
                         container_free(CONTAINER(o));
                 } else if (type == OBJECT_IMAGE)
                         image_free(IMAGE(o));
@@ -208,6 +222,7 @@ Manager *manager_free(Manager *m) {
         free_objects(m, OBJECT_CONTAINER);
         free_objects(m, OBJECT_IMAGE);
         sweeper_free(m->sweeper);
+        event_log_free(m->events);
         sd_event_source_disable_unref(m->dirty_source);
         db_close(m->db);
         fd_close(m->state_fd);
@@ -236,7 +251,7 @@ static int has_task(Object *o, void *userdata) {
 
 bool manager_is_idle(const Manager *m) {
         return !m->recovering && object_count(m, OBJECT_JOB) == 0 && !sweeper_is_busy(m->sweeper) &&
-               object_count(m, OBJECT_TASK) == 0 &&
+               !event_log_is_busy(m->events) && object_count(m, OBJECT_TASK) == 0 &&
                object_foreach((Manager *) m, OBJECT_CONTAINER, NULL, has_task, NULL) == 0;
 }
 

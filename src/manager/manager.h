@@ -14,15 +14,19 @@
 typedef struct Database Database;
 typedef struct Systemd Systemd;
 typedef struct Task Task;
+typedef struct Process Process;
 typedef struct Job Job;
+typedef struct Event Event;
+typedef struct EventLog EventLog;
 
 /* Told from the event loop, never from inside a call into the core. Any of them may be NULL. */
 typedef struct ManagerObserver {
         void (*object_added)(Object *o, void *userdata);
         void (*object_changed)(Object *o, void *userdata);
         void (*object_removed)(Object *o, void *userdata); /* still valid during the call */
-        void (*task_exited)(Task *t, void *userdata);      /* before the waiters are answered */
+        void (*process_exited)(Process *p, void *userdata); /* before the waiters are answered */
         void (*job_removed)(Job *j, int r, const Error *e, void *userdata);
+        void (*event)(const Event *e, void *userdata); /* after it was committed, in order */
 } ManagerObserver;
 
 typedef struct ManagerParameters {
@@ -30,7 +34,7 @@ typedef struct ManagerParameters {
         const char *runtime_dir; /* "/run/ctr" */
         const char *libexec_dir; /* where ctr-supervisor and ctr-worker are */
         const char *data_dir;    /* where the seccomp profile is; NULL: none, for tests */
-        const char *transient_dir; /* systemd's, where changes of limits are seen; NULL: not seen */
+        const char *boot_id;     /* NULL: the kernel's */
 } ManagerParameters;
 
 struct Manager {
@@ -52,8 +56,9 @@ struct Manager {
 
         uint64_t last_job_id;
         struct Sweeper *sweeper;
-        struct Limits *limits;
-        json_t *seccomp; /* the default profile, as in the document; NULL: none installed */
+        EventLog *events;
+        char boot_id[64]; /* of this run of the machine */
+        json_t *seccomp;  /* the default profile, as in the document; NULL: none installed */
         json_t *seccomp_capabilities; /* system calls by the capability that opens them */
         int supervisor_fd;            /* its program, on a read-only mount of its own */
         bool recovering;

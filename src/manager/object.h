@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * What the manager shows to the world: images, containers, tasks and jobs share one head with their
+ * What the manager shows to the world: images, containers, tasks, execs and jobs share one
+ * head with their
  * kind and name. The manager finds them by name and keeps them in the order of (namespace, name).
  *
  * The core sends no message. It marks objects dirty; from the event loop, once per iteration, the
@@ -20,6 +21,7 @@ typedef enum ObjectType {
         OBJECT_IMAGE,
         OBJECT_CONTAINER,
         OBJECT_TASK,
+        OBJECT_EXEC, /* named "ID/EXEC ID" */
         OBJECT_JOB,
         _OBJECT_TYPE_MAX,
 } ObjectType;

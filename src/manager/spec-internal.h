@@ -8,6 +8,8 @@
 
 json_t *spec_mounts(const ContainerRequest *request);
 json_t *spec_capabilities(const ContainerRequest *request, Error *e);
+/* names (an array, or NULL) without drop and with add; unknown ones are CTR_INVALID_ARGUMENT. */
+json_t *spec_capabilities_change(json_t *names, char *const *add, char *const *drop, Error *e);
 bool spec_capability_is_default(const char *name);
 /* capabilities: the names in the bounding set */
 json_t *spec_seccomp(Manager *m, json_t *capabilities);

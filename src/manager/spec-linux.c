@@ -108,39 +108,30 @@ bool spec_capability_is_default(const char *name) {
         return false;
 }
 
-static int capability_set(const ContainerRequest *request, uint64_t *ret, Error *e) {
-        uint64_t set = 0, bits, drop = 0;
+/* set without drop, then with add: "drop all, add one" means what it says. */
+static int capability_change(uint64_t *set, char *const *add, char *const *drop, Error *e) {
+        uint64_t bits;
         int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(capabilities_default); i++) {
-                r = capability_bits(capabilities_default[i], &bits, e);
-                if (r != 0)
-                        return r;
-                set |= bits;
-        }
-        STRV_FOREACH(name, request->capabilities_drop) {
+        STRV_FOREACH(name, drop) {
                 r = capability_bits(*name, &bits, e);
                 if (r != 0)
                         return r;
-                drop |= bits;
+                *set &= ~bits;
         }
-        set &= ~drop;
-        /* after the drops, so that "drop all, add one" means what it says */
-        STRV_FOREACH(name, request->capabilities_add) {
+        STRV_FOREACH(name, add) {
                 r = capability_bits(*name, &bits, e);
                 if (r != 0)
                         return r;
-                set |= bits;
+                *set |= bits;
         }
-        *ret = set;
         return 0;
 }
 
-json_t *spec_capabilities(const ContainerRequest *request, Error *e) {
+static json_t *capability_object(uint64_t set) {
         _cleanup_json_ json_t *names = json_array();
-        uint64_t set;
 
-        if (!names || capability_set(request, &set, e) != 0)
+        if (!names)
                 return NULL;
         for (size_t i = 0; i < ELEMENTSOF(capabilities_all); i++)
                 if ((set & (UINT64_C(1) << i)) &&
@@ -148,6 +139,33 @@ json_t *spec_capabilities(const ContainerRequest *request, Error *e) {
                         return NULL;
         /* no inheritable and no ambient ones: a program started by another user gets none */
         return json_pack("{sOsOsO}", "bounding", names, "effective", names, "permitted", names);
+}
+
+json_t *spec_capabilities(const ContainerRequest *request, Error *e) {
+        uint64_t set = 0, bits;
+
+        for (size_t i = 0; i < ELEMENTSOF(capabilities_default); i++) {
+                if (capability_bits(capabilities_default[i], &bits, e) != 0)
+                        return NULL;
+                set |= bits;
+        }
+        if (capability_change(&set, request->capabilities_add, request->capabilities_drop, e) != 0)
+                return NULL;
+        return capability_object(set);
+}
+
+json_t *spec_capabilities_change(json_t *names, char *const *add, char *const *drop, Error *e) {
+        uint64_t set = 0, bits;
+        json_t *name;
+        size_t i;
+
+        json_array_foreach(names, i, name)
+                if (json_string_value(name) &&
+                    capability_bits(json_string_value(name), &bits, NULL) == 0)
+                        set |= bits;
+        if (capability_change(&set, add, drop, e) != 0)
+                return NULL;
+        return capability_object(set);
 }
 
 static int append_device(json_t *devices, json_t *allow, const ContainerDevice *d, Error *e) {

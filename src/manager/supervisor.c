@@ -24,6 +24,7 @@ struct Supervisor {
         int fd, pidfd;
         pid_t pid;
         bool child;
+        unsigned version;
         sd_event_source *io_source, *pid_source;
         const SupervisorHandlers *handlers;
         void *userdata;
@@ -64,6 +65,14 @@ Supervisor *supervisor_free(Supervisor *s) {
 
 pid_t supervisor_pid(const Supervisor *s) {
         return s->pid;
+}
+
+unsigned supervisor_version(const Supervisor *s) {
+        return s->version;
+}
+
+void supervisor_set_version(Supervisor *s, unsigned version) {
+        s->version = version;
 }
 
 void supervisor_kill(Supervisor *s) {
@@ -147,6 +156,7 @@ int supervisor_new(Manager *m, int fd, int pidfd, pid_t pid, bool child,
                         .pidfd = pidfd,
                         .pid = pid,
                         .child = child,
+                        .version = SUPERVISOR_PROTOCOL_VERSION,
                         .handlers = handlers,
                         .userdata = userdata,
         };
@@ -217,8 +227,8 @@ static int on_request_timeout(sd_event_source *source, uint64_t usec, void *user
         return 0;
 }
 
-int supervisor_request(Supervisor *s, SupervisorMessage *m, uint64_t timeout_usec,
-                       SupervisorReply reply, void *userdata) {
+int supervisor_request(Supervisor *s, SupervisorMessage *m, const int *fds, size_t n_fds,
+                       uint64_t timeout_usec, SupervisorReply reply, void *userdata) {
         Request *q;
         int r;
 
@@ -239,7 +249,7 @@ int supervisor_request(Supervisor *s, SupervisorMessage *m, uint64_t timeout_use
         r = sd_event_add_time_relative(s->manager->event, &q->timer, CLOCK_MONOTONIC, timeout_usec,
                                        0, on_request_timeout, q);
         if (r >= 0)
-                r = supervisor_message_send(s->fd, m, NULL, 0);
+                r = supervisor_message_send(s->fd, m, fds, n_fds);
         if (r < 0)
                 request_free(q);
         return r;

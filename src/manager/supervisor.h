@@ -16,7 +16,7 @@
 typedef struct Supervisor Supervisor;
 
 typedef struct SupervisorHandlers {
-        /* a pushed message: CREATED, FAILED, EXITED, OOM */
+        /* a pushed message: CREATED, FAILED, EXITED, EXEC_EXITED, OOM */
         void (*message)(const SupervisorMessage *m, void *userdata);
         /* the process is gone; may free the Supervisor */
         void (*gone)(void *userdata);
@@ -38,12 +38,17 @@ int supervisor_connect(Manager *m, int dir_fd, const SupervisorHandlers *handler
 Supervisor *supervisor_free(Supervisor *s);
 DEFINE_CLEANUP(Supervisor *, supervisor_free);
 
-/* Sends a request; reply is called once, within timeout_usec. m->id is filled in. */
-int supervisor_request(Supervisor *s, SupervisorMessage *m, uint64_t timeout_usec,
-                       SupervisorReply reply, void *userdata);
+/* Sends a request with copies of fds; reply is called once, within timeout_usec. m->id is filled
+ * in. */
+int supervisor_request(Supervisor *s, SupervisorMessage *m, const int *fds, size_t n_fds,
+                       uint64_t timeout_usec, SupervisorReply reply, void *userdata);
 
 /* Sends a message that has no REPLY (GO). */
 int supervisor_send(Supervisor *s, uint32_t type);
+
+/* The version of the protocol that it speaks: ours, unless HELLO said otherwise. */
+unsigned supervisor_version(const Supervisor *s) _pure_;
+void supervisor_set_version(Supervisor *s, unsigned version);
 
 pid_t supervisor_pid(const Supervisor *s) _pure_;
 void supervisor_kill(Supervisor *s);

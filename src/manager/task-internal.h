@@ -2,33 +2,31 @@
 #pragma once
 
 /* Between the parts of a task: its state (task.c), its birth (launch.c), what is asked of it
- * (task-operations.c) and finding it again after a restart (recover.c). */
+ * (task-operations.c), its end (task-delete.c) and finding it again after a restart (recover.c). */
 
+#include "manager/process-internal.h"
 #include "manager/supervisor.h"
 #include "manager/task.h"
 
 typedef struct Launch Launch;
-
-/* The file with what the manager alone knows: times. */
-#define TASK_FILE_STATE "state.json"
-#define TASK_STATE_MAX  4096U
 
 extern const SupervisorHandlers task_supervisor_handlers;
 
 /* An unlinked task of c in status UNKNOWN, attached to it. dir_fd is taken over on success. */
 int task_new(Container *c, int dir_fd, Task **ret);
 
-/* The one place that changes a status: checks the edge, saves, marks dirty. */
-void task_set_status(Task *t, TaskStatus status);
-
 /* Looks at the record and the supervisor and decides what the task is now. Idempotent. */
 void task_recheck(Task *t);
 
-/* From the event loop: answers waiters of a stopped task, goes on with a deletion. */
-int task_schedule(Task *t);
+/* The same for either kind. */
+void process_recheck(Process *p);
 
-/* What a former manager saved in TASK_FILE_STATE. */
-void task_load_times(Task *t);
+void task_scheduled(Task *t);
+
+int task_delete(Task *t, bool force, Callback callback, void *userdata, Error *e);
+
+/* The manager ends: everybody who waits for the task or for its execs is told -ESHUTDOWN. */
+void task_abandon(Task *t);
 
 /* Opens (making it if need be) or removes /run/ctr/tasks/<namespace>/<id>. */
 int task_dir_open(Manager *m, const char *namespace, const char *id, bool make);

@@ -1,144 +1,77 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What is asked of a task that exists. Each operation checks the state, asks the supervisor, and
- * answers from its reply or from the task's end. */
+/* What is asked of a task as a whole: to stop, to pause, to go on, and what it consists of. */
 
+#include "basic/fs.h"
 #include "basic/log.h"
 #include "basic/signals.h"
+#include "manager/exec-internal.h"
+#include "manager/task-cgroup.h"
 #include "manager/task-internal.h"
-#include "unit/log-fields.h"
-#include "unit/systemd.h"
 
-#define REQUEST_TIMEOUT_USEC (10 * USEC_PER_SEC)
-#define SIGKILL_TIMEOUT_USEC (2 * USEC_PER_SEC)
-#define START_TIMEOUT_USEC   (40 * USEC_PER_SEC)
-/* after SIGKILL: draining output takes the supervisor at most 10 s */
-#define KILL_TIMEOUT_USEC (15 * USEC_PER_SEC)
+/* the supervisor gives up earlier */
+#define FREEZE_TIMEOUT_USEC (40 * USEC_PER_SEC)
 
-/* A request on its way to the supervisor and who waits for it. */
-typedef struct Operation {
-        Task *task;
-        Callback callback;
-        void *userdata;
-} Operation;
+static void on_resumed(Operation *o, int r, const Error *e, const SupervisorMessage *reply) {
+        Process *p = o->process;
 
-static int operation_request(Task *t, SupervisorMessage *m, uint64_t timeout, SupervisorReply reply,
-                             Callback callback, void *userdata, Error *e) {
-        _cleanup_free_ Operation *o = NULL;
+        if (r == 0 && p->status == TASK_PAUSED)
+                process_set_status(p, TASK_RUNNING);
+        o->callback(&p->object, r, e, o->userdata);
+}
+
+static int resume_send(Task *t, Callback callback, void *userdata, Error *e) {
+        return process_request(&t->process, &(SupervisorMessage){.type = SUPERVISOR_RESUME}, NULL,
+                               0, FREEZE_TIMEOUT_USEC,
+                               &(Operation){.reply = on_resumed,
+                                            .callback = callback,
+                                            .userdata = userdata},
+                               e);
+}
+
+int task_resume(Task *t, Callback callback, void *userdata, Error *e) {
+        if (t->process.status == TASK_CREATED)
+                return process_wrong_state(&t->process, "cannot resume task in ", " state", e);
+        if (t->process.status != TASK_PAUSED)
+                return process_wrong_state(&t->process, "cannot resume a ", " process", e);
+        return resume_send(t, callback, userdata, e);
+}
+
+static void on_paused(Operation *o, int r, const Error *e, const SupervisorMessage *reply) {
+        _cleanup_error_ Error ended = ERROR_NULL;
+        Process *p = o->process;
+
+        if (r == 0 && p->status != TASK_PAUSING) {
+                /* it exited, or was stopped, meanwhile */
+                r = process_wrong_state(p, "cannot pause a ", " container", &ended);
+                e = &ended;
+        } else if (r == 0)
+                process_set_status(p, TASK_PAUSED);
+        else if (p->status == TASK_PAUSING)
+                process_set_status(p, TASK_RUNNING);
+        /* nobody knows whether a supervisor that did not answer is still about to freeze it */
+        if (r == CTR_DEADLINE_EXCEEDED && !reply)
+                (void) resume_send(process_task(p), process_ignore, NULL, NULL);
+        o->callback(&p->object, r, e, o->userdata);
+}
+
+int task_pause(Task *t, Callback callback, void *userdata, Error *e) {
+        Process *p = &t->process;
         int r;
 
-        if (!t->supervisor)
-                return error_setf(e, CTR_UNAVAILABLE, "The supervisor of \"%s\" is gone",
-                                  t->process.object.name);
-        o = malloc(sizeof(Operation));
-        if (!o)
-                return -ENOMEM;
-        *o = (Operation){.task = t, .callback = callback, .userdata = userdata};
-        r = supervisor_request(t->supervisor, m, timeout, reply, o);
-        if (r == -EPIPE || r == -EAGAIN)
-                return error_setf(e, CTR_UNAVAILABLE, "The supervisor of \"%s\" does not listen",
-                                  t->process.object.name);
-        if (r < 0)
-                return error_setf(e, r, "Failed to ask the supervisor of \"%s\": %m",
-                                  t->process.object.name);
-        TAKE_PTR(o);
-        return 0;
-}
-
-static void on_reply(int r, const Error *e, const SupervisorMessage *reply, void *userdata) {
-        _cleanup_free_ Operation *o = userdata;
-
-        o->callback(&o->task->process.object, r, e, o->userdata);
-}
-
-static int wrong_state(const Task *t, const char *verb, Error *e) {
-        return error_setf(e, CTR_FAILED_PRECONDITION, "Cannot %s the task \"%s\": it is %s", verb,
-                          t->process.object.name, task_status_to_string(t->process.status));
-}
-
-static int already_exited(const Task *t, Error *e) {
-        return error_setf(e, CTR_NOT_FOUND, "The process of \"%s\" has already finished",
-                          t->process.object.name);
-}
-
-static void on_started(int r, const Error *e, const SupervisorMessage *reply, void *userdata) {
-        _cleanup_free_ Operation *o = userdata;
-        Task *t = o->task;
-
-        if (r == 0 && t->process.status == TASK_CREATED)
-                task_set_status(t, TASK_RUNNING);
-        o->callback(&t->process.object, r, e, o->userdata);
-}
-
-int task_start(Task *t, Callback callback, void *userdata, Error *e) {
-        int r;
-
-        if (t->process.status != TASK_CREATED)
-                return wrong_state(t, "start", e);
-        if (t->process.starting)
-                return error_setf(e, CTR_FAILED_PRECONDITION, "The task \"%s\" was started already",
-                                  t->process.object.name);
-        r = operation_request(t, &(SupervisorMessage){.type = SUPERVISOR_START}, START_TIMEOUT_USEC,
-                              on_started, callback, userdata, e);
+        if (p->status == TASK_CREATED)
+                return process_wrong_state(p, "cannot pause task in ", " state", e);
+        if (p->status != TASK_RUNNING)
+                return process_wrong_state(p, "cannot pause a ", " container", e);
+        r = process_request(p, &(SupervisorMessage){.type = SUPERVISOR_PAUSE}, NULL, 0,
+                            FREEZE_TIMEOUT_USEC,
+                            &(Operation){.reply = on_paused,
+                                         .callback = callback,
+                                         .userdata = userdata},
+                            e);
         if (r == 0)
-                t->process.starting = true;
+                process_set_status(p, TASK_PAUSING);
         return r;
-}
-
-int task_wait(Task *t, Callback callback, void *userdata, Error *e) {
-        int r;
-
-        r = waiter_add(&t->process.exit_waiters, callback, userdata);
-        if (r < 0)
-                return r;
-        return t->process.status == TASK_STOPPED ? task_schedule(t) : 0;
-}
-
-/* SIGKILL is for what does not answer, and a supervisor may be that too: stopped, or frozen with
- * its scope. */
-static void on_kill_reply(int r, const Error *e, const SupervisorMessage *reply, void *userdata) {
-        Task *t = ((Operation *) userdata)->task;
-
-        if (r == CTR_DEADLINE_EXCEEDED) {
-                log_warning("%s; killing its whole scope", error_text(e));
-                scope_kill(t->process.object.manager->systemd, t->unit);
-                r = 0;
-        }
-        on_reply(r, e, reply, userdata);
-}
-
-int task_kill(Task *t, int signo, bool all, Callback callback, void *userdata, Error *e) {
-        bool sigkill = signo == SIGKILL;
-
-        if (!signal_is_valid(signo))
-                return error_setf(e, CTR_INVALID_ARGUMENT, "Invalid signal %i", signo);
-        if (t->process.status == TASK_STOPPED)
-                return already_exited(t, e);
-        return operation_request(t,
-                                 &(SupervisorMessage){.type = SUPERVISOR_SIGNAL,
-                                                      .number = signo,
-                                                      .flags = all ? SUPERVISOR_SIGNAL_ALL : 0},
-                                 sigkill ? SIGKILL_TIMEOUT_USEC : REQUEST_TIMEOUT_USEC,
-                                 sigkill ? on_kill_reply : on_reply, callback, userdata, e);
-}
-
-int task_resize(Task *t, unsigned width, unsigned height, Callback callback, void *userdata,
-                Error *e) {
-        if (t->process.status == TASK_STOPPED)
-                return wrong_state(t, "resize the terminal of", e);
-        /* the kernel's struct winsize has 16 bits for each (D25) */
-        return operation_request(t,
-                                 &(SupervisorMessage){.type = SUPERVISOR_RESIZE,
-                                                      .number = (int) MIN_OF(width, 0xffffU),
-                                                      .number2 = (int) MIN_OF(height, 0xffffU)},
-                                 REQUEST_TIMEOUT_USEC, on_reply, callback, userdata, e);
-}
-
-int task_close_stdin(Task *t, Callback callback, void *userdata, Error *e) {
-        if (t->process.status == TASK_STOPPED)
-                return already_exited(t, e);
-        return operation_request(t, &(SupervisorMessage){.type = SUPERVISOR_CLOSE_STDIN},
-                                 REQUEST_TIMEOUT_USEC, on_reply, callback, userdata, e);
 }
 
 /* A stop: waits for the exit, for at most its time. It is in the task's list of exit waiters and
@@ -163,11 +96,6 @@ static void on_stopped(Object *o, int r, const Error *e, void *userdata) {
         stop_free(s);
 }
 
-static void on_stop_sent(Object *o, int r, const Error *e, void *userdata) {
-        if (r != 0)
-                log_debug("Task %s could not be signalled: %s", o->name, error_text(e));
-}
-
 static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         _cleanup_error_ Error e = ERROR_NULL;
         Stop *s = userdata;
@@ -175,8 +103,9 @@ static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdat
 
         if (s->force && !s->killed) {
                 s->killed = true;
-                (void) task_kill(t, SIGKILL, true, on_stop_sent, NULL, NULL);
-                if (sd_event_source_set_time_relative(source, KILL_TIMEOUT_USEC) >= 0 &&
+                (void) process_kill(&t->process, SIGKILL, PROCESS_KILL_ALL, process_ignore, NULL,
+                                    NULL);
+                if (sd_event_source_set_time_relative(source, PROCESS_KILL_USEC) >= 0 &&
                     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) >= 0)
                         return 0;
         }
@@ -190,6 +119,22 @@ static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdat
         return 0;
 }
 
+/* With force the supervisor keeps the time too, in case that we do not live to do it. */
+static int stop_send(Task *t, int signo, uint64_t timeout_usec, bool force, Error *e) {
+        Process *p = &t->process;
+        SupervisorMessage m = {
+                        .type = force ? SUPERVISOR_STOP : SUPERVISOR_SIGNAL,
+                        .number = signo,
+                        .usec = timeout_usec,
+        };
+
+        /* a frozen program handles no signal; that it runs again is no error, either (D4) */
+        if (p->status == TASK_PAUSED || p->status == TASK_PAUSING)
+                (void) resume_send(t, process_ignore, NULL, NULL);
+        return process_request(p, &m, NULL, 0, PROCESS_REQUEST_USEC,
+                               &(Operation){.callback = process_ignore}, e);
+}
+
 int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback callback,
               void *userdata, Error *e) {
         Stop *s;
@@ -200,7 +145,7 @@ int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback ca
         if (!signal_is_valid(signo))
                 return error_setf(e, CTR_INVALID_ARGUMENT, "Invalid signal %i", signo);
         if (t->process.status == TASK_STOPPED)
-                return already_exited(t, e);
+                return process_already_exited(&t->process, e);
         s = malloc(sizeof(Stop));
         if (!s)
                 return -ENOMEM;
@@ -209,14 +154,8 @@ int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback ca
                 r = sd_event_add_time_relative(t->process.object.manager->event, &s->timer,
                                                CLOCK_MONOTONIC, timeout_usec, 0, on_stop_timeout,
                                                s);
-        /* with force the supervisor keeps the time too, in case that we do not live to do it */
         if (r >= 0)
-                r = operation_request(t,
-                                      &(SupervisorMessage){.type = force ? SUPERVISOR_STOP
-                                                                         : SUPERVISOR_SIGNAL,
-                                                           .number = signo,
-                                                           .usec = timeout_usec},
-                                      REQUEST_TIMEOUT_USEC, on_reply, on_stop_sent, NULL, e);
+                r = stop_send(t, signo, timeout_usec, force, e);
         if (r == 0)
                 r = waiter_add(&t->process.exit_waiters, on_stopped, s);
         if (r != 0)
@@ -224,98 +163,44 @@ int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback ca
         return r;
 }
 
-/* The task is STOPPED and its supervisor gone: take it away. */
-static void task_remove(Task *t) {
-        Manager *m = t->process.object.manager;
+static const char *exec_of_pid(const Task *t, pid_t pid) {
+        for (const Exec *x = t->execs; x; x = x->task_next)
+                if (x->process.pid == pid)
+                        return x->id;
+        return "";
+}
+
+int task_pids(Task *t, TaskPid **ret, size_t *ret_n, Error *e) {
+        _cleanup_free_ pid_t *pids = NULL;
+        _cleanup_close_ int fd = -1;
+        TaskPid *list;
+        size_t n = 0;
         int r;
 
-        waiters_complete(&t->process.exit_waiters, &t->process.object, 0, NULL);
-        log_fields_remove(t->unit);
-        r = task_dir_remove(m, t->process.object.namespace, t->process.object.name);
-        if (r < 0)
-                log_warning_errno(r, "Failed to remove the directory of task %s: %m",
-                                  t->process.object.name);
-        waiters_complete(&t->process.delete_waiters, &t->process.object, 0, NULL);
-        task_free(t);
-}
-
-void task_continue_delete(Task *t) {
-        if (t->process.status == TASK_STOPPED && !t->supervisor)
-                task_remove(t);
-}
-
-/* The supervisor did not end by itself: end it. Its record may be there already. What not even
- * SIGKILL ends hangs in the kernel: the caller is told, and the task stays. */
-static int on_delete_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
-        _cleanup_error_ Error e = ERROR_NULL;
-        Task *t = userdata;
-
-        if (!t->delete_killed) {
-                log_warning("The supervisor of task %s does not end, killing it",
-                            t->process.object.name);
-                t->delete_killed = true;
-                if (t->supervisor)
-                        supervisor_kill(t->supervisor);
-                scope_kill(t->process.object.manager->systemd, t->unit);
-                if (sd_event_source_set_time_relative(source, KILL_TIMEOUT_USEC) >= 0 &&
-                    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) >= 0)
-                        return 0;
-        }
-        error_setf(&e, CTR_DEADLINE_EXCEEDED,
-                   "The supervisor of the task \"%s\" does not end, not even by SIGKILL",
-                   t->process.object.name);
-        t->deleting = t->delete_killed = false;
-        t->delete_source = sd_event_source_disable_unref(t->delete_source);
-        waiters_complete(&t->process.delete_waiters, &t->process.object, e.code, &e);
-        return 0;
-}
-
-static int task_begin_delete(Task *t, Error *e) {
-        int r;
-
-        r = sd_event_add_time_relative(t->process.object.manager->event, &t->delete_source,
-                                       CLOCK_MONOTONIC, KILL_TIMEOUT_USEC, 0, on_delete_timeout, t);
-        if (r < 0)
-                return r;
-        if (t->process.status == TASK_STOPPED)
-                return task_schedule(t);
-        r = task_kill(t, SIGKILL, true, on_stop_sent, NULL, e);
-        if (r == CTR_UNAVAILABLE && t->supervisor) {
-                error_clear(e);
-                supervisor_kill(t->supervisor);
-                r = 0;
-        }
-        return r;
-}
-
-int task_delete(Task *t, bool force, Callback callback, void *userdata, Error *e) {
-        int r;
-
-        if (t->launch && !force)
-                return error_setf(e, CTR_FAILED_PRECONDITION,
-                                  "The task \"%s\" is still being created", t->process.object.name);
-        if (t->process.status != TASK_STOPPED && t->process.status != TASK_CREATED && !force)
-                return error_setf(e, CTR_FAILED_PRECONDITION,
-                                  "The task \"%s\" must be stopped before it is deleted: it is %s",
-                                  t->process.object.name, task_status_to_string(t->process.status));
-        if (t->deleting)
-                return error_setf(e, CTR_NOT_FOUND, "The task \"%s\" is being deleted already",
-                                  t->process.object.name);
-        if (t->launch) {
-                r = waiter_add(&t->process.delete_waiters, callback, userdata);
-                if (r < 0)
+        if (t->process.status != TASK_STOPPED) {
+                r = task_cgroup_open(t, &fd, e);
+                if (r != 0)
                         return r;
-                t->deleting = true;
-                launch_cancel(t);
-                return 0;
+                r = cgroup_read_pids(fd, &pids, &n);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to read the pids of \"%s\": %m",
+                                          t->process.object.name);
         }
-        r = task_begin_delete(t, e);
-        if (r == 0)
-                r = waiter_add(&t->process.delete_waiters, callback, userdata);
-        if (r != 0) {
-                t->delete_source = sd_event_source_disable_unref(t->delete_source);
-                return r;
-        }
-        t->deleting = true;
+        list = calloc(n + 1, sizeof(TaskPid));
+        if (!list)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                list[i] = (TaskPid){.pid = pids[i], .exec_id = exec_of_pid(t, pids[i])};
+        *ret = list;
+        *ret_n = n;
         return 0;
+}
+
+int task_read_spec(Task *t, char **ret, Error *e) {
+        int r;
+
+        r = file_read_at(t->dir_fd, TASK_FILE_CONFIG, TASK_CONFIG_MAX, ret, NULL);
+        return r < 0 ? error_setf(e, r, "Failed to read the document of task %s: %m",
+                                  t->process.object.name)
+                     : 0;
 }

@@ -6,6 +6,9 @@
  *   d  dies on GO                    n  does not answer START
  *   x  fails START with CommandNotFound
  *   b  answers GO with FAILED and, although that is the end, CREATED
+ *   a  refuses to add an exec        X  fails EXEC_START with CommandNotFound
+ *   e  an exec ends with 3 before its start is answered
+ *   z  cannot freeze                 1  is of version 1, 9 of a later one
  * Otherwise it does as the real one: CREATED after GO, STOP and SIGNAL end it with 128 + signal,
  * and START with a file "exit-now" in the task directory's parent ends it with 7.
  */
@@ -22,11 +25,44 @@
 
 static int dir_fd, launch_fd = SUPERVISOR_LAUNCH_FD, control_fd = -1;
 static const char *mode;
-static bool started;
+static bool started, paused;
+
+typedef struct FakeExec {
+        char id[128];
+        bool started, exited;
+        pid_t pid;
+} FakeExec;
+
+static FakeExec execs[64];
+static size_t n_execs;
 
 static void say(int fd, SupervisorMessage *m) {
         if (fd >= 0)
                 (void) supervisor_message_send(fd, m, NULL, 0);
+}
+
+static FakeExec *exec_find(const char *id) {
+        for (size_t i = 0; i < n_execs; i++)
+                if (streq(execs[i].id, id))
+                        return &execs[i];
+        return NULL;
+}
+
+static void exec_finish(int fd, FakeExec *x, int status, const char *error) {
+        ExitRecord record = {
+                        .exit_status = status,
+                        .exited_at = now_realtime(),
+                        .pid = x->pid,
+                        .started = !error,
+                        .error = (char *) error,
+        };
+        SupervisorMessage m = {.type = SUPERVISOR_EXEC_EXITED, .number = status, .pid = x->pid};
+
+        x->exited = true;
+        if (exec_record_write(dir_fd, x->id, &record) < 0)
+                _exit(6);
+        strcpy(m.text, x->id);
+        say(fd, &m);
 }
 
 static _noreturn_ void finish(int fd, int status) {
@@ -37,6 +73,9 @@ static _noreturn_ void finish(int fd, int status) {
                         .started = started,
         };
 
+        for (size_t i = 0; i < n_execs; i++)
+                if (execs[i].started && !execs[i].exited)
+                        exec_finish(fd, &execs[i], 128 + SIGKILL, NULL);
         if (exit_record_write(dir_fd, &record) < 0)
                 _exit(2);
         say(fd, &(SupervisorMessage){.type = SUPERVISOR_EXITED, .number = status});
@@ -76,16 +115,98 @@ static void handle_go(int fd) {
                 _exit(1);
 }
 
-static void handle(int fd, const SupervisorMessage *m) {
+static int exec_add(const char *id) {
+        char name[TASK_EXEC_FILE_SIZE];
+
+        if (strchr(mode, 'a'))
+                return CTR_FAILED_PRECONDITION;
+        if (exec_find(id))
+                return CTR_ALREADY_EXISTS;
+        if (faccessat(dir_fd, exec_file_name(TASK_FILE_EXEC_PREFIX, id, name), F_OK, 0) < 0 ||
+            n_execs == ELEMENTSOF(execs))
+                _exit(7);
+        execs[n_execs] = (FakeExec){.pid = (pid_t) (100000 + n_execs)};
+        strcpy(execs[n_execs++].id, id);
+        return 0;
+}
+
+static int exec_delete(FakeExec *x) {
+        char name[TASK_EXEC_FILE_SIZE];
+
+        if (x->started && !x->exited)
+                return CTR_FAILED_PRECONDITION;
+        (void) unlinkat(dir_fd, exec_file_name(TASK_FILE_EXEC_PREFIX, x->id, name), 0);
+        (void) unlinkat(dir_fd, exec_file_name(TASK_FILE_EXEC_EXIT_PREFIX, x->id, name), 0);
+        *x = execs[--n_execs];
+        return 0;
+}
+
+static void exec_start(int fd, FakeExec *x, SupervisorMessage *reply) {
+        x->started = true;
+        reply->pid = x->pid;
+        if (strchr(mode, 'X')) {
+                reply->code = CTR_COMMAND_NOT_FOUND;
+                strcpy(reply->text, "no such program");
+                exec_finish(fd, x, 127, reply->text);
+        } else if (strchr(mode, 'e'))
+                exec_finish(fd, x, 3, NULL);
+        say(fd, reply);
+}
+
+static void exec_signal(int fd, FakeExec *x, int signo, SupervisorMessage *reply) {
+        if (!x->started)
+                reply->code = CTR_FAILED_PRECONDITION;
+        else if (x->exited)
+                reply->code = CTR_NOT_FOUND;
+        say(fd, reply);
+        if (reply->code == 0 && signo != 0 && signo != SIGUSR1)
+                exec_finish(fd, x, 128 + signo, NULL);
+}
+
+/* 1: answered. */
+static int handle_exec(int fd, const SupervisorMessage *m, SupervisorMessage *reply) {
+        FakeExec *x = exec_find(m->text);
+
+        if (m->type == SUPERVISOR_EXEC_ADD)
+                reply->code = exec_add(m->text);
+        else if (!x)
+                reply->code = CTR_NOT_FOUND;
+        else if (m->type == SUPERVISOR_EXEC_START) {
+                exec_start(fd, x, reply);
+                return 1;
+        } else if (m->type == SUPERVISOR_SIGNAL) {
+                exec_signal(fd, x, m->number, reply);
+                return 1;
+        } else if (m->type == SUPERVISOR_EXEC_DELETE)
+                reply->code = exec_delete(x);
+        else if (m->type == SUPERVISOR_EXEC_STATE) {
+                reply->pid = x->pid;
+                reply->flags = (x->started ? SUPERVISOR_STATE_STARTED : 0) |
+                               (x->exited ? SUPERVISOR_STATE_EXITED : 0);
+        }
+        return 0;
+}
+
+static unsigned version(void) {
+        return strchr(mode, '1') ? 1 : strchr(mode, '9') ? 9 : SUPERVISOR_PROTOCOL_VERSION;
+}
+
+static void handle(int fd, const SupervisorMessage *m, const int *fds) {
         SupervisorMessage reply = {.type = SUPERVISOR_REPLY, .id = m->id, .pid = getpid()};
 
+        if (*m->text) {
+                if (handle_exec(fd, m, &reply) == 0)
+                        say(fd, &reply);
+                return;
+        }
         switch (m->type) {
         case SUPERVISOR_GO:
                 handle_go(fd);
                 return;
         case SUPERVISOR_HELLO:
-                reply.number = SUPERVISOR_PROTOCOL_VERSION;
-                reply.flags = started ? SUPERVISOR_STATE_STARTED : 0;
+                reply.number = (int) version();
+                reply.flags = (started ? SUPERVISOR_STATE_STARTED : 0) |
+                              (paused ? SUPERVISOR_STATE_PAUSED : 0);
                 break;
         case SUPERVISOR_START:
                 if (strchr(mode, 'n'))
@@ -102,11 +223,30 @@ static void handle(int fd, const SupervisorMessage *m) {
                         finish(fd, 7);
                 return;
         case SUPERVISOR_SIGNAL:
+                if (m->pid != 0 && m->pid != getpid()) {
+                        reply.code = CTR_NOT_FOUND;
+                        break;
+                }
+                _fallthrough_;
         case SUPERVISOR_STOP:
                 say(fd, &reply);
-                if (m->number != 0 && m->number != SIGUSR1)
+                /* what is frozen handles no signal but one */
+                if (m->number != 0 && m->number != SIGUSR1 && (!paused || m->number == SIGKILL))
                         finish(fd, 128 + m->number);
                 return;
+        case SUPERVISOR_PAUSE:
+                reply.code = strchr(mode, 'z') ? CTR_DEADLINE_EXCEEDED : 0;
+                paused = reply.code == 0;
+                break;
+        case SUPERVISOR_RESUME:
+                paused = false;
+                break;
+        case SUPERVISOR_ATTACH:
+                /* says which stream it took each one for */
+                for (size_t i = 0, k = 0; i < 3; i++)
+                        if ((m->flags & (1U << i)) && write(fds[k++], &"012"[i], 1) != 1)
+                                _exit(8);
+                break;
         default:
                 break;
         }
@@ -126,6 +266,7 @@ int main(int argc, char *argv[]) {
                                 {.fd = control_fd, .events = POLLIN},
                                 {.fd = peer_fd, .events = POLLIN},
                 };
+                int received[SUPERVISOR_MESSAGE_FDS_MAX];
                 SupervisorMessage m;
 
                 if (poll(fds, ELEMENTSOF(fds), 60 * 1000) <= 0)
@@ -137,9 +278,11 @@ int main(int argc, char *argv[]) {
 
                         if (!fds[i].revents)
                                 continue;
-                        if (supervisor_message_receive(*fd, &m, NULL) > 0)
-                                handle(*fd, &m);
-                        else if (control_fd < 0)
+                        if (supervisor_message_receive(*fd, &m, received) > 0) {
+                                handle(*fd, &m, received);
+                                for (size_t k = 0; k < ELEMENTSOF(received); k++)
+                                        fd_close(received[k]);
+                        } else if (control_fd < 0)
                                 return 0; /* EOF before GO: nothing happened */
                         else
                                 *fd = fd_close(*fd);

@@ -144,7 +144,7 @@ static void note(Harness *h, Object *o, char what) {
         size_t n = strlen(h->seen);
 
         if (n + 3 < sizeof(h->seen)) {
-                h->seen[n] = "ictj"[o->type];
+                h->seen[n] = "ictej"[o->type];
                 h->seen[n + 1] = what;
                 h->seen[n + 2] = '\0';
         }
@@ -162,15 +162,15 @@ static void on_removed(Object *o, void *userdata) {
         note(userdata, o, '-');
 }
 
-static void on_exited(Task *t, void *userdata) {
-        note(userdata, &t->process.object, 'x');
+static void on_exited(Process *p, void *userdata) {
+        note(userdata, &p->object, 'x');
 }
 
 static const ManagerObserver observer = {
                 .object_added = on_added,
                 .object_changed = on_changed,
                 .object_removed = on_removed,
-                .task_exited = on_exited,
+                .process_exited = on_exited,
 };
 
 void answer_callback(Object *o, int r, const Error *e, void *userdata) {
@@ -181,10 +181,10 @@ void answer_callback(Object *o, int r, const Error *e, void *userdata) {
         a->r = r;
         if (e && r != 0)
                 error_setf(&a->error, r, "%s", error_text(e));
-        if (o && o->type == OBJECT_TASK) {
-                a->status = TASK(o)->process.status;
-                a->exit_status = TASK(o)->process.exit_status;
-                a->exit_known = TASK(o)->process.exit_known;
+        if (o && (o->type == OBJECT_TASK || o->type == OBJECT_EXEC)) {
+                a->status = PROCESS(o)->status;
+                a->exit_status = PROCESS(o)->exit_status;
+                a->exit_known = PROCESS(o)->exit_known;
         }
 }
 
@@ -318,7 +318,7 @@ Container *harness_container(Harness *h, const char *id) {
 
 Task *harness_task(Harness *h, const char *id) {
         Container *c = harness_container(h, id);
-        TaskRequest request = {.fd = {-1, -1, -1}};
+        TaskRequest request = {.streams = STREAMS_NULL};
         _cleanup_error_ Error e = ERROR_NULL;
         Answer a = {};
 

@@ -40,7 +40,7 @@ typedef struct Harness {
         char last_unit[128];
         sd_bus_message *last_start;
 
-        /* what the observer saw: one letter each, i c t j for kinds; + - ~ x */
+        /* what the observer saw: one letter each, i c t e j for kinds; + - ~ x */
         char seen[1024];
 } Harness;
 

@@ -12,7 +12,7 @@
 #include "supervisor/record.h"
 
 static int create(Harness *h, Container *c, Answer *a) {
-        TaskRequest request = {.fd = {-1, -1, -1}};
+        TaskRequest request = {.streams = STREAMS_NULL};
         _cleanup_error_ Error e = ERROR_NULL;
         int r;
 
@@ -28,7 +28,7 @@ static void start(Harness *h, Task *t) {
         _cleanup_error_ Error e = ERROR_NULL;
         Answer a = {};
 
-        assert_int_equal(task_start(t, answer_callback, &a, &e), 0);
+        assert_int_equal(process_start(&t->process, answer_callback, &a, &e), 0);
         harness_wait(h, &a.done);
         assert_int_equal(a.r, 0);
 }
@@ -62,7 +62,7 @@ static void test_life(void **state) {
 
         /* Wait before Start misses nothing (A3.3) */
         touch(h, "run/tasks/default/exit-now");
-        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
+        assert_int_equal(process_wait(&t->process, answer_callback, &wait, &e), 0);
         start(h, t);
         harness_wait(h, &wait.done);
         assert_int_equal(wait.exit_status, 7);
@@ -70,18 +70,20 @@ static void test_life(void **state) {
         assert_int_equal(wait.status, TASK_STOPPED);
 
         /* and a Wait after the exit says the same */
-        assert_int_equal(task_wait(t, answer_callback, &again, &e), 0);
+        assert_int_equal(process_wait(&t->process, answer_callback, &again, &e), 0);
         harness_wait(h, &again.done);
         assert_int_equal(again.exit_status, 7);
 
-        assert_int_equal(task_kill(t, SIGTERM, false, answer_callback, &again, &e), CTR_NOT_FOUND);
+        assert_int_equal(process_kill(&t->process, SIGTERM, 0, answer_callback, &again, &e),
+                         CTR_NOT_FOUND);
         error_clear(&e);
-        assert_int_equal(task_start(t, answer_callback, &again, &e), CTR_FAILED_PRECONDITION);
+        assert_int_equal(process_start(&t->process, answer_callback, &again, &e),
+                         CTR_FAILED_PRECONDITION);
         assert_non_null(strstr(e.text, "STOPPED"));
         error_clear(&e);
 
         h->seen[0] = '\0';
-        assert_int_equal(task_delete(t, false, answer_callback, &deleted, &e), 0);
+        assert_int_equal(process_delete(&t->process, false, answer_callback, &deleted, &e), 0);
         harness_wait(h, &deleted.done);
         assert_int_equal(deleted.exit_status, 7);
         assert_non_null(strstr(h->seen, "t-"));
@@ -157,8 +159,8 @@ static void test_auto_remove(void **state) {
         t = harness_task(h, "web");
         t->container->auto_remove = true;
         start(h, t);
-        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
-        assert_int_equal(task_kill(t, SIGTERM, false, answer_callback, &a, &e), 0);
+        assert_int_equal(process_wait(&t->process, answer_callback, &wait, &e), 0);
+        assert_int_equal(process_kill(&t->process, SIGTERM, 0, answer_callback, &a, &e), 0);
         harness_wait(h, &wait.done);
         assert_int_equal(wait.exit_status, 128 + SIGTERM);
         harness_settle(h);
@@ -232,7 +234,9 @@ static void test_kill_wedged(void **state) {
         t = harness_task(h, "web");
         start(h, t);
         assert_int_equal(kill(t->process.pid, SIGSTOP), 0);
-        assert_int_equal(task_kill(t, SIGKILL, true, answer_callback, &a, &e), 0);
+        assert_int_equal(process_kill(&t->process, SIGKILL, PROCESS_KILL_ALL, answer_callback, &a,
+                                      &e),
+                         0);
         harness_wait(h, &a.done);
         assert_int_equal(a.r, 0);
         harness_settle(h);
@@ -240,7 +244,7 @@ static void test_kill_wedged(void **state) {
 }
 
 static void test_one_task_each(void **state) {
-        TaskRequest request = {.fd = {-1, -1, -1}};
+        TaskRequest request = {.streams = STREAMS_NULL};
         _cleanup_error_ Error e = ERROR_NULL;
         Harness *h = *state;
         Answer a = {}, b = {};
@@ -275,8 +279,8 @@ static void test_command_not_found(void **state) {
         (void) harness_image(h);
         setenv("FAKE_SUPERVISOR", "x", 1);
         t = harness_task(h, "web");
-        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
-        assert_int_equal(task_start(t, answer_callback, &a, &e), 0);
+        assert_int_equal(process_wait(&t->process, answer_callback, &wait, &e), 0);
+        assert_int_equal(process_start(&t->process, answer_callback, &a, &e), 0);
         harness_wait(h, &a.done);
         assert_int_equal(a.r, CTR_COMMAND_NOT_FOUND);
         error_clear(&a.error);
@@ -356,10 +360,11 @@ static void test_force_delete(void **state) {
         t = harness_task(h, "web");
         c = t->container;
         start(h, t);
-        assert_int_equal(task_delete(t, false, answer_callback, &a, &e), CTR_FAILED_PRECONDITION);
+        assert_int_equal(process_delete(&t->process, false, answer_callback, &a, &e),
+                         CTR_FAILED_PRECONDITION);
         assert_non_null(strstr(e.text, "RUNNING"));
         error_clear(&e);
-        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
+        assert_int_equal(process_wait(&t->process, answer_callback, &wait, &e), 0);
         assert_int_equal(container_delete(c, CONTAINER_DELETE_FORCE, answer_callback, &b, &e), 0);
         harness_wait(h, &b.done);
         assert_int_equal(b.r, 0);
@@ -381,7 +386,7 @@ static void test_force_delete_twice(void **state) {
         t = harness_task(h, "web");
         c = t->container;
         start(h, t);
-        assert_int_equal(task_delete(t, true, answer_callback, &task, &e), 0);
+        assert_int_equal(process_delete(&t->process, true, answer_callback, &task, &e), 0);
         assert_int_equal(container_delete(c, CONTAINER_DELETE_FORCE, answer_callback, &container,
                                           &e),
                          0);
@@ -394,7 +399,7 @@ static void test_force_delete_twice(void **state) {
 
 /* What is still being made can be taken away too (C21), and the end of the manager is told. */
 static void test_force_delete_launch(void **state) {
-        TaskRequest request = {.fd = {-1, -1, -1}};
+        TaskRequest request = {.streams = STREAMS_NULL};
         _cleanup_error_ Error e = ERROR_NULL;
         Answer created = {}, deleted = {};
         Harness *h = *state;
@@ -431,7 +436,7 @@ static void test_supervisor_killed(void **state) {
         (void) harness_image(h);
         t = harness_task(h, "web");
         start(h, t);
-        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
+        assert_int_equal(process_wait(&t->process, answer_callback, &wait, &e), 0);
         assert_int_equal(kill(t->process.pid, SIGKILL), 0); /* the double has no other process */
         harness_wait(h, &wait.done);
         assert_int_equal(wait.status, TASK_STOPPED);
@@ -452,15 +457,15 @@ static void test_restart(void **state) {
 
         (void) harness_image(h);
         t = harness_task(h, "web");
-        created_at = t->created_at;
+        created_at = t->process.run;
         pid = t->process.pid;
         harness_restart(h);
         assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
         assert_int_equal(t->process.status, TASK_CREATED);
         assert_int_equal(t->process.pid, pid);
-        assert_int_equal(t->created_at, created_at);
+        assert_int_equal(t->process.run, created_at);
 
-        assert_int_equal(task_start(t, answer_callback, &started, &e), 0);
+        assert_int_equal(process_start(&t->process, answer_callback, &started, &e), 0);
         harness_wait(h, &started.done);
         assert_int_equal(started.r, 0);
         harness_restart(h);
@@ -469,12 +474,12 @@ static void test_restart(void **state) {
         assert_true(t->process.started_at >= created_at);
 
         /* it ends while nobody looks */
-        assert_int_equal(task_kill(t, SIGTERM, false, answer_callback, &wait, &e), 0);
+        assert_int_equal(process_kill(&t->process, SIGTERM, 0, answer_callback, &wait, &e), 0);
         harness_stop(h);
         harness_start(h);
         assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
         wait = (Answer){};
-        assert_int_equal(task_wait(t, answer_callback, &wait, &e), 0);
+        assert_int_equal(process_wait(&t->process, answer_callback, &wait, &e), 0);
         harness_wait(h, &wait.done);
         assert_int_equal(wait.exit_status, 128 + SIGTERM);
         assert_true(wait.exit_known);

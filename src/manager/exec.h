@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * An exec: a further process of a task, added and then started. Like the task's its truth is
+ * outside: the supervisor, and the exec's record.
+ *
+ *   UNKNOWN --> CREATED   the supervisor agreed to add it: from here on it is linked (visible)
+ *   CREATED --> RUNNING   EXEC_START was answered
+ *   any     --> STOPPED   there is a record, or the task has ended without one
+ *
+ * Invariant: an id is taken from task_exec() until the exec is gone (D16), and an exec has stopped
+ * before its task has (D10).
+ */
+
+#include "manager/container.h"
+#include "manager/task.h"
+
+#define TASK_EXECS_MAX 4096U
+
+typedef struct Exec {
+        Process process;
+        Task *task;
+        struct Exec *task_next;
+        char *id;
+        bool auto_remove; /* deleted when it has exited */
+        bool delete_sent, kill_sent;
+        sd_event_source *delete_source;
+} Exec;
+
+static inline Exec *EXEC(Object *o) {
+        assert(!o || o->type == OBJECT_EXEC);
+        return (Exec *) o;
+}
+
+/* What differs from the container's own process. Everything stays the caller's. */
+typedef struct ExecRequest {
+        const char *id;
+        char **command;
+        char **environment;      /* NAME=VALUE sets, NAME removes */
+        char *working_directory; /* NULL: the container's */
+        char *user;              /* NULL: the container's */
+        char **capabilities_add, **capabilities_drop;
+        ContainerRlimit *rlimits; /* replace those of the same name */
+        size_t n_rlimits;
+        bool no_new_privileges_set, no_new_privileges;
+        bool terminal;
+        uint32_t width, height; /* of the terminal; 0: not said */
+        StreamsRequest streams;
+        bool start; /* at once; if it cannot be executed nothing is left of it */
+        bool auto_remove;
+} ExecRequest;
+
+/* Adds it; callback(exec) when it is CREATED (with start: RUNNING, or STOPPED already), or with the
+ * error and NULL after everything was undone. CTR_INVALID_ARGUMENT, CTR_ALREADY_EXISTS,
+ * CTR_FAILED_PRECONDITION unless the task is CREATED or RUNNING (D5). */
+int task_exec(Task *t, const ExecRequest *request, Callback callback, void *userdata, Error *e);
+
+/* CTR_NOT_FOUND with a sentence. */
+int exec_find(Manager *m, const char *namespace, const char *id, const char *exec_id, Exec **ret,
+              Error *e);
