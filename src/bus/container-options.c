@@ -93,7 +93,7 @@ static int option_arguments(OptionReader *o, void *target) {
         return option_strv(o, &request->arguments);
 }
 
-static int option_environment(OptionReader *o, void *target) {
+int option_environment(OptionReader *o, void *target) {
         char ***environment = target;
         int r;
 
@@ -101,7 +101,7 @@ static int option_environment(OptionReader *o, void *target) {
         return r < 0 ? r : container_check_environment(o, *environment);
 }
 
-static int option_user(OptionReader *o, void *target) {
+int option_user(OptionReader *o, void *target) {
         char **user = target;
         int r;
 
@@ -272,28 +272,27 @@ static int option_devices(OptionReader *o, void *target) {
         return sd_bus_message_exit_container(o->message);
 }
 
-static int option_rlimits(OptionReader *o, void *target) {
-        ContainerRequest *request = target;
+static int read_rlimit(OptionReader *o, ContainerRlimit *limit) {
+        int r;
+
+        r = option_string_copy(o, &limit->name);
+        return r < 0 ? r : sd_bus_message_read(o->message, "tt", &limit->soft, &limit->hard);
+}
+
+int option_read_rlimits(OptionReader *o, ContainerRlimit **limits, size_t *n) {
         int r;
 
         r = sd_bus_message_enter_container(o->message, 'a', "(stt)");
         if (r < 0)
                 return r;
         while ((r = sd_bus_message_enter_container(o->message, 'r', "stt")) > 0) {
-                ContainerRlimit *limit;
-
-                r = grow(o, (void **) &request->rlimits, &request->n_rlimits,
-                         sizeof(ContainerRlimit));
+                r = grow(o, (void **) limits, n, sizeof(ContainerRlimit));
                 if (r < 0)
                         return r;
-                limit = &request->rlimits[request->n_rlimits - 1];
-                r = option_string_copy(o, &limit->name);
+                r = read_rlimit(o, *limits + *n - 1);
                 if (r < 0)
                         return r;
-                r = sd_bus_message_read(o->message, "tt", &limit->soft, &limit->hard);
-                if (r < 0)
-                        return r;
-                r = container_check_rlimit(o, request->rlimits, request->n_rlimits);
+                r = container_check_rlimit(o, *limits, *n);
                 if (r < 0)
                         return r;
                 r = sd_bus_message_exit_container(o->message);
@@ -303,6 +302,12 @@ static int option_rlimits(OptionReader *o, void *target) {
         if (r < 0)
                 return r;
         return sd_bus_message_exit_container(o->message);
+}
+
+static int option_rlimits(OptionReader *o, void *target) {
+        ContainerRequest *request = target;
+
+        return option_read_rlimits(o, &request->rlimits, &request->n_rlimits);
 }
 
 #define FIELD(f) offsetof(ContainerOptions, request.f)

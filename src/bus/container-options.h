@@ -5,6 +5,7 @@
 
 #include <systemd/sd-bus.h>
 
+#include "bus/options.h"
 #include "manager/container.h"
 
 typedef enum PullPolicy {
@@ -27,3 +28,9 @@ void container_options_destroy(void *o);
 /* Reads the options; namespace is always set then and resources are checked. What depends on the
  * image or on the state is left to the core. */
 int container_options_read(sd_bus_message *m, ContainerOptions *o, sd_bus_error *error);
+
+/* Those that Exec has, too. */
+int option_environment(OptionReader *o, void *target); /* as: char **, owned */
+int option_user(OptionReader *o, void *target);        /* s: char *, owned */
+/* a(stt): appended to *limits, whose names are owned */
+int option_read_rlimits(OptionReader *o, ContainerRlimit **limits, size_t *n);

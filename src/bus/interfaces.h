@@ -21,7 +21,7 @@ extern const sd_bus_vtable manager_vtable[];   /* userdata: Service */
 extern const sd_bus_vtable image_vtable[];     /* userdata: Image */
 extern const sd_bus_vtable container_vtable[]; /* userdata: Container */
 extern const sd_bus_vtable task_vtable[];      /* userdata: Task */
-extern const sd_bus_vtable process_vtable[];   /* userdata: Task */
+extern const sd_bus_vtable process_vtable[];   /* userdata: Process */
 extern const sd_bus_vtable job_vtable[];       /* userdata: Job */
 
 /* A method in a file of its own. */

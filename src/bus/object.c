@@ -15,27 +15,39 @@ const BusObjectKind *bus_object_kind(ObjectType type) {
                         [OBJECT_TASK] = {OBJECT_TASK,
                                          {{TASK_INTERFACE, task_vtable},
                                           {PROCESS_INTERFACE, process_vtable}}},
+                        [OBJECT_EXEC] = {OBJECT_EXEC, {{PROCESS_INTERFACE, process_vtable}}},
                         [OBJECT_JOB] = {OBJECT_JOB, {{JOB_INTERFACE, job_vtable}}},
         };
 
         return &kinds[type];
 }
 
-static int find_object(sd_bus *bus, const char *path, const char *interface, void *userdata,
-                       void **ret_found, sd_bus_error *error) {
+static int find_of_type(Manager *m, ObjectType type, const char *path, void **ret_found) {
         _cleanup_free_ char *namespace = NULL, *name = NULL;
-        BusRegistration *registration = userdata;
         Object *o;
         int r;
 
-        r = bus_path_parse(registration->type, path, &namespace, &name);
+        r = bus_path_parse(type, path, &namespace, &name);
         if (r <= 0)
                 return r;
-        o = object_find(registration->service->manager, registration->type, namespace, name);
+        o = object_find(m, type, namespace, name);
         if (!o)
                 return 0;
         *ret_found = o;
         return 1;
+}
+
+/* An interface has one vtable below a prefix: Process there is that of tasks and of execs. */
+static int find_object(sd_bus *bus, const char *path, const char *interface, void *userdata,
+                       void **ret_found, sd_bus_error *error) {
+        BusRegistration *registration = userdata;
+        Manager *m = registration->service->manager;
+        int r;
+
+        r = find_of_type(m, registration->type, path, ret_found);
+        if (r == 0 && registration->type == OBJECT_TASK && streq(interface, PROCESS_INTERFACE))
+                r = find_of_type(m, OBJECT_EXEC, path, ret_found);
+        return r;
 }
 
 typedef struct Paths {
@@ -77,7 +89,7 @@ static int register_kind(Service *s, ObjectType type) {
         int r;
 
         *registration = (BusRegistration){.service = s, .type = type};
-        for (const BusInterface *i = kind->interfaces; i->name; i++) {
+        for (const BusInterface *i = kind->interfaces; i->name && type != OBJECT_EXEC; i++) {
                 r = sd_bus_add_fallback_vtable(s->bus, service_slot(s), bus_path_prefix(type),
                                                i->name, i->vtable, find_object, registration);
                 if (r < 0)

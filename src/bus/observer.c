@@ -3,6 +3,7 @@
 #include "bus/observer.h"
 
 #include "basic/log.h"
+#include "bus/event.h"
 #include "bus/interfaces.h"
 #include "bus/journal.h"
 #include "bus/object.h"
@@ -91,17 +92,18 @@ static void on_removed(Object *o, void *userdata) {
                 journal_image_removed(IMAGE(o));
 }
 
-static void on_task_exited(Task *t, void *userdata) {
+static void on_process_exited(Process *p, void *userdata) {
         _cleanup_free_ char *path = NULL;
         Service *s = userdata;
 
-        journal_task_exited(t); /* also what recovery finds out */
-        path = signal_path(&t->process.object);
+        if (p->object.type == OBJECT_TASK)
+                journal_task_exited(TASK(&p->object)); /* also what recovery finds out */
+        path = signal_path(&p->object);
         if (!path)
                 return;
         signal_sent(sd_bus_emit_signal(s->bus, path, PROCESS_INTERFACE, "Exited", "ut",
-                                       (uint32_t) t->process.exit_status, t->process.exited_at),
-                    "the exit", &t->process.object);
+                                       (uint32_t) p->exit_status, p->exited_at),
+                    "the exit", &p->object);
 }
 
 static void on_job_removed(Job *j, int r, const Error *e, void *userdata) {
@@ -123,10 +125,20 @@ static void on_job_removed(Job *j, int r, const Error *e, void *userdata) {
                 journal_image_pulled(j);
 }
 
+static void on_event(const Event *event, void *userdata) {
+        int r;
+
+        r = event_signal(userdata, event);
+        if (r < 0 && r != -ENOTCONN)
+                log_warning_errno(r, "Failed to signal the event %s of %s: %m",
+                                  event_topic_to_string(event->topic), event->name);
+}
+
 const ManagerObserver service_observer = {
                 .object_added = on_added,
                 .object_changed = on_changed,
                 .object_removed = on_removed,
-                .task_exited = on_task_exited,
+                .process_exited = on_process_exited,
                 .job_removed = on_job_removed,
+                .event = on_event,
 };

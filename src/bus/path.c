@@ -5,9 +5,8 @@
 #include <systemd/sd-bus.h>
 
 static const char *const prefixes[_OBJECT_TYPE_MAX] = {
-                [OBJECT_IMAGE] = BUS_PATH "/image",
-                [OBJECT_CONTAINER] = BUS_PATH "/container",
-                [OBJECT_TASK] = BUS_PATH "/task",
+                [OBJECT_IMAGE] = BUS_PATH "/image", [OBJECT_CONTAINER] = BUS_PATH "/container",
+                [OBJECT_TASK] = BUS_PATH "/task",   [OBJECT_EXEC] = BUS_PATH "/task",
                 [OBJECT_JOB] = BUS_PATH "/job",
 };
 
@@ -21,7 +20,24 @@ const char *bus_path_prefix(ObjectType type) {
         return prefixes[type];
 }
 
+#define EXEC_TEMPLATE BUS_PATH "/task/%/%/exec/%"
+
+/* The name is "ID/EXEC ID". */
+static int exec_path_new(const char *namespace, const char *name, char **ret) {
+        const char *slash = strchr(name, '/');
+        _cleanup_free_ char *id = NULL;
+
+        assert(slash);
+
+        id = strndup(name, (size_t) (slash - name));
+        if (!id)
+                return -ENOMEM;
+        return sd_bus_path_encode_many(ret, EXEC_TEMPLATE, namespace, id, slash + 1);
+}
+
 int bus_path_new(ObjectType type, const char *namespace, const char *name, char **ret) {
+        if (type == OBJECT_EXEC)
+                return exec_path_new(namespace, name, ret);
         if (type == OBJECT_JOB) /* a number, which needs no escaping and is easier to type so */
                 return asprintf(ret, BUS_PATH "/job/%s", name) < 0 ? -ENOMEM : 0;
         return sd_bus_path_encode_many(ret, templates[type], namespace, name);
@@ -40,6 +56,19 @@ static int job_parse(const char *path, char **ret_name) {
         return *ret_name ? 1 : -ENOMEM;
 }
 
+static int exec_parse(const char *path, char **ret_namespace, char **ret_name) {
+        _cleanup_free_ char *namespace = NULL, *id = NULL, *exec_id = NULL;
+        int r;
+
+        r = sd_bus_path_decode_many(path, EXEC_TEMPLATE, &namespace, &id, &exec_id);
+        if (r <= 0)
+                return r;
+        if (asprintf(ret_name, "%s/%s", id, exec_id) < 0)
+                return -ENOMEM;
+        *ret_namespace = TAKE_PTR(namespace);
+        return 1;
+}
+
 int bus_path_parse(ObjectType type, const char *path, char **ret_namespace, char **ret_name) {
         _cleanup_free_ char *namespace = NULL, *name = NULL, *again = NULL;
         int r;
@@ -48,7 +77,9 @@ int bus_path_parse(ObjectType type, const char *path, char **ret_namespace, char
                 r = job_parse(path, &name);
                 if (r > 0 && !(namespace = strdup("")))
                         return -ENOMEM;
-        } else
+        } else if (type == OBJECT_EXEC)
+                r = exec_parse(path, &namespace, &name);
+        else
                 r = sd_bus_path_decode_many(path, templates[type], &namespace, &name);
         if (r <= 0)
                 return r;

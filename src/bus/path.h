@@ -14,7 +14,7 @@
 #define BUS_PATH   "/org/example/Ctr"
 #define BUS_PREFIX "org.example.Ctr."
 
-/* "/org/example/Ctr/container" */
+/* "/org/example/Ctr/container"; that of execs is the tasks', below which they are. */
 const char *bus_path_prefix(ObjectType type) _const_;
 
 /* A new path; 0 or -ENOMEM. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* org.example.Ctr.Process: the init of a task as a process. */
+/* org.example.Ctr.Process: the init of a task, or an exec, as a process. */
+
+#include <limits.h>
 
 #include "bus/authorize.h"
 #include "bus/error.h"
@@ -9,8 +11,7 @@
 #include "bus/options.h"
 #include "bus/process.h"
 #include "bus/service.h"
-
-#define PTY_SIZE_MAX 65535U
+#include "bus/stream-options.h"
 
 int task_authorize(Task *t, sd_bus_message *m, sd_bus_error *error) {
         return authorize(service_of(&t->process.object), m,
@@ -22,81 +23,98 @@ int task_authorize(Task *t, sd_bus_message *m, sd_bus_error *error) {
                          error);
 }
 
-int task_begin(Task *t, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error) {
+int process_begin(Process *p, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error) {
         int r;
 
-        r = task_authorize(t, m, error);
+        r = task_authorize(process_task(p), m, error);
         if (r <= 0)
                 return r;
-        r = late_new(service_of(&t->process.object), m, reply, ret, error);
+        r = late_new(service_of(&p->object), m, reply, ret, error);
         return r < 0 ? r : 1;
 }
 
-int task_reply_exit(sd_bus_message *m, Object *o) {
-        const Task *t = TASK(o);
+int process_reply_exit(sd_bus_message *m, Object *o) {
+        const Process *p = PROCESS(o);
 
-        return sd_bus_reply_method_return(m, "ut", (uint32_t) t->process.exit_status,
-                                          t->process.exited_at);
+        return sd_bus_reply_method_return(m, "ut", (uint32_t) p->exit_status, p->exited_at);
 }
 
 static int reply_deleted(sd_bus_message *m, Object *o) {
-        const Task *t = TASK(o);
+        const Process *p = PROCESS(o);
 
-        return sd_bus_reply_method_return(m, "uut", (uint32_t) t->process.exit_pid,
-                                          (uint32_t) t->process.exit_status, t->process.exited_at);
+        return sd_bus_reply_method_return(m, "uut", (uint32_t) p->exit_pid,
+                                          (uint32_t) p->exit_status, p->exited_at);
 }
 
 static int reply_pid(sd_bus_message *m, Object *o) {
-        const Task *t = TASK(o);
+        const Process *p = PROCESS(o);
 
-        return sd_bus_reply_method_return(m, "u", (uint32_t) t->process.pid);
+        /* one that has exited by now was started, too */
+        return sd_bus_reply_method_return(m, "u", (uint32_t) (p->pid ?: p->exit_pid));
 }
 
 /* Also when the caller has left meanwhile: the task was started all the same. */
 static void on_started(Object *o, int r, const Error *e, void *userdata) {
-        if (r == 0)
+        if (r == 0 && o->type == OBJECT_TASK)
                 journal_task_started(TASK(o));
         late_complete(o, r, e, userdata);
 }
 
 static int method_start(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
-        Task *t = userdata;
+        Process *p = userdata;
         Late *late;
         int r;
 
         r = options_read_none(m, error);
         if (r < 0)
                 return r;
-        r = task_begin(t, m, reply_pid, &late, error);
+        r = process_begin(p, m, reply_pid, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = task_start(t, on_started, late, &e);
+        r = process_start(p, on_started, late, &e);
         return late_started(late, r, &e, error);
 }
 
 static int method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
-        Task *t = userdata;
+        Process *p = userdata;
         Late *late;
         int r;
 
         r = options_read_none(m, error);
         if (r < 0)
                 return r;
-        r = task_begin(t, m, task_reply_exit, &late, error);
+        r = process_begin(p, m, process_reply_exit, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        late_set_waiters(late, &t->process.exit_waiters);
-        r = task_wait(t, late_complete, late, &e);
+        late_set_waiters(late, &p->exit_waiters);
+        r = process_wait(p, late_complete, late, &e);
         return late_started(late, r, &e, error);
 }
 
+typedef struct KillOptions {
+        bool all;
+        uint32_t pid; /* 0: not given */
+} KillOptions;
+
+static int option_pid(OptionReader *o, void *target) {
+        uint32_t *pid = target;
+        int r;
+
+        r = sd_bus_message_read_basic(o->message, 'u', pid);
+        if (r < 0)
+                return r;
+        return *pid >= 1 && *pid <= INT_MAX ? 0 : option_invalid(o, "%u is no pid", *pid);
+}
+
 static int method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        static const Option table[] = {{"All", "b", option_bool, 0}, {}};
+        static const Option table[] = {{"All", "b", option_bool, offsetof(KillOptions, all)},
+                                       {"Pid", "u", option_pid, offsetof(KillOptions, pid)},
+                                       {}};
         _cleanup_error_ Error e = ERROR_NULL;
-        Task *t = userdata;
-        bool all = false;
+        KillOptions options = {};
+        Process *p = userdata;
         int32_t signo;
         Late *late;
         int r;
@@ -104,22 +122,25 @@ static int method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = sd_bus_message_read(m, "i", &signo);
         if (r < 0)
                 return r;
-        r = options_read(m, table, &all, error);
+        r = options_read(m, table, &options, error);
         if (r < 0)
                 return r;
         if (signo < 0 || signo > SIGNAL_MAX)
                 return bus_error_invalid(error, "%i is no signal (0 to %i)", signo, SIGNAL_MAX);
-        r = task_begin(t, m, late_reply_empty, &late, error);
+        r = process_begin(p, m, late_reply_empty, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = task_kill(t, signo, all, late_complete, late, &e);
+        r = options.pid > 0 ? process_kill_pid(p, signo, (pid_t) options.pid, late_complete, late,
+                                               &e)
+                            : process_kill(p, signo, options.all ? PROCESS_KILL_ALL : 0,
+                                           late_complete, late, &e);
         return late_started(late, r, &e, error);
 }
 
 static int method_resize_pty(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
         uint32_t width, height;
-        Task *t = userdata;
+        Process *p = userdata;
         Late *late;
         int r;
 
@@ -132,10 +153,33 @@ static int method_resize_pty(sd_bus_message *m, void *userdata, sd_bus_error *er
         if (width > PTY_SIZE_MAX || height > PTY_SIZE_MAX)
                 return bus_error_invalid(error, "A terminal of %ux%u is too large (at most %u)",
                                          width, height, PTY_SIZE_MAX);
-        r = task_begin(t, m, late_reply_empty, &late, error);
+        r = process_begin(p, m, late_reply_empty, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = task_resize(t, width, height, late_complete, late, &e);
+        r = process_resize(p, width, height, late_complete, late, &e);
+        return late_started(late, r, &e, error);
+}
+
+static int method_attach(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        static const Option table[] = {
+                        {"Stdin", "h", option_attach_input, 0 * sizeof(int)},
+                        {"Stdout", "h", option_attach_output, 1 * sizeof(int)},
+                        {"Stderr", "h", option_attach_output, 2 * sizeof(int)},
+                        {},
+        };
+        _cleanup_error_ Error e = ERROR_NULL;
+        int fds[] = {-1, -1, -1}; /* the message's */
+        Process *p = userdata;
+        Late *late;
+        int r;
+
+        r = options_read(m, table, fds, error);
+        if (r < 0)
+                return r;
+        r = process_begin(p, m, late_reply_empty, &late, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
+        r = process_attach(p, fds, late_complete, late, &e);
         return late_started(late, r, &e, error);
 }
 
@@ -143,29 +187,29 @@ static int method_close_io(sd_bus_message *m, void *userdata, sd_bus_error *erro
         static const Option table[] = {{"Stdin", "b", option_bool, 0}, {}};
         _cleanup_error_ Error e = ERROR_NULL;
         bool close_stdin = false;
-        Task *t = userdata;
+        Process *p = userdata;
         Late *late;
         int r;
 
         r = options_read(m, table, &close_stdin, error);
         if (r < 0)
                 return r;
-        r = task_authorize(t, m, error);
+        r = task_authorize(process_task(p), m, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         if (!close_stdin)
                 return sd_bus_reply_method_return(m, NULL);
-        r = late_new(service_of(&t->process.object), m, late_reply_empty, &late, error);
+        r = late_new(service_of(&p->object), m, late_reply_empty, &late, error);
         if (r < 0)
                 return r;
-        r = task_close_stdin(t, late_complete, late, &e);
+        r = process_close_stdin(p, late_complete, late, &e);
         return late_started(late, r, &e, error);
 }
 
 static int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         static const Option table[] = {{"Force", "b", option_bool, 0}, {}};
         _cleanup_error_ Error e = ERROR_NULL;
-        Task *t = userdata;
+        Process *p = userdata;
         bool force = false;
         Late *late;
         int r;
@@ -173,60 +217,79 @@ static int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = options_read(m, table, &force, error);
         if (r < 0)
                 return r;
-        r = task_begin(t, m, reply_deleted, &late, error);
+        r = process_begin(p, m, reply_deleted, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = task_delete(t, force, late_complete, late, &e);
+        r = process_delete(p, force, late_complete, late, &e);
         return late_started(late, r, &e, error);
 }
 
-static BUS_GETTER(property_get_status) {
-        const Task *t = userdata;
+static BUS_GETTER(property_get_exec_id) {
+        return sd_bus_message_append_basic(reply, 's', process_exec_id(userdata));
+}
 
-        return sd_bus_message_append_basic(reply, 's', task_status_to_string(t->process.status));
+static BUS_GETTER(property_get_stdin) {
+        return sd_bus_message_append_basic(reply, 's', process_stream(userdata, 0));
+}
+
+static BUS_GETTER(property_get_stdout) {
+        return sd_bus_message_append_basic(reply, 's', process_stream(userdata, 1));
+}
+
+static BUS_GETTER(property_get_stderr) {
+        return sd_bus_message_append_basic(reply, 's', process_stream(userdata, 2));
+}
+
+static BUS_GETTER(property_get_status) {
+        const Process *p = userdata;
+
+        return sd_bus_message_append_basic(reply, 's', task_status_to_string(process_status(p)));
 }
 
 static BUS_GETTER(property_get_pid) {
-        const Task *t = userdata;
+        const Process *p = userdata;
 
-        return sd_bus_message_append(reply, "u", (uint32_t) MAX_OF(t->process.pid, 0));
+        return sd_bus_message_append(reply, "u", (uint32_t) MAX_OF(p->pid, 0));
 }
 
 /* An exit is told only when there is one, so that nobody reads a 0 as success. */
 static BUS_GETTER(property_get_exit_status) {
-        const Task *t = userdata;
+        const Process *p = userdata;
 
         return sd_bus_message_append(reply, "u",
-                                     t->process.status == TASK_STOPPED
-                                                     ? (uint32_t) t->process.exit_status
-                                                     : EXIT_STATUS_UNKNOWN);
+                                     p->status == TASK_STOPPED ? (uint32_t) p->exit_status
+                                                               : EXIT_STATUS_UNKNOWN);
 }
 
 static BUS_GETTER(property_get_exit_status_known) {
-        const Task *t = userdata;
+        const Process *p = userdata;
 
-        return sd_bus_message_append(reply, "b",
-                                     t->process.status == TASK_STOPPED && t->process.exit_known);
+        return sd_bus_message_append(reply, "b", p->status == TASK_STOPPED && p->exit_known);
 }
 
 const sd_bus_vtable process_vtable[] = {
                 SD_BUS_VTABLE_START(0),
+                SD_BUS_PROPERTY("ExecId", "s", property_get_exec_id, 0,
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Stdin", "s", property_get_stdin, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Stdout", "s", property_get_stdout, 0,
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Stderr", "s", property_get_stderr, 0,
+                                SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("Status", "s", property_get_status, 0,
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_PROPERTY("Pid", "u", property_get_pid, 0,
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-                SD_BUS_PROPERTY("Terminal", "b", property_get_bool,
-                                offsetof(Task, process.terminal), SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Terminal", "b", property_get_bool, offsetof(Process, terminal),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("ExitStatus", "u", property_get_exit_status, 0,
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_PROPERTY("ExitStatusKnown", "b", property_get_exit_status_known, 0,
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-                SD_BUS_PROPERTY("ExitedAt", "t", property_get_uint64,
-                                offsetof(Task, process.exited_at),
+                SD_BUS_PROPERTY("ExitedAt", "t", property_get_uint64, offsetof(Process, exited_at),
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_PROPERTY("StartedAt", "t", property_get_uint64,
-                                offsetof(Task, process.started_at),
-                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                                offsetof(Process, started_at), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_METHOD_WITH_ARGS("Start", SD_BUS_ARGS("a{sv}", options),
                                         SD_BUS_RESULT("u", pid), method_start,
                                         SD_BUS_VTABLE_UNPRIVILEGED),
@@ -239,6 +302,8 @@ const sd_bus_vtable process_vtable[] = {
                                         SD_BUS_ARGS("u", width, "u", height, "a{sv}", options),
                                         SD_BUS_NO_RESULT, method_resize_pty,
                                         SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Attach", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
+                                        method_attach, SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD_WITH_ARGS("CloseIO", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
                                         method_close_io, SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD_WITH_ARGS("Delete", SD_BUS_ARGS("a{sv}", options),

@@ -10,15 +10,21 @@
 
 #define SIGNAL_MAX 64 /* SIGRTMAX of the kernel; that of libc is a variable */
 
+#define PTY_SIZE_MAX 65535U /* struct winsize has 16 bits */
+
 /* authorize() with the task's namespace, container and image. */
 int task_authorize(Task *t, sd_bus_message *m, sd_bus_error *error);
 
-/* task_authorize(), then late_new(). 1: go on with *ret;
- * otherwise as authorize(). */
-int task_begin(Task *t, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error);
+/* task_authorize() for the task of p, then late_new(). 1: go on with *ret; otherwise as
+ * authorize(). */
+int process_begin(Process *p, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error);
 
 /* A LateReply: exit_status (u), exited_at (t). */
-int task_reply_exit(sd_bus_message *m, Object *o);
+int process_reply_exit(sd_bus_message *m, Object *o);
+
+/* Of Task, in exec-methods.c. */
+int method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_pids(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 /* Of Task, in stats-methods.c. */
 int method_stats(sd_bus_message *m, void *userdata, sd_bus_error *error);

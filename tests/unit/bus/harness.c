@@ -402,10 +402,28 @@ Task *harness_task(Harness *h, Container *c) {
         t->process.status = TASK_CREATED;
         t->unit = strdup("ctr-test.scope");
         t->process.pid = 4711;
-        t->created_at = 5;
+        t->process.run = 5;
         c->task = t;
         assert_int_equal(object_link(&t->process.object), 0);
         return t;
+}
+
+Exec *harness_exec(Harness *h, Task *t, const char *id) {
+        _cleanup_free_ char *name = NULL;
+        Exec *x = calloc(1, sizeof(Exec));
+
+        assert_true(asprintf(&name, "%s/%s", t->process.object.name, id) > 0);
+        link_object(h, &x->process.object, OBJECT_EXEC, t->process.object.namespace, name);
+        x->id = strdup(id);
+        x->task = t;
+        x->task_next = t->execs;
+        t->execs = x;
+        t->n_execs++;
+        x->process.status = TASK_RUNNING;
+        x->process.pid = 4712;
+        x->process.streams[STDOUT_FILENO] = strdup("attach");
+        assert_int_equal(object_link(&x->process.object), 0);
+        return x;
 }
 
 Job *harness_job(Harness *h, uint64_t id, const char *namespace) {

@@ -15,6 +15,7 @@
 
 #include "bus/service.h"
 #include "manager/container.h"
+#include "manager/exec.h"
 #include "manager/image.h"
 #include "manager/job.h"
 #include "manager/task.h"
@@ -102,4 +103,5 @@ void harness_assert_success(const Call *call);
 Image *harness_image(Harness *h, const char *namespace, const char *name);
 Container *harness_container(Harness *h, const char *namespace, const char *id, const char *image);
 Task *harness_task(Harness *h, Container *c);
+Exec *harness_exec(Harness *h, Task *t, const char *id);
 Job *harness_job(Harness *h, uint64_t id, const char *namespace);

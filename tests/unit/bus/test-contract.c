@@ -32,7 +32,7 @@ static char *introspect(Harness *h, const char *path) {
 
 static void populate(Harness *h) {
         harness_image(h, "default", IMAGE);
-        harness_task(h, harness_container(h, "default", "web-1", IMAGE));
+        harness_exec(h, harness_task(h, harness_container(h, "default", "web-1", IMAGE)), "sh.1");
         harness_container(h, "other", "web-1", IMAGE);
         harness_job(h, 1, "default");
 }
@@ -114,7 +114,7 @@ static void test_managed_objects(void **state) {
                 assert_true(sd_bus_message_exit_container(call.reply) > 0);
                 n++;
         }
-        assert_int_equal(n, 5); /* image, 2 containers, task, job */
+        assert_int_equal(n, 6); /* image, 2 containers, task, exec, job */
         harness_call_done(&call);
 }
 
@@ -308,7 +308,7 @@ static void test_changed(void **state) {
         assert_true(signal_is(h, 2, "org.freedesktop.DBus.Properties", "PropertiesChanged",
                               BUS_PATH "/task/default/web"));
         task = changed_names(h->signals[2]);
-        assert_string_equal(task, "OOMKilled Resources ");
+        assert_string_equal(task, "OOMKilled OOMCgroup ");
         process = changed_names(h->signals[3]);
         assert_string_equal(process, "Status Pid ExitStatus ExitStatusKnown ExitedAt StartedAt ");
 }

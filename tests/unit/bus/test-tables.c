@@ -419,6 +419,7 @@ static void test_paths(void **state) {
                         {OBJECT_CONTAINER, "default", "web-1",
                          BUS_PATH "/container/default/web_2d1"},
                         {OBJECT_TASK, "a.b", "1", BUS_PATH "/task/a_2eb/_31"},
+                        {OBJECT_EXEC, "a.b", "1/sh.2", BUS_PATH "/task/a_2eb/_31/exec/sh_2e2"},
                         {OBJECT_IMAGE, "default", "localhost:5000/a/b:t",
                          BUS_PATH "/image/default/localhost_3a5000_2fa_2fb_3at"},
                         {OBJECT_JOB, "", "12", BUS_PATH "/job/12"},
@@ -442,10 +443,19 @@ static void test_paths_refused(void **state) {
                         BUS_PATH "/containers/default/a", BUS_PATH "/container/default/_61",
                         BUS_PATH "/task/default/a",       "/",
         };
+        static const char *const execs[] = {
+                        BUS_PATH "/task/default/a",
+                        BUS_PATH "/task/default/a/exec",
+                        BUS_PATH "/task/default/a/exec/b/c",
+                        BUS_PATH "/task/default/a_2fb/exec/c", /* a slash is in no id */
+                        BUS_PATH "/task/default/a/exec/_62",
+        };
         char *namespace = NULL, *name = NULL;
 
         for (size_t i = 0; i < ELEMENTSOF(paths); i++)
                 assert_int_equal(bus_path_parse(OBJECT_CONTAINER, paths[i], &namespace, &name), 0);
+        for (size_t i = 0; i < ELEMENTSOF(execs); i++)
+                assert_int_equal(bus_path_parse(OBJECT_EXEC, execs[i], &namespace, &name), 0);
         assert_null(namespace);
         assert_null(name);
 }

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Execs as objects, and the options of Exec, CreateTask, Attach and Kill: what is wrong is refused
+ * before the core is asked, with the key in the message. */
+
+#include <fcntl.h>
+
+#include "bus/interfaces.h"
+#include "bus/path.h"
+#include "harness.h"
+
+#define IMAGE     "docker.io/library/busybox:latest"
+#define TASK_PATH BUS_PATH "/task/default/web"
+#define EXEC_PATH TASK_PATH "/exec/sh"
+#define INVALID   "org.example.Ctr.Error.InvalidArgument"
+
+static Exec *populate(Harness *h) {
+        Task *t = harness_task(h, harness_container(h, "default", "web", IMAGE));
+
+        t->process.status = TASK_RUNNING;
+        return harness_exec(h, t, "sh");
+}
+
+static char *get_string(Harness *h, const char *path, const char *property) {
+        sd_bus_message *m;
+        const char *value;
+        char *copy;
+        Call call;
+
+        m = harness_call_new(h, USER_CALLER, path, "org.freedesktop.DBus.Properties", "Get");
+        assert_true(sd_bus_message_append(m, "ss", PROCESS_INTERFACE, property) >= 0);
+        harness_send(h, m, &call);
+        harness_wait(h, &call);
+        harness_assert_success(&call);
+        assert_true(sd_bus_message_read(call.reply, "v", "s", &value) > 0);
+        copy = strdup(value);
+        harness_call_done(&call);
+        return copy;
+}
+
+static void assert_property(Harness *h, const char *path, const char *property, const char *value) {
+        _cleanup_free_ char *is = get_string(h, path, property);
+
+        assert_string_equal(is, value);
+}
+
+/* An exec has the one interface that it shares with init, and none of the task's. */
+static void test_object(void **state) {
+        Harness *h = *state;
+        Exec *x = populate(h);
+        sd_bus_message *m;
+        Call call;
+
+        assert_property(h, EXEC_PATH, "ExecId", "sh");
+        assert_property(h, EXEC_PATH, "Stdout", "attach");
+        assert_property(h, EXEC_PATH, "Status", "RUNNING");
+        assert_property(h, TASK_PATH, "ExecId", "");
+        x->task->process.status = TASK_PAUSED; /* D17 */
+        assert_property(h, EXEC_PATH, "Status", "PAUSED");
+
+        m = harness_call_new(h, ROOT_CALLER, EXEC_PATH, TASK_INTERFACE, "Stop");
+        assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
+        harness_send(h, m, &call);
+        harness_wait(h, &call);
+        assert_true(sd_bus_message_is_method_error(call.reply, NULL) > 0);
+        harness_call_done(&call);
+
+        m = harness_call_new(h, ROOT_CALLER, TASK_PATH "/exec/none", PROCESS_INTERFACE, "Wait");
+        assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
+        harness_send(h, m, &call);
+        harness_wait(h, &call);
+        harness_assert_error(&call, SD_BUS_ERROR_UNKNOWN_OBJECT);
+        harness_call_done(&call);
+}
+
+/* It comes and goes with signals of its own. */
+static void test_signals(void **state) {
+        const char *path, *interface;
+        Harness *h = *state;
+        Exec *x = populate(h);
+
+        harness_settle(h);
+        assert_int_equal(h->n_signals, 3); /* container, task, exec */
+        assert_true(sd_bus_message_read(h->signals[2], "o", &path) > 0);
+        assert_string_equal(path, EXEC_PATH);
+        object_mark_dirty(&x->process.object);
+        harness_settle(h);
+        assert_int_equal(h->n_signals, 4); /* of one interface */
+        assert_string_equal(sd_bus_message_get_path(h->signals[3]), EXEC_PATH);
+        object_unlink(&x->process.object);
+        harness_settle(h);
+        assert_int_equal(h->n_signals, 5);
+        assert_true(sd_bus_message_read(h->signals[4], "oas", &path, 1, &interface) > 0);
+        assert_string_equal(path, EXEC_PATH);
+        assert_string_equal(interface, PROCESS_INTERFACE);
+}
+
+/* Sends m and expects INVALID, with text in its sentence. */
+static void assert_invalid(Harness *h, sd_bus_message *m, const char *text) {
+        Call call;
+
+        harness_send(h, m, &call);
+        harness_wait(h, &call);
+        harness_assert_error(&call, INVALID);
+        if (!strstr(sd_bus_message_get_error(call.reply)->message, text))
+                fail_msg("\"%s\" does not say \"%s\"",
+                         sd_bus_message_get_error(call.reply)->message, text);
+        harness_call_done(&call);
+}
+
+/* D30: the names that a stream may have. */
+static void test_stream_names(void **state) {
+        static const struct {
+                const char *key, *value, *text;
+        } cases[] = {
+                        {"Stdin", "tcp://x", "unknown STDIO scheme"},
+                        {"Stdin", "journal", "unknown STDIO scheme"},
+                        {"Stdin", "binary:///bin/log", "unknown STDIO scheme"},
+                        {"Stdout", "", "unknown STDIO scheme"},
+                        {"Stdout", "fifo:x", "an absolute path"},
+                        {"Stdout", "file:", "an absolute path"},
+                        {"Stderr", "binary:/bin/log", "an absolute path"},
+                        {"Stderr", "binary-v2://bin/log", "an absolute path"},
+        };
+        Harness *h = *state;
+        sd_bus_message *m;
+
+        (void) populate(h);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                m = harness_call_new(h, ROOT_CALLER, BUS_PATH "/container/default/web",
+                                     CONTAINER_INTERFACE, "CreateTask");
+                assert_true(sd_bus_message_append(m, "a{sv}", 1, cases[i].key, "s",
+                                                  cases[i].value) >= 0);
+                assert_invalid(h, m, cases[i].text);
+                m = harness_call_new(h, ROOT_CALLER, TASK_PATH, TASK_INTERFACE, "Exec");
+                assert_true(sd_bus_message_append(m, "sasa{sv}", "x", 1, "sh", 1, cases[i].key, "s",
+                                                  cases[i].value) >= 0);
+                assert_invalid(h, m, cases[i].key);
+        }
+}
+
+static sd_bus_message *call_with_fd(Harness *h, const char *path, const char *interface,
+                                    const char *member, const char *key, int fd) {
+        sd_bus_message *m = harness_call_new(h, ROOT_CALLER, path, interface, member);
+
+        assert_true(sd_bus_message_append(m, "a{sv}", 1, key, "h", fd) >= 0);
+        fd_close(fd);
+        return m;
+}
+
+static sd_bus_message *attach_call(Harness *h, const char *key, int fd) {
+        assert_true(fd >= 0);
+        return call_with_fd(h, EXEC_PATH, PROCESS_INTERFACE, "Attach", key, fd);
+}
+
+/* Garbage in descriptors. */
+static void test_descriptors(void **state) {
+        Harness *h = *state;
+        sd_bus_message *m;
+        int pair[2];
+
+        (void) populate(h);
+        assert_invalid(h, attach_call(h, "Stdout", open("/dev/null", O_WRONLY | O_CLOEXEC)),
+                       "neither a pipe nor a socket");
+        assert_invalid(h, attach_call(h, "Stdout", open("/", O_PATH | O_CLOEXEC)), "O_PATH");
+        assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+        assert_invalid(h, attach_call(h, "Stdin", pair[1]), "not open for reading");
+        assert_invalid(h, attach_call(h, "Stderr", pair[0]), "not open for writing");
+        m = call_with_fd(h, BUS_PATH "/container/default/web", CONTAINER_INTERFACE, "CreateTask",
+                         "Stdin", open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        assert_invalid(h, m, "a directory");
+
+        m = harness_call_new(h, ROOT_CALLER, EXEC_PATH, PROCESS_INTERFACE, "Attach");
+        assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
+        assert_invalid(h, m, "No stream");
+}
+
+static void test_exec_options(void **state) {
+        static const struct {
+                const char *key, *type, *value, *text;
+        } cases[] = {
+                        {"WorkingDirectory", "s", "tmp", "not an absolute path"},
+                        {"Nothing", "s", "x", "Nothing"},
+                        {"Terminal", "s", "yes", "Terminal"},
+        };
+        Harness *h = *state;
+        sd_bus_message *m;
+
+        (void) populate(h);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                m = harness_call_new(h, ROOT_CALLER, TASK_PATH, TASK_INTERFACE, "Exec");
+                assert_true(sd_bus_message_append(m, "sasa{sv}", "x", 1, "sh", 1, cases[i].key,
+                                                  cases[i].type, cases[i].value) >= 0);
+                assert_invalid(h, m, cases[i].text);
+        }
+        m = harness_call_new(h, ROOT_CALLER, TASK_PATH, TASK_INTERFACE, "Exec");
+        assert_true(sd_bus_message_append(m, "sasa{sv}", "x", 1, "sh", 1, "Width", "u", 65536) >=
+                    0);
+        assert_invalid(h, m, "Width");
+        m = harness_call_new(h, ROOT_CALLER, TASK_PATH, TASK_INTERFACE, "Exec");
+        assert_true(sd_bus_message_append(m, "sasa{sv}", "x", 1, "sh", 1, "Rlimits", "a(stt)", 1,
+                                          "RLIMIT_NOFILE", UINT64_C(2), UINT64_C(1)) >= 0);
+        assert_invalid(h, m, "Rlimits");
+        /* A5.19 */
+        m = harness_call_new(h, ROOT_CALLER, TASK_PATH, TASK_INTERFACE, "Exec");
+        assert_true(sd_bus_message_append(m, "sasa{sv}", "", 1, "sh", 0) >= 0);
+        assert_invalid(h, m, "exec id must not be empty");
+
+        m = harness_call_new(h, ROOT_CALLER, TASK_PATH, PROCESS_INTERFACE, "Kill");
+        assert_true(sd_bus_message_append(m, "ia{sv}", 9, 1, "Pid", "u", 0) >= 0);
+        assert_invalid(h, m, "Pid");
+}
+
+/* A2.7: a member of the group that may run programs is asked about exactly that. */
+static void test_actions(void **state) {
+        static const struct {
+                const char *path, *interface, *member, *action;
+        } cases[] = {
+                        {TASK_PATH, TASK_INTERFACE, "Pause", "org.example.Ctr.task-pause"},
+                        {TASK_PATH, TASK_INTERFACE, "Pids", "org.example.Ctr.read"},
+                        {TASK_PATH, TASK_INTERFACE, "GetSpec", "org.example.Ctr.inspect"},
+                        {EXEC_PATH, PROCESS_INTERFACE, "Attach", "org.example.Ctr.task-attach"},
+                        {EXEC_PATH, PROCESS_INTERFACE, "Start", "org.example.Ctr.task-start"},
+        };
+        Harness *h = *state;
+
+        (void) populate(h);
+        h->polkit = POLKIT_DENIES;
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                sd_bus_message *m = harness_call_new(h, USER_CALLER, cases[i].path,
+                                                     cases[i].interface, cases[i].member);
+                Call call;
+
+                assert_true(sd_bus_message_append(m, "a{sv}", 0) >= 0);
+                harness_send(h, m, &call);
+                harness_wait(h, &call);
+                harness_assert_error(&call, SD_BUS_ERROR_ACCESS_DENIED);
+                assert_int_equal(h->n_questions, i + 1);
+                assert_string_equal(h->questions[i].action, cases[i].action);
+                assert_string_equal(h->questions[i].container, "web");
+                harness_call_done(&call);
+        }
+}
+
+int main(void) {
+#define CASE(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
+        const struct CMUnitTest tests[] = {
+                        CASE(test_object),      CASE(test_signals),      CASE(test_stream_names),
+                        CASE(test_descriptors), CASE(test_exec_options), CASE(test_actions),
+        };
+#undef CASE
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
