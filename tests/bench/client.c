@@ -3,13 +3,14 @@
 /*
  * Starts tasks over D-Bus on one connection that stays, and says how long each call took.
  *
- *   bench-client [--count=N] [--window=W] [--prefix=ID] [--keep] IMAGE COMMAND...
+ *   bench-client [--count=N] [--window=W] [--prefix=ID] [--keep|--delete] IMAGE COMMAND...
  *
  * Each task goes through CreateContainer, CreateTask, Start and, when all have started, Delete of
  * its container by force, which ends it. At most W tasks are on their way at once: with a window of
- * 1 they come one after another, and nothing but the calls themselves is measured. The result is
- * one JSON object on standard output: the time from the first call to the last Start's answer, the
- * same for the deletions, and the times of the single calls, all in microseconds.
+ * 1 they come one after another, and nothing but the calls themselves is measured. With --keep they
+ * are left; with --delete those that an earlier call left are deleted, and none is made. The result
+ * is one JSON object on standard output: the time from the first call to the last Start's answer,
+ * the same for the deletions, and the times of the single calls, all in microseconds.
  *
  * Invariant: every time is taken between sending a call and reading its answer; a call that fails
  * ends the program, so that no failure is measured.
@@ -229,12 +230,13 @@ int main(int argc, char *argv[]) {
                         {"window", required_argument, NULL, 'w'},
                         {"prefix", required_argument, NULL, 'p'},
                         {"keep", no_argument, NULL, 'k'},
+                        {"delete", no_argument, NULL, 'd'},
                         {},
         };
         Bench b = {.count = 1, .window = 1};
         const char *prefix = "bench";
-        uint64_t usec, delete_usec = 0;
-        bool keep = false;
+        uint64_t usec = 0, delete_usec = 0;
+        bool keep = false, only_delete = false;
         int c, r;
 
         while ((c = getopt_long(argc, argv, "+", options, NULL)) >= 0)
@@ -251,6 +253,9 @@ int main(int argc, char *argv[]) {
                 case 'k':
                         keep = true;
                         break;
+                case 'd':
+                        only_delete = true;
+                        break;
                 default:
                         return EXIT_FAILURE;
                 }
@@ -263,7 +268,8 @@ int main(int argc, char *argv[]) {
         if (r < 0)
                 fail("system bus", r);
         tasks_make(&b, prefix);
-        usec = bench_run(&b, STEP_CREATE_CONTAINER, STEP_START);
+        if (!only_delete)
+                usec = bench_run(&b, STEP_CREATE_CONTAINER, STEP_START);
         if (!keep)
                 delete_usec = bench_run(&b, STEP_DELETE, STEP_DELETE);
 

@@ -7,78 +7,18 @@ Each part returns plain numbers (milliseconds, KiB); medians and ratios are repo
 is left out, with the reason, when one run of it fails before the measurement.
 """
 
-import glob
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
-import time
 
-CLIENT = "/usr/lib/ctr-testbed/bench-client"
+import measure_process
+from common import WINDOW, Program, client, memory_row, run_quietly, run_rounds, say
+
 SCALING = (25, 50, 100, 200)
 TASKS = 100
 PEER_TASKS = 10  # of podman and containerd: they take seconds each in the virtual machine
-WINDOW = 100  # what "at once" means; the bus allows a connection 128 calls without an answer
-ROUND_RUNS = 3  # of every program in a round; CPU time is taken over that many
-
-
-def say(*text):
-    print("bench:", *text, file=sys.stderr, flush=True)
-
-
-def cpu_usec():
-    """CPU time of all processes of the test bed, the dead ones included."""
-    with open("/sys/fs/cgroup/cpu.stat") as f:
-        return int(f.readline().split()[1])
-
-
-def spawn(command):
-    """Milliseconds from before the start to after the end."""
-    actions = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
-    started = time.perf_counter()
-    pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions)
-    status = os.waitpid(pid, 0)[1]
-    elapsed = (time.perf_counter() - started) * 1000
-    if status != 0:
-        raise subprocess.CalledProcessError(os.waitstatus_to_exitcode(status), command)
-    return elapsed
-
-
-class Program:
-    """One of those that run in turns. make() returns a command, with a fresh name each time."""
-
-    def __init__(self, name, make, every=1):
-        self.name, self.make, self.every = name, make, every
-        self.times, self.cpu = [], []
-        self.count = 0
-
-    def run_once(self):
-        self.count += 1
-        command = self.make(f"{os.getpid()}-{self.count}")
-        return spawn([shutil.which(command[0]) or command[0]] + command[1:])
-
-    def run_round(self):
-        before = cpu_usec()
-        for _ in range(ROUND_RUNS if self.every == 1 else 1):
-            self.times.append(self.run_once())
-        settle()
-        self.cpu.append((cpu_usec() - before) / 1000 / (ROUND_RUNS if self.every == 1 else 1))
-
-    def result(self):
-        return {"name": self.name, "times": self.times, "cpu": self.cpu}
-
-
-def settle():
-    """Wait until what goes on after the answer (units that are unloaded, trees that are removed) has ended."""
-    last = cpu_usec()
-    for _ in range(100):
-        time.sleep(0.03)
-        now = cpu_usec()
-        if now - last < 1000:
-            return
-        last = now
 
 
 def crun(bundle, *options):
@@ -103,25 +43,7 @@ def make_programs(image, bundle, where):
 
 def measure_run(image, bundle, where, runs):
     """Whole runs of /bin/true, all programs in turns."""
-    programs, skipped = [], []
-    for program in make_programs(image, bundle, where):
-        try:
-            program.run_once()
-            programs.append(program)
-        except (OSError, subprocess.CalledProcessError) as error:
-            say("left out:", error)
-            skipped.append(program.name)
-    for number in range((runs + ROUND_RUNS - 1) // ROUND_RUNS):
-        for program in programs:
-            if number % program.every == 0:
-                program.run_round()
-    return {"programs": [program.result() for program in programs], "skipped": skipped}
-
-
-def client(*arguments):
-    output = subprocess.run([CLIENT, *arguments], check=True, stdout=subprocess.PIPE).stdout
-    settle()
-    return json.loads(output)
+    return run_rounds(make_programs(image, bundle, where), runs)
 
 
 def measure_calls(image, runs):
@@ -139,41 +61,6 @@ def measure_scaling(image, rounds):
                 rows.append({"count": count, "window": window, "start": result["usec"] / 1000,
                              "delete": result["delete_usec"] / 1000})
     return rows
-
-
-def memory_of(pid):
-    values = {}
-    with open(f"/proc/{pid}/smaps_rollup") as f:
-        for line in f:
-            if line.endswith("kB\n"):
-                name, value = line.split(":")
-                values[name] = int(value.split()[0])
-    return {"pss": values["Pss"], "private": values["Private_Clean"] + values["Private_Dirty"]}
-
-
-def memory_by_name(name):
-    """Memory of all processes whose command has this name (the kernel keeps 15 characters)."""
-    found = []
-    for path in glob.glob("/proc/[0-9]*/comm"):
-        try:
-            with open(path) as f:
-                if f.read().strip() == name[:15]:
-                    found.append(memory_of(int(path.split("/")[2])))
-        except (FileNotFoundError, ProcessLookupError):
-            pass
-    return found
-
-
-def run_quietly(*command):
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)
-
-
-def memory_row(name, tasks):
-    found = memory_by_name(name)
-    if not found:
-        raise RuntimeError(f"no process {name}")
-    return {"name": name, "tasks": tasks, "processes": found}
 
 
 def measure_memory(image, where):
@@ -226,8 +113,9 @@ def main():
     runs, parts = int(runs), parts.split(",")
     result = {"where": where, "machine": describe()}
     client("--count=3", image, "/bin/true")  # caches
-    if "run" in parts:
+    if {"run", "exec"} & set(parts):
         prepare_bundle(image, bundle)
+    if "run" in parts:
         result["run"] = measure_run(image, bundle, where, runs)
         say("whole runs done")
     if "calls" in parts:
@@ -238,6 +126,12 @@ def main():
         say("scaling done")
     if "memory" in parts:
         result["memory"] = measure_memory(image, where)
+    if "exec" in parts:
+        result["exec"] = measure_process.measure_exec(image, bundle, where, runs)
+        say("execs done")
+    if "thousand" in parts:
+        result["thousand"] = measure_process.measure_thousand(image, where)
+        say("a thousand tasks done")
     result["load"] = os.getloadavg()[0]
     print(json.dumps(result))
 

@@ -69,6 +69,42 @@ def render_scaling(scaling, markdown):
                   "delete, each"], rows, markdown)
 
 
+def render_exec(result, markdown):
+    ours = next(p for p in result["programs"] if p["name"].startswith("ctrctl"))
+    ours = statistics.median(ours["times"])
+    rows = [[p["name"], *spread(p["times"]), str(len(p["times"])), f"{statistics.median(p['times']) / ours:.2f}",
+             number(statistics.median(p["cpu"]))] for p in result["programs"]]
+    text = table(["/bin/true in a running container", "median ms", "min", "max", "runs", "to ctrctl", "CPU ms"], rows,
+                 markdown)
+    if result["skipped"]:
+        text += "\n\nLeft out, because it does not run there: " + ", ".join(result["skipped"]) + "."
+    rows = []
+    for values, labels in ((result["calls"], (("exec", "Exec"), ("start", "Start"), ("whole", "from Exec to Wait's answer"),
+                                              ("latency", "from the exit to Wait's answer"), ("delete", "Delete"))),
+                           (result["pauses"], (("pause", "Pause"), ("resume", "Resume")))):
+        for key, label in labels:
+            milliseconds = [usec / 1000 for usec in values[key]]
+            rows.append([label, *spread(milliseconds), str(len(milliseconds))])
+    text += "\n\n" + table(["one connection over D-Bus", "median ms", "min", "max", "calls"], rows, markdown)
+    return text + (f"\n\nCPU time of the manager: {result['cpu_each']:.2f} ms for an exec with its three events, "
+                   f"{result['cpu_event']:.2f} ms for an event of pausing or resuming, everything included.")
+
+
+def render_thousand(result, markdown):
+    rows = []
+    for row in result["rows"]:
+        rows.append([str(row["count"]), number(row["start"] / row["more"]), number(row["manager"]["pss"] / 1024),
+                     number(row["manager"]["pss"] / row["count"]), number(statistics.median(row["supervisors"])),
+                     *(number(statistics.median(row[m])) for m in ("ListTasks", "ListContainers", "Metrics"))])
+    text = table(["tasks", "start of one more, ms", "manager PSS, MiB", "for each task, KiB", "supervisor PSS, KiB",
+                  "ListTasks, ms", "ListContainers, ms", "Metrics, ms"], rows, markdown)
+    rows = [[label, *spread([usec / 1000 for usec in result["ends"][key]]), str(len(result["ends"][key]))]
+            for key, label in (("kill", "Kill"), ("whole", "from Kill to Wait's answer"),
+                               ("latency", "from the exit to Wait's answer"))]
+    return text + "\n\n" + table([f"with {result['rows'][-1]['count']} tasks", "median ms", "min", "max", "tasks"], rows,
+                                 markdown) + f"\n\nDelete by force: {number(result['delete'])} ms each."
+
+
 def render_memory(memory, markdown):
     rows = []
     for row in memory:
@@ -105,6 +141,31 @@ def goals(result):
         if each:
             ratio = each[100] / each[25]
             found.append((f"time per task, 100 {label} to 25", "linear: 1", f"{ratio:.2f}", ratio <= 1.15))
+    return found + goals_exec(result.get("exec")) + goals_thousand(result.get("thousand"))
+
+
+def goals_exec(result):
+    if not result:
+        return []
+    times = {p["name"]: statistics.median(p["times"]) for p in result["programs"]}
+    found = []
+    for name in sorted(times):
+        if name.startswith(("crun", "podman")):
+            ratio = times[name] / times["ctrctl exec"]
+            found.append((f"times faster than {name}", "more than 1", f"{ratio:.2f}", ratio > 1))
+    return found
+
+
+def goals_thousand(result):
+    if not result:
+        return []
+    first, last = result["rows"][0], result["rows"][-1]
+    listing = statistics.median(last["ListTasks"])
+    found = [(f"ListTasks with {last['count']} tasks, ms", "at most 10", number(listing), listing <= 10)]
+    metrics = statistics.median(last["Metrics"]) / last["count"]
+    found.append(("Metrics for each task, ms", "below 1", f"{metrics:.2f}", metrics < 1))
+    ratio = (last["start"] / last["more"]) / (first["start"] / first["more"])
+    found.append((f"time per task, {first['count']} to {last['count']}", "linear: 1", f"{ratio:.2f}", ratio <= 1.25))
     return found
 
 
@@ -125,7 +186,7 @@ def describe(result):
 def render(result, markdown=False):
     parts = [describe(result), render_goals(result, markdown)]
     for name, renderer in (("run", render_run), ("calls", render_calls), ("scaling", render_scaling),
-                           ("memory", render_memory)):
+                           ("memory", render_memory), ("exec", render_exec), ("thousand", render_thousand)):
         if name in result:
             parts.append(renderer(result[name], markdown))
     return "\n\n".join(part for part in parts if part) + "\n"
