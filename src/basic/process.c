@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "basic/strv.h"
@@ -33,6 +34,32 @@ int pidfd_wait(int pidfd, int *ret_status) {
                         return -errno;
         *ret_status = exit_status_from_siginfo(&si);
         return 0;
+}
+
+int process_find_program(const char *name, char **ret) {
+        const char *path = getenv("PATH");
+
+        assert(name && !strchr(name, '/') && ret);
+
+        path = path ?: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        while (*path) {
+                size_t n = strcspn(path, ":");
+                _cleanup_free_ char *file = NULL;
+                struct stat st;
+
+                /* a relative directory would be one of wherever this process happens to be */
+                if (*path == '/') {
+                        if (asprintf(&file, "%.*s/%s", (int) n, path, name) < 0)
+                                return -ENOMEM;
+                        if (stat(file, &st) >= 0 && S_ISREG(st.st_mode) &&
+                            access(file, X_OK) >= 0) {
+                                *ret = TAKE_PTR(file);
+                                return 0;
+                        }
+                }
+                path += n + (path[n] == ':');
+        }
+        return -ENOENT;
 }
 
 int executable_open_readonly(const char *path) {

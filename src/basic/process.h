@@ -30,6 +30,10 @@ int exit_status_from_siginfo(const siginfo_t *si) _pure_;
 int process_spawn(const char *path, char *const argv[], char *const env[], const int *fds,
                   size_t n_fds, pid_t *ret_pid, int *ret_pidfd);
 
+/* Looks for an executable file called name in the directories of $PATH. *ret is its path, to be
+ * freed. 0, -ENOENT, -ENOMEM. */
+int process_find_program(const char *name, char **ret);
+
 /* Descriptor (O_PATH, CLOEXEC) or -errno of the program at path on a private, read-only mount of
  * its own, to be spawned as "/proc/<own pid>/fd/<fd>". Whoever gets hold of the /proc/PID/exe of
  * such a process cannot write to the file through it (CVE-2019-5736), root or not. Needs

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "basic/fs.h"
+#include "basic/strv.h"
+#include "runtime/checkpoint-document.h"
+#include "runtime/checkpoint.h"
+
+#define MOUNTINFO_MAX (16U * 1024 * 1024)
+#define FDINFO_MAX    4096U
+#define TTY_MAJOR_MIN 136U /* UNIX98 pseudo terminals */
+#define TTY_MAJOR_MAX 143U
+#define NETWORK_NAME  "ctr-network"
+
+typedef struct Dump {
+        const CheckpointDump *p;
+        pid_t caller;
+} Dump;
+
+/* "\040" is a blank, as in all tables of /proc. */
+static void unescape(char *s) {
+        char *to = s;
+
+        for (; *s; s++)
+                if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
+                    s[3] >= '0' && s[3] <= '7') {
+                        *to++ = (char) ((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
+                        s += 3;
+                } else
+                        *to++ = *s;
+        *to = '\0';
+}
+
+static bool is_masked(const Spec *spec, const char *mount) {
+        for (size_t i = 0; i < spec->n_masked_paths; i++)
+                if (streq(spec->masked_paths[i], mount))
+                        return true;
+        return false;
+}
+
+/* A masked directory is a file system of the container's own, a masked file a bind mount. */
+static bool is_external(const Spec *spec, const char *root, const char *mount) {
+        if (streq(mount, "/"))
+                return false;
+        for (size_t i = 0; i < spec->n_mounts; i++)
+                if (spec->mounts[i].options.bind && !spec->mounts[i].options.remount &&
+                    path_is_below(mount, spec->mounts[i].destination))
+                        return true;
+        if (streq(root, "/"))
+                return false;
+        return is_masked(spec, mount) || (spec->process.terminal && streq(mount, "/dev/console"));
+}
+
+int checkpoint_external_mounts(const char *mountinfo, const Spec *spec, char ***mounts, Error *e) {
+        _cleanup_free_ char *text = strdup(mountinfo);
+        char *save = NULL;
+        size_t n = 0;
+
+        if (!text)
+                return -ENOMEM;
+        for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+                char root[4096], mount[4096];
+
+                if (sscanf(line, "%*u %*u %*s %4095s %4095s", root, mount) != 2)
+                        return error_setf(e, -EBADMSG, "Failed to read the mount table");
+                unescape(mount);
+                if (!is_external(spec, root, mount))
+                        continue;
+                if (!checkpoint_name_is_valid(mount))
+                        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                          "CRIU cannot be told of the mount point \"%s\"", mount);
+                if (n++ >= CHECKPOINT_MOUNTS_MAX)
+                        return error_setf(e, CTR_NOT_IMPLEMENTED, "More than %u external mounts",
+                                          CHECKPOINT_MOUNTS_MAX);
+                if (strv_extend(mounts, mount) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+static int read_mounts(const Dump *d, const Spec *spec, char ***mounts, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        _cleanup_close_ int fd = -1;
+        char path[64];
+        int r;
+
+        (void) snprintf(path, sizeof(path), "/proc/%i/mountinfo", d->p->init_pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        r = fd < 0 ? -errno : fd_read_all(fd, MOUNTINFO_MAX, &text, NULL);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read %s: %m", path);
+        return checkpoint_external_mounts(text, spec, mounts, e);
+}
+
+/* The mount that a descriptor of init belongs to. */
+static int mount_id_of(pid_t pid, int fd, unsigned *ret, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        const char *line;
+        char path[64];
+        int r;
+
+        (void) snprintf(path, sizeof(path), "/proc/%i/fdinfo/%i", pid, fd);
+        r = file_read_at(AT_FDCWD, path, FDINFO_MAX, &text, NULL);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read %s: %m", path);
+        line = strstr(text, "mnt_id:");
+        if (!line || sscanf(line, "mnt_id:%u", ret) != 1)
+                return error_setf(e, -EBADMSG, "Failed to find the mount in %s", path);
+        return 0;
+}
+
+static bool is_terminal(const struct stat *st) {
+        return S_ISCHR(st->st_mode) && major(st->st_rdev) >= TTY_MAJOR_MIN &&
+               major(st->st_rdev) <= TTY_MAJOR_MAX;
+}
+
+/* What CRIU calls the resource behind a standard stream that was given to the container. */
+static int name_stream(const Dump *d, int i, char **ret, Error *e) {
+        unsigned mount_id = 0;
+        char path[64], name[64];
+        struct stat st;
+        int r;
+
+        (void) snprintf(path, sizeof(path), "/proc/%i/fd/%i", d->p->init_pid, i);
+        if (stat(path, &st) < 0)
+                /* the program has closed it */
+                return errno == ENOENT ? 0
+                                       : error_setf(e, -errno, "Failed to look at %s: %m", path);
+        if (S_ISSOCK(st.st_mode))
+                (void) snprintf(name, sizeof(name), "socket:[%lu]", (unsigned long) st.st_ino);
+        else if (is_terminal(&st))
+                (void) snprintf(name, sizeof(name), "tty[%lx:%lx]", (unsigned long) st.st_rdev,
+                                (unsigned long) st.st_dev);
+        else {
+                char target[16] = "";
+                ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+                /* a fifo with a name is a file here */
+                if (n > 0 && S_ISFIFO(st.st_mode) && startswith(target, "pipe:"))
+                        (void) snprintf(name, sizeof(name), "pipe:[%lu]",
+                                        (unsigned long) st.st_ino);
+                else {
+                        r = mount_id_of(d->p->init_pid, i, &mount_id, e);
+                        if (r != 0)
+                                return r;
+                        (void) snprintf(name, sizeof(name), "file[%x:%lx]", mount_id,
+                                        (unsigned long) st.st_ino);
+                }
+        }
+        return free_and_strdup(ret, name);
+}
+
+static int describe(const Dump *d, const Spec *spec, CheckpointDocument *doc, Error *e) {
+        const CheckpointDump *p = d->p;
+        int r;
+
+        if (spec->namespaces[NAMESPACE_PID].path)
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "A container in somebody else's pid namespace cannot be "
+                                  "written down");
+        doc->terminal = spec->process.terminal;
+        doc->tcp = p->tcp;
+        doc->unix_sockets = p->unix_sockets;
+        doc->shell_job = p->terminal;
+        doc->file_locks = p->file_locks;
+        if (spec->namespaces[NAMESPACE_NETWORK].path &&
+            free_and_strdup(&doc->network, NETWORK_NAME) < 0)
+                return -ENOMEM;
+        STRV_FOREACH(s, p->empty_namespaces) {
+                if (!streq(*s, "network"))
+                        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                          "CRIU can leave out network namespaces, not \"%s\"", *s);
+                if (strv_extend(&doc->empty_namespaces, *s) < 0)
+                        return -ENOMEM;
+        }
+        for (int i = 0; i < 3; i++) {
+                r = p->streams & 1U << i ? name_stream(d, i, &doc->stdio[i], e) : 0;
+                if (r != 0)
+                        return r;
+        }
+        return read_mounts(d, spec, &doc->mounts, e);
+}
+
+static int prepare(void *userdata, char ***ret, Error *e) {
+        _cleanup_(checkpoint_document_clear) CheckpointDocument doc = {};
+        _cleanup_(spec_freep) Spec *spec = NULL;
+        const Dump *d = userdata;
+        char images[64], cgroup[64];
+        int r;
+
+        r = spec_read(d->p->config_dir_fd, d->p->config_name, &spec, e);
+        if (r == 0)
+                r = describe(d, spec, &doc, e);
+        if (r != 0)
+                return r;
+        r = checkpoint_document_write(d->p->images_fd, &doc);
+        if (r < 0)
+                return error_setf(e, r, "Failed to write %s: %m", CHECKPOINT_DOCUMENT);
+        (void) snprintf(images, sizeof(images), "/proc/%i/fd/%i", d->caller, d->p->images_fd);
+        (void) snprintf(cgroup, sizeof(cgroup), "/proc/%i/fd/%i", d->caller, d->p->cgroup_fd);
+        return checkpoint_dump_arguments(d->p, &doc, images, d->p->cgroup_fd >= 0 ? cgroup : NULL,
+                                         ret);
+}
+
+int checkpoint_dump(const CheckpointDump *p, Criu **ret, Error *e) {
+        Dump d = {.p = p, .caller = getpid()};
+
+        assert(p && p->init_pid > 0 && p->images_fd >= 0 && ret);
+        return criu_new(prepare, &d, ret, e);
+}

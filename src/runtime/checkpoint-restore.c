@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "basic/fs.h"
+#include "basic/process.h"
+#include "basic/strv.h"
+#include "runtime/checkpoint-document.h"
+#include "runtime/checkpoint.h"
+#include "runtime/mount.h"
+#include "runtime/process.h"
+#include "runtime/rootfs.h"
+
+typedef struct Restore {
+        const CheckpointRestore *p;
+        pid_t caller;
+        char bundle[PATH_MAX]; /* what config_dir_fd is called */
+        char root[PATH_MAX];
+        int network_fd;
+} Restore;
+
+int checkpoint_mount_source(const Spec *spec, const char *mount, const char *terminal_path,
+                            const char *bundle, char **ret, Error *e) {
+        if (terminal_path && streq(mount, "/dev/console"))
+                return free_and_strdup(ret, terminal_path);
+        for (size_t i = spec->n_mounts; i > 0; i--) {
+                const SpecMount *m = &spec->mounts[i - 1];
+
+                if (!m->options.bind || m->options.remount || !path_is_below(mount, m->destination))
+                        continue;
+                if (asprintf(ret, "%s%s%s%s", m->source[0] == '/' ? "" : bundle,
+                             m->source[0] == '/' ? "" : "/", m->source,
+                             mount + strlen(m->destination)) < 0)
+                        return -ENOMEM;
+                return 0;
+        }
+        for (size_t i = 0; i < spec->n_masked_paths; i++)
+                if (streq(spec->masked_paths[i], mount))
+                        return free_and_strdup(ret, "/dev/null");
+        return error_setf(e, CTR_FAILED_PRECONDITION,
+                          "The checkpoint was made with a mount on %s, which this container "
+                          "does not have",
+                          mount);
+}
+
+/* Into the payload, with nothing of the supervisor's that CRIU would not take away from init. */
+static int separate(const Restore *x, const Spec *spec, Error *e) {
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        fd = openat(x->p->cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 || write(fd, "0", 1) < 0)
+                return error_setf(e, -errno, "Failed to move to the payload cgroup: %m");
+        r = process_new_keyring(e);
+        if (r != 0)
+                return r;
+        if (spec->process.no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+                return error_setf(e, -errno, "Failed to set no_new_privs: %m");
+        return namespaces_enter(spec->namespaces, 1U << NAMESPACE_CGROUP, e);
+}
+
+static int open_root(const CheckpointRestore *p, const Spec *spec, int *ret_fd, bool *ret_attached,
+                     Error *e) {
+        const RootfsParameters rootfs = {
+                        .lower = p->rootfs_lower,
+                        .upper = p->rootfs_upper,
+                        .work = p->rootfs_work,
+                        .is_volatile = spec->root_volatile,
+        };
+
+        if (!p->rootfs_lower) {
+                *ret_attached = false;
+                return rootfs_open_directory(p->config_dir_fd, spec->root_path, ret_fd, e);
+        }
+        return rootfs_make_overlay(&rootfs, ret_fd, ret_attached, e);
+}
+
+/* The root file system where CRIU expects it: on a directory, in a mount namespace that ends with
+ * criu. */
+static int mount_root(Restore *x, const Spec *spec, Error *e) {
+        struct mount_attr attr = {.propagation = MS_SLAVE};
+        _cleanup_close_ int root_fd = -1, copy_fd = -1, target_fd = -1;
+        bool attached = false;
+        int r;
+
+        if (unshare(CLONE_NEWNS) < 0)
+                return error_setf(e, -errno, "Failed to make a mount namespace: %m");
+        if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+                return error_setf(e, -errno, "Failed to separate the mounts from the host's: %m");
+        r = open_root(x->p, spec, &root_fd, &attached, e);
+        if (r != 0)
+                return r;
+        if (attached) {
+                /* on top of "/", where older kernels must have it */
+                copy_fd = mount_clone(root_fd, false);
+                if (copy_fd < 0)
+                        return error_setf(e, copy_fd, "Failed to copy the root mount: %m");
+                root_fd = fd_close(root_fd);
+                if (umount2("/..", MNT_DETACH) < 0)
+                        return error_setf(e, -errno, "Failed to move the root mount: %m");
+                root_fd = TAKE_FD(copy_fd);
+        }
+        r = mount_change(root_fd, 0, 0, MS_PRIVATE, true);
+        if (r < 0)
+                return error_setf(e, r, "Failed to set the propagation of the root: %m");
+        target_fd = open(x->root, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (target_fd < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m", x->root);
+        r = mount_attach(root_fd, target_fd);
+        if (r < 0)
+                return error_setf(e, r, "Failed to mount the root on %s: %m", x->root);
+        return 0;
+}
+
+/* A copy that stays open for criu. Through one far away: what is at the place may be needed. */
+static int pass(const int copies[static 4], size_t n, Error *e) {
+        for (size_t i = 0; i < n; i++)
+                if (dup2(copies[i], (int) (CHECKPOINT_FD_FIRST + i)) < 0)
+                        return error_setf(e, -errno, "Failed to pass a descriptor on: %m");
+        return 0;
+}
+
+/* The streams from CHECKPOINT_FD_FIRST on, then the network. */
+static int pass_descriptors(Restore *x, const Spec *spec, const CheckpointDocument *d, Error *e) {
+        _cleanup_close_ int null_fd = -1, network_fd = -1;
+        int copies[4], r;
+        size_t n = 0;
+
+        null_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+        if (null_fd < 0)
+                return error_setf(e, -errno, "Failed to open /dev/null: %m");
+        for (; n < 3; n++) {
+                copies[n] = fcntl(x->p->stdio[n] >= 0 ? x->p->stdio[n] : null_fd, F_DUPFD_CLOEXEC,
+                                  CRIU_FD_MAX);
+                if (copies[n] < 0)
+                        return error_setf(e, -errno, "Failed to copy a stream: %m");
+        }
+        if (d->network) {
+                const char *path = spec->namespaces[NAMESPACE_NETWORK].path;
+
+                if (!path)
+                        return error_setf(e, CTR_FAILED_PRECONDITION,
+                                          "The checkpoint was made in a network namespace that "
+                                          "was joined, and this container joins none");
+                r = namespace_open(NAMESPACE_NETWORK, path, &network_fd, e);
+                if (r != 0)
+                        return r;
+                copies[n] = fcntl(network_fd, F_DUPFD_CLOEXEC, CRIU_FD_MAX);
+                if (copies[n] < 0)
+                        return error_setf(e, -errno, "Failed to copy the network: %m");
+                x->network_fd = (int) (CHECKPOINT_FD_FIRST + n++);
+        }
+        return pass(copies, n, e);
+}
+
+static int prepare(void *userdata, char ***ret, Error *e) {
+        _cleanup_(checkpoint_document_clear) CheckpointDocument doc = {};
+        _cleanup_(spec_freep) Spec *spec = NULL;
+        Restore *x = userdata;
+        char images[64], work[64];
+        int r;
+
+        r = spec_read(x->p->config_dir_fd, x->p->config_name, &spec, e);
+        if (r == 0)
+                r = checkpoint_document_read(x->p->images_fd, &doc, e);
+        if (r != 0)
+                return r;
+        if (doc.terminal != spec->process.terminal)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "The checkpoint was made %s a terminal, and this container is "
+                                  "%s one",
+                                  doc.terminal ? "with" : "without",
+                                  doc.terminal ? "without" : "with");
+        r = separate(x, spec, e);
+        if (r == 0)
+                r = mount_root(x, spec, e);
+        if (r == 0)
+                r = pass_descriptors(x, spec, &doc, e);
+        if (r != 0)
+                return r;
+        (void) snprintf(images, sizeof(images), "/proc/%i/fd/%i", x->caller, x->p->images_fd);
+        (void) snprintf(work, sizeof(work), "/proc/%i/fd/%i", x->caller, x->p->work_fd);
+        return checkpoint_restore_arguments(x->p, spec, &doc, images, work, x->bundle, x->root,
+                                            x->network_fd, ret, e);
+}
+
+static int name_directories(Restore *x, Error *e) {
+        char link[64];
+        ssize_t n;
+
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%i", x->p->config_dir_fd);
+        n = readlink(link, x->bundle, sizeof(x->bundle) - 1);
+        if (n < 0)
+                return error_setf(e, -errno, "Failed to read %s: %m", link);
+        x->bundle[n] = '\0';
+        if (x->bundle[0] != '/' || (size_t) snprintf(x->root, sizeof(x->root), "%s/%s", x->bundle,
+                                                     CHECKPOINT_ROOT) >= sizeof(x->root))
+                return error_setf(e, -ENAMETOOLONG, "The path %s is not usable", x->bundle);
+        if (mkdirat(x->p->config_dir_fd, CHECKPOINT_ROOT, 0700) < 0 && errno != EEXIST)
+                return error_setf(e, -errno, "Failed to make %s: %m", x->root);
+        return 0;
+}
+
+int checkpoint_restore(const CheckpointRestore *p, Criu **ret, Error *e) {
+        Restore x = {.p = p, .caller = getpid(), .network_fd = -1};
+        int r;
+
+        assert(p && p->images_fd >= 0 && p->work_fd >= 0 && p->cgroup_fd >= 0 && ret);
+
+        r = name_directories(&x, e);
+        if (r != 0)
+                return r;
+        if (unlinkat(p->work_fd, CHECKPOINT_PID, 0) < 0 && errno != ENOENT)
+                return error_setf(e, -errno, "Failed to remove %s: %m", CHECKPOINT_PID);
+        return criu_new(prepare, &x, ret, e);
+}
+
+int checkpoint_read_pid(int work_fd, pid_t *ret_pid, int *ret_pidfd, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        _cleanup_close_ int pidfd = -1;
+        siginfo_t si = {};
+        long pid;
+        int r;
+
+        r = file_read_at(work_fd, CHECKPOINT_PID, 32, &text, NULL);
+        (void) unlinkat(work_fd, CHECKPOINT_PID, 0);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read CRIU's %s: %m", CHECKPOINT_PID);
+        pid = strtol(text, NULL, 10);
+        if (pid <= 1 || pid > INT_MAX)
+                return error_setf(e, -EBADMSG, "CRIU's %s has no process in it", CHECKPOINT_PID);
+        pidfd = pidfd_open_pid((pid_t) pid);
+        if (pidfd < 0)
+                return error_setf(e, pidfd, "Failed to find the restored process: %m");
+        /* ours, and not yet reaped: so the number cannot have been given to another process */
+        if (waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED | WNOHANG | WNOWAIT) < 0)
+                return error_setf(e, -errno, "The restored process is not a child: %m");
+        *ret_pid = (pid_t) pid;
+        *ret_pidfd = TAKE_FD(pidfd);
+        return 0;
+}
