@@ -69,7 +69,7 @@ int method_update(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = options_read_none(m, error);
         if (r < 0)
                 return r;
-        r = task_begin(t, m, late_reply_empty, &late, error);
+        r = process_begin(&t->process, m, late_reply_empty, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         r = task_update(t, limits, late_complete, late, &e);

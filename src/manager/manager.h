@@ -23,18 +23,19 @@ typedef struct EventLog EventLog;
 typedef struct ManagerObserver {
         void (*object_added)(Object *o, void *userdata);
         void (*object_changed)(Object *o, void *userdata);
-        void (*object_removed)(Object *o, void *userdata); /* still valid during the call */
+        void (*object_removed)(Object *o, void *userdata);  /* still valid during the call */
         void (*process_exited)(Process *p, void *userdata); /* before the waiters are answered */
         void (*job_removed)(Job *j, int r, const Error *e, void *userdata);
         void (*event)(const Event *e, void *userdata); /* after it was committed, in order */
 } ManagerObserver;
 
 typedef struct ManagerParameters {
-        const char *state_dir;   /* "/var/lib/ctr" */
-        const char *runtime_dir; /* "/run/ctr" */
-        const char *libexec_dir; /* where ctr-supervisor and ctr-worker are */
-        const char *data_dir;    /* where the seccomp profile is; NULL: none, for tests */
-        const char *boot_id;     /* NULL: the kernel's */
+        const char *state_dir;     /* "/var/lib/ctr" */
+        const char *runtime_dir;   /* "/run/ctr" */
+        const char *libexec_dir;   /* where ctr-supervisor and ctr-worker are */
+        const char *data_dir;      /* where the seccomp profile is; NULL: none, for tests */
+        const char *transient_dir; /* systemd's, where changes of limits are seen; NULL: not seen */
+        const char *boot_id;       /* NULL: the kernel's */
 } ManagerParameters;
 
 struct Manager {
@@ -56,6 +57,7 @@ struct Manager {
 
         uint64_t last_job_id;
         struct Sweeper *sweeper;
+        struct Limits *limits;
         EventLog *events;
         char boot_id[64]; /* of this run of the machine */
         json_t *seccomp;  /* the default profile, as in the document; NULL: none installed */

@@ -92,6 +92,7 @@ Task *task_free(Task *t) {
                 t->container->task = NULL;
         fd_close(t->dir_fd);
         free(t->unit);
+        json_decref(t->limits);
         free(t->oom_cgroup);
         free(t->checkpoint);
         free(t);

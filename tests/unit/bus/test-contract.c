@@ -308,7 +308,7 @@ static void test_changed(void **state) {
         assert_true(signal_is(h, 2, "org.freedesktop.DBus.Properties", "PropertiesChanged",
                               BUS_PATH "/task/default/web"));
         task = changed_names(h->signals[2]);
-        assert_string_equal(task, "OOMKilled OOMCgroup ");
+        assert_string_equal(task, "OOMKilled OOMCgroup Resources ");
         process = changed_names(h->signals[3]);
         assert_string_equal(process, "Status Pid ExitStatus ExitStatusKnown ExitedAt StartedAt ");
 }
