@@ -21,7 +21,9 @@ static int item_start(BatchItem *item, Error *e) {
         Batch *b = item->batch;
 
         if (b->kind) {
-                item->path = client_object_path(b->client, b->kind, item->name);
+                item->path = streq(b->kind, "process")
+                                             ? client_process_path(b->client, item->name)
+                                             : client_object_path(b->client, b->kind, item->name);
                 if (!item->path)
                         return error_setf(e, -ENOMEM, "Out of memory");
         }

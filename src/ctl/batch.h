@@ -24,7 +24,9 @@ struct BatchItem {
 struct Batch {
         Client *client;
         const char *verb;
-        const char *kind; /* "task", ...: the object path of each item is made from it; or NULL */
+        /* "task", ..., or "process" for a task or an exec: the object path of each item is made
+         * from it; or NULL */
+        const char *kind;
         /* Starts an item: makes a request. 0 or an error. */
         int (*start)(BatchItem *item, Error *e);
         /* Filled by batch_run() */

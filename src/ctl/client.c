@@ -358,6 +358,25 @@ char *client_object_path(const Client *c, const char *kind, const char *id) {
         return path;
 }
 
+char *client_exec_path(const Client *c, const char *id, const char *exec_id) {
+        char *path = NULL;
+
+        if (sd_bus_path_encode_many(&path, PATH_MANAGER "/task/%/%/exec/%", client_namespace(c), id,
+                                    exec_id) < 0)
+                return NULL;
+        return path;
+}
+
+char *client_process_path(const Client *c, const char *name) {
+        const char *slash = strchr(name, '/');
+        _cleanup_free_ char *id = NULL;
+
+        if (!slash)
+                return client_object_path(c, "task", name);
+        id = strndup(name, (size_t) (slash - name));
+        return id ? client_exec_path(c, id, slash + 1) : NULL;
+}
+
 int append_no_options(sd_bus_message *m, void *userdata) {
         return sd_bus_message_append(m, "a{sv}", 0);
 }

@@ -108,6 +108,13 @@ const char *client_namespace(const Client *c) _pure_;
 /* "/org/example/Ctr/KIND/NAMESPACE/ID", malloc'ed; NULL: out of memory. */
 char *client_object_path(const Client *c, const char *kind, const char *id);
 
+/* The path of an exec, malloc'ed; NULL: out of memory. */
+char *client_exec_path(const Client *c, const char *id, const char *exec_id);
+
+/* The path of a process: NAME is a container's id, or ID/EXEC for one of its execs. malloc'ed;
+ * NULL: out of memory. */
+char *client_process_path(const Client *c, const char *name);
+
 /* For Call.append: an empty a{sv}. */
 int append_no_options(sd_bus_message *m, void *userdata);
 

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <termios.h>
 
 #define BUFFER_SIZE     (64 * 1024)
@@ -14,8 +15,8 @@ typedef struct Stream {
         Forward *forward;
         int from, to; /* -1: closed */
         bool is_input;
-        sd_event_source *readable, *writable;
-        char *buffer;
+        sd_event_source *readable, *writable; /* a file has none of these: it is always ready */
+        unsigned char *buffer;
         size_t begin, end;
 } Stream;
 
@@ -27,7 +28,9 @@ struct Forward {
         Stream streams[3];
         sd_event_source *deadline;
         struct termios saved;
-        bool is_raw, finishing;
+        const DetachKeys *keys; /* NULL: input is not looked at */
+        size_t n_keys_seen;
+        bool is_raw, finishing, input_ended, detached;
         void (*changed)(void *userdata);
         void *userdata;
 };
@@ -68,14 +71,17 @@ Forward *forward_free(Forward *f) {
         return NULL;
 }
 
-/* The descriptor of a terminal is shared with the shell and others: not to block is for us alone,
- * so the terminal is opened once more. Where that is forbidden, the blocking one has to do. */
-static int reopen_terminal(int fd, int flags) {
+/* The description of a terminal or a pipe is shared with the shell and others: not to block is for
+ * us alone, so it is opened once more. Where that is forbidden or impossible, the blocking one has
+ * to do. */
+static int open_again(int fd, int flags) {
         char path[STRLEN("/proc/self/fd/") + 4];
-        int again;
+        struct stat st;
+        int again = -1;
 
         (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
-        again = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (isatty(fd) || (fstat(fd, &st) >= 0 && S_ISFIFO(st.st_mode)))
+                again = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
         if (again < 0)
                 again = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         return again < 0 ? -errno : again;
@@ -83,25 +89,33 @@ static int reopen_terminal(int fd, int flags) {
 
 static int stream_interpose(Forward *f, int i) {
         Stream *s = f->streams + i;
-        int pipe_fds[2], terminal;
+        int pipe_fds[2], ours;
 
-        terminal = reopen_terminal(i, i == STDIN_FILENO ? O_RDONLY : O_WRONLY);
-        if (terminal < 0)
-                return terminal;
+        ours = open_again(i, i == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+        if (ours < 0)
+                return ours;
         s->buffer = malloc(BUFFER_SIZE);
         if (!s->buffer || pipe2(pipe_fds, O_CLOEXEC) < 0) {
-                fd_close(terminal);
+                fd_close(ours);
                 return s->buffer ? -errno : -ENOMEM;
         }
         s->is_input = i == STDIN_FILENO;
-        s->from = s->is_input ? terminal : pipe_fds[0];
-        s->to = s->is_input ? pipe_fds[1] : terminal;
+        s->from = s->is_input ? ours : pipe_fds[0];
+        s->to = s->is_input ? pipe_fds[1] : ours;
         f->remote[i] = s->is_input ? pipe_fds[0] : pipe_fds[1];
         f->own[i] = true;
         /* only our end: the two ends of a pipe do not share this flag */
         if (fcntl(s->is_input ? s->to : s->from, F_SETFL, O_NONBLOCK) < 0)
                 return -errno;
         return 0;
+}
+
+static bool is_wanted(ForwardFlags flags, int i) {
+        if (i == STDIN_FILENO)
+                return flags & FORWARD_STDIN;
+        if (i == STDOUT_FILENO)
+                return !(flags & FORWARD_NO_STDOUT);
+        return !(flags & (FORWARD_NO_STDERR | FORWARD_TERMINAL));
 }
 
 int forward_new(sd_event *event, ForwardFlags flags, void (*changed)(void *userdata),
@@ -122,10 +136,9 @@ int forward_new(sd_event *event, ForwardFlags flags, void (*changed)(void *userd
         for (int i = 0; i < 3; i++) {
                 int r;
 
-                if ((i == STDIN_FILENO && !(flags & FORWARD_STDIN)) ||
-                    (i == STDERR_FILENO && (flags & FORWARD_TERMINAL)))
+                if (!is_wanted(flags, i))
                         continue;
-                if (!isatty(i)) {
+                if (!isatty(i) && !(flags & FORWARD_ALL)) {
                         f->remote[i] = i;
                         continue;
                 }
@@ -141,8 +154,17 @@ int forward_fd(const Forward *f, int i) {
         return f->remote[i];
 }
 
+bool forward_is_copied(const Forward *f, int i) {
+        return f->streams[i].buffer;
+}
+
+void forward_detach_on(Forward *f, const DetachKeys *keys) {
+        if (keys->n > 0 && isatty(STDIN_FILENO) && forward_is_copied(f, STDIN_FILENO))
+                f->keys = keys;
+}
+
 static void stream_watch(Stream *s) {
-        bool room = s->end < BUFFER_SIZE, data = s->begin < s->end;
+        bool room = s->end < BUFFER_SIZE - DETACH_KEYS_MAX, data = s->begin < s->end;
 
         if (s->readable)
                 (void) sd_event_source_set_enabled(s->readable, room ? SD_EVENT_ON : SD_EVENT_OFF);
@@ -153,6 +175,8 @@ static void stream_watch(Stream *s) {
 static void stream_end(Stream *s) {
         Forward *f = s->forward;
 
+        if (s->is_input && s->from < 0 && s->begin == s->end)
+                f->input_ended = true;
         stream_close(s);
         f->changed(f->userdata);
 }
@@ -188,22 +212,58 @@ static void deadline_reset(Forward *f) {
         (void) sd_event_source_set_time_relative(f->deadline, DRAIN_IDLE_USEC);
 }
 
-static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata) {
-        Stream *s = userdata;
+/* What was typed, without the keys that detach. */
+static ssize_t read_keys(Stream *s) {
+        unsigned char typed[1024];
+        size_t room = BUFFER_SIZE - DETACH_KEYS_MAX - s->end, n_kept;
+        Forward *f = s->forward;
         ssize_t n;
 
-        n = read(fd, s->buffer + s->end, BUFFER_SIZE - s->end);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return 0;
+        n = read(s->from, typed, MIN_OF(room, sizeof(typed)));
+        if (n <= 0)
+                return n;
+        f->detached = detach_keys_scan(f->keys, &f->n_keys_seen, typed, (size_t) n,
+                                       s->buffer + s->end, &n_kept);
+        s->end += n_kept;
+        return n;
+}
+
+static ssize_t stream_read(Stream *s) {
+        ssize_t n;
+
+        if (s->is_input && s->forward->keys)
+                return read_keys(s);
+        n = read(s->from, s->buffer + s->end, BUFFER_SIZE - s->end);
         if (n > 0)
                 s->end += (size_t) n;
-        else {
+        return n;
+}
+
+static void stream_pump(Stream *s) {
+        Forward *f = s->forward;
+        ssize_t n;
+
+        n = stream_read(s);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return;
+        if (n <= 0) {
                 /* the end, or a terminal that hung up */
                 s->readable = sd_event_source_disable_unref(s->readable);
                 s->from = fd_close(s->from);
         }
-        deadline_reset(s->forward);
+        deadline_reset(f);
         stream_write(s);
+        if (f->detached)
+                f->changed(f->userdata);
+}
+
+static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        stream_pump(userdata);
+        return 0;
+}
+
+static int on_file_readable(sd_event_source *source, void *userdata) {
+        stream_pump(userdata);
         return 0;
 }
 
@@ -222,11 +282,14 @@ static int stream_start(Stream *s) {
         if (s->from < 0)
                 return 0;
         r = sd_event_add_io(event, &s->readable, s->from, EPOLLIN, on_readable, s);
+        if (r == -EPERM) /* a file, /dev/null */
+                r = sd_event_add_defer(event, &s->readable, on_file_readable, s);
         if (r >= 0)
                 r = sd_event_add_io(event, &s->writable, s->to, EPOLLOUT, on_writable, s);
-        if (r >= 0)
-                stream_watch(s);
-        return r;
+        if (r < 0 && r != -EPERM)
+                return r;
+        stream_watch(s);
+        return 0;
 }
 
 static int make_raw(Forward *f) {
@@ -257,6 +320,14 @@ int forward_start(Forward *f, bool raw, Error *e) {
                         return error_setf(e, r, "Failed to put the terminal into raw mode: %m");
         }
         return 0;
+}
+
+bool forward_input_ended(const Forward *f) {
+        return f->input_ended;
+}
+
+bool forward_is_detached(const Forward *f) {
+        return f->detached;
 }
 
 void forward_continue(Forward *f) {

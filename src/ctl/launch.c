@@ -2,14 +2,12 @@
 
 #include "ctl/launch.h"
 
-#include <signal.h>
-
 typedef enum Stage {
         STAGE_IDLE,
         STAGE_STARTING,
         STAGE_STARTED, /* the program runs, or has run */
         STAGE_FAILED,
-        STAGE_EXITED, /* the status is known; output or removal may still be under way */
+        STAGE_ENDING, /* what was made is being removed */
 } Stage;
 
 struct Launch {
@@ -17,20 +15,14 @@ struct Launch {
         LaunchFlags flags;
         CreateRequest create;
         char *container_path, *task_path;
-        Forward *forward;
+        Session *session; /* LAUNCH_ATTACHED */
         Stage stage;
-        bool has_container, has_task, has_exited, image_is_missing, task_retried, removing, waiting,
+        bool has_container, has_task, image_is_missing, task_retried, removing, removed, waiting,
                         done;
         Request *task_request;
-        sd_event_source *signals[16];
-        size_t n_signals;
-        sigset_t old_mask;
-        int signal, status;
+        int signal;
         Error error;
 };
-
-static const int forwarded_signals[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,
-                                        SIGUSR1, SIGUSR2, SIGALRM};
 
 static void launch_update(Launch *l);
 static void request_task(Launch *l);
@@ -47,13 +39,13 @@ static void launch_fail(Launch *l, Error *e) {
 static void launch_update(Launch *l) {
         switch (l->stage) {
         case STAGE_STARTED:
-                l->done = !l->waiting;
+                l->done = !l->waiting || (session_is_over(l->session) && !l->removing);
                 break;
         case STAGE_FAILED:
                 l->done = true;
                 break;
-        case STAGE_EXITED:
-                l->done = !l->removing && (!l->forward || forward_is_drained(l->forward));
+        case STAGE_ENDING:
+                l->done = !l->removing;
                 break;
         default:
                 break;
@@ -65,15 +57,12 @@ static void launch_update(Launch *l) {
 static bool launch_is_interrupted(Launch *l) {
         _cleanup_error_ Error e = ERROR_NULL;
 
-        if (l->signal == 0 || l->stage != STAGE_STARTING)
+        if (l->stage != STAGE_STARTING || !l->session || session_signal(l->session) == 0)
                 return false;
+        l->signal = session_signal(l->session);
         (void) error_setf(&e, CTR_CANCELED, "Interrupted before the container was started");
         launch_fail(l, &e);
         return true;
-}
-
-static void on_forward_changed(void *userdata) {
-        launch_update(userdata);
 }
 
 static void launch_call(Launch *l, Call call, RequestHandler handler, Request **ret) {
@@ -113,127 +102,65 @@ static int remove_container(Launch *l, Error *e) {
         return r;
 }
 
-static void launch_exited(Launch *l) {
+static void on_session_changed(void *userdata) {
         _cleanup_error_ Error e = ERROR_NULL;
-        int r = 0;
+        Launch *l = userdata;
+        int status;
 
-        l->stage = STAGE_EXITED;
-        if (l->flags & LAUNCH_REMOVE)
-                r = remove_container(l, &e);
-        if (r == 0)
-                r = forward_finish(l->forward, &e);
-        if (r != 0) { /* the status is known all the same */
-                l->forward = forward_free(l->forward);
-                (void) error_move(&l->error, &e);
+        if (l->stage == STAGE_STARTING && session_is_over(l->session) &&
+            !session_is_detached(l->session)) {
+                (void) session_result(l->session, &status, &e);
+                launch_fail(l, &e);
+                return;
+        }
+        if (l->stage != STAGE_STARTED)
+                return;
+        if (session_has_exited(l->session) && (l->flags & LAUNCH_REMOVE) && !l->removed) {
+                l->removed = true;
+                if (remove_container(l, &e) != 0) /* the status is known all the same */
+                        (void) error_move(&l->error, &e);
         }
         launch_update(l);
 }
 
-static void on_waited(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
-        _cleanup_error_ Error error = ERROR_NULL;
-        Launch *l = userdata;
-        uint32_t status;
-        int r;
-
-        if (!reply) {
-                /* before the start is answered, that answer says why there is nothing to wait for
-                 */
-                if (l->stage == STAGE_STARTED)
-                        launch_fail(l, e);
-                return;
-        }
-        r = sd_bus_message_read(reply, "ut", &status, NULL);
-        if (r < 0) {
-                (void) error_setf(&error, r, "Failed to read the exit status: %m");
-                launch_fail(l, &error);
-                return;
-        }
-        l->has_exited = true;
-        l->status = (int) (status & 0xff);
-        if (l->stage == STAGE_STARTED)
-                launch_exited(l);
-}
-
 /* --- the container starts --- */
 
-static void on_ignored(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
-}
-
-static int append_signal(sd_bus_message *m, void *userdata) {
-        const Launch *l = userdata;
-
-        return sd_bus_message_append(m, "ia{sv}", (int32_t) l->signal, 0);
-}
-
-static void pass_signal(Launch *l) {
-        launch_call(l,
-                    (Call){.path = l->task_path,
-                           .interface = INTERFACE_PROCESS,
-                           .member = "Kill",
-                           .append = append_signal,
-                           .userdata = l,
-                           .once = true},
-                    on_ignored, NULL);
+/* A start that was asked for twice is refused the second time; or it was a short run that ended and
+ * went away in between. */
+static bool was_started(const Launch *l, const Request *q, const Error *e) {
+        return request_is_ambiguous(q) &&
+               (e->code == CTR_FAILED_PRECONDITION ||
+                (e->code == CTR_NOT_FOUND && (l->flags & LAUNCH_REMOVE)));
 }
 
 static void on_started(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
         Launch *l = userdata;
 
-        /* a start that was asked for twice is refused the second time */
-        if (!reply && !(e->code == CTR_FAILED_PRECONDITION && request_is_ambiguous(q))) {
+        if (!reply && !was_started(l, q, e)) {
                 launch_fail(l, e);
                 return;
         }
         l->stage = STAGE_STARTED;
-        if (l->signal != 0) /* it came while Start was on its way */
-                pass_signal(l);
-        if (l->has_exited)
-                launch_exited(l);
-        else
-                launch_update(l);
-}
-
-static int append_size(sd_bus_message *m, void *userdata) {
-        unsigned columns = 80, lines = 24;
-
-        (void) forward_terminal_size(&columns, &lines);
-        return sd_bus_message_append(m, "uua{sv}", columns, lines, 0);
-}
-
-static void resize(Launch *l) {
-        unsigned columns, lines;
-
-        if (!(l->flags & LAUNCH_TERMINAL) || !forward_terminal_size(&columns, &lines))
-                return;
-        launch_call(l,
-                    (Call){.path = l->task_path,
-                           .interface = INTERFACE_PROCESS,
-                           .member = "ResizePty",
-                           .append = append_size},
-                    on_ignored, NULL);
+        if (l->session)
+                session_started(l->session);
+        launch_update(l);
 }
 
 static void start_task(Launch *l) {
         _cleanup_error_ Error e = ERROR_NULL;
-        Call call = {.path = l->task_path,
-                     .interface = INTERFACE_PROCESS,
-                     .member = "Wait",
-                     .append = append_no_options,
-                     .what = "task",
-                     .name = l->create.id,
-                     .timeout = UINT64_MAX};
 
-        if (l->flags & LAUNCH_ATTACHED) {
-                if (forward_start(l->forward, l->flags & LAUNCH_TERMINAL, &e) != 0) {
-                        launch_fail(l, &e);
-                        return;
-                }
-                resize(l);
-                launch_call(l, call, on_waited, NULL);
+        if (l->session && session_begin(l->session, &e) != 0) {
+                launch_fail(l, &e);
+                return;
         }
-        call.member = "Start";
-        call.timeout = 0;
-        launch_call(l, call, on_started, NULL);
+        launch_call(l,
+                    (Call){.path = l->task_path,
+                           .interface = INTERFACE_PROCESS,
+                           .member = "Start",
+                           .append = append_no_options,
+                           .what = "task",
+                           .name = l->create.id},
+                    on_started, NULL);
 }
 
 static void on_terminal_known(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
@@ -241,7 +168,7 @@ static void on_terminal_known(Request *q, sd_bus_message *reply, Error *e, void 
         int terminal = false;
 
         if (reply && sd_bus_message_read(reply, "v", "b", &terminal) >= 0 && terminal)
-                l->flags |= LAUNCH_TERMINAL;
+                session_set_terminal(l->session);
         start_task(l);
 }
 
@@ -284,17 +211,12 @@ static void on_task_created(Request *q, sd_bus_message *reply, Error *e, void *u
 }
 
 static int append_task(sd_bus_message *m, void *userdata) {
-        static const char *const names[] = {"Stdin", "Stdout", "Stderr"};
         const Launch *l = userdata;
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");
-        for (int i = 0; r >= 0 && l->forward && i < 3; i++) {
-                int fd = forward_fd(l->forward, i);
-
-                if (fd >= 0)
-                        r = sd_bus_message_append(m, "{sv}", names[i], "h", fd);
-        }
+        if (r >= 0)
+                r = session_append_streams(l->session, l->client, m);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -327,62 +249,6 @@ static void on_container_created(Error *e, void *userdata) {
                 request_task(l);
 }
 
-/* --- signals --- */
-
-static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata) {
-        Launch *l = userdata;
-
-        if (si->ssi_signo == SIGWINCH) {
-                /* the program may run before the answer to Start says so */
-                if (l->has_task && (l->stage == STAGE_STARTING || l->stage == STAGE_STARTED))
-                        resize(l);
-                return 0;
-        }
-        if (si->ssi_signo == SIGCONT) {
-                if (l->forward)
-                        forward_continue(l->forward);
-                return 0;
-        }
-        l->signal = (int) si->ssi_signo;
-        if (l->stage == STAGE_STARTED)
-                pass_signal(l);
-        else if (l->stage == STAGE_EXITED) { /* there is only output left, and nobody reads it */
-                l->forward = forward_free(l->forward);
-                launch_update(l);
-        }
-        return 0;
-}
-
-static int handle_signal(Launch *l, int signo) {
-        assert(l->n_signals < ELEMENTSOF(l->signals));
-        return sd_event_add_signal(l->client->event, l->signals + l->n_signals++, signo, on_signal,
-                                   l);
-}
-
-static int handle_signals(Launch *l, Error *e) {
-        sigset_t mask;
-        int r = 0;
-
-        (void) sigemptyset(&mask);
-        for (size_t i = 0; i < ELEMENTSOF(forwarded_signals); i++)
-                (void) sigaddset(&mask, forwarded_signals[i]);
-        (void) sigaddset(&mask, SIGWINCH);
-        (void) sigaddset(&mask, SIGCONT);
-        (void) sigprocmask(SIG_BLOCK, &mask, NULL);
-        for (int signo = 1; r >= 0 && signo < SIGRTMIN; signo++)
-                if (sigismember(&mask, signo) == 1)
-                        r = handle_signal(l, signo);
-        return r < 0 ? error_setf(e, r, "Failed to handle signals: %m") : 0;
-}
-
-static void release_signals(Launch *l) {
-        while (l->n_signals > 0) {
-                sd_event_source_disable_unref(l->signals[--l->n_signals]);
-                l->signals[l->n_signals] = NULL;
-        }
-        (void) sigprocmask(SIG_SETMASK, &l->old_mask, NULL);
-}
-
 /* --- outside --- */
 
 int launch_new(Client *c, const char *id, const char *image, char *const *command,
@@ -401,7 +267,6 @@ int launch_new(Client *c, const char *id, const char *image, char *const *comman
                                  .own_id = flags & LAUNCH_OWN_ID,
                                  .handler = on_container_created,
                                  .userdata = l}};
-        (void) sigprocmask(SIG_BLOCK, NULL, &l->old_mask);
         l->container_path = client_object_path(c, "container", id);
         l->task_path = client_object_path(c, "task", id);
         if (!l->container_path || !l->task_path)
@@ -414,8 +279,7 @@ int launch_new(Client *c, const char *id, const char *image, char *const *comman
 Launch *launch_free(Launch *l) {
         if (!l)
                 return NULL;
-        release_signals(l);
-        forward_free(l->forward);
+        session_free(l->session);
         create_request_done(&l->create);
         free(l->container_path);
         free(l->task_path);
@@ -431,16 +295,17 @@ static void launch_undo(Launch *l) {
         while (l->client->requests)
                 request_free(l->client->requests);
         l->task_request = NULL;
-        l->forward = forward_free(l->forward);
+        if (l->session) /* also one that comes from now on */
+                l->signal = session_signal(l->session);
+        l->session = session_free(l->session);
         if (l->has_container && (l->flags & LAUNCH_CREATE)) {
                 l->done = false;
-                l->stage = STAGE_EXITED;
+                l->stage = STAGE_ENDING;
                 if (remove_container(l, &e) == 0)
                         (void) client_loop(l->client, &l->done, NULL);
         }
-        release_signals(l);
         l->stage = STAGE_IDLE;
-        l->has_container = l->has_task = l->has_exited = l->task_retried = false;
+        l->has_container = l->has_task = l->task_retried = false;
 }
 
 static void send_first(Launch *l) {
@@ -457,19 +322,28 @@ static void send_first(Launch *l) {
                 request_task(l);
 }
 
+static SessionFlags session_flags(LaunchFlags flags) {
+        SessionFlags s = SESSION_CLOSE;
+
+        if (flags & LAUNCH_STDIN)
+                s |= SESSION_STDIN;
+        if (flags & LAUNCH_TERMINAL)
+                s |= SESSION_TERMINAL;
+        /* somebody who works with it wants to be able to leave it */
+        if ((flags & LAUNCH_TERMINAL) || ((flags & LAUNCH_STDIN) && isatty(STDIN_FILENO)))
+                s |= SESSION_ATTACH;
+        return s;
+}
+
 int launch_start(Launch *l, Error *e) {
-        ForwardFlags flags = (l->flags & LAUNCH_STDIN ? FORWARD_STDIN : 0) |
-                             (l->flags & LAUNCH_TERMINAL ? FORWARD_TERMINAL : 0);
         int r = 0;
 
         l->stage = STAGE_STARTING;
         l->done = l->image_is_missing = false;
-        if (l->flags & LAUNCH_ATTACHED) {
-                r = handle_signals(l, &l->error);
-                if (r == 0)
-                        r = forward_new(l->client->event, flags, on_forward_changed, l, &l->forward,
-                                        &l->error);
-        }
+        if (l->flags & LAUNCH_ATTACHED)
+                r = session_new(l->client, l->task_path, "task", l->create.id,
+                                session_flags(l->flags), on_session_changed, l, &l->session,
+                                &l->error);
         if (r == 0) {
                 send_first(l);
                 r = client_loop(l->client, &l->done, &l->error);
@@ -484,17 +358,14 @@ int launch_wait(Launch *l, int *ret_status, Error *e) {
         int r;
 
         l->waiting = true;
-        launch_update(l);
+        l->done = false;
+        on_session_changed(l); /* it may be over already */
         r = client_loop(l->client, &l->done, e);
-        if (r != 0)
-                return r;
-        l->forward = forward_free(l->forward);
+        if (r == 0)
+                r = session_result(l->session, ret_status, e);
         if (l->error.code != 0)
-                r = error_move(e, &l->error);
-        if (!l->has_exited)
-                return r;
-        *ret_status = l->status;
-        return 0;
+                (void) error_move(e, &l->error);
+        return r;
 }
 
 bool launch_image_is_missing(const Launch *l) {

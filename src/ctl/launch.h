@@ -4,17 +4,18 @@
 /*
  * From nothing, or from a container that is there, to a running program, and on to its exit status.
  *
- *   CreateContainer, CreateTask ---> [ResizePty] Wait, Start ---> (exit) ---> Delete
+ *   CreateContainer, CreateTask ---> [Attach, ResizePty] Wait, Start ---> (exit) ---> Delete
  *
  * Calls that follow each other on one line are sent together and answered in that order. With an id
  * that nobody else can have chosen, CreateTask does not wait for the answer to CreateContainer
  * either: if it comes too early it fails without effect and is sent again. Wait goes out before
- * Start, so no exit is missed, however short the program is.
+ * Start, so no exit is missed, however short the program is. A container that is to be removed goes
+ * with its task even if we are killed (AutoRemove); Delete is there to wait for that.
  */
 
 #include "ctl/client.h"
 #include "ctl/create.h"
-#include "ctl/forward.h"
+#include "ctl/session.h"
 
 typedef enum LaunchFlags {
         LAUNCH_CREATE = 1 << 0,   /* make the container first, and unmake it if the start fails */
@@ -37,8 +38,8 @@ DEFINE_CLEANUP(Launch *, launch_free);
  * what was made here. CTR_CANCELED: a signal came first. */
 int launch_start(Launch *l, Error *e);
 
-/* Waits for the exit, passing signals on, and removes what is to be removed. 0 and *ret_status; e
- * is set in that case too if the removal failed. */
+/* Waits for the exit, passing signals on, and removes what is to be removed; or until the user
+ * detaches. 0 and *ret_status; e is set in that case too if the removal failed. */
 int launch_wait(Launch *l, int *ret_status, Error *e);
 
 /* Whether launch_start() failed because the service does not have the image. */

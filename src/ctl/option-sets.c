@@ -3,11 +3,7 @@
 /* The options of ctrctl, one table per set. Names are podman's where podman has the option,
  * systemd's unit property in lower-case-dash for resources, machinectl's for the rest. */
 
-#include "ctl/options.h"
-
-#define FIELD(f) offsetof(Options, f)
-#define SET(t, os)                                                                                 \
-        { .title = (t), .options = (os), .n = ELEMENTSOF(os) }
+#include "ctl/option-set.h"
 
 static int parse_json_mode(const char *s, void *target, Error *e) {
         static const char *const modes[] = {"off", "short", "pretty"};
@@ -29,13 +25,6 @@ static int parse_pull_policy(const char *s, void *target, Error *e) {
                         return 0;
                 }
         return error_setf(e, CTR_INVALID_ARGUMENT, "\"%s\" is not always, missing or never", s);
-}
-
-static int parse_filter(const char *s, void *target, Error *e) {
-        if (!startswith(s, "label=") && !startswith(s, "status="))
-                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "\"%s\" is not label=KEY[=VALUE] or status=STATUS", s);
-        return parse_strv(s, target, e);
 }
 
 static const Option global[] = {
@@ -70,12 +59,18 @@ static const Option list[] = {
 };
 const OptionSet options_list = SET("Output", list);
 
+static const Option filter[] = {
+                {0, "all-namespaces", NULL, parse_flag, FIELD(all_namespaces), "Of all namespaces"},
+                {'f', "filter", "FILTER", parse_strv, FIELD(filters),
+                 "Only those that match, as id~=^web or labels.tier==db"},
+};
+const OptionSet options_filter = SET("Selection", filter);
+
 static const Option ps[] = {
                 {'a', "all", NULL, parse_flag, FIELD(all),
                  "Show all containers, not only running ones"},
-                {0, "all-namespaces", NULL, parse_flag, FIELD(all_namespaces), "Of all namespaces"},
-                {'f', "filter", "KEY=VALUE", parse_filter, FIELD(filters),
-                 "label=KEY[=VALUE] or status=STATUS"},
+                {0, "execs", NULL, parse_flag, FIELD(execs),
+                 "Show what exec has started in containers, not the containers"},
 };
 const OptionSet options_ps = SET("Selection", ps);
 
@@ -96,69 +91,46 @@ static const Option run[] = {
 };
 const OptionSet options_run = SET("Running", run);
 
-#define CREATE(f) FIELD(create.f)
-static const Option create[] = {
-                {0, "name", "ID", parse_string, FIELD(name),
-                 "Id of the container (default: a random one)"},
-                {'t', "tty", NULL, parse_flag, CREATE(terminal), "Give it a terminal"},
-                {'e', "env", "NAME[=VALUE]", parse_environment, CREATE(environment),
-                 "Set a variable, or pass it on"},
-                {0, "env-file", "FILE", parse_environment_file, CREATE(environment),
-                 "Read variables from a file"},
-                {0, "unsetenv", "NAME", parse_unset, CREATE(environment),
-                 "Remove a variable of the image"},
-                {'w', "workdir", "DIR", parse_string, CREATE(working_directory),
-                 "Working directory"},
-                {'u', "user", "USER[:GROUP]", parse_string, CREATE(user), "Run as this user"},
-                {'v', "volume", "SRC:DST[:OPTS]", parse_volume, CREATE(mounts),
-                 "Bind mount, OPTS as ro"},
-                {0, "tmpfs", "DST[:OPTS]", parse_tmpfs, CREATE(mounts), "Mount a tmpfs"},
-                {'l', "label", "KEY[=VALUE]", parse_label, CREATE(labels), "Set a label"},
-                {0, "hostname", "NAME", parse_string, CREATE(hostname), "Host name inside"},
-                {0, "network", "MODE", parse_network, CREATE(network),
-                 "private (loopback only, default) or host"},
-                {0, "entrypoint", "COMMAND", parse_entrypoint, CREATE(entrypoint),
-                 "Replace the image's entrypoint"},
-                {0, "read-only", NULL, parse_flag, CREATE(read_only), "Read-only root file system"},
-                {0, "cap-add", "CAP", parse_capability, CREATE(capabilities_add),
-                 "Add a capability"},
-                {0, "cap-drop", "CAP", parse_capability, CREATE(capabilities_drop),
-                 "Drop a capability"},
-                {0, "no-new-privileges", "BOOL", parse_boolean, CREATE(no_new_privileges),
-                 "Whether setuid programs gain nothing (default: yes)"},
-                {0, "device", "PATH[:rwm]", parse_device, CREATE(devices),
-                 "Give access to a device"},
-                {0, "ulimit", "NAME=SOFT[:HARD]", parse_ulimit, CREATE(rlimits),
-                 "Set a resource limit"},
-                {0, "stop-signal", "SIGNAL", parse_signal, CREATE(stop_signal),
-                 "Signal of a graceful stop"},
-                {0, "stop-timeout", "SEC", parse_duration, CREATE(stop_timeout),
-                 "Time until a stop becomes a kill"},
-                {0, "memory-max", "BYTES", parse_bytes, CREATE(memory_max),
-                 "MemoryMax= of the scope"},
-                {0, "memory-high", "BYTES", parse_bytes, CREATE(memory_high), "MemoryHigh="},
-                {0, "memory-low", "BYTES", parse_bytes, CREATE(memory_low), "MemoryLow="},
-                {0, "memory-swap-max", "BYTES", parse_bytes, CREATE(memory_swap_max),
-                 "MemorySwapMax="},
-                {0, "tasks-max", "N", parse_count, CREATE(tasks_max), "TasksMax="},
-                {0, "cpu-weight", "WEIGHT", parse_weight, CREATE(cpu_weight), "CPUWeight="},
-                {0, "cpu-quota", "PERCENT%", parse_quota, CREATE(cpu_quota), "CPUQuota="},
-                {0, "io-weight", "WEIGHT", parse_weight, CREATE(io_weight), "IOWeight="},
-                {0, "allowed-cpus", "CPUS", parse_string, CREATE(allowed_cpus), "AllowedCPUs="},
-                {0, "allowed-memory-nodes", "NODES", parse_string, CREATE(allowed_memory_nodes),
-                 "AllowedMemoryNodes="},
-                {0, "oom-score-adjust", "N", parse_oom_score, CREATE(oom_score_adjust),
-                 "OOMScoreAdjust="},
+#define STREAM(i) FIELD(streams[i])
+static const Option streams[] = {
+                {0, "stdin", "STREAM", parse_stream, STREAM(0),
+                 "null, attach, or where input comes from: fifo:PATH, file:PATH"},
+                {0, "stdout", "STREAM", parse_stream, STREAM(1),
+                 "null, journal, attach, fifo:PATH, file:PATH or binary:///PROGRAM"},
+                {0, "stderr", "STREAM", parse_stream, STREAM(2), "The same for standard error"},
 };
-const OptionSet options_create = SET("Container", create);
+const OptionSet options_streams = SET("Streams that are not ours", streams);
+
+static const Option detach[] = {
+                {0, "detach-keys", "KEYS", parse_detach_keys, FIELD(detach_keys),
+                 "Leave it running with these keys (default: ctrl-p,ctrl-q)"},
+                {0, "sig-proxy", "BOOL", parse_boolean, FIELD(sig_proxy),
+                 "Whether signals are passed on (default: yes)"},
+};
+const OptionSet options_detach = SET("Leaving", detach);
 
 static const Option attach[] = {
+                {0, "no-stdin", NULL, parse_flag, FIELD(no_stdin), "Only show its output"},
+};
+const OptionSet options_attach = SET("Standard input and output", attach);
+
+static const Option exec[] = {
+                {'d', "detach", NULL, parse_flag, FIELD(detach),
+                 "Print the exec's id and leave it running"},
+                {'i', "interactive", NULL, parse_flag, FIELD(interactive),
+                 "Pass standard input on"},
+                {0, "exec-id", "ID", parse_string, FIELD(exec_id),
+                 "Id of the exec (default: a random one)"},
+};
+const OptionSet options_exec = SET("Running", exec);
+
+static const Option start[] = {
                 {'a', "attach", NULL, parse_flag, FIELD(attach),
                  "Show its output and wait for its end"},
                 {'i', "interactive", NULL, parse_flag, FIELD(interactive),
                  "Pass standard input on"},
 };
-const OptionSet options_attach = SET("Standard input and output", attach);
+const OptionSet options_start = SET("Standard input and output", start);
 
 static const Option stop[] = {
                 {'t', "time", "SEC", parse_duration, FIELD(timeout),
@@ -170,6 +142,8 @@ static const Option kill_options[] = {
                 {'s', "signal", "SIGNAL", parse_signal_or_probe, FIELD(signal),
                  "Signal to send (default: TERM)"},
                 {0, "all", NULL, parse_flag, FIELD(all), "To every process of the container"},
+                {0, "pid", "PID", parse_count, FIELD(pid),
+                 "To the process of the container with this pid on the host"},
 };
 const OptionSet options_kill = SET("Signal", kill_options);
 
@@ -182,7 +156,29 @@ static const Option logs[] = {
                 {'f', "follow", NULL, parse_flag, FIELD(follow),
                  "Show new lines until the container ends"},
                 {'n', "tail", "N", parse_number, FIELD(lines), "Show only the last N lines"},
+                {'t', "timestamps", NULL, parse_flag, FIELD(timestamps), "Show when, too"},
                 {0, "since", "TIME", parse_time, FIELD(since), "Not older than that"},
                 {0, "until", "TIME", parse_time, FIELD(until), "Not newer than that"},
 };
 const OptionSet options_logs = SET("Selection", logs);
+
+static const Option stats[] = {
+                {0, "no-stream", NULL, parse_flag, FIELD(no_stream), "Show them once"},
+                {0, "interval", "SEC", parse_duration, FIELD(interval),
+                 "Time between two looks (default: 1)"},
+};
+const OptionSet options_stats = SET("Output", stats);
+
+static const Option events[] = {
+                {'f', "follow", NULL, parse_flag, FIELD(follow),
+                 "Go on with what happens from now on"},
+                {0, "since", "TIME", parse_time, FIELD(since), "Not older than that"},
+                {0, "until", "TIME", parse_time, FIELD(until),
+                 "Not newer than that; with --follow the end"},
+                {0, "after", "N", parse_count, FIELD(after),
+                 "Only those with a larger sequence number"},
+                {0, "all-namespaces", NULL, parse_flag, FIELD(all_namespaces), "Of all namespaces"},
+                {0, "filter", "FILTER", parse_strv, FIELD(filters),
+                 "Only those that match, as topic~=exit,event.Id==web"},
+};
+const OptionSet options_events = SET("Selection", events);

@@ -16,6 +16,9 @@ void options_clear(Options *o) {
         free(o->host);
         free(o->namespace);
         free(o->name);
+        free(o->exec_id);
+        for (size_t i = 0; i < ELEMENTSOF(o->streams); i++)
+                free(o->streams[i]);
         strv_free(o->filters);
         strv_free(c->environment);
         strv_free(c->labels);
@@ -29,6 +32,9 @@ void options_clear(Options *o) {
         free(c->network);
         free(c->allowed_cpus);
         free(c->allowed_memory_nodes);
+        free(c->restart_policy);
+        free(c->blockio_class);
+        free(c->rdt_class);
         mount_list_clear(&c->mounts);
         rlimit_list_clear(&c->rlimits);
         *o = (Options){};

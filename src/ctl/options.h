@@ -6,6 +6,7 @@
  * and which field of struct Options it fills. Parsing and the help text come from the same tables.
  */
 
+#include "ctl/detach-keys.h"
 #include "ctl/parse.h"
 
 typedef enum JsonMode {
@@ -26,7 +27,8 @@ typedef struct CreateOptions {
         char **labels;
         char **capabilities_add, **capabilities_drop;
         char **devices; /* pairs: path, access */
-        char *working_directory, *user, *hostname, *network, *allowed_cpus, *allowed_memory_nodes;
+        char *working_directory, *user, *hostname, *network, *allowed_cpus, *allowed_memory_nodes,
+                        *restart_policy, *blockio_class, *rdt_class;
         OptionalStrv entrypoint;
         MountList mounts;
         RlimitList rlimits;
@@ -42,11 +44,14 @@ typedef struct Options {
         JsonMode json;
         bool help, version, no_pager, no_legend, full, quiet, no_ask_password;
         /* those that have them */
-        bool all, all_namespaces, force, follow, attach, interactive, detach, remove;
-        char *name;
-        char **filters; /* "KEY=VALUE" */
+        bool all, all_namespaces, force, follow, attach, interactive, detach, remove, no_stdin,
+                        no_stream, timestamps, execs;
+        char *name, *exec_id;
+        char *streams[3]; /* where standard input, output and error go, if not to us */
+        char **filters;   /* "KEY=VALUE", or in the grammar of the D-Bus interface */
         PullPolicy pull;
-        OptionalU64 signal, timeout, since, until, lines;
+        DetachKeys detach_keys;
+        OptionalU64 signal, timeout, since, until, after, lines, pid, interval, sig_proxy;
         CreateOptions create;
 } Options;
 
@@ -67,9 +72,11 @@ typedef struct OptionSet {
         size_t n;
 } OptionSet;
 
-extern const OptionSet options_global, options_namespace, options_quiet, options_list, options_ps,
-                options_pull, options_run, options_create, options_attach, options_stop,
-                options_kill, options_remove, options_logs;
+extern const OptionSet options_global, options_namespace, options_quiet, options_list,
+                options_filter, options_ps, options_pull, options_run, options_create,
+                options_process, options_resources, options_streams, options_start, options_exec,
+                options_attach, options_detach, options_stop, options_kill, options_remove,
+                options_logs, options_stats, options_events;
 
 /* Parses argv[1..] with the options of sets (NULL-terminated). stop_at_first: the first argument
  * that is no option ends the options, else they may stand anywhere. argv is permuted; *ret_first is

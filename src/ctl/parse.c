@@ -250,3 +250,30 @@ int parse_network(const char *s, void *target, Error *e) {
                 return invalid(e, s, "a network: private or host");
         return free_and_strdup(target, s);
 }
+
+/* The service knows what can be done with them; here is only told what is none at all. */
+int parse_stream(const char *s, void *target, Error *e) {
+        static const char *const names[] = {"null", "journal", "attach"};
+        static const char *const schemes[] = {"fifo:", "file:", "binary:", "binary-v2:", "/"};
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(s, names[i]))
+                        return free_and_strdup(target, s);
+        for (size_t i = 0; i < ELEMENTSOF(schemes); i++)
+                if (startswith(s, schemes[i]))
+                        return free_and_strdup(target, s);
+        return invalid(e, s,
+                       "a stream: null, journal, attach, fifo:PATH, file:PATH or "
+                       "binary:///PROGRAM");
+}
+
+int parse_restart(const char *s, void *target, Error *e) {
+        const char *retries = startswith(s, "on-failure:");
+        OptionalU64 n;
+
+        if (retries ? parse_count(retries, &n, NULL) != 0
+                    : !streq(s, "no") && !streq(s, "always") && !streq(s, "on-failure") &&
+                                            !streq(s, "unless-stopped"))
+                return invalid(e, s, "a policy: no, always, on-failure[:N] or unless-stopped");
+        return free_and_strdup(target, s);
+}

@@ -73,4 +73,6 @@ int parse_ulimit(const char *s, void *target, Error *e);           /* RlimitList
 int parse_device(const char *s, void *target, Error *e);     /* char **, pairs: path, access */
 int parse_capability(const char *s, void *target, Error *e); /* char **: CAP_NAME or ALL */
 int parse_entrypoint(const char *s, void *target, Error *e); /* OptionalStrv; text or JSON */
+int parse_stream(const char *s, void *target, Error *e);     /* char *: "journal", "file:/x" */
+int parse_restart(const char *s, void *target, Error *e);    /* char *: "on-failure:3" */
 int parse_network(const char *s, void *target, Error *e);    /* char *: "private", "host" */

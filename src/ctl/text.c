@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <locale.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <wchar.h>
 
 static bool locale_done, locale_utf8;
@@ -143,6 +144,21 @@ const char *text_span(uint64_t usec, char buf[static TEXT_AGO_MAX]) {
                 return buf;
         }
         (void) snprintf(buf, TEXT_AGO_MAX, "less than a second");
+        return buf;
+}
+
+const char *text_time(uint64_t usec, char buf[static TEXT_TIME_MAX]) {
+        time_t seconds = (time_t) (usec / USEC_PER_SEC);
+        char zone[8] = "", clock[32] = "";
+        struct tm tm;
+
+        if (!localtime_r(&seconds, &tm) || strftime(clock, sizeof(clock), "%FT%T", &tm) == 0 ||
+            strftime(zone, sizeof(zone), "%z", &tm) != STRLEN("+0200")) {
+                (void) snprintf(buf, TEXT_TIME_MAX, "-");
+                return buf;
+        }
+        (void) snprintf(buf, TEXT_TIME_MAX, "%s.%06u%.3s:%s", clock,
+                        (unsigned) (usec % USEC_PER_SEC), zone, zone + 3);
         return buf;
 }
 

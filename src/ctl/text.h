@@ -11,6 +11,7 @@
 
 #define TEXT_NUMBER_MAX 32
 #define TEXT_AGO_MAX    48
+#define TEXT_TIME_MAX   48
 
 /* Makes width and shortening know the locale's characters. Cheap when called again. */
 void text_init_locale(void);
@@ -28,6 +29,9 @@ void text_shorten(char *s, size_t capacity, size_t width);
 
 /* "0B", "12.3M". */
 const char *text_bytes(uint64_t bytes, char buf[static TEXT_NUMBER_MAX]);
+
+/* "2024-05-01T10:00:00.123456+02:00": microseconds since the epoch, in the local time. */
+const char *text_time(uint64_t usec, char buf[static TEXT_TIME_MAX]);
 
 /* "5 minutes" between two times; less than a second is "less than a second". */
 const char *text_span(uint64_t usec, char buf[static TEXT_AGO_MAX]);

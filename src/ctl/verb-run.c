@@ -9,15 +9,14 @@
 #include "ctl/pull.h"
 #include "ctl/verbs.h"
 
-/* Our own failures, told apart from what the container's program may return. */
-static int failure_status(const Launch *l, const Error *e) {
+int failure_status(const Error *e, int signo) {
         switch (e->code) {
         case CTR_COMMAND_NOT_FOUND:
                 return EXIT_COMMAND_NOT_FOUND;
         case CTR_COMMAND_NOT_EXECUTABLE:
                 return EXIT_COMMAND_NOT_EXECUTABLE;
         case CTR_CANCELED:
-                return 128 + ((l ? launch_signal(l) : 0) ?: SIGINT);
+                return 128 + (signo ?: SIGINT);
         default:
                 return EXIT_RUN_FAILED;
         }
@@ -38,7 +37,7 @@ static LaunchFlags run_flags(const Options *o) {
                 flags |= LAUNCH_OWN_ID;
         if (!o->detach)
                 flags |= LAUNCH_ATTACHED;
-        /* in the background nobody is there to do it but the service (AutoRemove) */
+        /* in the background nobody is there to wait for it */
         if (o->remove && !o->detach)
                 flags |= LAUNCH_REMOVE;
         if (o->interactive)
@@ -80,11 +79,11 @@ int verb_run(Client *c, char **args, Error *e) {
         if (check_run_options(o, e) != 0 || client_connect(c, e) != 0 ||
             launch_new(c, id, args[0], args + 1, run_flags(o), &l, e) != 0 ||
             run_start(c, l, args[0], e) != 0)
-                return failure_status(l, e);
+                return failure_status(e, l ? launch_signal(l) : 0);
         if (o->detach)
                 puts(id);
         else if (launch_wait(l, &status, e) != 0)
-                return failure_status(NULL, e);
+                return failure_status(e, 0);
         return status;
 }
 
@@ -197,7 +196,7 @@ int verb_start(Client *c, char **args, Error *e) {
                 if (start_one(c, *args, &status, &one) == 0)
                         continue;
                 print_error("start", &one);
-                status = c->options->attach ? failure_status(NULL, &one) : EXIT_FAILURE;
+                status = c->options->attach ? failure_status(&one, 0) : EXIT_FAILURE;
         }
         return status;
 }

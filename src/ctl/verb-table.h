@@ -8,7 +8,7 @@
 
 #include "ctl/verbs.h"
 
-#define SETS_MAX  8
+#define SETS_MAX  10
 #define ANY_COUNT UINT_MAX
 
 typedef struct Verb {

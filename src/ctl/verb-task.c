@@ -95,6 +95,9 @@ static int append_kill(sd_bus_message *m, void *userdata) {
         const Options *o = ((Client *) userdata)->options;
         int32_t signo = o->signal.set ? (int32_t) o->signal.value : SIGTERM;
 
+        if (o->pid.set)
+                return sd_bus_message_append(m, "ia{sv}", signo, 1, "Pid", "u",
+                                             (uint32_t) o->pid.value);
         return o->all ? sd_bus_message_append(m, "ia{sv}", signo, 1, "All", "b", true)
                       : sd_bus_message_append(m, "ia{sv}", signo, 0);
 }

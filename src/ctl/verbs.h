@@ -8,10 +8,15 @@
 
 #include "ctl/client.h"
 
-/* Exit statuses of run and start -a besides the container's own, as podman and env(1) have them. */
+/* Exit statuses of run, start -a, exec and attach besides the container's own, as podman and env(1)
+ * have them. */
 #define EXIT_RUN_FAILED             125
 #define EXIT_COMMAND_NOT_EXECUTABLE 126
 #define EXIT_COMMAND_NOT_FOUND      127
+
+/* The exit status of run, start -a, exec and attach for an error of ours. signo: the signal that
+ * ended it, or 0. */
+int failure_status(const Error *e, int signo);
 
 int verb_pull(Client *c, char **args, Error *e);
 int verb_images(Client *c, char **args, Error *e);
@@ -19,6 +24,14 @@ int verb_rmi(Client *c, char **args, Error *e);
 int verb_run(Client *c, char **args, Error *e);
 int verb_create(Client *c, char **args, Error *e);
 int verb_start(Client *c, char **args, Error *e);
+int verb_exec(Client *c, char **args, Error *e);
+int verb_attach(Client *c, char **args, Error *e);
+int verb_pause(Client *c, char **args, Error *e);
+int verb_resume(Client *c, char **args, Error *e);
+int verb_update(Client *c, char **args, Error *e);
+int verb_top(Client *c, char **args, Error *e);
+int verb_stats(Client *c, char **args, Error *e);
+int verb_events(Client *c, char **args, Error *e);
 int verb_stop(Client *c, char **args, Error *e);
 int verb_kill(Client *c, char **args, Error *e);
 int verb_wait(Client *c, char **args, Error *e);
