@@ -21,6 +21,7 @@
 #include "bus/lifetime.h"
 #include "bus/service.h"
 #include "config.h"
+#include "manager/event.h"
 #include "manager/manager.h"
 #include "unit/systemd.h"
 #include "unit/update.h"
@@ -156,8 +157,12 @@ static void on_recovered(Object *o, int r, const Error *e, void *userdata) {
         r = service_publish(d->service, &failure);
         if (r == 0)
                 r = lifetime_new(d->service, idle_usec_from_environment(), &d->lifetime, &failure);
-        if (r != 0)
+        if (r != 0) {
                 (void) exit_with_error(d, r, &failure);
+                return;
+        }
+        /* behind the request for the name, by which they are known */
+        event_log_release(d->manager);
 }
 
 static int daemon_start(Daemon *d, Error *e) {

@@ -253,6 +253,10 @@ static BUS_GETTER(property_get_n_jobs) {
         return sd_bus_message_append(reply, "u", (uint32_t) object_count(s->manager, OBJECT_JOB));
 }
 
+/* One for each topic of events, all of one form. */
+#define EVENT_SIGNAL(member)                                                                       \
+        SD_BUS_SIGNAL_WITH_ARGS(member, SD_BUS_ARGS("s", namespace, "s", name, "a{sv}", details), 0)
+
 const sd_bus_vtable manager_vtable[] = {
                 SD_BUS_VTABLE_START(0),
                 SD_BUS_PROPERTY("Version", "s", property_get_version, 0,
@@ -291,6 +295,9 @@ const sd_bus_vtable manager_vtable[] = {
                 SD_BUS_METHOD_WITH_ARGS("Metrics", SD_BUS_ARGS("a{sv}", options),
                                         SD_BUS_RESULT("a(oa{sv})", metrics), method_metrics,
                                         SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("ListEvents", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("a(ttssa{sv})", events), method_list_events,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD_WITH_ARGS("ListJobs", SD_BUS_ARGS("a{sv}", options),
                                         SD_BUS_RESULT("a(oa{sv})", jobs), method_list_jobs,
                                         SD_BUS_VTABLE_UNPRIVILEGED),
@@ -311,5 +318,33 @@ const sd_bus_vtable manager_vtable[] = {
                                         SD_BUS_ARGS("t", id, "o", job, "s", result, "s", error, "s",
                                                     message),
                                         0),
+                SD_BUS_SIGNAL_WITH_ARGS("Event",
+                                        SD_BUS_ARGS("t", sequence, "t", time, "s", topic, "s",
+                                                    namespace, "a{sv}", details),
+                                        0),
+                EVENT_SIGNAL("TaskCreated"),
+                EVENT_SIGNAL("TaskStarted"),
+                EVENT_SIGNAL("TaskOOM"),
+                EVENT_SIGNAL("TaskExited"),
+                EVENT_SIGNAL("TaskDeleted"),
+                EVENT_SIGNAL("TaskExecAdded"),
+                EVENT_SIGNAL("TaskExecStarted"),
+                EVENT_SIGNAL("TaskPaused"),
+                EVENT_SIGNAL("TaskResumed"),
+                EVENT_SIGNAL("TaskCheckpointed"),
+                EVENT_SIGNAL("ContainerCreated"),
+                EVENT_SIGNAL("ContainerUpdated"),
+                EVENT_SIGNAL("ContainerDeleted"),
+                EVENT_SIGNAL("ImageCreated"),
+                EVENT_SIGNAL("ImageUpdated"),
+                EVENT_SIGNAL("ImageDeleted"),
+                EVENT_SIGNAL("SnapshotPrepared"),
+                EVENT_SIGNAL("SnapshotCommitted"),
+                EVENT_SIGNAL("SnapshotRemoved"),
+                EVENT_SIGNAL("ContentCreated"),
+                EVENT_SIGNAL("ContentDeleted"),
+                EVENT_SIGNAL("NamespaceCreated"),
+                EVENT_SIGNAL("NamespaceUpdated"),
+                EVENT_SIGNAL("NamespaceDeleted"),
                 SD_BUS_VTABLE_END,
 };

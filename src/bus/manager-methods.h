@@ -24,6 +24,7 @@ int method_list_containers(sd_bus_message *m, void *userdata, sd_bus_error *erro
 int method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_list_jobs(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+int method_list_events(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_metrics(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 int method_list_namespaces(sd_bus_message *m, void *userdata, sd_bus_error *error);

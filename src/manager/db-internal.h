@@ -17,8 +17,14 @@ struct Database {
                 sqlite3_stmt *statement;
         } statements[DB_STATEMENTS_MAX];
         size_t n_statements;
+        void (*on_event)(void *userdata);
+        void *on_event_userdata;
         bool unsynced; /* this transaction's commit does not wait for the disk */
 };
+
+/* db-schema.c: the steps from an empty database to today's, one version each. */
+#define DB_SCHEMA_VERSION 2
+extern const char *const db_schema[DB_SCHEMA_VERSION];
 
 static inline void statement_resetp(sqlite3_stmt **s) {
         if (!*s)

@@ -4,51 +4,12 @@
 
 #include <stdarg.h>
 
+#include "basic/clock.h"
 #include "basic/json.h"
 #include "basic/log.h"
 #include "manager/db-internal.h"
 
-#define SCHEMA_VERSION 1
-#define BUSY_MSEC      5000
-
-static const char schema_1[] =
-                "CREATE TABLE namespaces (name TEXT PRIMARY KEY, labels TEXT NOT NULL DEFAULT '{}')"
-                " WITHOUT ROWID;"
-                "CREATE TABLE blobs (digest TEXT PRIMARY KEY, media_type TEXT, size INTEGER NOT "
-                "NULL)"
-                " WITHOUT ROWID;"
-                "CREATE TABLE snapshots (id INTEGER PRIMARY KEY AUTOINCREMENT,"
-                " namespace TEXT NOT NULL, key TEXT NOT NULL, kind INTEGER NOT NULL,"
-                " parent INTEGER REFERENCES snapshots(id), bytes INTEGER NOT NULL DEFAULT 0,"
-                " inodes INTEGER NOT NULL DEFAULT 0, labels TEXT NOT NULL DEFAULT '{}',"
-                " created_at INTEGER NOT NULL, UNIQUE (namespace, key));"
-                "CREATE INDEX snapshots_parent ON snapshots(parent);"
-                "CREATE TABLE images (namespace TEXT NOT NULL REFERENCES namespaces(name),"
-                " name TEXT NOT NULL, digest TEXT NOT NULL, media_type TEXT NOT NULL,"
-                " manifest_digest TEXT NOT NULL, config_digest TEXT NOT NULL, size INTEGER NOT "
-                "NULL,"
-                " unpacked INTEGER NOT NULL, snapshot INTEGER REFERENCES snapshots(id),"
-                " labels TEXT NOT NULL DEFAULT '{}', created_at INTEGER NOT NULL,"
-                " updated_at INTEGER NOT NULL, PRIMARY KEY (namespace, name)) WITHOUT ROWID;"
-                "CREATE INDEX images_snapshot ON images(snapshot);"
-                "CREATE TABLE image_blobs (namespace TEXT NOT NULL, name TEXT NOT NULL,"
-                " digest TEXT NOT NULL REFERENCES blobs(digest), PRIMARY KEY (namespace, name, "
-                "digest),"
-                " FOREIGN KEY (namespace, name) REFERENCES images(namespace, name) ON DELETE "
-                "CASCADE)"
-                " WITHOUT ROWID;"
-                "CREATE INDEX image_blobs_digest ON image_blobs(digest);"
-                "CREATE TABLE containers (namespace TEXT NOT NULL REFERENCES namespaces(name),"
-                " id TEXT NOT NULL, image TEXT NOT NULL, runtime TEXT NOT NULL,"
-                " snapshotter TEXT NOT NULL, snapshot_key TEXT NOT NULL,"
-                " snapshot INTEGER REFERENCES snapshots(id), labels TEXT NOT NULL DEFAULT '{}',"
-                " resources TEXT NOT NULL DEFAULT '{}', stop_signal INTEGER NOT NULL,"
-                " stop_timeout INTEGER NOT NULL, terminal INTEGER NOT NULL,"
-                " auto_remove INTEGER NOT NULL, volatile INTEGER NOT NULL, spec TEXT NOT NULL,"
-                " created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
-                " PRIMARY KEY (namespace, id)) WITHOUT ROWID;"
-                "CREATE INDEX containers_snapshot ON containers(snapshot);"
-                "PRAGMA user_version = 1;";
+#define BUSY_MSEC 5000
 
 int db_error(Database *db, Error *e, const char *what) {
         int extended = sqlite3_extended_errcode(db->handle), r;
@@ -255,20 +216,40 @@ static int db_migrate(Database *db, Error *e) {
         version = sqlite3_column_int(s, 0);
         sqlite3_finalize(s);
 
-        if (version > SCHEMA_VERSION)
+        if (version > DB_SCHEMA_VERSION)
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "The database has schema version %i, this program knows %i at "
                                   "most: it was written by a newer version",
-                                  version, SCHEMA_VERSION);
-        if (version == SCHEMA_VERSION)
+                                  version, DB_SCHEMA_VERSION);
+        if (version == DB_SCHEMA_VERSION)
                 return 0;
         r = db_run(db, "BEGIN IMMEDIATE", "begin the migration", e);
         if (r != 0)
                 return r;
-        r = db_run(db, schema_1, "make the tables", e);
-        if (r != 0)
-                return r;
+        for (; version < DB_SCHEMA_VERSION; version++) {
+                r = db_run(db, db_schema[version], "make the tables", e);
+                if (r != 0)
+                        return r;
+        }
         return db_run(db, "COMMIT", "commit the migration", e);
+}
+
+/* The time of events that triggers record. */
+static void sql_now(sqlite3_context *context, int n, sqlite3_value **values) {
+        sqlite3_result_int64(context, (int64_t) now_realtime());
+}
+
+static void on_update(void *userdata, int operation, const char *database, const char *table,
+                      sqlite3_int64 row) {
+        Database *db = userdata;
+
+        if (operation == SQLITE_INSERT && db->on_event && streq(table, "events"))
+                db->on_event(db->on_event_userdata);
+}
+
+void db_set_on_event(Database *db, void (*f)(void *userdata), void *userdata) {
+        db->on_event = f;
+        db->on_event_userdata = userdata;
 }
 
 int db_open(const char *dir, Database **ret, Error *e) {
@@ -301,6 +282,10 @@ int db_open(const char *dir, Database **ret, Error *e) {
                    "set it up", e);
         if (r != 0)
                 return error_prefix(e, r, "%s", path);
+        if (sqlite3_create_function(db->handle, "now_usec", 0, SQLITE_UTF8, NULL, sql_now, NULL,
+                                    NULL) != SQLITE_OK)
+                return db_error(db, e, "set it up");
+        sqlite3_update_hook(db->handle, on_update, db);
         r = db_migrate(db, e);
         if (r != 0)
                 return error_prefix(e, r, "%s", path);

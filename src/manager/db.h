@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "manager/container.h"
+#include "manager/event.h"
 #include "manager/image.h"
 
 typedef struct Database Database;
@@ -81,6 +82,37 @@ int db_container_set_resources(Database *db, const Container *c, json_t *resourc
 int db_container_delete(Database *db, const Container *c, Error *e);
 int db_container_read_spec(Database *db, const Container *c, char **ret, Error *e);
 int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Container *c), Error *e);
+
+/* Events. What happens to rows is recorded by the database itself, in the transaction that changes
+ * them (db-schema.c); db_event_insert() is for all else, and does not read event->sequence. f is
+ * told about each, before it is committed. */
+void db_set_on_event(Database *db, void (*f)(void *userdata), void *userdata);
+int db_event_insert(Database *db, const Event *event, Error *e);
+int db_event_foreach(Database *db, const EventQuery *query,
+                     int (*f)(const Event *event, void *userdata), void *userdata, Error *e);
+/* The last sequence number that was given, 0 if there was none. */
+int db_event_last(Database *db, uint64_t *ret, Error *e);
+/* Skips n sequence numbers. */
+int db_event_skip(Database *db, uint64_t n, Error *e);
+int db_event_count(Database *db, uint64_t *ret, Error *e);
+/* Removes the n oldest. */
+int db_event_prune(Database *db, uint64_t n, Error *e);
+
+/* A step of a process: recorded with set, without clear, if it was recorded with all of required
+ * and nothing of excluded, and is its first one if required is 0. 1 if so, 0 if not, or an error.
+ */
+typedef struct StepEdge {
+        unsigned set, clear, required, excluded;
+} StepEdge;
+int db_steps_take(Database *db, const char *run, const StepEdge *edge, Error *e);
+/* Removes one, or all whose names begin with run (which ends in '/') and a name. */
+int db_steps_delete(Database *db, const char *run, Error *e);
+int db_steps_delete_below(Database *db, const char *run, Error *e);
+/* {run: steps} */
+int db_steps_list(Database *db, json_t **ret, Error *e);
+
+/* 1 if reader has not seen this boot of the machine before, 0 if it has: recorded as seen now. */
+int db_boot_changed(Database *db, const char *reader, const char *boot_id, Error *e);
 
 /* Garbage: removes what no image and no container reaches. In a transaction of its own. *ret_blobs:
  * array of digests, *ret_snapshots: array of ids whose rows are gone now. */

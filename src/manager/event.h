@@ -6,11 +6,12 @@
  * (A4.1, A4.2, D11). They are rows of the database; src/bus/ is told about each one after it was
  * committed, and asks for older ones.
  *
- * What happens to rows (containers, images ...) is recorded in the transaction that changes them:
- * event_record(). What happens to processes is known outside of the database; their steps are
- * noted by event_reached(), written once per turn of the event loop, and written again by the next
- * manager if this one is killed before: which steps a process has published is kept in the same
- * database, so that recovery may simply say again every step that it finds to have been reached.
+ * What happens to rows (containers, images ...) is recorded by the database in the transaction that
+ * changes them, whoever does it: there is nothing to be called. What happens to processes is known
+ * outside of the database; their steps are noted by event_reached(), written once per turn of the
+ * event loop, and written again by the next manager if this one is killed before: which steps a
+ * process has published is kept in the same database, so that recovery may simply say again every
+ * step that it finds to have been reached.
  *
  * Invariant: each step of a process is published at most once, after the steps before it; nothing
  * of a process is published after its deletion; and no exit without a start.
@@ -18,6 +19,7 @@
 
 #include <jansson.h>
 
+#include "manager/manager.h"
 #include "manager/process.h"
 #include "manager/task.h"
 
@@ -55,14 +57,14 @@ const char *event_topic_to_string(EventTopic topic) _const_;
 /* _EVENT_TOPIC_MAX for what is none. */
 EventTopic event_topic_from_string(const char *name) _pure_;
 
-typedef struct Event {
+struct Event {
         uint64_t sequence; /* from 1; gaps are possible */
         uint64_t time;     /* when it happened */
         EventTopic topic;
         const char *namespace; /* "" for content, which has none */
         const char *name;      /* of the thing: container, image, snapshot's key, digest ... */
         json_t *details;       /* keys and values as in dbus/org.example.Ctr.xml */
-} Event;
+};
 
 /* p has reached a step: EVENT_TASK_CREATE, _START, _PAUSED, _RESUMED, _OOM, _EXIT for the init of a
  * task, EVENT_TASK_EXEC_ADDED, _EXEC_STARTED, _EXIT for an exec; to be called whenever that is
@@ -84,8 +86,7 @@ void event_forget(Process *p);
 /* A checkpoint was written. checkpoint: its directory or the name of its image. */
 void event_checkpointed(Task *t, const char *checkpoint);
 
-/* Something happened to a row. In its open transaction: a rolled back one has not happened. details
- * is taken over, also on failure; NULL is -ENOMEM. */
+/* Something else happened. details is taken over, also on failure; NULL is -ENOMEM. */
 int event_record(Manager *m, EventTopic topic, const char *namespace, const char *name,
                  json_t *details, Error *e);
 
@@ -103,13 +104,16 @@ int event_foreach(Manager *m, const EventQuery *query, int (*f)(const Event *e, 
 /* The log of a manager, opened with its database. Nobody is told about events before
  * event_log_release(), which is called when there is somebody to tell: then about every event since
  * event_log_new(). */
-typedef struct EventLog EventLog;
 int event_log_new(Manager *m, EventLog **ret, Error *e);
 EventLog *event_log_free(EventLog *l);
+DEFINE_CLEANUP(EventLog *, event_log_free);
 void event_log_release(Manager *m);
 
 /* After recovery: forgets what was kept of processes that are not there any more. */
 int event_log_collect(Manager *m, Error *e);
+
+/* Something is not written yet. */
+bool event_log_is_busy(const EventLog *l) _pure_;
 
 /* Writes what is queued, now. 0, or an error after which it stays queued. */
 int event_flush(Manager *m, Error *e);

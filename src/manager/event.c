@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The log of events: what is queued, written, told and forgotten.
+ *
+ * Rows record their events in their own transactions (db-schema.c). The steps of processes are
+ * queued, and one transaction per turn of the loop writes them, after everything that somebody
+ * waits for; nothing waits for the disk, as a killed manager needs only what the kernel has been
+ * given, and after a power loss there are no processes left to tell about. The log then reads back
+ * what was committed and tells about it: what was rolled back is never heard of, and the order is
+ * that of the numbers.
+ *
+ * A power loss may take events that somebody saw. Their numbers are not given again: each boot of
+ * the machine skips more than could have been lost.
+ */
+
+#include "manager/event.h"
+
+#include "basic/clock.h"
+#include "basic/log.h"
+#include "manager/event-internal.h"
+
+#define HISTORY_MAX 65536U
+#define PRUNE_STEP  1024U
+#define QUEUE_MAX   16384U
+#define TELL_MAX    256U /* at once, before others have their turn */
+#define URGENT      64U  /* queued: it is their turn, whatever else there is to do */
+#define BOOT_SKIP   UINT64_C(1000000)
+#define RETRY_USEC  USEC_PER_SEC
+
+struct EventLog {
+        Manager *manager;
+        Note *first, *last;
+        size_t n_queued;
+        uint64_t n_rows; /* of the history, at most; counted again when it grows too large */
+        uint64_t told;   /* everybody has heard of the events up to this one */
+        bool released, failing;
+        sd_event_source *due, *retry;
+};
+
+static const char *const topic_names[_EVENT_TOPIC_MAX] = {
+                [EVENT_TASK_CREATE] = "/tasks/create",
+                [EVENT_TASK_EXEC_ADDED] = "/tasks/exec-added",
+                [EVENT_TASK_START] = "/tasks/start",
+                [EVENT_TASK_EXEC_STARTED] = "/tasks/exec-started",
+                [EVENT_TASK_PAUSED] = "/tasks/paused",
+                [EVENT_TASK_RESUMED] = "/tasks/resumed",
+                [EVENT_TASK_OOM] = "/tasks/oom",
+                [EVENT_TASK_EXIT] = "/tasks/exit",
+                [EVENT_TASK_DELETE] = "/tasks/delete",
+                [EVENT_TASK_CHECKPOINTED] = "/tasks/checkpointed",
+                [EVENT_CONTAINER_CREATE] = "/containers/create",
+                [EVENT_CONTAINER_UPDATE] = "/containers/update",
+                [EVENT_CONTAINER_DELETE] = "/containers/delete",
+                [EVENT_IMAGE_CREATE] = "/images/create",
+                [EVENT_IMAGE_UPDATE] = "/images/update",
+                [EVENT_IMAGE_DELETE] = "/images/delete",
+                [EVENT_SNAPSHOT_PREPARE] = "/snapshot/prepare",
+                [EVENT_SNAPSHOT_COMMIT] = "/snapshot/commit",
+                [EVENT_SNAPSHOT_REMOVE] = "/snapshot/remove",
+                [EVENT_CONTENT_CREATE] = "/content/create",
+                [EVENT_CONTENT_DELETE] = "/content/delete",
+                [EVENT_NAMESPACE_CREATE] = "/namespaces/create",
+                [EVENT_NAMESPACE_UPDATE] = "/namespaces/update",
+                [EVENT_NAMESPACE_DELETE] = "/namespaces/delete",
+};
+
+const char *event_topic_to_string(EventTopic topic) {
+        return topic < _EVENT_TOPIC_MAX ? topic_names[topic] : "/tasks/?";
+}
+
+EventTopic event_topic_from_string(const char *name) {
+        EventTopic topic = 0;
+
+        while (topic < _EVENT_TOPIC_MAX && !streq(name, topic_names[topic]))
+                topic++;
+        return topic;
+}
+
+Note *note_free(Note *n) {
+        if (!n)
+                return NULL;
+        free(n->run);
+        free(n->namespace);
+        free(n->name);
+        json_decref(n->details);
+        free(n);
+        return NULL;
+}
+
+static void schedule(EventLog *l) {
+        int r;
+
+        r = sd_event_source_set_enabled(l->due, SD_EVENT_ONESHOT);
+        if (r < 0)
+                log_error_errno(r, "Failed to schedule the events: %m");
+}
+
+static void set_priority(EventLog *l, int64_t priority) {
+        int r;
+
+        r = sd_event_source_set_priority(l->due, priority);
+        if (r < 0)
+                log_error_errno(r, "Failed to set the priority of the events: %m");
+}
+
+void event_log_append(EventLog *l, Note *n) {
+        if (l->n_queued >= QUEUE_MAX) {
+                log_error("The event %s of %s is lost: %zu others cannot be written",
+                          event_topic_to_string(n->topic), n->name, l->n_queued);
+                note_free(n);
+                return;
+        }
+        if (l->last)
+                l->last->next = n;
+        else
+                l->first = n;
+        l->last = n;
+        l->n_queued++;
+        if (l->n_queued == URGENT)
+                set_priority(l, SD_EVENT_PRIORITY_NORMAL);
+        /* while nothing can be written the timer looks after it */
+        if (!l->failing)
+                schedule(l);
+}
+
+int event_record(Manager *m, EventTopic topic, const char *namespace, const char *name,
+                 json_t *details, Error *e) {
+        const Event event = {
+                        .time = now_realtime(),
+                        .topic = topic,
+                        .namespace = namespace,
+                        .name = name,
+                        .details = details,
+        };
+        int r;
+
+        r = details ? db_event_insert(m->db, &event, e) : -ENOMEM;
+        json_decref(details);
+        return r;
+}
+
+static int write_queue(EventLog *l, Error *e) {
+        Database *db = l->manager->db;
+        _cleanup_rollback_ Database *transaction = NULL;
+        int r;
+
+        r = db_begin_unsynced(db, e);
+        if (r != 0)
+                return r;
+        transaction = db;
+        for (const Note *n = l->first; n; n = n->next) {
+                r = note_write(db, n, e);
+                if (r != 0)
+                        return r;
+        }
+        r = db_commit(db, e);
+        if (r == 0)
+                transaction = NULL;
+        return r;
+}
+
+/* In steps, so that it costs little for each event. */
+static int prune(EventLog *l, Error *e) {
+        Database *db = l->manager->db;
+        int r;
+
+        if (l->n_rows < HISTORY_MAX + PRUNE_STEP)
+                return 0;
+        r = db_event_count(db, &l->n_rows, e);
+        if (r != 0 || l->n_rows < HISTORY_MAX + PRUNE_STEP)
+                return r;
+        r = db_event_prune(db, l->n_rows - HISTORY_MAX, e);
+        if (r == 0)
+                l->n_rows = HISTORY_MAX;
+        return r;
+}
+
+static void queue_clear(EventLog *l) {
+        while (l->first) {
+                Note *n = l->first;
+
+                l->first = n->next;
+                note_free(n);
+        }
+        l->last = NULL;
+        l->n_queued = 0;
+}
+
+int event_flush(Manager *m, Error *e) {
+        EventLog *l = m->events;
+        int r;
+
+        if (!l->first)
+                return 0;
+        r = write_queue(l, e);
+        if (r != 0)
+                return r;
+        if (l->n_queued >= URGENT)
+                set_priority(l, SD_EVENT_PRIORITY_IDLE);
+        queue_clear(l);
+        return 0;
+}
+
+typedef struct Telling {
+        EventLog *log;
+        size_t n;
+} Telling;
+
+static int tell(const Event *event, void *userdata) {
+        Telling *telling = userdata;
+        EventLog *l = telling->log;
+        const ManagerObserver *observer = l->manager->observer;
+
+        if (observer && observer->event)
+                observer->event(event, l->manager->observer_userdata);
+        l->told = event->sequence;
+        return ++telling->n >= TELL_MAX;
+}
+
+static int tell_all(EventLog *l, Error *e) {
+        Telling telling = {.log = l};
+        int r;
+
+        if (!l->released)
+                return 0;
+        r = db_event_foreach(l->manager->db, &(EventQuery){.after = l->told, .until = UINT64_MAX},
+                             tell, &telling, e);
+        if (telling.n >= TELL_MAX)
+                schedule(l);
+        return r;
+}
+
+/* What is written now and what has to wait for better times: a full disk is emptied by and by. */
+static int on_due(sd_event_source *source, void *userdata) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        EventLog *l = userdata;
+        int r;
+
+        r = event_flush(l->manager, &e);
+        if (r == 0)
+                r = prune(l, &e);
+        if (r == 0)
+                r = tell_all(l, &e);
+        if (r == 0) {
+                l->failing = false;
+                return 0;
+        }
+        if (!l->failing)
+                log_error("%zu events have to wait: %s", l->n_queued, error_text(&e));
+        l->failing = true;
+        r = sd_event_source_set_time_relative(l->retry, RETRY_USEC);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(l->retry, SD_EVENT_ONESHOT);
+        if (r < 0)
+                log_error_errno(r, "Failed to try again: %m");
+        return 0;
+}
+
+static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
+        schedule(userdata);
+        return 0;
+}
+
+static int on_first_boot(EventLog *l, Error *e) {
+        const Manager *m = l->manager;
+        int r;
+
+        r = db_boot_changed(m->db, "events", m->boot_id, e);
+        return r == 1 ? db_event_skip(m->db, BOOT_SKIP, e) : r;
+}
+
+/* A boot that the log has not seen yet: what was lost of the last one has had numbers. */
+static int log_open(EventLog *l, Error *e) {
+        Database *db = l->manager->db;
+        _cleanup_rollback_ Database *transaction = NULL;
+        int r;
+
+        r = db_begin(db, e);
+        if (r != 0)
+                return r;
+        transaction = db;
+        r = on_first_boot(l, e);
+        if (r == 0)
+                r = db_event_last(db, &l->told, e);
+        if (r == 0)
+                r = db_event_count(db, &l->n_rows, e);
+        if (r == 0)
+                r = db_commit(db, e);
+        if (r == 0)
+                transaction = NULL;
+        return r;
+}
+
+/* A row was made; what comes of it is seen when its transaction is over. */
+static void on_event(void *userdata) {
+        EventLog *l = userdata;
+
+        l->n_rows++;
+        schedule(l);
+}
+
+int event_log_new(Manager *m, EventLog **ret, Error *e) {
+        _cleanup_(event_log_freep) EventLog *l = NULL;
+        int r;
+
+        l = calloc(1, sizeof(EventLog));
+        if (!l)
+                return -ENOMEM;
+        l->manager = m;
+        r = log_open(l, e);
+        if (r != 0)
+                return r;
+        r = sd_event_add_defer(m->event, &l->due, on_due, l);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(l->due, SD_EVENT_OFF);
+        /* after whatever somebody waits for, before the loop sleeps */
+        if (r >= 0)
+                r = sd_event_source_set_priority(l->due, SD_EVENT_PRIORITY_IDLE);
+        if (r >= 0)
+                r = sd_event_add_time(m->event, &l->retry, CLOCK_MONOTONIC, 0, 0, on_retry, l);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(l->retry, SD_EVENT_OFF);
+        if (r < 0)
+                return error_setf(e, r, "Failed to set up the events: %m");
+        db_set_on_event(m->db, on_event, l);
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+EventLog *event_log_free(EventLog *l) {
+        if (!l)
+                return NULL;
+        db_set_on_event(l->manager->db, NULL, NULL);
+        queue_clear(l);
+        sd_event_source_disable_unref(l->due);
+        sd_event_source_disable_unref(l->retry);
+        free(l);
+        return NULL;
+}
+
+void event_log_release(Manager *m) {
+        m->events->released = true;
+        schedule(m->events);
+}
+
+bool event_log_is_busy(const EventLog *l) {
+        return l->first != NULL;
+}
+
+int event_foreach(Manager *m, const EventQuery *query, int (*f)(const Event *e, void *userdata),
+                  void *userdata, Error *e) {
+        int r;
+
+        /* what is told is what happened, to the last bit */
+        r = event_flush(m, e);
+        return r != 0 ? r : db_event_foreach(m->db, query, f, userdata, e);
+}
