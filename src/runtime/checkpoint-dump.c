@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -153,6 +154,16 @@ static int name_stream(const Dump *d, int i, char **ret, Error *e) {
         return free_and_strdup(ret, name);
 }
 
+/* A network namespace that was joined is somebody else's. One of the container's own where it may
+ * not change anything is as good as new, and made anew: then the streams that are opened in it can
+ * be written down the next time, too. */
+static bool network_is_external(const Spec *spec) {
+        const SpecNamespace *n = &spec->namespaces[NAMESPACE_NETWORK];
+
+        return n->set &&
+               (n->path || !(spec->process.capabilities.bounding & 1ULL << CAP_NET_ADMIN));
+}
+
 static int describe(const Dump *d, const Spec *spec, CheckpointDocument *doc, Error *e) {
         const CheckpointDump *p = d->p;
         int r;
@@ -166,8 +177,7 @@ static int describe(const Dump *d, const Spec *spec, CheckpointDocument *doc, Er
         doc->unix_sockets = p->unix_sockets;
         doc->shell_job = p->terminal;
         doc->file_locks = p->file_locks;
-        if (spec->namespaces[NAMESPACE_NETWORK].path &&
-            free_and_strdup(&doc->network, NETWORK_NAME) < 0)
+        if (network_is_external(spec) && free_and_strdup(&doc->network, NETWORK_NAME) < 0)
                 return -ENOMEM;
         STRV_FOREACH(s, p->empty_namespaces) {
                 if (!streq(*s, "network"))

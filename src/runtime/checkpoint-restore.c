@@ -13,6 +13,7 @@
 #include "runtime/checkpoint-document.h"
 #include "runtime/checkpoint.h"
 #include "runtime/mount.h"
+#include "runtime/network.h"
 #include "runtime/process.h"
 #include "runtime/rootfs.h"
 
@@ -21,6 +22,7 @@ typedef struct Restore {
         pid_t caller;
         char bundle[PATH_MAX]; /* what config_dir_fd is called */
         char root[PATH_MAX];
+        int stdio[3];
         int network_fd;
 } Restore;
 
@@ -125,31 +127,69 @@ static int pass(const int copies[static 4], size_t n, Error *e) {
         return 0;
 }
 
+static int open_stdio(Restore *x, Error *e) {
+        memcpy(x->stdio, x->p->stdio, sizeof(x->stdio));
+        return x->p->open_stdio ? x->p->open_stdio(x->p->userdata, x->stdio, e) : 0;
+}
+
+/* As at the first start: with the loopback up, and the streams that belong into it. */
+static int make_network(Restore *x, int *ret_fd, Error *e) {
+        _cleanup_close_ int own_fd = -1;
+        int r;
+
+        r = namespace_open(NAMESPACE_NETWORK, "/proc/self/ns/net", &own_fd, e);
+        if (r != 0)
+                return r;
+        if (unshare(CLONE_NEWNET) < 0)
+                return error_setf(e, -errno, "Failed to make a network namespace: %m");
+        r = network_loopback_up(e);
+        if (r == 0)
+                r = open_stdio(x, e);
+        if (r == 0)
+                r = namespace_open(NAMESPACE_NETWORK, "/proc/self/ns/net", ret_fd, e);
+        if (r != 0)
+                return r;
+        if (setns(own_fd, CLONE_NEWNET) < 0)
+                return error_setf(e, -errno, "Failed to leave the network namespace: %m");
+        return 0;
+}
+
+static int open_network(Restore *x, const Spec *spec, const CheckpointDocument *d, int *ret_fd,
+                        Error *e) {
+        const SpecNamespace *n = &spec->namespaces[NAMESPACE_NETWORK];
+        int r;
+
+        if (d->network && namespace_is_new(n))
+                return make_network(x, ret_fd, e);
+        r = open_stdio(x, e);
+        if (r != 0 || !d->network)
+                return r;
+        if (n->path)
+                return namespace_open(NAMESPACE_NETWORK, n->path, ret_fd, e);
+        return error_setf(e, CTR_FAILED_PRECONDITION,
+                          "The checkpoint was made in a network namespace, and this container "
+                          "has the host's");
+}
+
 /* The streams from CHECKPOINT_FD_FIRST on, then the network. */
 static int pass_descriptors(Restore *x, const Spec *spec, const CheckpointDocument *d, Error *e) {
         _cleanup_close_ int null_fd = -1, network_fd = -1;
         int copies[4], r;
         size_t n = 0;
 
+        r = open_network(x, spec, d, &network_fd, e);
+        if (r != 0)
+                return r;
         null_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
         if (null_fd < 0)
                 return error_setf(e, -errno, "Failed to open /dev/null: %m");
         for (; n < 3; n++) {
-                copies[n] = fcntl(x->p->stdio[n] >= 0 ? x->p->stdio[n] : null_fd, F_DUPFD_CLOEXEC,
+                copies[n] = fcntl(x->stdio[n] >= 0 ? x->stdio[n] : null_fd, F_DUPFD_CLOEXEC,
                                   CRIU_FD_MAX);
                 if (copies[n] < 0)
                         return error_setf(e, -errno, "Failed to copy a stream: %m");
         }
-        if (d->network) {
-                const char *path = spec->namespaces[NAMESPACE_NETWORK].path;
-
-                if (!path)
-                        return error_setf(e, CTR_FAILED_PRECONDITION,
-                                          "The checkpoint was made in a network namespace that "
-                                          "was joined, and this container joins none");
-                r = namespace_open(NAMESPACE_NETWORK, path, &network_fd, e);
-                if (r != 0)
-                        return r;
+        if (network_fd >= 0) {
                 copies[n] = fcntl(network_fd, F_DUPFD_CLOEXEC, CRIU_FD_MAX);
                 if (copies[n] < 0)
                         return error_setf(e, -errno, "Failed to copy the network: %m");
@@ -178,9 +218,9 @@ static int prepare(void *userdata, char ***ret, Error *e) {
                                   doc.terminal ? "without" : "with");
         r = separate(x, spec, e);
         if (r == 0)
-                r = mount_root(x, spec, e);
-        if (r == 0)
                 r = pass_descriptors(x, spec, &doc, e);
+        if (r == 0)
+                r = mount_root(x, spec, e);
         if (r != 0)
                 return r;
         (void) snprintf(images, sizeof(images), "/proc/%i/fd/%i", x->caller, x->p->images_fd);

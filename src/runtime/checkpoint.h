@@ -50,6 +50,10 @@ typedef struct CheckpointRestore {
         int cgroup_fd; /* of the payload: criu runs there, and so do its children */
         int stdio[3];  /* the new standard streams; with a terminal its slave, three times */
         const char *terminal_path; /* of the slave, or NULL */
+        /* As in ContainerParameters, if the network namespace is made anew; else in that of the
+         * caller, with -1 for those it has to open. */
+        int (*open_stdio)(void *userdata, int stdio[3], Error *e);
+        void *userdata;
 } CheckpointRestore;
 
 /* Starts criu, which restores init as a child of the caller. Then checkpoint_read_pid(). */
