@@ -6,9 +6,9 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-/* A descriptor that nothing can be read from or written to, or that would lead out of the
+/* A descriptor that nothing can be read from, or written to, or that would lead out of the
  * container's root, is refused here and not found out by the program. */
-static int read_fd(OptionReader *o, int *ret, struct stat *ret_st) {
+static int read_fd(OptionReader *o, bool is_input, int *ret, struct stat *ret_st) {
         int fd, flags, r;
 
         r = sd_bus_message_read_basic(o->message, 'h', &fd);
@@ -21,20 +21,30 @@ static int read_fd(OptionReader *o, int *ret, struct stat *ret_st) {
                 return option_invalid(o, "the descriptor was opened with O_PATH");
         if (S_ISDIR(ret_st->st_mode))
                 return option_invalid(o, "the descriptor is a directory");
+        if ((flags & O_ACCMODE) == (is_input ? O_WRONLY : O_RDONLY))
+                return option_invalid(o, "the descriptor is not open for %s",
+                                      is_input ? "reading" : "writing");
         *ret = fd;
-        return flags & O_ACCMODE;
+        return 0;
 }
 
-int option_stream_fd(OptionReader *o, void *target) {
-        Stream *stream = target;
+static int stream_fd(OptionReader *o, bool is_input, Stream *stream) {
         struct stat st;
         int fd, r;
 
-        r = read_fd(o, &fd, &st);
+        r = read_fd(o, is_input, &fd, &st);
         if (r < 0)
                 return r;
         *stream = (Stream){.kind = STDIO_FD, .fd = fd};
         return 0;
+}
+
+int option_stream_input_fd(OptionReader *o, void *target) {
+        return stream_fd(o, true, target);
+}
+
+int option_stream_output_fd(OptionReader *o, void *target) {
+        return stream_fd(o, false, target);
 }
 
 static int set_path(OptionReader *o, Stream *stream, StdioKind kind, const char *path) {
@@ -106,27 +116,24 @@ int option_stream_output(OptionReader *o, void *target) {
         return option_stream(o, false, target);
 }
 
-static int option_attach(OptionReader *o, int wrong_mode, int *target) {
+static int option_attach(OptionReader *o, bool is_input, int *target) {
         struct stat st;
         int r;
 
-        r = read_fd(o, target, &st);
+        r = read_fd(o, is_input, target, &st);
         if (r < 0)
                 return r;
-        if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))
-                return option_invalid(o, "the descriptor is neither a pipe nor a socket");
-        if (r == wrong_mode)
-                return option_invalid(o, "the descriptor is not open for %s",
-                                      wrong_mode == O_WRONLY ? "reading" : "writing");
-        return 0;
+        return S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)
+                               ? 0
+                               : option_invalid(o, "the descriptor is neither a pipe nor a socket");
 }
 
 int option_attach_input(OptionReader *o, void *target) {
-        return option_attach(o, O_WRONLY, target);
+        return option_attach(o, true, target);
 }
 
 int option_attach_output(OptionReader *o, void *target) {
-        return option_attach(o, O_RDONLY, target);
+        return option_attach(o, false, target);
 }
 
 StreamsRequest stream_options_request(const StreamOptions *options) {

@@ -22,17 +22,18 @@ typedef struct StreamOptions {
                          .err = {.kind = STDIO_JOURNAL, .fd = -1}})
 
 /* OptionParsers of a Stream: h, and s for input and for output. */
-int option_stream_fd(OptionReader *o, void *target);
+int option_stream_input_fd(OptionReader *o, void *target);
+int option_stream_output_fd(OptionReader *o, void *target);
 int option_stream_input(OptionReader *o, void *target);
 int option_stream_output(OptionReader *o, void *target);
 
 /* The rows of a table for the StreamOptions that are member m of struct t. */
 #define STREAM_OPTION_ROWS(t, m)                                                                   \
-        {"Stdin", "h", option_stream_fd, offsetof(t, m.in)},                                       \
+        {"Stdin", "h", option_stream_input_fd, offsetof(t, m.in)},                                 \
                         {"Stdin", "s", option_stream_input, offsetof(t, m.in)},                    \
-                        {"Stdout", "h", option_stream_fd, offsetof(t, m.out)},                     \
+                        {"Stdout", "h", option_stream_output_fd, offsetof(t, m.out)},              \
                         {"Stdout", "s", option_stream_output, offsetof(t, m.out)},                 \
-                        {"Stderr", "h", option_stream_fd, offsetof(t, m.err)}, {                   \
+                        {"Stderr", "h", option_stream_output_fd, offsetof(t, m.err)}, {            \
                 "Stderr", "s", option_stream_output, offsetof(t, m.err)                            \
         }
 

@@ -48,6 +48,7 @@ struct Operation {
         void (*reply)(Operation *o, int r, const Error *e, const SupervisorMessage *reply);
         Callback callback;
         void *userdata;
+        int number; /* reply's own */
 };
 
 #define PROCESS_REQUEST_USEC (10 * USEC_PER_SEC)

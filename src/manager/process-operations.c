@@ -12,6 +12,7 @@
 #include "basic/signals.h"
 #include "manager/exec-internal.h"
 #include "manager/process-internal.h"
+#include "manager/restart.h"
 #include "manager/task-internal.h"
 #include "unit/systemd.h"
 
@@ -149,6 +150,8 @@ int process_start(Process *p, Callback callback, void *userdata, Error *e) {
         r = start_check(p, e);
         if (r != 0)
                 return r;
+        if (!exec)
+                restart_user_starts(process_task(p)->container);
         r = process_request(p,
                             &(SupervisorMessage){.type = exec ? SUPERVISOR_EXEC_START
                                                               : SUPERVISOR_START},
@@ -194,6 +197,12 @@ static int kill_check(const Process *p, int signo, Error *e) {
         return 0;
 }
 
+/* Who sends one of these wants it to end, and not to come back. */
+static bool ends_tasks(const Process *p, int signo) {
+        return signo == SIGKILL || signo == SIGTERM || signo == SIGINT || signo == SIGQUIT ||
+               signo == process_task(p)->container->stop_signal;
+}
+
 int process_kill(Process *p, int signo, ProcessKillFlags flags, Callback callback, void *userdata,
                  Error *e) {
         bool init = p->object.type == OBJECT_TASK;
@@ -207,6 +216,8 @@ int process_kill(Process *p, int signo, ProcessKillFlags flags, Callback callbac
         r = kill_check(p, signo, e);
         if (r != 0)
                 return r;
+        if (init && ends_tasks(p, signo))
+                restart_user_stops(process_task(p)->container);
         if (signo != SIGKILL || !init)
                 return request_plain(p, &m, callback, userdata, e);
         return process_request(p, &m, NULL, 0, SIGKILL_TIMEOUT_USEC,
@@ -214,6 +225,17 @@ int process_kill(Process *p, int signo, ProcessKillFlags flags, Callback callbac
                                             .callback = callback,
                                             .userdata = userdata},
                                e);
+}
+
+static void on_pid_signalled(Operation *o, int r, const Error *e, const SupervisorMessage *reply) {
+        _cleanup_error_ Error local = ERROR_NULL;
+
+        if (r == CTR_NOT_FOUND && reply) {
+                r = error_setf(&local, r, "Task \"%s\" has no process %i", o->process->object.name,
+                               o->number);
+                e = &local;
+        }
+        o->callback(&o->process->object, r, e, o->userdata);
 }
 
 int process_kill_pid(Process *p, int signo, pid_t pid, Callback callback, void *userdata,
@@ -226,11 +248,16 @@ int process_kill_pid(Process *p, int signo, pid_t pid, Callback callback, void *
         r = kill_check(init, signo, e);
         if (r != 0)
                 return r;
-        return request_plain(init,
-                             &(SupervisorMessage){.type = SUPERVISOR_SIGNAL,
-                                                  .number = signo,
-                                                  .pid = pid},
-                             callback, userdata, e);
+        return process_request(init,
+                               &(SupervisorMessage){.type = SUPERVISOR_SIGNAL,
+                                                    .number = signo,
+                                                    .pid = pid},
+                               NULL, 0, PROCESS_REQUEST_USEC,
+                               &(Operation){.reply = on_pid_signalled,
+                                            .callback = callback,
+                                            .userdata = userdata,
+                                            .number = pid},
+                               e);
 }
 
 int process_resize(Process *p, unsigned width, unsigned height, Callback callback, void *userdata,
