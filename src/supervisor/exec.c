@@ -314,8 +314,10 @@ static int assign_handed(const ExecLaunch *launch, int fds[static SUPERVISOR_MES
         size_t n = 0;
 
         for (size_t i = 0; i < 3; i++)
-                if (launch->stdio[i] == STDIO_FD)
-                        handed[i] = TAKE_FD(fds[n++]);
+                if (launch->stdio[i] == STDIO_FD) {
+                        handed[i] = TAKE_FD(fds[n]);
+                        n++;
+                }
         return fds[n] < 0 ? 0
                           : error_setf(e, CTR_INVALID_ARGUMENT,
                                        "More descriptors came than the exec has streams for");
