@@ -74,6 +74,7 @@ class Bus:
             Gio.dbus_address_get_for_bus_sync(Gio.BusType.SYSTEM, None),
             Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION, None, None)
         self.signals = []
+        self.values = {}  # of properties, as signals told them
         self.mismatches = []  # signals that are not what the XML says
         self.connection.signal_subscribe(SERVICE, None, None, None, None, Gio.DBusSignalFlags.NONE, self.on_signal)
         self.root = Object(self, ROOT)
@@ -88,9 +89,19 @@ class Bus:
             if parameters.get_type_string() != expected:
                 self.mismatches.append(f"{signal} has the type {parameters.get_type_string()}, not {expected}")
         elif f"{interface}.{member}" == f"{PROPERTIES}.PropertiesChanged":
-            name, changed, invalidated = signal.arguments
-            for p in [*changed, *invalidated]:
-                self.contract.changed.add(f"{name.removeprefix(SERVICE + '.')}.{p}")
+            self.note_changes(path, *signal.arguments)
+        elif member == "InterfacesAdded":
+            for name, properties in signal.arguments[1].items():
+                self.note_changes(signal.arguments[0], name, properties, [])
+
+    def note_changes(self, path, name, changed, invalidated):
+        """A property has changed when it was told with another value than before."""
+        short = name.removeprefix(SERVICE + ".")
+        for key, value in changed.items():
+            if self.values.get((path, short, key), value) != value:
+                self.contract.changed.add(f"{short}.{key}")
+            self.values[path, short, key] = value
+        self.contract.changed.update(f"{short}.{key}" for key in invalidated)
 
     def pump(self):
         """Take in what has arrived."""

@@ -15,8 +15,10 @@ def manager_pid():
 
 
 def kill_manager():
+    """Returns when it is gone; systemd may have started the next one."""
+    pid = manager_pid()
     systemctl("kill", "--signal=KILL", "ctr.service")
-    while manager_pid():
+    while manager_pid() == pid != 0:
         time.sleep(0.01)
 
 

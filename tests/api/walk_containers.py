@@ -159,12 +159,17 @@ def automatic(walk):
     limits = {"MemoryMax": 64 * MEBIBYTE, "MemoryHigh": 48 * MEBIBYTE, "MemoryLow": 8 * MEBIBYTE,
               "MemorySwapMax": 0, "TasksMax": 77, "CPUWeight": 33, "IOWeight": 44, "CPUQuotaPerSecUSec": 500000,
               "AllowedCPUs": "0", "AllowedMemoryNodes": "0"}
-    container, task = walk.running("limited", StopSignal=10, StopTimeoutUSec=3000000, **limits)
+    reader, writer = os.pipe()
+    container, task = walk.running("limited", "sh", "-c", "trap 'exit 5' USR1; echo; while :; do sleep 0.05; done",
+                                   streams={"Stdout": writer}, StopSignal=10, StopTimeoutUSec=3000000, **limits)
+    os.close(writer)
+    os.read(reader, 1)
     walk.property("the limits of a task", task, "Task.Resources",
                   lambda r: all(r.get(key) == value for key, value in limits.items()))
     walk.equal("are those of its scope", "67108864 77 33",
                " ".join(walk.unit(task, p) for p in ("MemoryMax", "TasksMax", "CPUWeight")))
-    walk.equal("the stop signal is the container's", 138, task.call("Task.Stop")[0])
+    walk.equal("the stop signal is the container's", 5, task.call("Task.Stop")[0])
+    os.close(reader)
     walk.remove(container)
 
 

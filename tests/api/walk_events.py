@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The history of events and its order; containers that are started again."""
 
-import subprocess
-
 import bus
+import system
 from walk import FOREVER, IMAGE
 
 # What may come right after what, in the life of one task or one exec (D11).
@@ -84,7 +83,7 @@ def restart_of_manager(walk):
     """The history outlives the manager, whose death loses and doubles nothing."""
     container, task = walk.running("outlives", "sh", "-c", "sleep 0.7; exit 4")
     before = walk.root.call("Manager.ListEvents", AllNamespaces=True, Limit=10000)
-    subprocess.run(["systemctl", "kill", "--signal=KILL", "ctr.service"], check=True)
+    system.kill_manager()
     status, at = task.call("Process.Wait")
     walk.equal("a task that ends without a manager", 4, status)
     walk.event("is told by the next one", "/tasks/exit", "outlives", ExitStatus=4, ExitedAt=at)

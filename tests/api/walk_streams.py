@@ -66,7 +66,7 @@ def kinds(walk):
                                     ({"Stdin": "fifo:/no/such"}, "NotFound", "/no/such"),
                                     ({"Stdin": "journal"}, "InvalidArgument", "Stdin"),
                                     ({"Stdin": "binary:///bin/true"}, "InvalidArgument", "Stdin"),
-                                    ({"Stdout": "binary:///no/such"}, "NotFound", "/no/such")):
+                                    ({"Stdout": "binary:///no/such"}, "CommandNotFound", "/no/such")):
         walk.refused(f"{streams}", error, pattern, container.call, "Container.CreateTask", **streams)
     walk.remove(container)
 

@@ -17,7 +17,7 @@ def life(walk):
     container, task = walk.task("life", "sh", "-c", "sleep 0.2; exit 7")
     created = walk.event("a task is told", "/tasks/create", "life", Terminal=False, Stdout="null", Checkpoint="")
     walk.equal("it has its place", f"{bus.ROOT}/task/default/life", task.path)
-    walk.equal("and is found by its id", task.path, root.call("Manager.GetTask", "life"))
+    walk.equal("and is found by its id", task.path, root.call("Manager.GetTask", "life", Namespace="default"))
     for member, value in (
             ("Task.Namespace", "default"), ("Task.Id", "life"), ("Task.Container", container.path),
             ("Task.Unit", "ctr-life.scope"), ("Task.CreatedAt", walk.recent), ("Task.OOMKilled", False),
