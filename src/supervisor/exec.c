@@ -232,7 +232,7 @@ static int exec_clone(Exec *x, Error *e) {
         char name[TASK_EXEC_FILE_SIZE];
         Supervisor *s = x->supervisor;
         ExecParameters parameters = {
-                        .init_pidfd = container_pidfd(s->container),
+                        .init_pidfd = s->container ? container_pidfd(s->container) : -1,
                         .init_pid = s->init.record.pid,
                         .cgroup_fd = payload_fd(s->payload),
                         .config_dir_fd = s->task_dir_fd,
@@ -242,6 +242,8 @@ static int exec_clone(Exec *x, Error *e) {
         };
         int r;
 
+        if (!s->container)
+                return error_setf(e, CTR_FAILED_PRECONDITION, "The task is not restored yet");
         memcpy(parameters.stdio, x->process.streams.fd, sizeof(parameters.stdio));
         r = container_exec_clone(&parameters, &x->starting, e);
         if (r != 0)

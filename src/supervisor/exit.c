@@ -9,7 +9,7 @@
 #include "basic/clock.h"
 #include "basic/log.h"
 #include "basic/process.h"
-#include "supervisor/supervisor.h"
+#include "supervisor/checkpoint.h"
 
 #define EMPTY_USEC          (10 * USEC_PER_SEC)
 #define SETTLE_USEC         (15 * USEC_PER_SEC) /* a little more than draining takes */
@@ -122,9 +122,9 @@ static void begin_draining(Supervisor *s) {
 }
 
 static bool is_known_child(Supervisor *s, pid_t pid) {
-        if (!supervisor_has_exited(s) && pid == container_pid(s->container))
+        if (!supervisor_has_exited(s) && s->container && pid == container_pid(s->container))
                 return true;
-        return process_owns(&s->init, pid) || execs_own(s, pid);
+        return checkpoint_owns(s, pid) || process_owns(&s->init, pid) || execs_own(s, pid);
 }
 
 /* Reaps everything but those whose end a pidfd tells. True if children are left. */
@@ -186,7 +186,22 @@ void supervisor_on_deadline(void *userdata) {
         }
 }
 
-/* Init has ended: its status is what counts, whatever the rest does. */
+/* Its status is what counts, whatever the rest does. */
+void supervisor_init_ended(Supervisor *s, int status) {
+        int r;
+
+        s->init.record.exit_status = status;
+        s->init.record.exited_at = now_realtime();
+        supervisor_set_state(s, STATE_EMPTYING);
+        r = payload_kill(s->payload);
+        if (r < 0)
+                log_error_errno(r, "Failed to kill the rest of the payload: %m");
+        supervisor_thaw(s);
+        loop_add_timer(&s->loop, &s->deadline_timer, now_monotonic() + EMPTY_USEC);
+        execs_abort(s);
+        supervisor_check_empty(s);
+}
+
 void supervisor_on_init(void *userdata, short revents) {
         Supervisor *s = userdata;
         int r, status = EXIT_STATUS_UNKNOWN;
@@ -200,15 +215,5 @@ void supervisor_on_init(void *userdata, short revents) {
                 log_error_errno(r, "Failed to learn how init ended: %m");
                 s->exit_unknown = true;
         }
-
-        s->init.record.exit_status = status;
-        s->init.record.exited_at = now_realtime();
-        supervisor_set_state(s, STATE_EMPTYING);
-        r = payload_kill(s->payload);
-        if (r < 0)
-                log_error_errno(r, "Failed to kill the rest of the payload: %m");
-        supervisor_thaw(s);
-        loop_add_timer(&s->loop, &s->deadline_timer, now_monotonic() + EMPTY_USEC);
-        execs_abort(s);
-        supervisor_check_empty(s);
+        supervisor_init_ended(s, status);
 }

@@ -89,7 +89,8 @@ static int signal_task(Supervisor *s, const SupervisorMessage *m) {
                 return payload_signal(s->payload, m->number);
         if (m->pid != 0 && m->pid != s->init.record.pid)
                 return payload_signal_pid(s->payload, m->pid, m->number);
-        return pidfd_signal(container_pidfd(s->container), m->number);
+        /* not yet restored: nobody to be told */
+        return s->container ? pidfd_signal(container_pidfd(s->container), m->number) : 0;
 }
 
 int request_signal(Supervisor *s, Request *q, Error *e) {

@@ -9,6 +9,8 @@
 
 #include <signal.h>
 
+#include "supervisor/checkpoint.h"
+
 /* Answered by CREATED or FAILED; after FAILED this process ends. */
 static int request_go(Supervisor *s, Request *q, Error *e) {
         int r;
@@ -24,7 +26,7 @@ static int request_go(Supervisor *s, Request *q, Error *e) {
                 return r;
         }
         q->reply.type = SUPERVISOR_CREATED;
-        q->reply.pid = container_pid(s->container);
+        q->reply.pid = s->init.record.pid;
         supervisor_set_state(s, STATE_CREATED);
         return 0;
 }
@@ -98,6 +100,7 @@ static const RequestHandler handlers[] = {
                 [SUPERVISOR_ATTACH] = request_attach,
                 [SUPERVISOR_PAUSE] = request_pause,
                 [SUPERVISOR_RESUME] = request_resume,
+                [SUPERVISOR_CHECKPOINT] = request_checkpoint,
 };
 
 void supervisor_request(void *userdata, Request *q) {

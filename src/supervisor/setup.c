@@ -64,6 +64,10 @@ int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3]
         if (r != 0)
                 return r;
 
+        /* init comes with START */
+        if (s->launch.checkpoint)
+                return 0;
+
         parameters.config_dir_fd = s->task_dir_fd;
         parameters.rootfs_lower = s->launch.rootfs_lower;
         parameters.rootfs_upper = s->launch.rootfs_upper;
@@ -109,10 +113,14 @@ static int watch(Supervisor *s, Source *source, int fd, short events,
         return loop_add(&s->loop, source);
 }
 
+int supervisor_watch_init(Supervisor *s) {
+        return watch(s, &s->init_source, container_pidfd(s->container), POLLIN, supervisor_on_init);
+}
+
 static int watch_all(Supervisor *s) {
         int r;
 
-        r = watch(s, &s->init_source, container_pidfd(s->container), POLLIN, supervisor_on_init);
+        r = s->container ? supervisor_watch_init(s) : 0;
         if (r < 0)
                 return r;
         r = watch(s, &s->events_source, payload_events_fd(s->payload), POLLPRI,
@@ -123,8 +131,18 @@ static int watch_all(Supervisor *s) {
                      supervisor_on_memory_events);
 }
 
-int supervisor_enter(Supervisor *s, Error *e) {
+static int enter_init(Supervisor *s, Error *e) {
         int master = -1, r;
+
+        r = container_enter(s->container, payload_fd(s->payload), ENTER_USEC, &master, e);
+        if (r != 0)
+                return r;
+        s->init.record.pid = container_pid(s->container);
+        return process_set_up(&s->init, master, e);
+}
+
+int supervisor_enter(Supervisor *s, Error *e) {
+        int r;
 
         /* what a container without a pid namespace of its own leaves behind becomes our child */
         if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
@@ -142,12 +160,11 @@ int supervisor_enter(Supervisor *s, Error *e) {
                                   s->oom_score_adj, e);
         if (r != 0)
                 return r;
-        r = container_enter(s->container, payload_fd(s->payload), ENTER_USEC, &master, e);
-        if (r != 0)
-                return r;
-        r = process_set_up(&s->init, master, e);
-        if (r != 0)
-                return r;
+        if (s->container) {
+                r = enter_init(s, e);
+                if (r != 0)
+                        return r;
+        }
         r = process_wait_loggers(&s->init, now_monotonic() + LOGGER_READY_USEC, e);
         if (r != 0)
                 return r;
@@ -155,7 +172,6 @@ int supervisor_enter(Supervisor *s, Error *e) {
         if (r < 0)
                 return error_setf(e, r, "Failed to watch the container: %m");
 
-        s->init.record.pid = container_pid(s->container);
         /* the documents and the set-up are history: give their pages back */
         (void) malloc_trim(0);
         return 0;

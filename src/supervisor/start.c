@@ -7,12 +7,12 @@
 
 #include "basic/clock.h"
 #include "basic/log.h"
-#include "supervisor/supervisor.h"
+#include "supervisor/checkpoint.h"
 
 #define START_USEC (30 * USEC_PER_SEC)
 
 bool supervisor_is_starting(const Supervisor *s) {
-        return s->start_source.loop;
+        return s->start_source.loop || checkpoint_is_restoring(s);
 }
 
 static void start_finished(Supervisor *s, int r, Error *e) {
@@ -55,6 +55,10 @@ void supervisor_start(Supervisor *s) {
         _cleanup_error_ Error e = ERROR_NULL;
         int r;
 
+        if (s->launch.checkpoint) {
+                supervisor_restore(s);
+                return;
+        }
         s->init.record.started = true;
         supervisor_set_state(s, STATE_RUNNING);
         r = container_start_begin(s->container, &e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "supervisor/supervisor.h"
+#include "supervisor/checkpoint.h"
 
 #include <signal.h>
 #include <sys/signalfd.h>
@@ -59,6 +59,12 @@ void supervisor_kill_payload(Supervisor *s) {
         int r;
 
         r = payload_kill(s->payload);
+        if (!s->container && s->state == STATE_CREATED) {
+                /* nobody is there who could die of it */
+                checkpoint_clear(s);
+                supervisor_init_ended(s, 128 + SIGKILL);
+                return;
+        }
         if (r >= 0)
                 return;
         log_error_errno(r, "Failed to kill the payload, killing init alone: %m");
@@ -169,6 +175,7 @@ static void push_failed(Supervisor *s, int r, const Error *e) {
 static void supervisor_clear(Supervisor *s) {
         int r;
 
+        checkpoint_clear(s);
         execs_clear(s);
         source_remove(&s->start_source);
         container_free(s->container);

@@ -48,6 +48,8 @@ typedef enum FreezeState {
         FREEZE_DONE,
 } FreezeState;
 
+typedef struct Checkpoint Checkpoint;
+
 typedef struct Supervisor {
         SupervisorState state;
         FreezeState freeze;
@@ -66,7 +68,8 @@ typedef struct Supervisor {
         int signal_fd;
         char oom_score_adj[8]; /* what we had before we were protected; "" if that did not work */
 
-        Container *container;
+        Container *container;   /* NULL: to be restored at START */
+        Checkpoint *checkpoint; /* while one is made or restored */
         Payload *payload;
         Process init;
         Exec *execs;
@@ -86,6 +89,9 @@ int supervisor_run(const char *task_dir, int launch_fd, int handed[static 3]);
  * enter: the cgroups, the control socket, init into its place. */
 int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3], Error *e);
 int supervisor_enter(Supervisor *s, Error *e);
+
+/* Waits for init's end. 0 or -ENOMEM. */
+int supervisor_watch_init(Supervisor *s);
 
 /* The one function that changes the state. */
 void supervisor_set_state(Supervisor *s, SupervisorState state);
@@ -130,6 +136,8 @@ void supervisor_check_empty(Supervisor *s);
 void supervisor_check_execs(Supervisor *s);
 void supervisor_check_oom(Supervisor *s);
 void supervisor_on_init(void *userdata, short revents);
+/* Init has ended, or there will never be one. */
+void supervisor_init_ended(Supervisor *s, int status);
 void supervisor_on_deadline(void *userdata);
 void supervisor_on_init_drained(void *userdata);
 void supervisor_on_loggers(void *userdata);

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "supervisor/checkpoint.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "basic/clock.h"
+#include "basic/fs.h"
+#include "basic/log.h"
+#include "runtime/checkpoint-document.h"
+#include "runtime/checkpoint.h"
+
+#define RUN_USEC       (10 * 60 * USEC_PER_SEC)
+#define STATUS_NOT_RUN 125
+#define DUMP_LOG_COPY  "criu-dump.log"
+#define INVENTORY      "inventory.img" /* without it CRIU takes a directory for no checkpoint */
+#define JOURNAL_USEC   (5 * USEC_PER_SEC)
+
+struct Checkpoint {
+        Supervisor *supervisor;
+        Criu *criu;
+        Source source;
+        Timer timer;
+        Reply reply; /* of a dump; a restore has start_reply */
+        bool restoring;
+        int images_fd, master_fd, slave_fd;
+        CheckpointRequest request;
+        CheckpointDump dump;
+        CheckpointRestore restore;
+};
+
+static Checkpoint *checkpoint_free(Checkpoint *c) {
+        if (!c)
+                return NULL;
+        source_remove(&c->source);
+        timer_remove(&c->timer);
+        criu_free(c->criu);
+        checkpoint_request_clear(&c->request);
+        fd_close(c->images_fd);
+        fd_close(c->master_fd);
+        fd_close(c->slave_fd);
+        c->supervisor->checkpoint = NULL;
+        free(c);
+        return NULL;
+}
+DEFINE_CLEANUP(Checkpoint *, checkpoint_free);
+
+void checkpoint_clear(Supervisor *s) {
+        checkpoint_free(s->checkpoint);
+}
+
+bool checkpoint_is_restoring(const Supervisor *s) {
+        return s->checkpoint && s->checkpoint->restoring;
+}
+
+bool checkpoint_owns(const Supervisor *s, pid_t pid) {
+        return checkpoint_is_restoring(s) ||
+               (s->checkpoint && s->checkpoint->criu && criu_pid(s->checkpoint->criu) == pid);
+}
+
+static int checkpoint_new(Supervisor *s, Checkpoint **ret) {
+        Checkpoint *c = calloc(1, sizeof(*c));
+
+        if (!c)
+                return -ENOMEM;
+        c->supervisor = s;
+        c->images_fd = c->master_fd = c->slave_fd = -1;
+        s->checkpoint = *ret = c;
+        return 0;
+}
+
+/* Where a file of the task is found, for a sentence. */
+static const char *task_file(const Supervisor *s, const char *name, char buf[static PATH_MAX]) {
+        char link[64], dir[PATH_MAX];
+        ssize_t n;
+
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%i", s->task_dir_fd);
+        n = readlink(link, dir, sizeof(dir) - 1);
+        dir[n > 0 ? n : 0] = '\0';
+        return snprintf(buf, PATH_MAX, "%s/%s", dir, name) < PATH_MAX ? buf : name;
+}
+
+/* A directory with half of a checkpoint is not to be taken for one. */
+static void dump_undo(Checkpoint *c) {
+        int r;
+
+        r = criu_log_copy(c->images_fd, CHECKPOINT_DUMP_LOG, c->supervisor->task_dir_fd,
+                          DUMP_LOG_COPY);
+        if (r < 0 && r != -ENOENT)
+                log_warning_errno(r, "Failed to copy CRIU's log: %m");
+        (void) unlinkat(c->images_fd, CHECKPOINT_DOCUMENT, 0);
+        (void) unlinkat(c->images_fd, INVENTORY, 0);
+}
+
+static void dump_finished(Checkpoint *c, Error *e) {
+        char path[PATH_MAX];
+        int r;
+
+        r = criu_finish(c->criu, c->images_fd, CHECKPOINT_DUMP_LOG,
+                        task_file(c->supervisor, DUMP_LOG_COPY, path), e);
+        if (r == 0)
+                (void) unlinkat(c->images_fd, CHECKPOINT_DUMP_LOG, 0);
+        else
+                dump_undo(c);
+        reply_send(&c->reply, r, e, 0);
+        checkpoint_free(c);
+}
+
+/* The restored init is ours now, in every way as if it had been cloned. */
+static int adopt(Checkpoint *c, Error *e) {
+        Supervisor *s = c->supervisor;
+        int pidfd = -1, r;
+        struct stat st;
+        char path[32];
+        pid_t pid;
+
+        r = checkpoint_read_pid(s->task_dir_fd, &pid, &pidfd, e);
+        if (r != 0)
+                return r;
+        r = container_adopt(pid, pidfd, &s->container);
+        if (r < 0) {
+                fd_close(pidfd);
+                return r;
+        }
+        s->init.record.pid = pid;
+        (void) snprintf(path, sizeof(path), "/proc/%i", pid);
+        if (c->slave_fd >= 0 && stat(path, &st) >= 0)
+                (void) fchown(c->slave_fd, st.st_uid, (gid_t) -1);
+        r = process_set_up(&s->init, TAKE_FD(c->master_fd), e);
+        if (r != 0)
+                return r;
+        if (!s->launch.terminal)
+                process_close_program_ends(&s->init);
+        r = supervisor_watch_init(s);
+        return r < 0 ? error_setf(e, r, "Failed to watch the container: %m") : 0;
+}
+
+/* Nobody is there whose end could be waited for. */
+static void restore_failed(Supervisor *s, int r, const Error *e) {
+        (void) free_and_strdup(&s->init.record.error, error_text(e));
+        reply_send(&s->start_reply, r, e, 0);
+        source_remove(&s->init_source);
+        s->container = container_free(s->container);
+        supervisor_init_ended(s, STATUS_NOT_RUN);
+}
+
+static void restore_finished(Checkpoint *c, Error *e) {
+        Supervisor *s = c->supervisor;
+        char path[PATH_MAX];
+        int r;
+
+        r = criu_finish(c->criu, s->task_dir_fd, CHECKPOINT_RESTORE_LOG,
+                        task_file(s, CHECKPOINT_RESTORE_LOG, path), e);
+        if (r == 0)
+                r = adopt(c, e);
+        checkpoint_free(c);
+        (void) unlinkat(s->task_dir_fd, CHECKPOINT_ROOT, AT_REMOVEDIR);
+        if (r != 0) {
+                restore_failed(s, r, e);
+                return;
+        }
+        (void) unlinkat(s->task_dir_fd, CHECKPOINT_RESTORE_LOG, 0);
+        s->init.record.started = true;
+        supervisor_set_state(s, STATE_RUNNING);
+        reply_send(&s->start_reply, 0, NULL, s->init.record.pid);
+}
+
+static void on_criu(void *userdata, short revents) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Checkpoint *c = userdata;
+        Supervisor *s = c->supervisor;
+
+        if (c->restoring)
+                restore_finished(c, &e);
+        else
+                dump_finished(c, &e);
+        /* children that nobody knew while it ran */
+        supervisor_check_empty(s);
+}
+
+static void on_timeout(void *userdata) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Checkpoint *c = userdata;
+        Supervisor *s = c->supervisor;
+        int r;
+
+        r = error_setf(&e, CTR_DEADLINE_EXCEEDED, "CRIU did not come to an end within %u s",
+                       (unsigned) (RUN_USEC / USEC_PER_SEC));
+        if (c->restoring) {
+                checkpoint_free(c);
+                restore_failed(s, r, &e);
+                return;
+        }
+        dump_undo(c);
+        reply_send(&c->reply, r, &e, 0);
+        checkpoint_free(c);
+}
+
+static int checkpoint_watch(Checkpoint *c) {
+        Supervisor *s = c->supervisor;
+
+        c->source = (Source){.fd = criu_pidfd(c->criu),
+                             .events = POLLIN,
+                             .dispatch = on_criu,
+                             .userdata = c};
+        c->timer = (Timer){.elapse = on_timeout, .userdata = c};
+        loop_add_timer(&s->loop, &c->timer, now_monotonic() + RUN_USEC);
+        return loop_add(&s->loop, &c->source);
+}
+
+static int open_images(Checkpoint *c, Error *e) {
+        int r;
+
+        c->images_fd = dir_open_make_at(AT_FDCWD, c->request.images, 0700);
+        if (c->images_fd < 0)
+                return error_setf(e, c->images_fd, "Failed to make the directory %s: %m",
+                                  c->request.images);
+        /* a descriptor that can be written through */
+        r = openat(c->images_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (r < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m", c->request.images);
+        fd_close(c->images_fd);
+        c->images_fd = r;
+        if (faccessat(c->images_fd, INVENTORY, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return error_setf(e, CTR_ALREADY_EXISTS, "There is a checkpoint in %s already",
+                                  c->request.images);
+        return 0;
+}
+
+static int dump_start(Checkpoint *c, Error *e) {
+        Supervisor *s = c->supervisor;
+        int r;
+
+        r = open_images(c, e);
+        if (r != 0)
+                return r;
+        c->dump = (CheckpointDump){
+                        .init_pid = s->init.record.pid,
+                        .config_dir_fd = s->task_dir_fd,
+                        .config_name = TASK_FILE_CONFIG,
+                        .images_fd = c->images_fd,
+                        .cgroup_fd = payload_fd(s->payload),
+                        .parent = c->request.parent,
+                        .streams = 7, /* all of them, /dev/null too, are the host's */
+                        .leave_running = c->request.leave_running,
+                        .tcp = c->request.allow_tcp,
+                        .unix_sockets = c->request.allow_unix_sockets,
+                        .terminal = c->request.allow_terminal,
+                        .file_locks = c->request.file_locks,
+                        .empty_namespaces = c->request.empty_namespaces,
+        };
+        r = checkpoint_dump(&c->dump, &c->criu, e);
+        if (r != 0)
+                return r;
+        r = checkpoint_watch(c);
+        return r < 0 ? error_setf(e, r, "Failed to watch CRIU: %m") : 0;
+}
+
+int request_checkpoint(Supervisor *s, Request *q, Error *e) {
+        Checkpoint *c;
+        int r;
+
+        if (s->state != STATE_RUNNING || supervisor_is_starting(s))
+                return error_setf(e, CTR_FAILED_PRECONDITION, "The task is %s and not running",
+                                  supervisor_state_to_string(s->state));
+        if (s->checkpoint)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "A checkpoint of the task is being made already");
+        if (s->freeze == FREEZE_PENDING)
+                return error_setf(e, CTR_FAILED_PRECONDITION, "The task is being paused");
+        r = checkpoint_new(s, &c);
+        if (r < 0)
+                return r;
+        r = checkpoint_request_from_text(q->message->text, &c->request, e);
+        if (r == 0)
+                r = dump_start(c, e);
+        if (r != 0) {
+                checkpoint_free(c);
+                return r;
+        }
+        request_defer(q, &c->reply);
+        return 0;
+}
+
+/* In the host's devpts: the container's own is not there before CRIU mounts it. */
+static int open_terminal(Checkpoint *c, char path[static 64], Error *e) {
+        c->master_fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (c->master_fd < 0 || unlockpt(c->master_fd) < 0)
+                return error_setf(e, -errno, "Failed to allocate a terminal: %m");
+        c->slave_fd = ioctl(c->master_fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+        if (c->slave_fd < 0)
+                return error_setf(e, -errno, "Failed to open the terminal: %m");
+        if (ptsname_r(c->master_fd, path, 64) != 0)
+                return error_setf(e, -errno, "Failed to name the terminal: %m");
+        return 0;
+}
+
+static int open_journal(void *userdata, int stdio[3], Error *e) {
+        const Supervisor *s = userdata;
+        const StreamsParameters streams = {
+                        .kinds = s->launch.stdio,
+                        .paths = s->launch.stdio_path,
+                        .log_identifier = supervisor_log_identifier(s),
+                        .unit = s->launch.unit,
+                        .journal_usec = JOURNAL_USEC,
+        };
+
+        return s->launch.terminal ? 0 : streams_open_journal(&streams, stdio, e);
+}
+
+static int restore_start(Checkpoint *c, Error *e) {
+        Supervisor *s = c->supervisor;
+        char terminal[64];
+        int r;
+
+        c->images_fd = open(s->launch.checkpoint, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (c->images_fd < 0)
+                return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
+                                  "Failed to open the checkpoint %s: %m", s->launch.checkpoint);
+        c->restore = (CheckpointRestore){
+                        .config_dir_fd = s->task_dir_fd,
+                        .config_name = TASK_FILE_CONFIG,
+                        .rootfs_lower = s->launch.rootfs_lower,
+                        .rootfs_upper = s->launch.rootfs_upper,
+                        .rootfs_work = s->launch.rootfs_work,
+                        .images_fd = c->images_fd,
+                        .work_fd = s->task_dir_fd,
+                        .cgroup_fd = payload_fd(s->payload),
+                        .open_stdio = open_journal,
+                        .userdata = s,
+        };
+        memcpy(c->restore.stdio, s->init.streams.fd, sizeof(c->restore.stdio));
+        if (s->launch.terminal) {
+                r = open_terminal(c, terminal, e);
+                if (r != 0)
+                        return r;
+                for (size_t i = 0; i < 3; i++)
+                        c->restore.stdio[i] = c->slave_fd;
+                c->restore.terminal_path = terminal;
+        }
+        /* the clone has its own copy of all of this */
+        r = checkpoint_restore(&c->restore, &c->criu, e);
+        c->restore.terminal_path = NULL;
+        if (r != 0)
+                return r;
+        r = checkpoint_watch(c);
+        return r < 0 ? error_setf(e, r, "Failed to watch CRIU: %m") : 0;
+}
+
+void supervisor_restore(Supervisor *s) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Checkpoint *c;
+        int r;
+
+        r = checkpoint_new(s, &c);
+        if (r == 0) {
+                c->restoring = true;
+                r = restore_start(c, &e);
+        }
+        if (r == 0)
+                return;
+        checkpoint_clear(s);
+        if (e.code == 0)
+                (void) error_setf(&e, r, "Failed to restore the task");
+        restore_failed(s, r, &e);
+}
