@@ -13,6 +13,7 @@
 #include "image/reference.h"
 #include "manager/db.h"
 #include "manager/manager.h"
+#include "manager/restart.h"
 #include "manager/spec.h"
 #include "manager/sweeper.h"
 #include "manager/task.h"
@@ -38,6 +39,7 @@ void container_request_done(ContainerRequest *r) {
         free(r->working_directory);
         free(r->user);
         free(r->hostname);
+        free(r->restart_policy);
         for (size_t i = 0; i < r->n_mounts; i++) {
                 free(r->mounts[i].source);
                 free(r->mounts[i].destination);
@@ -70,6 +72,7 @@ Container *container_free(Container *c) {
         free(c->snapshot_key);
         json_decref(c->labels);
         json_decref(c->resources);
+        restart_free(c->restart);
         free(c);
         return NULL;
 }
@@ -92,6 +95,23 @@ int container_find(Manager *m, const char *namespace, const char *id, Container 
         return 0;
 }
 
+/* Nobody wants a container back that goes with its task, or with the power. */
+static int restart_check(const ContainerRequest *request, Error *e) {
+        RestartPolicy policy = restart_labels_policy(request->labels);
+        int r;
+
+        r = restart_labels_check(request->labels, e);
+        if (r == 0 && request->restart_policy)
+                r = restart_policy_parse(request->restart_policy, &policy, e);
+        if (r != 0)
+                return r;
+        if (policy.kind != RESTART_NO && (request->auto_remove || request->volatile_root))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "A container with a restart policy cannot be %s",
+                                  request->auto_remove ? "AutoRemove" : "Volatile");
+        return 0;
+}
+
 /* What must be right before anything is made. */
 static int request_check(Manager *m, const ContainerRequest *request, Image **ret_image, Error *e) {
         Image *image = NULL;
@@ -109,6 +129,9 @@ static int request_check(Manager *m, const ContainerRequest *request, Image **re
                         return r;
         }
         r = unit_properties_check(request->resources, e);
+        if (r != 0)
+                return r;
+        r = restart_check(request, e);
         if (r != 0)
                 return r;
         /* before the snapshot is looked at: it may be a living container's root (A1.18) */
@@ -150,6 +173,12 @@ static int container_fill(Container *c, const ContainerRequest *request, const I
         c->auto_remove = request->auto_remove;
         c->volatile_root = request->volatile_root;
         c->created_at = c->updated_at = now_realtime();
+        if (c->labels && request->restart_policy &&
+            restart_labels_set_policy(c->labels, request->restart_policy) < 0)
+                return -ENOMEM;
+        r = restart_load(c, NULL);
+        if (r < 0)
+                return r;
         return c->image && c->runtime && c->snapshotter && c->snapshot_key && c->labels ? 0
                                                                                         : -ENOMEM;
 }
@@ -207,12 +236,16 @@ int container_create(Manager *m, const ContainerRequest *request, Container **re
         r = container_fill(c, request, image, &spec);
         if (r < 0)
                 return r;
+        r = restarts_prepare(m, c->labels, e);
+        if (r != 0)
+                return r;
         r = container_commit(c, image, spec.document, e);
         if (r != 0)
                 return r;
         r = object_link(&c->object);
         if (r < 0)
                 return r;
+        restart_labels_changed(c, NULL);
         *ret = TAKE_PTR(c);
         return 0;
 }
@@ -263,6 +296,7 @@ static int container_delete_now(Container *c, ContainerDeleteFlags flags, Error 
                 (void) sweeper_collect(m->sweeper, NULL, NULL, NULL);
         }
         container_free(c);
+        restarts_forget(m);
         return 0;
 }
 
@@ -355,15 +389,22 @@ void container_auto_remove(Container *c) {
 
 int container_set_labels(Container *c, json_t *labels, Error *e) {
         uint64_t now = now_realtime();
+        _cleanup_json_ json_t *before = NULL;
+        Manager *m = c->object.manager;
         int r;
 
-        r = db_container_set_labels(c->object.manager->db, c, labels, now, e);
+        r = restart_labels_check(labels, e);
+        if (r == 0)
+                r = restarts_prepare(m, labels, e);
+        if (r == 0)
+                r = db_container_set_labels(m->db, c, labels, now, e);
         if (r != 0)
                 return r;
-        json_decref(c->labels);
+        before = c->labels;
         c->labels = labels;
         c->updated_at = now;
         object_mark_dirty(&c->object);
+        restart_labels_changed(c, before);
         return 0;
 }
 

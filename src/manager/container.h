@@ -26,6 +26,7 @@ typedef struct Container {
         bool volatile_root; /* nobody wants it back after a power loss, its record neither */
         uint64_t created_at, updated_at;
         Task *task;
+        struct Restart *restart; /* see manager/restart.h */
 } Container;
 
 static inline Container *CONTAINER(Object *o) {
@@ -55,6 +56,7 @@ typedef struct ContainerRequest {
         bool command_set, entrypoint_set, arguments_set;
         char **environment;
         char *working_directory, *user, *hostname;
+        char *restart_policy; /* NULL: as the labels say */
         bool terminal, read_only, host_network, volatile_root, auto_remove;
         bool new_privileges; /* NoNewPrivileges=false */
         ContainerMount *mounts;

@@ -5,6 +5,7 @@
 #include "basic/json.h"
 #include "manager/db-internal.h"
 #include "manager/manager.h"
+#include "manager/restart.h"
 
 int db_container_insert(Database *db, const Container *c, const char *spec, Error *e) {
         _cleanup_free_ char *labels = NULL, *resources = NULL;
@@ -60,6 +61,12 @@ int db_container_set_resources(Database *db, const Container *c, json_t *resourc
                        (int64_t) updated_at);
 }
 
+int db_container_set_restart(Database *db, const Container *c, const char *state, Error *e) {
+        return db_exec(db, e, "note a container's restart",
+                       "UPDATE containers SET restart = ?3 WHERE namespace = ?1 AND id = ?2", "sss",
+                       c->object.namespace, c->object.name, state);
+}
+
 int db_container_delete(Database *db, const Container *c, Error *e) {
         return db_exec(db, e, "remove a container",
                        "DELETE FROM containers WHERE namespace = ?1 AND id = ?2", "ss",
@@ -85,6 +92,7 @@ int db_container_read_spec(Database *db, const Container *c, char **ret, Error *
 
 static int container_from_row(Manager *m, sqlite3_stmt *s, Container **ret) {
         _cleanup_(container_freep) Container *c = NULL;
+        _cleanup_json_ json_t *restart = NULL;
         char **strings[4];
         int r;
 
@@ -114,8 +122,12 @@ static int container_from_row(Manager *m, sqlite3_stmt *s, Container **ret) {
         c->updated_at = (uint64_t) sqlite3_column_int64(s, 13);
         c->auto_remove = sqlite3_column_int(s, 14);
         c->volatile_root = sqlite3_column_int(s, 15);
-        if (!c->labels || !c->resources)
+        restart = db_column_object(s, 16);
+        if (!c->labels || !c->resources || !restart)
                 return -ENOMEM;
+        r = restart_load(c, restart);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(c);
         return 0;
 }
@@ -127,7 +139,7 @@ int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Containe
         r = db_prepare(db, &s, e,
                        "SELECT namespace, id, image, runtime, snapshotter, snapshot_key, snapshot,"
                        " labels, resources, stop_signal, stop_timeout, terminal, created_at,"
-                       " updated_at, auto_remove, volatile FROM containers",
+                       " updated_at, auto_remove, volatile, restart FROM containers",
                        "");
         while (r == 0 && (r = db_step(db, s, e, "read the containers")) == 1) {
                 Container *c;

@@ -140,6 +140,15 @@ int db_steps_list(Database *db, json_t **ret, Error *e) {
         return 0;
 }
 
+int db_boot_seen(Database *db, const char *reader, const char *boot_id, Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        int r;
+
+        r = db_prepare(db, &s, e, "SELECT 1 FROM boots WHERE reader = ?1 AND boot_id = ?2", "ss",
+                       reader, boot_id);
+        return r != 0 ? r : db_step(db, s, e, "look for this boot");
+}
+
 int db_boot_changed(Database *db, const char *reader, const char *boot_id, Error *e) {
         int r;
 

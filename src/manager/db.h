@@ -79,6 +79,8 @@ int db_container_set_labels(Database *db, const Container *c, json_t *labels, ui
                             Error *e);
 int db_container_set_resources(Database *db, const Container *c, json_t *resources,
                                const char *spec, uint64_t updated_at, Error *e);
+/* state: JSON text, what the restart monitor keeps besides the labels. */
+int db_container_set_restart(Database *db, const Container *c, const char *state, Error *e);
 int db_container_delete(Database *db, const Container *c, Error *e);
 int db_container_read_spec(Database *db, const Container *c, char **ret, Error *e);
 int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Container *c), Error *e);
@@ -110,6 +112,9 @@ int db_steps_delete(Database *db, const char *run, Error *e);
 int db_steps_delete_below(Database *db, const char *run, Error *e);
 /* {run: steps} */
 int db_steps_list(Database *db, json_t **ret, Error *e);
+
+/* 1 if reader has seen this boot of the machine already, 0 if not. */
+int db_boot_seen(Database *db, const char *reader, const char *boot_id, Error *e);
 
 /* 1 if reader has not seen this boot of the machine before, 0 if it has: recorded as seen now. */
 int db_boot_changed(Database *db, const char *reader, const char *boot_id, Error *e);

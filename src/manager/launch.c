@@ -24,6 +24,7 @@
 #include "basic/process.h"
 #include "manager/db.h"
 #include "manager/manager.h"
+#include "manager/monitor.h"
 #include "manager/task-internal.h"
 #include "snapshot/overlayfs.h"
 #include "unit/log-fields.h"
@@ -165,8 +166,14 @@ static void launch_done(Task *t, pid_t pid) {
         Launch *l = t->launch;
         Callback callback = l->callback;
         void *userdata = l->userdata;
+        _cleanup_error_ Error e = ERROR_NULL;
         int r;
 
+        r = monitor_attach(t, &e);
+        if (r != 0) {
+                launch_fail(l, r, &e);
+                return;
+        }
         launch_free(l);
         t->process.pid = pid;
         process_set_status(&t->process, TASK_CREATED);

@@ -15,6 +15,7 @@
 #include "manager/image.h"
 #include "manager/job.h"
 #include "manager/limits.h"
+#include "manager/restart.h"
 #include "manager/sweeper.h"
 #include "manager/task-internal.h"
 #include "unit/systemd.h"
@@ -169,6 +170,9 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         r = limits_new(m, p->transient_dir, &m->limits, e);
         if (r < 0)
                 return r;
+        r = restarts_new(m, p->restart_times, &m->restarts, e);
+        if (r != 0)
+                return r;
         r = sweeper_new(m, &m->sweeper);
         if (r < 0)
                 return r;
@@ -222,6 +226,7 @@ Manager *manager_free(Manager *m) {
         free_objects(m, OBJECT_CONTAINER);
         free_objects(m, OBJECT_IMAGE);
         sweeper_free(m->sweeper);
+        restarts_free(m->restarts);
         event_log_free(m->events);
         sd_event_source_disable_unref(m->dirty_source);
         db_close(m->db);
@@ -251,7 +256,7 @@ static int has_task(Object *o, void *userdata) {
 
 bool manager_is_idle(const Manager *m) {
         return !m->recovering && object_count(m, OBJECT_JOB) == 0 && !sweeper_is_busy(m->sweeper) &&
-               !event_log_is_busy(m->events) && object_count(m, OBJECT_TASK) == 0 &&
+               !event_log_is_busy(m->events) && !restarts_are_busy(m->restarts) && object_count(m, OBJECT_TASK) == 0 &&
                object_foreach((Manager *) m, OBJECT_CONTAINER, NULL, has_task, NULL) == 0;
 }
 

@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <systemd/sd-event.h>
 
+#include "manager/monitor.h"
 #include "manager/object.h"
 
 typedef struct Database Database;
@@ -36,6 +37,7 @@ typedef struct ManagerParameters {
         const char *data_dir;      /* where the seccomp profile is; NULL: none, for tests */
         const char *transient_dir; /* systemd's, where changes of limits are seen; NULL: not seen */
         const char *boot_id;       /* NULL: the kernel's */
+        const struct RestartTimes *restart_times; /* NULL: the default */
 } ManagerParameters;
 
 struct Manager {
@@ -59,6 +61,9 @@ struct Manager {
         struct Sweeper *sweeper;
         struct Limits *limits;
         EventLog *events;
+        struct Restarts *restarts;
+        const struct TaskMonitor *monitors[MONITORS_MAX];
+        size_t n_monitors;
         char boot_id[64]; /* of this run of the machine */
         json_t *seccomp;  /* the default profile, as in the document; NULL: none installed */
         json_t *seccomp_capabilities; /* system calls by the capability that opens them */

@@ -17,6 +17,7 @@
 #include "manager/event.h"
 #include "manager/exec-internal.h"
 #include "manager/manager.h"
+#include "manager/monitor.h"
 #include "manager/process-internal.h"
 #include "manager/task-internal.h"
 
@@ -256,6 +257,8 @@ void process_set_status(Process *p, TaskStatus status) {
 
         if (p->object.linked && observer && observer->process_exited)
                 observer->process_exited(p, p->object.manager->observer_userdata);
+        if (!is_exec(p))
+                monitor_exited(TASK(&p->object));
         r = process_schedule(p);
         if (r < 0)
                 log_error_errno(r, "Failed to schedule the end of %s: %m", p->object.name);
@@ -267,6 +270,7 @@ void process_stopped_by_record(Process *p, const ExitRecord *record) {
         p->exited_at = record->exited_at;
         p->exit_pid = record->pid;
         p->ran = record->started && !record->error;
+        p->terminated = record->terminated;
         /* the exit was seen before the answer to Start, or that answer by a former manager only */
         if (p->ran && p->started_at == 0)
                 p->started_at = MIN_OF(now_realtime(), record->exited_at);

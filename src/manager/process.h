@@ -49,6 +49,7 @@ typedef struct Process {
         bool exit_known;
         uint64_t exited_at;
         pid_t exit_pid;
+        bool terminated; /* somebody stopped its unit, see supervisor/record.h */
 
         Waiter *exit_waiters;
         Waiter *delete_waiters;

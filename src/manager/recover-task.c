@@ -13,6 +13,7 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "manager/exec-internal.h"
+#include "manager/monitor.h"
 #include "manager/recover-internal.h"
 #include "unit/log-fields.h"
 #include "unit/systemd.h"
@@ -236,6 +237,7 @@ static void load_launch(Task *t) {
 }
 
 int recover_task(Recovery *v, Container *c, int dir_fd) {
+        _cleanup_error_ Error e = ERROR_NULL;
         _cleanup_free_ Probe *p = NULL;
         Task *t;
         int r;
@@ -249,6 +251,9 @@ int recover_task(Recovery *v, Container *c, int dir_fd) {
         process_load(&t->process);
         load_launch(t);
         recover_execs(t);
+        /* it is there, whatever a monitor says */
+        if (monitor_attach(t, &e) != 0)
+                log_error("%s", error_text(&e));
         *p = (Probe){.recovery = v, .task = t};
         v->n_pending++;
         probe_connect(TAKE_PTR(p));

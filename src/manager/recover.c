@@ -28,6 +28,7 @@
 #include "manager/limits.h"
 #include "manager/manager.h"
 #include "manager/recover-internal.h"
+#include "manager/restart.h"
 #include "manager/task-internal.h"
 #include "unit/log-fields.h"
 #include "unit/systemd.h"
@@ -47,7 +48,7 @@ static int find_left_behind(Object *o, void *userdata) {
 }
 
 void recovery_unref(Recovery *v) {
-        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_error_ Error e = ERROR_NULL, restart_error = ERROR_NULL;
         Manager *m = v->manager;
         Container *c;
 
@@ -57,6 +58,8 @@ void recovery_unref(Recovery *v) {
                 container_auto_remove(c);
         if (!v->incomplete && event_log_collect(m, &e) != 0)
                 log_error("%s", error_text(&e));
+        if (restarts_recovered(m, &restart_error) != 0)
+                log_error("%s", error_text(&restart_error));
         m->recovering = false;
         limits_recovered(m->limits);
         strv_free(v->scopes);

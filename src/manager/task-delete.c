@@ -9,6 +9,8 @@
 #include "manager/event.h"
 #include "manager/exec-internal.h"
 #include "manager/manager.h"
+#include "manager/monitor.h"
+#include "manager/restart.h"
 #include "manager/task-internal.h"
 #include "unit/log-fields.h"
 #include "unit/systemd.h"
@@ -30,6 +32,7 @@ static void task_remove(Task *t) {
         int r;
 
         waiters_complete(&p->exit_waiters, &p->object, 0, NULL);
+        monitor_detach(t);
         remove_execs(t);
         event_task_deleted(t);
         log_fields_remove(t->unit);
@@ -105,6 +108,7 @@ int task_delete(Task *t, bool force, Callback callback, void *userdata, Error *e
         if (t->process.deleting)
                 return error_setf(e, CTR_NOT_FOUND, "The task \"%s\" is being deleted already",
                                   t->process.object.name);
+        restart_user_stops(t->container);
         if (t->launch) {
                 r = waiter_add(&t->process.delete_waiters, callback, userdata);
                 if (r < 0)

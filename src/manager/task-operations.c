@@ -7,6 +7,7 @@
 #include "basic/signals.h"
 #include "manager/exec-internal.h"
 #include "manager/task-cgroup.h"
+#include "manager/restart.h"
 #include "manager/task-internal.h"
 
 /* the supervisor gives up earlier */
@@ -144,6 +145,8 @@ int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback ca
                 signo = t->container->stop_signal;
         if (!signal_is_valid(signo))
                 return error_setf(e, CTR_INVALID_ARGUMENT, "Invalid signal %i", signo);
+        /* also of one that waits for its next run */
+        restart_user_stops(t->container);
         if (t->process.status == TASK_STOPPED)
                 return process_already_exited(&t->process, e);
         s = malloc(sizeof(Stop));

@@ -32,6 +32,7 @@ struct Task {
         int dir_fd;
         struct Exec *execs; /* in no order */
         size_t n_execs;
+        bool monitored; /* see manager/monitor.h */
         sd_event_source *delete_source;
         bool delete_killed;
 };

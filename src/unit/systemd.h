@@ -53,3 +53,11 @@ void scope_kill(Systemd *s, const char *unit);
  * callback. */
 typedef void (*ScopeListCallback)(int r, char **units, const Error *e, void *userdata);
 int scope_list(Systemd *s, ScopeListCallback callback, void *userdata);
+
+/* Asks whether the machine is going down. stopping: 1 yes, 0 no, negative: it cannot be known.
+ * Called once, unless the question is freed before. */
+typedef struct SystemQuestion SystemQuestion;
+typedef void (*SystemStoppingCallback)(int stopping, void *userdata);
+int systemd_is_stopping(Systemd *s, SystemStoppingCallback callback, void *userdata,
+                        SystemQuestion **ret);
+SystemQuestion *system_question_free(SystemQuestion *q);
