@@ -87,6 +87,7 @@ int supervisor_message_receive(int fd, SupervisorMessage *ret,
                             .msg_iovlen = 1,
                             .msg_control = &control,
                             .msg_controllen = sizeof(control)};
+        unsigned reset = 0;
         bool valid;
         ssize_t n;
 
@@ -95,9 +96,11 @@ int supervisor_message_receive(int fd, SupervisorMessage *ret,
         for (size_t i = 0; fds && i < ELEMENTSOF(received); i++)
                 fds[i] = -1;
 
+        /* a peer that left without having read all of ours is reported ahead of what it had sent,
+         * once */
         do
                 n = recvmsg(fd, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        while (n < 0 && errno == EINTR);
+        while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset++)));
         if (n < 0)
                 return errno == ECONNRESET ? 0 : -errno;
 

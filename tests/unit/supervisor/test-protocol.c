@@ -159,6 +159,24 @@ static void test_full_queue(void **state) {
         assert_int_equal(r, -EAGAIN);
 }
 
+/* What a peer had to say is heard although it left with something of ours unread: FAILED, when it
+ * crosses with GO. */
+static void test_left_unread(void **state) {
+        SupervisorMessage last = {.type = SUPERVISOR_FAILED, .text = "the reason"}, m;
+        int *pair = *state;
+
+        assert_int_equal(supervisor_message_send(pair[1], &last, NULL, 0), 0);
+        assert_int_equal(supervisor_message_send(pair[0],
+                                                 &(SupervisorMessage){.type = SUPERVISOR_GO}, NULL,
+                                                 0),
+                         0);
+        pair[1] = fd_close(pair[1]);
+        assert_int_equal(supervisor_message_receive(pair[0], &m, NULL), 1);
+        assert_int_equal(m.type, SUPERVISOR_FAILED);
+        assert_string_equal(m.text, "the reason");
+        assert_int_equal(supervisor_message_receive(pair[0], &m, NULL), 0);
+}
+
 static void test_set_error(void **state) {
         _cleanup_error_ Error e = ERROR_NULL, lengthy = ERROR_NULL;
         char text[SUPERVISOR_MESSAGE_TEXT_MAX * 2];
@@ -190,6 +208,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_fds, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_malformed, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_full_queue, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_left_unread, set_up, tear_down),
                         cmocka_unit_test(test_set_error),
         };
 
