@@ -15,15 +15,15 @@ typedef struct Fetch {
 
 /* Lets the unpacker read up to here; a complete blob is a verified one. */
 static void set_available(Pull *p, Layer *l, uint64_t available, bool complete) {
-        (void) pthread_mutex_lock(&p->mutex);
+        (void) pthread_mutex_lock(&p->job->mutex);
         l->available = available;
         l->complete = complete;
         if (complete)
                 l->phase = p->options->unpack ? LAYER_UNPACK : LAYER_DONE;
-        (void) pthread_cond_broadcast(&p->changed);
-        (void) pthread_mutex_unlock(&p->mutex);
+        (void) pthread_cond_broadcast(&p->job->changed);
+        (void) pthread_mutex_unlock(&p->job->mutex);
         if (complete)
-                pull_notify(p);
+                job_notify(p->job);
 }
 
 /* Gives the unpacker a descriptor of its own: the ingest's is closed by its commit. */
@@ -32,10 +32,10 @@ static int share_fd(Pull *p, Layer *l, int fd, Error *e) {
 
         if (copy < 0)
                 return error_setf(e, -errno, "Failed to duplicate a descriptor: %m");
-        (void) pthread_mutex_lock(&p->mutex);
+        (void) pthread_mutex_lock(&p->job->mutex);
         l->fd = copy;
-        (void) pthread_cond_broadcast(&p->changed);
-        (void) pthread_mutex_unlock(&p->mutex);
+        (void) pthread_cond_broadcast(&p->job->changed);
+        (void) pthread_mutex_unlock(&p->job->mutex);
         return 0;
 }
 
@@ -56,7 +56,7 @@ static int use_stored(Pull *p, Layer *l, Error *e) {
         uint64_t size;
         int r;
 
-        r = content_open_blob(p->content_fd, &l->descriptor->digest, &fd, &size, e);
+        r = content_open_blob(p->store->content_fd, &l->descriptor->digest, &fd, &size, e);
         if (r != 0)
                 return r;
         if (size != l->descriptor->size)
@@ -117,13 +117,13 @@ static int fetch_layer(Pull *p, Layer *l, Http *http, Error *e) {
 static Layer *next_layer(Pull *p) {
         Layer *l = NULL;
 
-        (void) pthread_mutex_lock(&p->mutex);
-        while (!l && p->next_fetch < p->n_layers && !atomic_load(&p->canceled)) {
+        (void) pthread_mutex_lock(&p->job->mutex);
+        while (!l && p->next_fetch < p->n_layers && !atomic_load(&p->job->canceled)) {
                 l = p->layers + p->next_fetch++;
                 if (l->existing > 0)
                         l = NULL;
         }
-        (void) pthread_mutex_unlock(&p->mutex);
+        (void) pthread_mutex_unlock(&p->job->mutex);
         return l;
 }
 
@@ -138,6 +138,6 @@ void *pull_fetcher(void *pull) {
         while (r == 0 && (l = next_layer(p)))
                 r = fetch_layer(p, l, http, &e);
         if (r != 0)
-                pull_fail(p, &e, r);
+                job_fail(p->job, &e, r);
         return NULL;
 }

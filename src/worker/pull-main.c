@@ -2,72 +2,76 @@
 
 /* ctr-worker pull: its options, and the order in which the job is set up. */
 
-#include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
-#include <sys/socket.h>
 
-#include "basic/fs.h"
-#include "basic/log.h"
-#include "basic/process.h"
 #include "config.h"
+#include "worker/options.h"
+#include "worker/pull-packet.h"
 #include "worker/report.h"
 #include "worker/sandbox.h"
 #include "worker/worker.h"
 
-#define CREDENTIALS_MAX (64 * 1024)
+typedef struct Options {
+        PullOptions pull;
+        const char *root, *reference;
+        int control_fd;     /* -1: none */
+        int credentials_fd; /* -1: those of the configuration */
+} Options;
 
-/* A descriptor that we were given. */
-static int parse_fd(const char *s, int *ret) {
-        char *end;
-        long fd;
-        int r;
+typedef struct PullJob {
+        WorkerJob job;
+        Store store;
+        Credentials *credentials;
+        Registries *registries;
+        Registry *registry;
+        Pull pull;
+} PullJob;
 
-        errno = 0;
-        fd = strtol(s, &end, 10);
-        if (errno != 0 || *end || end == s || fd < 3 || fd > INT32_MAX)
-                return -EINVAL;
-        r = fd_set_cloexec((int) fd, true);
-        if (r < 0)
-                return r;
-        *ret = (int) fd;
+static int run(WorkerJob *j, Error *e) {
+        PullJob *p = (PullJob *) j;
+
+        return pull_run(&p->pull, p->registry, e);
+}
+
+static void undo(WorkerJob *j) {
+        pull_undo(&((PullJob *) j)->pull);
+}
+
+static json_t *progress(WorkerJob *j) {
+        return pack_pull_progress(&((PullJob *) j)->pull);
+}
+
+static json_t *plan(WorkerJob *j) {
+        return pack_pull_plan(&((PullJob *) j)->pull);
+}
+
+static int answer(WorkerJob *j, json_t *packet, Error *e) {
+        return unpack_pull_have(&((PullJob *) j)->pull, packet, e);
+}
+
+static json_t *result(WorkerJob *j) {
+        return pack_pull_result(&((PullJob *) j)->pull);
+}
+
+static const JobType type = {
+                .name = "pull",
+                .run = run,
+                .undo = undo,
+                .progress = progress,
+                .plan = plan,
+                .answer = answer,
+                .result = result,
+};
+
+static int parse_policy(const char *s, bool *ret_prefer_local, Error *e) {
+        *ret_prefer_local = streq(s, "missing");
+        if (!*ret_prefer_local && !streq(s, "always"))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "--policy must be \"always\" or \"missing\"");
         return 0;
 }
 
-/* It must be a connected SEQPACKET socket. */
-static int parse_control_fd(const char *s, int *ret) {
-        socklen_t size = sizeof(int);
-        int fd, type, r;
-
-        r = parse_fd(s, &fd);
-        if (r < 0)
-                return r;
-        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
-                return -errno;
-        if (type != SOCK_SEQPACKET)
-                return -EPROTOTYPE;
-        *ret = fd;
-        return 0;
-}
-
-/* Who we are to the registry: what came with the job, or what the configuration says. */
-static int load_credentials(Pull *p, Error *e) {
-        _cleanup_close_ int fd = p->options->credentials_fd;
-        char *text = NULL;
-        size_t size;
-        int r;
-
-        if (fd < 0)
-                return credentials_load(&p->credentials, e);
-        r = fd_read_all(fd, CREDENTIALS_MAX, &text, &size);
-        if (r < 0)
-                return error_setf(e, r, "Failed to read the credentials: %m");
-        r = credentials_parse_single(text, size, &p->credentials, e);
-        free(text);
-        return r;
-}
-
-static int parse_options(int argc, char *argv[], PullOptions *ret, Error *e) {
+static int parse_options(int argc, char *argv[], Options *o, Error *e) {
         static const struct option options[] = {
                         {"root", required_argument, NULL, 'r'},
                         {"control-fd", required_argument, NULL, 'c'},
@@ -77,101 +81,95 @@ static int parse_options(int argc, char *argv[], PullOptions *ret, Error *e) {
                         {"credentials-fd", required_argument, NULL, 'k'},
                         {},
         };
-        int c, r;
+        int c, r = 0;
 
-        *ret = (PullOptions){.root = CTR_STATE_DIR,
-                             .control_fd = -1,
-                             .credentials_fd = -1,
-                             .unpack = true};
-        platform_host(&ret->platform);
-        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 switch (c) {
                 case 'r':
-                        ret->root = optarg;
+                        o->root = optarg;
                         break;
                 case 'c':
-                        r = parse_control_fd(optarg, &ret->control_fd);
-                        if (r < 0)
-                                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                                  "--control-fd=%s is not a SOCK_SEQPACKET socket",
-                                                  optarg);
+                        r = option_control_fd(optarg, &o->control_fd, e);
                         break;
                 case 'k':
-                        r = parse_fd(optarg, &ret->credentials_fd);
-                        if (r < 0)
-                                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                                  "--credentials-fd=%s is no open file", optarg);
+                        r = option_fd("credentials-fd", optarg, &o->credentials_fd, e);
                         break;
                 case 'p':
-                        r = platform_parse(optarg, &ret->platform, e);
-                        if (r != 0)
-                                return r;
+                        r = platform_parse(optarg, &o->pull.platform, e);
                         break;
                 case 'n':
-                        ret->unpack = false;
+                        o->pull.unpack = false;
                         break;
                 case 'l':
-                        ret->prefer_local = streq(optarg, "missing");
-                        if (!ret->prefer_local && !streq(optarg, "always"))
-                                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                                  "--policy must be \"always\" or \"missing\"");
+                        r = parse_policy(optarg, &o->pull.prefer_local, e);
                         break;
                 default:
-                        return error_setf(e, CTR_INVALID_ARGUMENT,
-                                          "Unknown option or missing value, see ctr-worker --help");
+                        r = option_unknown(e);
                 }
-        if (argc - optind != 1)
-                return error_setf(e, CTR_INVALID_ARGUMENT, "Exactly one image reference is needed");
-        ret->reference = argv[optind];
-        return 0;
+        if (r == 0 && argc - optind != 1)
+                r = error_setf(e, CTR_INVALID_ARGUMENT, "Exactly one image reference is needed");
+        if (r == 0)
+                o->reference = argv[optind];
+        return r;
 }
 
-/* SIGTERM and SIGINT are read from a descriptor; threads inherit the mask. */
-static void block_signals(void) {
-        sigset_t set;
-
-        (void) sigemptyset(&set);
-        (void) sigaddset(&set, SIGTERM);
-        (void) sigaddset(&set, SIGINT);
-        (void) sigprocmask(SIG_BLOCK, &set, NULL);
-        (void) signal(SIGPIPE, SIG_IGN);
+static void pull_job_clear(PullJob *p) {
+        pull_clear(&p->pull);
+        registry_free(p->registry);
+        registries_free(p->registries);
+        credentials_free(p->credentials);
+        store_close(&p->store);
+        job_clear(&p->job);
 }
 
-int verb_pull(int argc, char *argv[]) {
-        _cleanup_error_ Error e = ERROR_NULL;
-        _cleanup_(pull_clear) Pull p = {.root_fd = -1,
-                                        .content_fd = -1,
-                                        .snapshots_fd = -1,
-                                        .event_fd = -1};
-        PullOptions options;
+static int open_registry(PullJob *p, Error *e) {
+        _cleanup_(registry_endpoints_clear) RegistryEndpoints endpoints = {};
         int r;
 
-        block_signals();
-        r = parse_options(argc, argv, &options, &e);
+        r = registries_lookup(p->registries, &p->pull.reference, &endpoints, e);
+        return r == 0 ? registry_new(&endpoints, p->credentials, &p->job.canceled, &p->registry, e)
+                      : r;
+}
+
+static int pull(PullJob *p, const Options *o, Error *e) {
+        int r;
+
+        r = job_init(&p->job, &type, o->control_fd, e);
         if (r == 0)
-                r = pull_init(&p, &options, &e);
-        if (r == 0)
-                r = reference_parse(options.reference, &p.reference, &e);
+                r = store_open_root(&p->store, o->root, e);
+        if (r != 0)
+                return r;
+        pull_init(&p->pull, &p->job, &p->store, &o->pull);
+        r = reference_parse(o->reference, &p->pull.reference, e);
         /* the last things that are read from where the sandbox may not look */
         if (r == 0)
-                r = registries_load(&p.registries, &e);
+                r = registries_load(&p->registries, e);
         if (r == 0)
-                r = load_credentials(&p, &e);
+                r = option_credentials(o->credentials_fd, &p->credentials, e);
         if (r == 0)
-                r = sandbox_enter(SANDBOX_EXTRACT | SANDBOX_NETWORK, &p.root_fd, &e);
+                r = sandbox_enter(SANDBOX_EXTRACT | SANDBOX_NETWORK, &p->store.root_fd, e);
         if (r == 0)
-                r = pull_open_store(&p, &e);
+                r = store_open(&p->store, e);
         if (r == 0)
                 r = http_initialize();
         if (r == 0)
-                r = report_run(&p, &e);
+                r = open_registry(p, e);
+        return r == 0 ? report_run(&p->job, e) : r;
+}
+
+int verb_pull(int argc, char *argv[]) {
+        _cleanup_(pull_job_clear) PullJob p = {.store = STORE_NULL};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Options o = {.root = CTR_STATE_DIR,
+                     .control_fd = -1,
+                     .credentials_fd = -1,
+                     .pull.unpack = true};
+        int r;
+
+        block_signals();
+        platform_host(&o.pull.platform);
+        r = parse_options(argc, argv, &o, &e);
         if (r == 0)
-                r = report_result(&p, &e);
-        if (r != 0) {
-                if (e.code == 0)
-                        (void) error_setf(&e, r, "%s",
-                                          r < 0 ? strerrordesc_np(-r) : error_code_to_string(r));
-                report_error(options.control_fd, &e);
-        }
-        return r != 0;
+                r = pull(&p, &o, &e);
+        return report_end(o.control_fd, r, &e);
 }

@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 
 #include "basic/fs.h"
 #include "basic/strv.h"
@@ -14,85 +13,34 @@
 
 #define INGEST_RETRY_MSEC 50
 
-static int store_error(int r, const char *root, Error *e) {
-        if (r == -EROFS || r == -EACCES || r == -EPERM) {
-                errno = -r;
-                return error_setf(e, CTR_PERMISSION_DENIED, "The store %s is not writable: %m",
-                                  root);
-        }
-        return error_setf(e, r, "Failed to open the store %s: %m", root);
-}
+void pull_init(Pull *p, WorkerJob *job, const Store *store, const PullOptions *options) {
+        assert(p && job && store && options);
 
-int pull_init(Pull *p, const PullOptions *options, Error *e) {
-        assert(p && options);
-
-        *p = (Pull){
-                        .options = options,
-                        .root_fd = -1,
-                        .content_fd = -1,
-                        .snapshots_fd = -1,
-                        .event_fd = -1,
-                        .mutex = PTHREAD_MUTEX_INITIALIZER,
-                        .changed = PTHREAD_COND_INITIALIZER,
-        };
-        p->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (p->event_fd < 0)
-                return error_setf(e, -errno, "Failed to make an eventfd: %m");
-        p->root_fd = dir_open_make_at(AT_FDCWD, options->root, 0700);
-        if (p->root_fd < 0)
-                return store_error(p->root_fd, options->root, e);
-        return 0;
-}
-
-int pull_open_store(Pull *p, Error *e) {
-        p->content_fd = content_open(p->root_fd);
-        if (p->content_fd < 0)
-                return store_error(p->content_fd, p->options->root, e);
-        p->snapshots_fd = overlayfs_open(p->root_fd);
-        if (p->snapshots_fd < 0)
-                return store_error(p->snapshots_fd, p->options->root, e);
-        /* what is there may be on a file system that is mounted read-only */
-        if (faccessat(p->content_fd, "ingest", W_OK, AT_EACCESS) < 0)
-                return store_error(-errno, p->options->root, e);
-        return 0;
-}
-
-void pull_notify(Pull *p) {
-        (void) !eventfd_write(p->event_fd, 1);
-}
-
-void pull_fail(Pull *p, Error *e, int code) {
-        (void) pthread_mutex_lock(&p->mutex);
-        if (e->code == 0)
-                (void) error_setf(e, code, "%s",
-                                  code < 0 ? strerrordesc_np(-code) : error_code_to_string(code));
-        (void) error_move(&p->error, e);
-        atomic_store(&p->canceled, true);
-        (void) pthread_cond_broadcast(&p->changed);
-        (void) pthread_mutex_unlock(&p->mutex);
+        *p = (Pull){.options = options, .job = job, .store = store};
 }
 
 void pull_set_phase(Pull *p, JobPhase phase) {
-        (void) pthread_mutex_lock(&p->mutex);
+        (void) pthread_mutex_lock(&p->job->mutex);
         p->phase = phase;
-        (void) pthread_mutex_unlock(&p->mutex);
-        pull_notify(p);
+        (void) pthread_mutex_unlock(&p->job->mutex);
+        job_notify(p->job);
 }
 
 void pull_set_layer_phase(Pull *p, Layer *l, LayerPhase phase) {
-        (void) pthread_mutex_lock(&p->mutex);
+        (void) pthread_mutex_lock(&p->job->mutex);
         l->phase = phase;
-        (void) pthread_mutex_unlock(&p->mutex);
-        pull_notify(p);
+        (void) pthread_mutex_unlock(&p->job->mutex);
+        job_notify(p->job);
 }
 
 void pull_set_have(Pull *p, const uint64_t *snapshots, size_t n) {
-        (void) pthread_mutex_lock(&p->mutex);
-        for (size_t i = 0; i < n && i < p->n_layers; i++)
+        (void) pthread_mutex_lock(&p->job->mutex);
+        for (size_t i = 0; i < n && i < p->n_layers; i++) {
                 p->layers[i].existing = snapshots[i];
-        p->have_received = true;
-        (void) pthread_cond_broadcast(&p->changed);
-        (void) pthread_mutex_unlock(&p->mutex);
+                if (snapshots[i] > 0)
+                        p->layers[i].phase = LAYER_EXISTS;
+        }
+        (void) pthread_mutex_unlock(&p->job->mutex);
 }
 
 /* The list of layers with their identities, as it goes into the plan. */
@@ -113,24 +61,12 @@ static int plan(Pull *p, Error *e) {
                 if (r < 0)
                         return error_setf(e, r, "Failed to compute a chain id: %m");
         }
-        (void) pthread_mutex_lock(&p->mutex);
+        (void) pthread_mutex_lock(&p->job->mutex);
         p->n_layers = p->manifest->n_layers;
         p->planned = true;
-        (void) pthread_mutex_unlock(&p->mutex);
-        pull_notify(p);
+        (void) pthread_mutex_unlock(&p->job->mutex);
+        job_notify(p->job);
         return 0;
-}
-
-/* Waits for the manager to say which layers it has. */
-static int wait_have(Pull *p) {
-        (void) pthread_mutex_lock(&p->mutex);
-        while (!p->have_received && !atomic_load(&p->canceled))
-                (void) pthread_cond_wait(&p->changed, &p->mutex);
-        for (size_t i = 0; i < p->n_layers; i++)
-                if (p->layers[i].existing > 0)
-                        p->layers[i].phase = LAYER_EXISTS;
-        (void) pthread_mutex_unlock(&p->mutex);
-        return atomic_load(&p->canceled) ? CTR_CANCELED : 0;
 }
 
 /* Runs fetchers and unpackers to their end. Their errors are recorded by themselves. */
@@ -155,11 +91,11 @@ static int run_threads(Pull *p, Error *e) {
                 Error thread_error = ERROR_NULL;
 
                 (void) error_setf(&thread_error, r, "Failed to start a thread: %m");
-                pull_fail(p, &thread_error, r);
+                job_fail(p->job, &thread_error, r);
         }
         for (size_t i = 0; i < n; i++)
                 (void) pthread_join(threads[i], NULL);
-        return atomic_load(&p->canceled) ? CTR_CANCELED : 0;
+        return atomic_load(&p->job->canceled) ? CTR_CANCELED : 0;
 }
 
 /* Directories that a layer only implies look as they do below; bottom layer first. */
@@ -174,7 +110,7 @@ static int inherit(Pull *p, Error *e) {
                 Layer *l = p->layers + i;
 
                 if (l->existing > 0) {
-                        r = overlayfs_open_tree(p->snapshots_fd, l->existing, &l->fs_fd, e);
+                        r = overlayfs_open_tree(p->store->snapshots_fd, l->existing, &l->fs_fd, e);
                         if (r != 0)
                                 return r;
                 }
@@ -189,10 +125,10 @@ static int inherit(Pull *p, Error *e) {
 }
 
 void pull_add_pending(Pull *p, Ingest *i) {
-        (void) pthread_mutex_lock(&p->mutex);
+        (void) pthread_mutex_lock(&p->job->mutex);
         assert(p->n_pending < ELEMENTSOF(p->pending));
         p->pending[p->n_pending++] = i;
-        (void) pthread_mutex_unlock(&p->mutex);
+        (void) pthread_mutex_unlock(&p->job->mutex);
 }
 
 /* Commits what is verified. Held under the mutex: another thread must not commit the same, and what
@@ -200,14 +136,14 @@ void pull_add_pending(Pull *p, Ingest *i) {
 static int commit_pending(Pull *p, bool synced, Error *e) {
         int r;
 
-        (void) pthread_mutex_lock(&p->mutex);
-        r = ingest_commit_all(p->content_fd, p->pending, p->n_pending, synced, e);
+        (void) pthread_mutex_lock(&p->job->mutex);
+        r = ingest_commit_all(p->store->content_fd, p->pending, p->n_pending, synced, e);
         if (r == 0) {
                 for (size_t i = 0; i < p->n_pending; i++)
                         ingest_free(p->pending[i]);
                 p->n_pending = 0;
         }
-        (void) pthread_mutex_unlock(&p->mutex);
+        (void) pthread_mutex_unlock(&p->job->mutex);
         return r;
 }
 
@@ -215,13 +151,14 @@ int pull_open_ingest(Pull *p, const Descriptor *d, Ingest **ret, Error *e) {
         for (;;) {
                 int r;
 
-                r = ingest_open(p->content_fd, &d->digest, d->size, &p->canceled, ret, e);
+                r = ingest_open(p->store->content_fd, &d->digest, d->size, &p->job->canceled, ret,
+                                e);
                 if (r != CTR_CONFLICT)
                         return r;
                 r = commit_pending(p, false, e);
                 if (r != 0)
                         return r;
-                if (atomic_load(&p->canceled))
+                if (atomic_load(&p->job->canceled))
                         return error_setf(e, CTR_CANCELED, "The job was canceled");
                 /* the lock of another process is no event that poll() knows */
                 (void) poll(NULL, 0, INGEST_RETRY_MSEC);
@@ -257,7 +194,7 @@ static int store_documents(Pull *p, Error *e) {
 static int publish(Pull *p, Error *e) {
         int r;
 
-        if (syncfs(p->root_fd) < 0)
+        if (syncfs(p->store->root_fd) < 0)
                 return error_setf(e, -errno, "Failed to write the store to disk: %m");
         r = commit_pending(p, true, e);
         if (r != 0)
@@ -267,11 +204,11 @@ static int publish(Pull *p, Error *e) {
 
                 if (!*l->directory)
                         continue;
-                r = overlayfs_publish(p->snapshots_fd, l->directory, l->directory, e);
+                r = overlayfs_publish(p->store->snapshots_fd, l->directory, l->directory, e);
                 if (r != 0)
                         return r;
         }
-        if (fsync(p->snapshots_fd) < 0)
+        if (fsync(p->store->snapshots_fd) < 0)
                 return error_setf(e, -errno, "Failed to write the store to disk: %m");
         return 0;
 }
@@ -284,20 +221,21 @@ static bool changed(const Pull *p) {
         return p->n_pending > 0;
 }
 
-static int run(Pull *p, Error *e) {
+int pull_run(Pull *p, Registry *registry, Error *e) {
         _cleanup_(http_freep) Http *http = NULL;
         int r;
 
         r = http_new(&http);
         if (r < 0)
                 return r;
+        p->registry = registry;
         r = pull_resolve(p, http, e);
         if (r != 0)
                 return r;
         r = plan(p, e);
         if (r != 0)
                 return r;
-        r = wait_have(p);
+        r = job_ask(p->job);
         if (r != 0)
                 return r;
         pull_set_phase(p, JOB_DOWNLOAD);
@@ -317,37 +255,16 @@ static int run(Pull *p, Error *e) {
         return 0;
 }
 
-static void remove_trees(Pull *p) {
+void pull_undo(Pull *p) {
         for (size_t i = 0; i < p->n_layers; i++) {
                 Layer *l = p->layers + i;
 
                 if (!*l->directory)
                         continue;
                 /* what cannot be removed now is swept by the manager's next start */
-                (void) overlayfs_remove(p->snapshots_fd, l->directory, NULL);
+                (void) overlayfs_remove(p->store->snapshots_fd, l->directory, NULL);
                 *l->directory = '\0';
         }
-}
-
-void *pull_run(void *pull) {
-        _cleanup_error_ Error e = ERROR_NULL;
-        Pull *p = pull;
-        int r;
-
-        r = run(p, &e);
-        /* somebody else's error, or a cancellation that came while we published: nobody would adopt
-         * the trees */
-        if (r == 0 && atomic_load(&p->canceled))
-                r = CTR_CANCELED;
-        if (r != 0) {
-                pull_fail(p, &e, r);
-                remove_trees(p);
-        }
-        (void) pthread_mutex_lock(&p->mutex);
-        p->finished = true;
-        (void) pthread_mutex_unlock(&p->mutex);
-        pull_notify(p);
-        return NULL;
 }
 
 void pull_clear(Pull *p) {
@@ -366,13 +283,5 @@ void pull_clear(Pull *p) {
         descriptor_clear(&p->target);
         manifest_free(p->manifest);
         image_config_free(p->config);
-        registry_free(p->registry);
-        registries_free(p->registries);
-        credentials_free(p->credentials);
         reference_clear(&p->reference);
-        error_clear(&p->error);
-        fd_close(p->event_fd);
-        fd_close(p->snapshots_fd);
-        fd_close(p->content_fd);
-        fd_close(p->root_fd);
 }

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * One pull: from a reference to verified blobs in the content store and extracted layers beside
- * each other. Threads share the Pull:
+ * One image: from a reference, or what is in the store already, to verified blobs in the content
+ * store and extracted layers beside each other. Threads share the Pull:
  *
- *   the main thread   speaks with who started us (report.c), and takes signals
+ *   the main thread   speaks with who started us, and takes signals (report.c)
  *   the job           resolves the reference, starts the others, finishes (pull.c)
  *   fetchers          download layers into the store (fetch.c)
  *   unpackers         inflate and extract layers, also while they are still coming (unpack.c)
@@ -18,9 +18,6 @@
  * stays, and partial blobs do.
  */
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "image/config.h"
 #include "image/ingest.h"
 #include "image/manifest.h"
@@ -28,6 +25,8 @@
 #include "image/registry.h"
 #include "snapshot/apply.h"
 #include "snapshot/overlayfs.h"
+#include "worker/job.h"
+#include "worker/store.h"
 
 #define FETCHERS_MAX    3
 #define UNPACKERS_MAX   4
@@ -52,11 +51,7 @@ typedef enum JobPhase {
 } JobPhase;
 
 typedef struct PullOptions {
-        const char *root;
-        const char *reference;
         Platform platform;
-        int control_fd;     /* -1: none */
-        int credentials_fd; /* -1: those of the configuration */
         bool unpack;
         bool prefer_local; /* --policy=missing */
 } PullOptions;
@@ -91,25 +86,17 @@ typedef struct Layer {
 
 typedef struct Pull {
         const PullOptions *options;
-        int root_fd, content_fd, snapshots_fd;
-        Reference reference;
-        Registries *registries;
-        Credentials *credentials;
-        Registry *registry;
-        atomic_bool canceled;
+        WorkerJob *job; /* whose mutex guards what follows, and the layers where they say so */
+        const Store *store;
+        Registry *registry; /* NULL: everything is in the store */
 
-        pthread_mutex_t mutex; /* guards what follows, and the layers where they say so */
-        pthread_cond_t changed;
         JobPhase phase;
-        Error error; /* the first one */
-        bool finished;
         size_t next_fetch, next_unpack;
-        bool have_received;
         Ingest *pending[INDEX_DEPTH_MAX + 2 + MANIFEST_LAYERS_MAX]; /* verified, not committed */
         size_t n_pending;
-        int event_fd; /* readable when the main thread has something to look at */
 
         /* written by the job before the threads that read them start */
+        Reference reference;
         Document documents[INDEX_DEPTH_MAX + 2];
         size_t n_documents;
         Descriptor target; /* what the reference names */
@@ -120,26 +107,23 @@ typedef struct Pull {
         bool planned;
 } Pull;
 
-/* Prepares an empty Pull and opens the store's root, making it where missing. */
-int pull_init(Pull *p, const PullOptions *options, Error *e);
+/* Prepares an empty Pull. What is given lives longer. */
+void pull_init(Pull *p, WorkerJob *job, const Store *store, const PullOptions *options);
+void pull_clear(Pull *p);
 
-/* Opens what is below the root. CTR_PERMISSION_DENIED if the store is not writable. */
-int pull_open_store(Pull *p, Error *e);
+/* What p->reference names (of registry, NULL: of the store) becomes verified blobs and published
+ * trees. In the job's thread. */
+int pull_run(Pull *p, Registry *registry, Error *e);
 
-/* Runs the whole pull; the thread function of the job. */
-void *pull_run(void *pull);
-
-/* Records an error, unless there is one, and makes everybody stop. */
-void pull_fail(Pull *p, Error *e, int code);
+/* Removes the trees of a job that failed. */
+void pull_undo(Pull *p);
 
 /* Gives `have` (see docs/worker-protocol.md) to the job: one number or 0 per layer. */
 void pull_set_have(Pull *p, const uint64_t *snapshots, size_t n);
 
-/* Tells the main thread that progress is to be reported now. */
-void pull_notify(Pull *p);
+/* Take the mutex, and let progress be reported. */
 void pull_set_phase(Pull *p, JobPhase phase);
 void pull_set_layer_phase(Pull *p, Layer *l, LayerPhase phase);
-void pull_clear(Pull *p);
 
 /* Opens a partial blob. One that somebody else is at is waited for: meanwhile all that we hold is
  * committed, since the other one may wait for us. As ingest_open(), without CTR_CONFLICT. */

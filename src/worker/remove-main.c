@@ -54,7 +54,5 @@ int verb_remove(int argc, char *argv[]) {
                 r = error_setf(&e, CTR_INVALID_ARGUMENT, "A name is needed");
         if (r == 0)
                 r = remove_all(root, argv + optind, &e);
-        if (r != 0)
-                report_error(-1, &e);
-        return r != 0;
+        return report_end(-1, r, &e);
 }

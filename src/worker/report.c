@@ -9,21 +9,17 @@
 #include <sys/socket.h>
 
 #include "basic/clock.h"
-#include "basic/json.h"
 #include "basic/log.h"
-#include "worker/packet.h"
 
 #define PACKET_SIZE_MAX (128 * 1024)
 #define PROGRESS_MSEC   500
 
-/* What was reported last, so that only changes are. */
 typedef struct Report {
-        Pull *pull;
+        WorkerJob *job;
         int signal_fd;
-        bool plan_sent;
-        JobPhase phase;
-        LayerPhase *phases;
-        char *last; /* progress as sent */
+        bool listening; /* the manager has not closed its end */
+        bool asked;     /* the question under way was sent */
+        json_t *last;   /* progress as sent */
         uint64_t last_time;
 } Report;
 
@@ -45,113 +41,65 @@ static int send_packet(int fd, json_t *packet, Error *e) {
         return 0;
 }
 
-static int send_plan(Report *t, Error *e) {
-        Pull *p = t->pull;
-
-        if (p->options->control_fd < 0) {
-                pull_set_have(p, NULL, 0);
-                return 0;
-        }
-        return send_packet(p->options->control_fd, pack_plan(p), e);
-}
-
-/* True if the job or a layer is in another phase than at the last report. */
-static bool phase_changed(Report *t) {
-        Pull *p = t->pull;
-        JobPhase phase;
-        bool changed;
-
-        (void) pthread_mutex_lock(&p->mutex);
-        phase = pull_job_phase(p);
-        changed = phase != t->phase;
-        t->phase = phase;
-        if (!t->phases && p->n_layers > 0)
-                t->phases = calloc(p->n_layers, sizeof(LayerPhase));
-        for (size_t i = 0; t->phases && i < p->n_layers; i++) {
-                changed = changed || t->phases[i] != p->layers[i].phase;
-                t->phases[i] = p->layers[i].phase;
-        }
-        (void) pthread_mutex_unlock(&p->mutex);
-        return changed;
+static const char *phase_of(const json_t *progress) {
+        return strempty(json_string_value(json_object_get(progress, "phase")));
 }
 
 /* One line per change of phase, for people. */
-static void print_progress(Report *t, const json_t *progress) {
-        const json_t *layers = json_object_get(progress, "layers"), *last_layers = NULL;
-        _cleanup_json_ json_t *last = NULL;
+static void print_progress(const json_t *last, const json_t *progress) {
+        const json_t *layers = json_object_get(progress, "layers");
+        const json_t *last_layers = json_object_get(last, "layers");
         json_t *layer;
         size_t i;
 
-        if (t->last)
-                last = json_loads(t->last, 0, NULL);
-        last_layers = json_object_get(last, "layers");
-        if (!last ||
-            !json_equal(json_object_get(progress, "phase"), json_object_get(last, "phase")))
-                (void) fprintf(stderr, "%s\n",
-                               json_string_value(json_object_get(progress, "phase")));
+        if (!last || !streq(phase_of(progress), phase_of(last)))
+                (void) fprintf(stderr, "%s\n", phase_of(progress));
         json_array_foreach(layers, i, layer) {
-                json_t *before = json_array_get(last_layers, i);
+                const json_t *before = json_array_get(last_layers, i);
 
-                if (!before ||
-                    !json_equal(json_object_get(layer, "phase"), json_object_get(before, "phase")))
+                if (!before || !streq(phase_of(layer), phase_of(before)))
                         (void) fprintf(stderr, "  %s: %s\n",
                                        json_string_value(json_object_get(layer, "ref")),
-                                       json_string_value(json_object_get(layer, "phase")));
+                                       phase_of(layer));
         }
 }
 
 static int send_progress(Report *t, Error *e) {
         _cleanup_json_ json_t *progress = NULL;
-        char *text = NULL;
-        int r;
 
-        progress = pack_progress(t->pull);
-        r = progress ? json_to_text(progress, &text) : -ENOMEM;
-        if (r < 0)
-                return r;
+        progress = t->job->type->progress(t->job);
+        if (!progress)
+                return -ENOMEM;
         t->last_time = now_monotonic();
-        if (t->last && streq(t->last, text)) {
-                free(text);
+        if (t->last && json_equal(t->last, progress))
                 return 0;
-        }
-        if (t->pull->options->control_fd < 0)
-                print_progress(t, progress);
-        free(t->last);
-        t->last = text;
-        if (t->pull->options->control_fd < 0)
+        if (t->job->control_fd < 0)
+                print_progress(t->last, progress);
+        json_decref(t->last);
+        t->last = json_incref(progress);
+        if (t->job->control_fd < 0)
                 return 0;
-        return send_packet(t->pull->options->control_fd, json_incref(progress), e);
+        return send_packet(t->job->control_fd, json_incref(progress), e);
 }
 
-static int handle_have(Report *t, json_t *j, Error *e) {
-        _cleanup_free_ uint64_t *snapshots = NULL;
-        json_t *layers, *item;
-        size_t i;
+static int take_answer(Report *t, json_t *packet, Error *e) {
         int r;
 
-        r = json_get_array(j, "have", "layers", t->pull->n_layers, &layers, e);
-        if (r < 0)
+        r = t->job->type->answer(t->job, packet, e);
+        if (r != 0)
                 return r;
-        if (r == 0 || json_array_size(layers) != t->pull->n_layers)
-                return error_setf(e, -EBADMSG, "have.layers must have one entry for each layer");
-        snapshots = calloc(t->pull->n_layers + 1, sizeof(uint64_t));
-        if (!snapshots)
-                return -ENOMEM;
-        json_array_foreach(layers, i, item) {
-                if (json_is_null(item))
-                        continue;
-                if (!json_is_integer(item) || json_integer_value(item) <= 0)
-                        return error_setf(e, -EBADMSG,
-                                          "have.layers[%zu] must be the number of a snapshot, or "
-                                          "null",
-                                          i);
-                snapshots[i] = (uint64_t) json_integer_value(item);
-        }
-        pull_set_have(t->pull, snapshots, t->pull->n_layers);
+        t->asked = false;
+        job_answered(t->job);
         return 0;
 }
 
-/* Takes one packet. *ret_gone is true if the other side is. */
+static int send_plan(Report *t, Error *e) {
+        t->asked = true;
+        if (t->job->control_fd < 0)
+                return take_answer(t, NULL, e);
+        return send_packet(t->job->control_fd, t->job->type->plan(t->job), e);
+}
+
 static int receive(Report *t, bool *ret_gone, Error *e) {
         _cleanup_free_ char *buf = NULL;
         _cleanup_json_ json_t *j = NULL;
@@ -162,7 +110,7 @@ static int receive(Report *t, bool *ret_gone, Error *e) {
         buf = malloc(PACKET_SIZE_MAX + 1);
         if (!buf)
                 return -ENOMEM;
-        n = recv(t->pull->options->control_fd, buf, PACKET_SIZE_MAX + 1, MSG_DONTWAIT);
+        n = recv(t->job->control_fd, buf, PACKET_SIZE_MAX + 1, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return 0;
         *ret_gone = n <= 0;
@@ -174,39 +122,42 @@ static int receive(Report *t, bool *ret_gone, Error *e) {
         if (r != 0)
                 return r > 0 ? -EBADMSG : r;
         (void) json_get_string(j, "", "type", &type, NULL);
-        if (!streq(type, "have") || !t->plan_sent)
+        if (!streq(type, "have") || !t->asked)
                 return error_setf(e, -EBADMSG, "Unexpected packet of type \"%.40s\"", type);
-        return handle_have(t, j, e);
+        return take_answer(t, j, e);
 }
 
-static void cancel(Pull *p, const char *reason) {
+static void cancel(WorkerJob *j, const char *reason) {
         _cleanup_error_ Error e = ERROR_NULL;
 
-        (void) error_setf(&e, CTR_CANCELED, "The pull was canceled: %s", reason);
-        pull_fail(p, &e, CTR_CANCELED);
+        (void) error_setf(&e, CTR_CANCELED, "The %s was canceled: %s", j->type->name, reason);
+        job_fail(j, &e, CTR_CANCELED);
 }
 
 /* Waits for something to happen and looks at what came in. */
-static int wait_events(Report *t, bool *listening, Error *e) {
-        Pull *p = t->pull;
+static int wait_events(Report *t, bool *ret_woken, Error *e) {
+        WorkerJob *j = t->job;
         struct pollfd fds[] = {
                         {.fd = t->signal_fd, .events = POLLIN},
-                        {.fd = p->event_fd, .events = POLLIN},
-                        {.fd = *listening ? p->options->control_fd : -1, .events = POLLIN},
+                        {.fd = j->event_fd, .events = POLLIN},
+                        {.fd = t->listening ? j->control_fd : -1, .events = POLLIN},
         };
         eventfd_t value;
         int r;
 
+        *ret_woken = false;
         if (poll(fds, ELEMENTSOF(fds), PROGRESS_MSEC) < 0)
                 return errno == EINTR ? 0 : error_setf(e, -errno, "Failed to poll: %m");
         if (fds[0].revents) {
                 struct signalfd_siginfo si;
 
                 if (read(t->signal_fd, &si, sizeof(si)) == sizeof(si))
-                        cancel(p, strsignal((int) si.ssi_signo));
+                        cancel(j, strsignal((int) si.ssi_signo));
         }
-        if (fds[1].revents)
-                (void) eventfd_read(p->event_fd, &value);
+        if (fds[1].revents) {
+                (void) eventfd_read(j->event_fd, &value);
+                *ret_woken = true;
+        }
         if (fds[2].revents) {
                 bool gone = false;
 
@@ -214,61 +165,77 @@ static int wait_events(Report *t, bool *listening, Error *e) {
                 if (r != 0)
                         return r;
                 if (gone) {
-                        *listening = false;
-                        cancel(p, "the manager is gone");
+                        t->listening = false;
+                        cancel(j, "the manager is gone");
                 }
         }
         return 0;
 }
 
-static int step(Report *t, bool *listening, bool *ret_finished, Error *e) {
-        Pull *p = t->pull;
-        bool planned;
+static int step(Report *t, bool *ret_finished, Error *e) {
+        WorkerJob *j = t->job;
+        bool asking, woken;
         int r;
 
-        r = wait_events(t, listening, e);
+        r = wait_events(t, &woken, e);
         if (r != 0)
                 return r;
-        (void) pthread_mutex_lock(&p->mutex);
-        *ret_finished = p->finished;
-        planned = p->planned;
-        (void) pthread_mutex_unlock(&p->mutex);
+        (void) pthread_mutex_lock(&j->mutex);
+        *ret_finished = j->finished;
+        asking = j->asking;
+        (void) pthread_mutex_unlock(&j->mutex);
 
-        if (planned && !t->plan_sent) {
-                t->plan_sent = true;
+        if (asking && !t->asked) {
                 r = send_plan(t, e);
                 if (r != 0)
                         return r;
         }
-        if (*listening &&
-            (phase_changed(t) || now_monotonic() - t->last_time >= PROGRESS_MSEC * USEC_PER_MSEC))
+        if (t->listening &&
+            (woken || now_monotonic() - t->last_time >= PROGRESS_MSEC * USEC_PER_MSEC))
                 return send_progress(t, e);
         return 0;
 }
 
-static int run_job(Report *t, Error *e) {
-        bool finished = false, listening = true;
-        pthread_t job;
+static int run(Report *t, Error *e) {
+        bool finished = false;
+        pthread_t thread;
         int r;
 
         r = send_progress(t, e);
         if (r != 0)
                 return r;
-        r = -pthread_create(&job, NULL, pull_run, t->pull);
+        r = -pthread_create(&thread, NULL, job_run, t->job);
         if (r < 0)
                 return error_setf(e, r, "Failed to start a thread: %m");
         while (r == 0 && !finished)
-                r = step(t, &listening, &finished, e);
+                r = step(t, &finished, e);
         /* without a way to report, the job makes no sense */
         if (r != 0)
-                cancel(t->pull, error_text(e));
-        (void) pthread_join(job, NULL);
+                cancel(t->job, error_text(e));
+        (void) pthread_join(thread, NULL);
         return r;
 }
 
-int report_run(Pull *p, Error *e) {
+static int send_result(WorkerJob *j, Error *e) {
+        _cleanup_json_ json_t *result = NULL;
+        _cleanup_free_ char *text = NULL;
+
+        result = j->type->result(j);
+        if (!result)
+                return -ENOMEM;
+        if (j->control_fd >= 0)
+                return send_packet(j->control_fd, json_incref(result), e);
+        text = json_dumps(result, JSON_INDENT(2));
+        if (!text)
+                return -ENOMEM;
+        if (puts(text) < 0 || fflush(stdout) != 0)
+                return error_setf(e, -EIO, "Failed to write to standard output: %m");
+        return 0;
+}
+
+int report_run(WorkerJob *j, Error *e) {
         _cleanup_close_ int signal_fd = -1;
-        Report t = {.pull = p};
+        Report t = {.job = j, .listening = true};
         sigset_t set;
         int r;
 
@@ -278,32 +245,14 @@ int report_run(Pull *p, Error *e) {
         t.signal_fd = signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
         if (signal_fd < 0)
                 return error_setf(e, -errno, "Failed to make a signalfd: %m");
-        r = run_job(&t, e);
-        free(t.phases);
-        free(t.last);
-        if (r == 0 && p->error.code != 0)
-                r = error_move(e, &p->error);
-        return r;
+        r = run(&t, e);
+        json_decref(t.last);
+        if (r == 0 && j->error.code != 0)
+                r = error_move(e, &j->error);
+        return r == 0 ? send_result(j, e) : r;
 }
 
-int report_result(Pull *p, Error *e) {
-        _cleanup_json_ json_t *j = NULL;
-        _cleanup_free_ char *text = NULL;
-
-        j = pack_result(p);
-        if (!j)
-                return -ENOMEM;
-        if (p->options->control_fd >= 0)
-                return send_packet(p->options->control_fd, json_incref(j), e);
-        text = json_dumps(j, JSON_INDENT(2));
-        if (!text)
-                return -ENOMEM;
-        if (puts(text) < 0 || fflush(stdout) != 0)
-                return error_setf(e, -EIO, "Failed to write to standard output: %m");
-        return 0;
-}
-
-void report_error(int control_fd, const Error *e) {
+static void report_error(int control_fd, const Error *e) {
         json_t *j;
 
         if (control_fd < 0) {
@@ -316,4 +265,14 @@ void report_error(int control_fd, const Error *e) {
                       error_text(e));
         /* if the other side is gone, nobody is there to be told */
         (void) send_packet(control_fd, j, NULL);
+}
+
+int report_end(int control_fd, int r, Error *e) {
+        if (r == 0)
+                return 0;
+        if (e->code == 0)
+                (void) error_setf(e, r, "%s",
+                                  r < 0 ? strerrordesc_np(-r) : error_code_to_string(r));
+        report_error(control_fd, e);
+        return 1;
 }

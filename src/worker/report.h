@@ -6,15 +6,13 @@
  * for people without one. Only the main thread speaks.
  */
 
-#include "worker/pull.h"
+#include "worker/job.h"
 
-/* Starts the job in a thread of its own and returns when it is finished: reports progress and the
- * plan, takes `have`, and cancels the job on SIGTERM, SIGINT (which must be blocked) or when the
- * socket is closed. 0, or the error that ended the job. */
-int report_run(Pull *p, Error *e);
+/* Starts the job in a thread of its own and returns when it is finished: reports progress, asks its
+ * questions, cancels it on SIGTERM, SIGINT (which must be blocked) or when the socket is closed,
+ * and sends or prints the result of one that ended well. 0, or the error that ended the job. */
+int report_run(WorkerJob *j, Error *e);
 
-/* Sends or prints the result of a finished job without error. */
-int report_result(Pull *p, Error *e);
-
-/* Sends or prints an error, as the last thing. */
-void report_error(int control_fd, const Error *e);
+/* The end of a verb: sends or prints an error, as the last thing. r is 0 or the error's code; what
+ * main() returns. */
+int report_end(int control_fd, int r, Error *e);

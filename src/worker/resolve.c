@@ -77,13 +77,14 @@ static int read_stored(Pull *p, const Digest *d, Text *ret, Error *e) {
         _cleanup_(text_clear) Text text = {};
         int r;
 
-        r = content_read_blob(p->content_fd, d, MANIFEST_SIZE_MAX, &text.data, &text.size, NULL);
+        r = content_read_blob(p->store->content_fd, d, MANIFEST_SIZE_MAX, &text.data, &text.size,
+                              NULL);
         if (r < 0)
                 return error_setf(e, r, "Failed to read the blob %s: %m", DIGEST_STRING(d));
         if (r != 0)
                 return CTR_NOT_FOUND;
         if (check_digest(d, &text, NULL) == CTR_DATA_LOSS) {
-                (void) content_remove_blob(p->content_fd, d);
+                (void) content_remove_blob(p->store->content_fd, d);
                 return CTR_NOT_FOUND;
         }
         *ret = text;
@@ -244,7 +245,6 @@ static int check_config(const Pull *p, const char *what, Error *e) {
 }
 
 int pull_resolve(Pull *p, Http *http, Error *e) {
-        _cleanup_(registry_endpoints_clear) RegistryEndpoints endpoints = {};
         _cleanup_(text_clear) Text config = {};
         _cleanup_free_ char *what = NULL;
         int r;
@@ -252,11 +252,7 @@ int pull_resolve(Pull *p, Http *http, Error *e) {
         what = reference_to_string(&p->reference);
         if (!what)
                 return -ENOMEM;
-        r = registries_lookup(p->registries, &p->reference, &endpoints, e);
-        if (r == 0)
-                r = registry_new(&endpoints, p->credentials, &p->canceled, &p->registry, e);
-        if (r == 0)
-                r = find_manifest(p, http, what, e);
+        r = find_manifest(p, http, what, e);
         if (r != 0)
                 return r;
 

@@ -25,15 +25,15 @@ static int wait_available(Unpack *u, uint64_t *ret, Error *e) {
         Layer *l = u->layer;
         int r = 0;
 
-        (void) pthread_mutex_lock(&p->mutex);
+        (void) pthread_mutex_lock(&p->job->mutex);
         l->consumed = u->position;
-        while (l->available <= u->position && !l->complete && !atomic_load(&p->canceled))
-                (void) pthread_cond_wait(&p->changed, &p->mutex);
+        while (l->available <= u->position && !l->complete && !atomic_load(&p->job->canceled))
+                (void) pthread_cond_wait(&p->job->changed, &p->job->mutex);
         /* who canceled has said why */
-        if (atomic_load(&p->canceled))
+        if (atomic_load(&p->job->canceled))
                 r = error_setf(e, CTR_CANCELED, "The job was canceled");
         *ret = l->available - u->position;
-        (void) pthread_mutex_unlock(&p->mutex);
+        (void) pthread_mutex_unlock(&p->job->mutex);
         return r;
 }
 
@@ -87,10 +87,10 @@ static bool is_about_content(int error) {
 static void wait_complete(Unpack *u) {
         Pull *p = u->pull;
 
-        (void) pthread_mutex_lock(&p->mutex);
-        while (!u->layer->complete && !atomic_load(&p->canceled))
-                (void) pthread_cond_wait(&p->changed, &p->mutex);
-        (void) pthread_mutex_unlock(&p->mutex);
+        (void) pthread_mutex_lock(&p->job->mutex);
+        while (!u->layer->complete && !atomic_load(&p->job->canceled))
+                (void) pthread_cond_wait(&p->job->changed, &p->job->mutex);
+        (void) pthread_mutex_unlock(&p->job->mutex);
 }
 
 /* A blob that was in the store and cannot be unpacked is either damaged, or the image is wrong
@@ -101,7 +101,7 @@ static int check_stored(Unpack *u, int error, Error *e) {
 
         if (hash_file(wanted->algorithm, u->fd, &actual) < 0 || digest_equal(&actual, wanted))
                 return error;
-        (void) content_remove_blob(u->pull->content_fd, wanted);
+        (void) content_remove_blob(u->pull->store->content_fd, wanted);
         error_clear(e);
         return error_setf(e, CTR_DATA_LOSS,
                           "the blob in the store was damaged and is removed, pull again");
@@ -118,7 +118,7 @@ static int extract(Unpack *u, Error *e) {
         r = inflate_new(l->compression, read_blob, u, &u->inflate);
         if (r < 0)
                 return r;
-        r = overlayfs_create(u->pull->snapshots_fd, l->directory, &l->fs_fd, e);
+        r = overlayfs_create(u->pull->store->snapshots_fd, l->directory, &l->fs_fd, e);
         if (r != 0)
                 return r;
         r = layer_apply(l->fs_fd, read_layer, u, NULL, &l->result, e);
@@ -138,12 +138,12 @@ static int unpack_layer(Pull *p, Layer *l, char *buffer, Error *e) {
         Unpack u = {.pull = p, .layer = l, .buffer = buffer, .fd = -1};
         int r;
 
-        (void) pthread_mutex_lock(&p->mutex);
-        while (l->fd < 0 && !atomic_load(&p->canceled))
-                (void) pthread_cond_wait(&p->changed, &p->mutex);
+        (void) pthread_mutex_lock(&p->job->mutex);
+        while (l->fd < 0 && !atomic_load(&p->job->canceled))
+                (void) pthread_cond_wait(&p->job->changed, &p->job->mutex);
         u.fd = l->fd;
-        (void) pthread_mutex_unlock(&p->mutex);
-        if (atomic_load(&p->canceled))
+        (void) pthread_mutex_unlock(&p->job->mutex);
+        if (atomic_load(&p->job->canceled))
                 return error_setf(e, CTR_CANCELED, "The job was canceled");
 
         r = extract(&u, e);
@@ -156,10 +156,10 @@ static int unpack_layer(Pull *p, Layer *l, char *buffer, Error *e) {
         if (r != 0)
                 return error_prefix(e, r, "Layer %s", DIGEST_STRING(&l->descriptor->digest));
 
-        (void) pthread_mutex_lock(&p->mutex);
+        (void) pthread_mutex_lock(&p->job->mutex);
         l->consumed = l->descriptor->size;
         l->fd = fd_close(l->fd);
-        (void) pthread_mutex_unlock(&p->mutex);
+        (void) pthread_mutex_unlock(&p->job->mutex);
         pull_set_layer_phase(p, l, LAYER_DONE);
         return 0;
 }
@@ -167,13 +167,13 @@ static int unpack_layer(Pull *p, Layer *l, char *buffer, Error *e) {
 static Layer *next_layer(Pull *p) {
         Layer *l = NULL;
 
-        (void) pthread_mutex_lock(&p->mutex);
-        while (!l && p->next_unpack < p->n_layers && !atomic_load(&p->canceled)) {
+        (void) pthread_mutex_lock(&p->job->mutex);
+        while (!l && p->next_unpack < p->n_layers && !atomic_load(&p->job->canceled)) {
                 l = p->layers + p->next_unpack++;
                 if (l->existing > 0)
                         l = NULL;
         }
-        (void) pthread_mutex_unlock(&p->mutex);
+        (void) pthread_mutex_unlock(&p->job->mutex);
         return l;
 }
 
@@ -190,6 +190,6 @@ void *pull_unpacker(void *pull) {
         while (r == 0 && (l = next_layer(p)))
                 r = unpack_layer(p, l, buffer, &e);
         if (r != 0)
-                pull_fail(p, &e, r);
+                job_fail(p->job, &e, r);
         return NULL;
 }

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "worker/options.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+
+#include "basic/fs.h"
+#include "basic/process.h"
+
+#define CREDENTIALS_MAX (64 * 1024)
+
+int option_fd(const char *name, const char *value, int *ret, Error *e) {
+        char *end;
+        long fd;
+
+        errno = 0;
+        fd = strtol(value, &end, 10);
+        if (errno != 0 || *end || end == value || fd < 3 || fd > INT32_MAX ||
+            fd_set_cloexec((int) fd, true) < 0)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "--%s=%s is no open file", name, value);
+        *ret = (int) fd;
+        return 0;
+}
+
+int option_control_fd(const char *value, int *ret, Error *e) {
+        socklen_t size = sizeof(int);
+        int fd = -1, type;
+
+        if (option_fd("control-fd", value, &fd, NULL) != 0 ||
+            getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "--control-fd=%s is not a SOCK_SEQPACKET socket", value);
+        *ret = fd;
+        return 0;
+}
+
+int option_credentials(int given_fd, Credentials **ret, Error *e) {
+        _cleanup_close_ int fd = given_fd;
+        char *text = NULL;
+        size_t size;
+        int r;
+
+        if (fd < 0)
+                return credentials_load(ret, e);
+        r = fd_read_all(fd, CREDENTIALS_MAX, &text, &size);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read the credentials: %m");
+        r = credentials_parse_single(text, size, ret, e);
+        free(text);
+        return r;
+}
+
+int option_unknown(Error *e) {
+        return error_setf(e, CTR_INVALID_ARGUMENT,
+                          "Unknown option or missing value, see ctr-worker --help");
+}
+
+void block_signals(void) {
+        sigset_t set;
+
+        (void) sigemptyset(&set);
+        (void) sigaddset(&set, SIGTERM);
+        (void) sigaddset(&set, SIGINT);
+        (void) sigprocmask(SIG_BLOCK, &set, NULL);
+        (void) signal(SIGPIPE, SIG_IGN);
+}

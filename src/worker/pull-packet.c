@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "worker/pull-packet.h"
+
+#include "image/content.h"
+#include "worker/packet.h"
+
+static const char *const layer_phases[_LAYER_PHASE_MAX] = {
+                [LAYER_WAIT] = "wait", [LAYER_DOWNLOAD] = "download", [LAYER_UNPACK] = "unpack",
+                [LAYER_DONE] = "done", [LAYER_EXISTS] = "exists",
+};
+
+static const char *const job_phases[_JOB_PHASE_MAX] = {
+                [JOB_RESOLVE] = "resolve", [JOB_DOWNLOAD] = "download", [JOB_UNPACK] = "unpack",
+                [JOB_VERIFY] = "verify",   [JOB_DONE] = "done",
+};
+
+static json_t *pack_layer(const Layer *l) {
+        json_t *j = pack_descriptor(l->descriptor);
+
+        if (json_object_set_new(j, "diff_id", json_string(DIGEST_STRING(&l->diff_id))) < 0 ||
+            json_object_set_new(j, "chain_id", json_string(DIGEST_STRING(&l->chain_id))) < 0) {
+                json_decref(j);
+                return NULL;
+        }
+        return j;
+}
+
+json_t *pack_pull_plan(const Pull *p) {
+        json_t *layers = json_array();
+
+        for (size_t i = 0; i < p->n_layers; i++)
+                (void) json_array_append_new(layers, pack_layer(p->layers + i));
+        if (json_array_size(layers) != p->n_layers) {
+                json_decref(layers);
+                return NULL;
+        }
+        return json_pack("{s:s, s:s, s:s, s:o}", "type", "plan", "digest",
+                         DIGEST_STRING(&p->target.digest), "config",
+                         DIGEST_STRING(&p->manifest->config.digest), "layers", layers);
+}
+
+static json_t *pack_layer_progress(const Pull *p, const Layer *l) {
+        uint64_t offset = 0;
+
+        if (l->phase == LAYER_DOWNLOAD)
+                offset = l->available;
+        else if (l->phase == LAYER_UNPACK)
+                offset = l->consumed;
+        else if (l->phase != LAYER_WAIT)
+                offset = l->descriptor->size;
+        return pack_blob_progress("layer-", l->descriptor, layer_phases[l->phase], offset);
+}
+
+/* The phase of the whole job: while layers are worked on, it is that of the slowest. Called with
+ * the mutex held. */
+static JobPhase job_phase(const Pull *p) {
+        if (p->phase != JOB_DOWNLOAD)
+                return p->phase;
+        for (size_t i = 0; i < p->n_layers; i++)
+                if (p->layers[i].phase < LAYER_UNPACK)
+                        return JOB_DOWNLOAD;
+        return JOB_UNPACK;
+}
+
+json_t *pack_pull_progress(Pull *p) {
+        json_t *layers = json_array();
+        JobPhase phase;
+
+        (void) pthread_mutex_lock(&p->job->mutex);
+        phase = job_phase(p);
+        for (size_t i = 0; p->planned && i < p->n_documents; i++) {
+                const Document *d = p->documents + i;
+                char kind[16];
+
+                (void) snprintf(kind, sizeof(kind), "%s-", d->kind);
+                (void) json_array_append_new(layers,
+                                             pack_blob_progress(kind, &d->descriptor, "done",
+                                                                d->descriptor.size));
+        }
+        for (size_t i = 0; i < p->n_layers; i++)
+                (void) json_array_append_new(layers, pack_layer_progress(p, p->layers + i));
+        (void) pthread_mutex_unlock(&p->job->mutex);
+        return json_pack("{s:s, s:s, s:o}", "type", "progress", "phase", job_phases[phase],
+                         "layers", layers);
+}
+
+int unpack_pull_have(Pull *p, json_t *packet, Error *e) {
+        _cleanup_free_ uint64_t *snapshots = NULL;
+        json_t *layers, *item;
+        size_t i;
+        int r;
+
+        if (!packet)
+                return 0;
+        r = json_get_array(packet, "have", "layers", p->n_layers, &layers, e);
+        if (r < 0)
+                return r;
+        if (r == 0 || json_array_size(layers) != p->n_layers)
+                return error_setf(e, -EBADMSG, "have.layers must have one entry for each layer");
+        snapshots = calloc(p->n_layers + 1, sizeof(uint64_t));
+        if (!snapshots)
+                return -ENOMEM;
+        json_array_foreach(layers, i, item) {
+                if (json_is_null(item))
+                        continue;
+                if (!json_is_integer(item) || json_integer_value(item) <= 0)
+                        return error_setf(e, -EBADMSG,
+                                          "have.layers[%zu] must be the number of a snapshot, or "
+                                          "null",
+                                          i);
+                snapshots[i] = (uint64_t) json_integer_value(item);
+        }
+        pull_set_have(p, snapshots, p->n_layers);
+        return 0;
+}
+
+static json_t *pack_result_layer(const Pull *p, const Layer *l) {
+        json_t *j = pack_layer(l);
+        int r;
+
+        if (!j)
+                return NULL;
+        r = json_object_set_new(j, "directory",
+                                *l->directory ? json_string(l->directory) : json_null());
+        if (*l->directory) {
+                r |= json_object_set_new(j, "bytes", json_integer((json_int_t) l->result.bytes));
+                r |= json_object_set_new(j, "inodes", json_integer((json_int_t) l->result.inodes));
+        }
+        if (r < 0) {
+                json_decref(j);
+                return NULL;
+        }
+        return j;
+}
+
+/* Every blob of the image that is in the store, each once. */
+static json_t *pack_blobs(const Pull *p) {
+        json_t *blobs = json_array();
+
+        for (size_t i = 0; i < p->n_documents; i++)
+                (void) json_array_append_new(blobs, pack_descriptor(&p->documents[i].descriptor));
+        for (size_t i = 0; i < p->n_layers; i++) {
+                _cleanup_close_ int fd = -1;
+                bool again = false;
+
+                for (size_t k = 0; k < i; k++)
+                        again = again || digest_equal(&p->layers[k].descriptor->digest,
+                                                      &p->layers[i].descriptor->digest);
+                if (!again &&
+                    content_open_blob(p->store->content_fd, &p->layers[i].descriptor->digest, &fd,
+                                      NULL, NULL) == 0)
+                        (void) json_array_append_new(blobs,
+                                                     pack_descriptor(p->layers[i].descriptor));
+        }
+        return blobs;
+}
+
+json_t *pack_pull_result(const Pull *p) {
+        _cleanup_free_ char *reference = NULL;
+        char platform[PLATFORM_STRING_SIZE];
+        const Document *manifest = NULL;
+        json_t *layers = json_array();
+
+        for (size_t i = 0; i < p->n_documents; i++)
+                if (streq(p->documents[i].kind, "manifest"))
+                        manifest = p->documents + i;
+        assert(manifest);
+
+        for (size_t i = 0; i < p->n_layers; i++)
+                (void) json_array_append_new(layers, pack_result_layer(p, p->layers + i));
+        reference = reference_to_string(&p->reference);
+        if (!reference || json_array_size(layers) != p->n_layers) {
+                json_decref(layers);
+                return NULL;
+        }
+        (void) platform_to_string(*p->config->platform.os ? &p->config->platform
+                                                          : &p->options->platform,
+                                  platform);
+        return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:[s], s:o}", "type", "result",
+                         "reference", reference, "digest", DIGEST_STRING(&p->target.digest),
+                         "media_type", p->target.media_type, "size", (json_int_t) p->target.size,
+                         "manifest", pack_descriptor(&manifest->descriptor), "config",
+                         pack_descriptor(&p->manifest->config), "blobs", pack_blobs(p), "platforms",
+                         platform, "layers", layers);
+}
