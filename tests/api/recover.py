@@ -38,7 +38,7 @@ def open_gate(gate, status):
 
 
 class Population:
-    """The tasks, every fifth with an exec, every tenth with an attached client."""
+    """The tasks, every fifth with an exec, every tenth with an attached client; none with both."""
 
     def __init__(self, w):
         self.walk = w
@@ -65,7 +65,7 @@ class Population:
             os.close(writer)
             os.set_blocking(reader, False)
             self.clients[name(number)] = reader
-        if number % 5 == 0:
+        if number % 5 == 4:
             gate = f"e{number}"
             os.mkfifo(GATES / gate)
             self.execs[gate] = self.walk.thing(task.call("Task.Exec", gate, UNTIL_GATE + [gate], Start=True))
@@ -168,7 +168,7 @@ def upgrade():
 
 
 def manager_dies(w, population):
-    ends_meanwhile(w, population, "kill -9", ["t1", "t2", "t3", "e5", "e15", "t10"], kill_manager,
+    ends_meanwhile(w, population, "kill -9", ["t1", "t2", "t3", "e4", "e9", "t10"], kill_manager,
                    lambda: systemctl("start", "ctr.service"))
     population.unharmed("after kill -9")
     for _ in range(3):
@@ -178,7 +178,7 @@ def manager_dies(w, population):
 
 
 def manager_is_upgraded(w, population):
-    ends_meanwhile(w, population, "upgrade", ["t4", "t6", "e20", "t20"], lambda: systemctl("stop", "ctr.service"),
+    ends_meanwhile(w, population, "upgrade", ["t5", "t6", "e14", "t20"], lambda: systemctl("stop", "ctr.service"),
                    upgrade)
     population.unharmed("after an upgrade")
 
@@ -190,8 +190,8 @@ def systemd_is_upgraded(w, population):
             systemctl(command)
         population.unharmed(f"after {command}")
         w.equal(f"{command} leaves the manager alone", pid, manager_pid())
-        ends_meanwhile(w, population, f"kill -9 and {command}", {"daemon-reload": ["t7", "e25"], "daemon-reexec": [
-            "t8", "e30"]}[command], lambda: (kill_manager(), systemctl(command)),
+        ends_meanwhile(w, population, f"kill -9 and {command}", {"daemon-reload": ["t7", "e19"], "daemon-reexec": [
+            "t8", "e24"]}[command], lambda: (kill_manager(), systemctl(command)),
                        lambda: systemctl("start", "ctr.service"))
 
 
@@ -207,13 +207,13 @@ def bus_dies(w, population):
     w.bus, w.root = connection, connection.root
     population.rebind(w)
     population.unharmed("after another bus")
-    population.end("t9", 77)
-    w.equal("who ends then has its status", 77, w.thing(f"{bus.ROOT}/task/default/t9").call("Process.Wait")[0])
+    population.end("t15", 77)
+    w.equal("who ends then has its status", 77, w.thing(f"{bus.ROOT}/task/default/t15").call("Process.Wait")[0])
 
 
 def damaged_records(w, population):
-    keys = ["t11", "t12", "t13", "e35"]
-    damage = {"t11": TASKS / "t11/exit.json", "e35": TASKS / "t35/exit-e35.json"}
+    keys = ["t11", "t12", "t13", "e34"]
+    damage = {"t11": TASKS / "t11/exit.json", "e34": TASKS / "t34/exit-e34.json"}
     stray = TASKS / "not-ours"
     stray.mkdir()
     (stray / "exit.json").write_text("\0\1\2")
@@ -234,11 +234,11 @@ def damaged_records(w, population):
 def damaged_state(w, population):
     """What the manager itself had saved of a task is gone."""
     kill_manager()
-    (TASKS / "t14/state.json").write_text("{")
+    (TASKS / "t16/state.json").write_text("{")
     systemctl("start", "ctr.service")
     w.check("a task whose state file is damaged is found, or at least listed",
-            w.bus.wait(lambda: population.tasks["t14"].get("Process.Status") == "RUNNING", 10),
-            population.tasks["t14"].get("Process.Status"))
+            w.bus.wait(lambda: population.tasks["t16"].get("Process.Status") == "RUNNING", 10),
+            population.tasks["t16"].get("Process.Status"))
     population.unharmed("with a damaged state file")
 
 
