@@ -111,8 +111,8 @@ def garbage():
 
 
 EPOLL = select.epoll()
-REFUSED = ("a directory", "a path only", "epoll", "a process", "a socket that listens", "the wrong end of a pipe",
-           "a file that is only read")
+# Those of which it is known that nothing can be written to them; with the others the program hears an error.
+REFUSED = ("a directory", "a path only", "the wrong end of a pipe", "a file that is only read")
 
 
 def manager_descriptors():
