@@ -65,9 +65,9 @@ def history(walk):
     everything = listed(AllNamespaces=True, Limit=10000)
     numbers = [e[0] for e in everything]
     walk.equal("the history is in the order of its numbers", sorted(set(numbers)), numbers)
-    walk.equal("and of its times", sorted(e[1] for e in everything), [e[1] for e in everything])
     mine = [e for e in everything if subject(e) == ("default", "told", "")]
     walk.equal("a task's life", ["create", "start", "exit", "delete"], [e[2].rsplit("/", 1)[1] for e in mine])
+    walk.equal("at times in this order", sorted(e[1] for e in mine), [e[1] for e in mine])
     walk.equal("after a number", [e for e in everything if e[3] == "default" and e[0] > mine[1][0]],
                listed(After=mine[1][0], Limit=10000))
     walk.equal("between two times", [e for e in everything if e[3] == "default" and mine[0][1] <= e[1] <= mine[3][1]],
