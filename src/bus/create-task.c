@@ -8,15 +8,18 @@
 #include "bus/options.h"
 #include "bus/service.h"
 #include "bus/stream-options.h"
-#include "manager/task.h"
+#include "manager/checkpoint.h"
 
 typedef struct CreateTaskOptions {
         StreamOptions streams;
+        const char *checkpoint_path;
 } CreateTaskOptions;
 
 int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         static const Option table[] = {
                         STREAM_OPTION_ROWS(CreateTaskOptions, streams),
+                        {"CheckpointPath", "s", option_string,
+                         offsetof(CreateTaskOptions, checkpoint_path)},
                         {},
         };
         CreateTaskOptions options = {.streams = STREAM_OPTIONS_DEFAULT};
@@ -32,10 +35,18 @@ int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r <= 0)
                 return r < 0 ? r : 1;
 
+        if (options.checkpoint_path) {
+                r = checkpoint_check(options.checkpoint_path, &e);
+                if (r != 0)
+                        return bus_error_set(error, r, &e);
+        }
         r = late_new(service_of(&c->object), m, late_reply_path, &late, error);
         if (r < 0)
                 return r;
-        r = task_create(c, &(TaskRequest){.streams = stream_options_request(&options.streams)},
+        r = task_create(c,
+                        &(TaskRequest){.streams = stream_options_request(&options.streams),
+                                       .checkpoint = options.checkpoint_path,
+                                       .checkpoint_path = options.checkpoint_path},
                         late_complete, late, &e);
         return late_started(late, r, &e, error);
 }

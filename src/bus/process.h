@@ -26,5 +26,8 @@ int process_reply_exit(sd_bus_message *m, Object *o);
 int method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_pids(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+/* Of Task, in checkpoint-methods.c. */
+int method_checkpoint(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 /* Of Task, in stats-methods.c. */
 int method_stats(sd_bus_message *m, void *userdata, sd_bus_error *error);

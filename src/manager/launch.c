@@ -328,6 +328,9 @@ static int launch_write_documents(Task *t, const TaskRequest *request, Error *e)
                 if (free_and_strdup(&launch.stdio_path[i], request->streams.path[i]) < 0)
                         return -ENOMEM;
         }
+        if (free_and_strdup(&launch.checkpoint, request->checkpoint_path) < 0 ||
+            free_and_strdup(&t->checkpoint, request->checkpoint) < 0)
+                return -ENOMEM;
         r = task_launch_to_json(&launch, &j);
         if (r < 0)
                 return r;

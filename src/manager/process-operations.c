@@ -18,6 +18,8 @@
 
 #define SIGKILL_TIMEOUT_USEC (2 * USEC_PER_SEC)
 #define START_TIMEOUT_USEC   (40 * USEC_PER_SEC)
+/* a little more than the supervisor gives CRIU */
+#define RESTORE_TIMEOUT_USEC (11 * 60 * USEC_PER_SEC)
 
 static void operation_unlink(Operation *o) {
         if (!o->process)
@@ -155,7 +157,9 @@ int process_start(Process *p, Callback callback, void *userdata, Error *e) {
         r = process_request(p,
                             &(SupervisorMessage){.type = exec ? SUPERVISOR_EXEC_START
                                                               : SUPERVISOR_START},
-                            NULL, 0, START_TIMEOUT_USEC,
+                            NULL, 0,
+                            !exec && process_task(p)->checkpoint ? RESTORE_TIMEOUT_USEC
+                                                                 : START_TIMEOUT_USEC,
                             &(Operation){.reply = on_started,
                                          .callback = callback,
                                          .userdata = userdata},

@@ -13,11 +13,12 @@
 #include "runtime/checkpoint-document.h"
 #include "runtime/checkpoint.h"
 
-#define RUN_USEC       (10 * 60 * USEC_PER_SEC)
-#define STATUS_NOT_RUN 125
-#define DUMP_LOG_COPY  "criu-dump.log"
-#define INVENTORY      "inventory.img" /* without it CRIU takes a directory for no checkpoint */
-#define JOURNAL_USEC   (5 * USEC_PER_SEC)
+#define RUN_USEC           (10 * 60 * USEC_PER_SEC)
+#define STATUS_NOT_RUN     125
+#define DUMP_LOG_COPY      "criu-dump.log"
+#define INVENTORY          "inventory.img" /* without it CRIU takes a directory for no checkpoint */
+#define RESTORE_STATISTICS "stats-restore" /* CRIU leaves it in its working directory */
+#define JOURNAL_USEC       (5 * USEC_PER_SEC)
 
 struct Checkpoint {
         Supervisor *supervisor;
@@ -163,6 +164,7 @@ static void restore_finished(Checkpoint *c, Error *e) {
                 return;
         }
         (void) unlinkat(s->task_dir_fd, CHECKPOINT_RESTORE_LOG, 0);
+        (void) unlinkat(s->task_dir_fd, RESTORE_STATISTICS, 0);
         s->init.record.started = true;
         supervisor_set_state(s, STATE_RUNNING);
         reply_send(&s->start_reply, 0, NULL, s->init.record.pid);

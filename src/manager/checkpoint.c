@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "manager/checkpoint.h"
+
+#include <fcntl.h>
+
+#include "basic/log.h"
+#include "basic/process.h"
+#include "basic/strv.h"
+#include "manager/event.h"
+#include "manager/task-internal.h"
+
+/* a little more than the supervisor gives CRIU */
+#define DUMP_TIMEOUT_USEC (11 * 60 * USEC_PER_SEC)
+#define INVENTORY         "inventory.img" /* CRIU's list of what else there is */
+
+typedef struct Dump {
+        CheckpointRequest request;
+        bool resume; /* it ran before, and shall go on */
+        Callback callback;
+        void *userdata;
+        int result;
+        Error error;
+} Dump;
+
+static Dump *dump_free(Dump *d) {
+        if (!d)
+                return NULL;
+        checkpoint_request_clear(&d->request);
+        error_clear(&d->error);
+        free(d);
+        return NULL;
+}
+DEFINE_CLEANUP(Dump *, dump_free);
+
+static void dump_complete(Dump *d, Object *o) {
+        if (d->result == 0)
+                event_checkpointed(TASK(o), d->request.images);
+        d->callback(o, d->result, &d->error, d->userdata);
+        dump_free(d);
+}
+
+/* A checkpoint that was made is not undone by a task that cannot be resumed, but that must be
+ * known. */
+static void on_resumed(Object *o, int r, const Error *e, void *userdata) {
+        Dump *d = userdata;
+
+        if (r != 0 && process_status(&TASK(o)->process) != TASK_STOPPED) {
+                log_warning("The task %s is still paused: %s", o->name, error_text(e));
+                if (d->result == 0)
+                        d->result = error_setf(&d->error, r,
+                                               "The checkpoint was written, but the task is still "
+                                               "paused: %s",
+                                               error_text(e));
+        }
+        dump_complete(d, o);
+}
+
+static void dump_finish(Dump *d, Object *o) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Task *t = TASK(o);
+        int r;
+
+        /* one that ended meanwhile needs no thawing */
+        if (!d->resume || process_status(&t->process) != TASK_PAUSED) {
+                dump_complete(d, o);
+                return;
+        }
+        r = task_resume(t, on_resumed, d, &e);
+        if (r != 0)
+                on_resumed(o, r, &e, d);
+}
+
+static void on_dumped(Object *o, int r, const Error *e, void *userdata) {
+        Dump *d = userdata;
+
+        d->result = r;
+        if (r != 0)
+                (void) error_setf(&d->error, r, "%s", error_text(e));
+        /* with Exit only the failure leaves somebody to be resumed */
+        if (r == 0 && !d->request.leave_running)
+                d->resume = false;
+        dump_finish(d, o);
+}
+
+static int dump_request(Dump *d, Task *t, Error *e) {
+        SupervisorMessage m = {.type = SUPERVISOR_CHECKPOINT};
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = checkpoint_request_to_text(&d->request, &text);
+        if (r < 0)
+                return r;
+        if (strlen(text) >= sizeof(m.text))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "The path of the checkpoint is too long");
+        memcpy(m.text, text, strlen(text) + 1);
+        return process_request(&t->process, &m, NULL, 0, DUMP_TIMEOUT_USEC,
+                               &(Operation){.callback = on_dumped, .userdata = d}, e);
+}
+
+static void on_paused(Object *o, int r, const Error *e, void *userdata) {
+        _cleanup_error_ Error local = ERROR_NULL;
+        Dump *d = userdata;
+
+        if (r != 0) {
+                d->result = r;
+                (void) error_setf(&d->error, r, "%s", error_text(e));
+                dump_complete(d, o);
+                return;
+        }
+        d->resume = true;
+        r = dump_request(d, TASK(o), &local);
+        if (r != 0)
+                on_dumped(o, r, &local, d);
+}
+
+static int dump_new(const CheckpointOptions *o, Dump **ret) {
+        _cleanup_(dump_freep) Dump *d = NULL;
+        CheckpointRequest *q;
+
+        d = calloc(1, sizeof(*d));
+        if (!d)
+                return -ENOMEM;
+        q = &d->request;
+        q->leave_running = !o->exit;
+        q->allow_tcp = o->allow_tcp;
+        q->allow_unix_sockets = o->allow_unix_sockets;
+        q->allow_terminal = o->allow_terminal;
+        q->file_locks = o->file_locks;
+        if (free_and_strdup(&q->images, o->path) < 0 || free_and_strdup(&q->parent, o->parent) < 0)
+                return -ENOMEM;
+        STRV_FOREACH(s, o->empty_namespaces)
+                if (strv_extend(&q->empty_namespaces, *s) < 0)
+                        return -ENOMEM;
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
+static int dump_check(const Task *t, Error *e) {
+        _cleanup_free_ char *criu = NULL;
+        TaskStatus status = process_status(&t->process);
+        int r;
+
+        if (status != TASK_RUNNING && status != TASK_PAUSED)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "Cannot make a checkpoint of the task \"%s\": it is %s",
+                                  t->process.object.name, task_status_to_string(status));
+        /* the supervisor looks for it in the same $PATH; here nothing was changed yet */
+        r = process_find_program("criu", &criu);
+        if (r == -ENOENT)
+                return error_setf(e, CTR_UNAVAILABLE,
+                                  "CRIU is not installed: there is no program \"criu\" in $PATH");
+        return r;
+}
+
+int task_checkpoint(Task *t, const CheckpointOptions *options, Callback callback, void *userdata,
+                    Error *e) {
+        _cleanup_(dump_freep) Dump *d = NULL;
+        int r;
+
+        r = dump_check(t, e);
+        if (r != 0)
+                return r;
+        r = dump_new(options, &d);
+        if (r < 0)
+                return r;
+        d->callback = callback;
+        d->userdata = userdata;
+        if (process_status(&t->process) == TASK_PAUSED)
+                r = dump_request(d, t, e);
+        else
+                r = task_pause(t, on_paused, d, e);
+        if (r == 0)
+                TAKE_PTR(d);
+        return r;
+}
+
+int checkpoint_check(const char *path, Error *e) {
+        _cleanup_close_ int fd = -1;
+
+        if (path[0] != '/')
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "The directory of a checkpoint must be absolute: \"%s\"", path);
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
+                                  "Failed to open the checkpoint %s: %m", path);
+        if (faccessat(fd, INVENTORY, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "There is no checkpoint in %s", path);
+        return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Checkpoints of tasks: the order of A3.15 around the supervisor's dump. The task is paused, unless
+ * it is already; its processes are written down; it is resumed whatever came of that, unless it was
+ * to end.
+ *
+ * Invariant: the callback comes once, after the task runs again, or was left paused because it was
+ * paused before, or has ended.
+ */
+
+#include "manager/task.h"
+
+typedef struct CheckpointOptions {
+        const char *path;   /* absolute directory, made if missing */
+        const char *parent; /* directory of the checkpoint before, or NULL */
+        bool exit;          /* end the task */
+        bool allow_tcp, allow_unix_sockets, allow_terminal, file_locks;
+        char **empty_namespaces; /* "network" */
+} CheckpointOptions;
+
+/* CTR_FAILED_PRECONDITION unless RUNNING or PAUSED; CTR_UNAVAILABLE without CRIU: nothing was
+ * changed then. Options are copied. */
+int task_checkpoint(Task *t, const CheckpointOptions *options, Callback callback, void *userdata,
+                    Error *e);
+
+/* Whether path is a directory that task_create() may be told to restore: CTR_INVALID_ARGUMENT,
+ * CTR_NOT_FOUND. */
+int checkpoint_check(const char *path, Error *e);
