@@ -9,6 +9,7 @@
 #include "bus/limits.h"
 #include "bus/manager-methods.h"
 #include "bus/options.h"
+#include "manager/restart-policy.h"
 #include "unit/properties.h"
 
 #define LISTED_MAX 1024U /* mounts, devices, rlimits: each costs work when the task starts */
@@ -44,6 +45,21 @@ static int option_pull(OptionReader *o, void *target) {
                         return 0;
                 }
         return option_invalid(o, "\"%.64s\" is none of never, missing, always", name);
+}
+
+static int option_restart_policy(OptionReader *o, void *target) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        RestartPolicy policy;
+        const char *text;
+        char **p = target;
+        int r;
+
+        r = option_read_string(o, &text);
+        if (r < 0)
+                return r;
+        if (restart_policy_parse(text, &policy, &e) != 0)
+                return option_invalid(o, "%s", error_text(&e));
+        return free_and_strdup(p, text);
 }
 
 static int option_namespace_copy(OptionReader *o, void *target) {
@@ -338,6 +354,7 @@ static const Option table[] = {
                 {"StopTimeoutUSec", "t", option_uint64, FIELD(stop_timeout)},
                 {"Rlimits", "a(stt)", option_rlimits, WHOLE},
                 {"OOMScoreAdjust", "i", option_oom_score_adjust, WHOLE},
+                {"RestartPolicy", "s", option_restart_policy, FIELD(restart_policy)},
                 {"SnapshotID", "s", option_identifier_copy, FIELD(snapshot_id)},
                 LIMIT_OPTIONS(FIELD(resources)),
                 {},
