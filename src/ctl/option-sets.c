@@ -182,3 +182,27 @@ static const Option events[] = {
                  "Only those that match, as topic~=exit,event.Id==web"},
 };
 const OptionSet options_events = SET("Selection", events);
+
+static const Option checkpoint[] = {
+                {0, "path", "DIR", parse_string, FIELD(checkpoint.path),
+                 "Directory to write to, made if missing"},
+                {0, "parent-path", "DIR", parse_string, FIELD(checkpoint.parent),
+                 "Write only what changed since the checkpoint in DIR"},
+                {'R', "leave-running", NULL, parse_flag, FIELD(checkpoint.leave_running),
+                 "Let the container go on"},
+                {0, "tcp-established", NULL, parse_flag, FIELD(checkpoint.tcp),
+                 "With its open TCP connections"},
+                {0, "ext-unix-sk", NULL, parse_flag, FIELD(checkpoint.unix_sockets),
+                 "With sockets that lead out of it"},
+                {0, "shell-job", NULL, parse_flag, FIELD(checkpoint.shell_job),
+                 "With a terminal that is not its own"},
+                {0, "file-locks", NULL, parse_flag, FIELD(checkpoint.file_locks),
+                 "With locks on files"},
+};
+const OptionSet options_checkpoint = SET("Checkpoint", checkpoint);
+
+static const Option restore[] = {
+                {0, "path", "DIR", parse_string, FIELD(checkpoint.path),
+                 "Directory with the checkpoint"},
+};
+const OptionSet options_restore = SET("Checkpoint", restore);

@@ -37,6 +37,8 @@ void options_clear(Options *o) {
         free(c->rdt_class);
         mount_list_clear(&c->mounts);
         rlimit_list_clear(&c->rlimits);
+        free(o->checkpoint.path);
+        free(o->checkpoint.parent);
         *o = (Options){};
 }
 

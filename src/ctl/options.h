@@ -38,6 +38,11 @@ typedef struct CreateOptions {
                         cpu_quota, io_weight;
 } CreateOptions;
 
+typedef struct CheckpointOptions {
+        char *path, *parent;
+        bool leave_running, tcp, unix_sockets, shell_job, file_locks;
+} CheckpointOptions;
+
 typedef struct Options {
         /* every verb */
         char *host, *namespace;
@@ -53,6 +58,7 @@ typedef struct Options {
         DetachKeys detach_keys;
         OptionalU64 signal, timeout, since, until, after, lines, pid, interval, sig_proxy;
         CreateOptions create;
+        CheckpointOptions checkpoint;
 } Options;
 
 void options_clear(Options *o);
@@ -76,7 +82,7 @@ extern const OptionSet options_global, options_namespace, options_quiet, options
                 options_filter, options_ps, options_pull, options_run, options_create,
                 options_process, options_resources, options_streams, options_start, options_exec,
                 options_attach, options_detach, options_stop, options_kill, options_remove,
-                options_logs, options_stats, options_events;
+                options_logs, options_stats, options_events, options_checkpoint, options_restore;
 
 /* Parses argv[1..] with the options of sets (NULL-terminated). stop_at_first: the first argument
  * that is no option ends the options, else they may stand anywhere. argv is permuted; *ret_first is

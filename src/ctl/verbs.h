@@ -32,6 +32,8 @@ int verb_update(Client *c, char **args, Error *e);
 int verb_top(Client *c, char **args, Error *e);
 int verb_stats(Client *c, char **args, Error *e);
 int verb_events(Client *c, char **args, Error *e);
+int verb_checkpoint(Client *c, char **args, Error *e);
+int verb_restore(Client *c, char **args, Error *e);
 int verb_stop(Client *c, char **args, Error *e);
 int verb_kill(Client *c, char **args, Error *e);
 int verb_wait(Client *c, char **args, Error *e);
