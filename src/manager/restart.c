@@ -240,6 +240,34 @@ static void act(Restart *r) {
                 create_task(r);
 }
 
+/* There is a new task, and how the last one ended is over. A restart is counted here, where it is
+ * known that there is one, and where a killed manager finds it. */
+static int note_run(Restart *r, bool own, Error *e) {
+        bool count = own && r->exited && !r->attempt;
+        uint64_t n = restart_labels_count(r->container->labels);
+        json_t *labels;
+
+        r->attempt = own;
+        r->exited = false;
+        labels = restart_change_labels(r->container,
+                                       &(RestartChange){
+                                                       .explicitly_stopped = -1,
+                                                       .count = count ? (int64_t) n + 1 : -1,
+                                       });
+        return labels ? restart_save(r, labels, false, e) : -ENOMEM;
+}
+
+/* A manager was killed between the creation of a task and its start. If it did not live to note the
+ * creation, that is done now. */
+static void finish_attempt(Restart *r) {
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        if (r->exited && note_run(r, true, &e) != 0)
+                log_error("Failed to note the restart of container %s: %s",
+                          r->container->object.name, error_text(&e));
+        start_task(r);
+}
+
 /* What a start finds, or a change of what is wanted. */
 static void reconcile(Restart *r) {
         const Task *t = r->container->task;
@@ -249,8 +277,8 @@ static void reconcile(Restart *r) {
                 return;
         if (t && t->process.status == TASK_STOPPED && !r->exited)
                 ask_and_judge(r);
-        else if (t && t->process.status == TASK_CREATED && r->attempt)
-                start_task(r);
+        else if (t && t->process.status == TASK_CREATED && (r->attempt || r->exited))
+                finish_attempt(r);
         else if ((!t || t->process.status == TASK_STOPPED) &&
                  restart_wanted(r->container->labels, r->exited ? r->exit_status : -1)) {
                 delay = r->exited && r->failures > 0
@@ -261,32 +289,17 @@ static void reconcile(Restart *r) {
         }
 }
 
-/* A new task: what it needs to be made again is kept, and how the last one ended is over. */
+/* A new task: what it needs to be made again is kept. */
 static int attach(Task *t, Error *e) {
         Restart *r = t->container->restart;
-        bool count, own;
-        json_t *labels;
+        bool own = r->phase == RESTART_CREATING;
 
         if (!restart_labels_wanted(t->container->labels) || t->process.object.manager->recovering)
                 return 0;
-        own = r->phase == RESTART_CREATING;
-        count = own && r->exited && !r->attempt;
-        if (!own)
-                for (unsigned i = 0; i < 3; i++)
-                        if (free_and_strdup(&r->streams[i], process_stream(&t->process, i)) < 0)
-                                return -ENOMEM;
-        r->attempt = own;
-        r->exited = false;
-        labels = restart_change_labels(
-                        t->container,
-                        &(RestartChange){
-                                        .explicitly_stopped = -1,
-                                        .count = count ? (int64_t) restart_labels_count(
-                                                                         t->container->labels) +
-                                                                                 1
-                                                       : -1,
-                        });
-        return labels ? restart_save(r, labels, false, e) : -ENOMEM;
+        for (unsigned i = 0; !own && i < 3; i++)
+                if (free_and_strdup(&r->streams[i], process_stream(&t->process, i)) < 0)
+                        return -ENOMEM;
+        return note_run(r, own, e);
 }
 
 static void exited(Task *t) {

@@ -8,6 +8,7 @@
  *   b  answers GO with FAILED and, although that is the end, CREATED
  *   a  refuses to add an exec        X  fails EXEC_START with CommandNotFound
  *   e  an exec ends with 3 before its start is answered
+ *   q  ends with 7 on START
  *   z  cannot freeze                 1  is of version 1, 9 of a later one
  * Otherwise it does as the real one: CREATED after GO, STOP and SIGNAL end it with 128 + signal,
  * and START with a file "exit-now" in the task directory's parent ends it with 7.
@@ -219,7 +220,7 @@ static void handle(int fd, const SupervisorMessage *m, const int *fds) {
                 }
                 started = true;
                 say(fd, &reply);
-                if (faccessat(dir_fd, "../exit-now", F_OK, 0) >= 0)
+                if (strchr(mode, 'q') || faccessat(dir_fd, "../exit-now", F_OK, 0) >= 0)
                         finish(fd, 7);
                 return;
         case SUPERVISOR_SIGNAL:

@@ -102,8 +102,15 @@ static int method_subscribe(sd_bus_message *m, void *userdata, sd_bus_error *err
         return sd_bus_reply_method_return(m, NULL);
 }
 
+static int get_system_state(sd_bus *bus, const char *path, const char *interface,
+                            const char *property, sd_bus_message *reply, void *userdata,
+                            sd_bus_error *error) {
+        return sd_bus_message_append(reply, "s", ((Harness *) userdata)->system_state);
+}
+
 static const sd_bus_vtable fake_systemd[] = {
                 SD_BUS_VTABLE_START(0),
+                SD_BUS_PROPERTY("SystemState", "s", get_system_state, 0, 0),
                 SD_BUS_METHOD("Subscribe", "", "", method_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD("StartTransientUnit", "ssa(sv)a(sa(sv))", "o", method_start_transient,
                               SD_BUS_VTABLE_UNPRIVILEGED),
@@ -216,6 +223,8 @@ void harness_start(Harness *h) {
                         .state_dir = h->state_dir,
                         .runtime_dir = h->runtime_dir,
                         .libexec_dir = getenv("CTR_TEST_LIBEXEC_DIR"),
+                        .boot_id = h->boot_id,
+                        .restart_times = h->restart_times,
         };
         _cleanup_error_ Error e = ERROR_NULL;
         Answer a = {};
@@ -251,6 +260,7 @@ int harness_setup(void **state) {
         h = calloc(1, sizeof(Harness));
         assert_non_null(h);
         h->job_result = "done";
+        h->system_state = "running";
         strcpy(h->dir, "/tmp/test-manager-XXXXXX");
         assert_non_null(mkdtemp(h->dir));
         assert_true(asprintf(&h->state_dir, "%s/state", h->dir) > 0);

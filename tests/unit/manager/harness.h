@@ -38,6 +38,9 @@ typedef struct Harness {
         bool stop_frees_name; /* StopUnit ends start_error */
         char **active_scopes; /* what ListUnitsByPatterns says */
         char last_unit[128];
+        const char *system_state; /* "running" by default */
+        const char *boot_id;      /* NULL: the kernel's */
+        const struct RestartTimes *restart_times;
         sd_bus_message *last_start;
 
         /* what the observer saw: one letter each, i c t e j for kinds; + - ~ x */
