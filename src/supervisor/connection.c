@@ -56,6 +56,7 @@ static void connection_send(Connection *c, const SupervisorMessage *m) {
         }
 }
 
+/* What the request does not take of the descriptors is closed. */
 static void connection_answer(Connection *c, const SupervisorMessage *m,
                               int fds[static SUPERVISOR_MESSAGE_FDS_MAX]) {
         Request q = {.message = m,
@@ -66,6 +67,8 @@ static void connection_answer(Connection *c, const SupervisorMessage *m,
         c->busy = true;
         c->set->request(c->set->userdata, &q);
         c->busy = false;
+        for (size_t i = 0; i < SUPERVISOR_MESSAGE_FDS_MAX; i++)
+                fd_close(fds[i]);
         if (c->fd < 0)
                 free(c);
         else if (!q.deferred)
@@ -88,8 +91,6 @@ static void connection_dispatch(void *userdata, short revents) {
                 return;
         }
         connection_answer(c, &m, fds);
-        for (size_t i = 0; i < ELEMENTSOF(fds); i++)
-                fd_close(fds[i]);
 }
 
 void request_defer(Request *q, Reply *r) {
