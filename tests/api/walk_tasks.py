@@ -163,13 +163,24 @@ def wrong_states(walk):
                                     ("Task.Checkpoint", (), {"Path": "/run/walk-checkpoint"})):
         walk.refused(f"{member} of a created task", "FailedPrecondition", "CREATED", task.call, member, *arguments,
                      **more)
+    limit = {"TasksMax": GLib.Variant("t", 50)}
+    task.call("Task.Update", limit)
+    walk.equal("limits change before the start", 50, task.get("Task.Resources")["TasksMax"])
+    early = walk.thing(task.call("Task.Exec", "early", ["true"]))
+    walk.property("an exec may be added before it", early, "Process.Status", "CREATED")
+    walk.refused("but runs only after it", "FailedPrecondition", "CREATED", early.call, "Process.Start")
     task.call("Process.Start")
+    walk.check("when it does", early.call("Process.Start") > 0)
+    task.call("Task.Pause")
+    task.call("Task.Update", {"TasksMax": GLib.Variant("t", 51)})
+    walk.equal("limits change while it is paused", 51, task.get("Task.Resources")["TasksMax"])
+    task.call("Task.Resume")
     walk.refused("Start of a running task", "FailedPrecondition", "RUNNING", task.call, "Process.Start")
     walk.refused("Delete of a running task", "FailedPrecondition", "RUNNING", task.call, "Process.Delete")
     walk.refused("Resume of a running task", "FailedPrecondition", "RUNNING", task.call, "Task.Resume")
     task.call("Task.Stop", Force=True)
     for member, arguments, more in (("Process.Start", (), {}), ("Task.Pause", (), {}), ("Task.Resume", (), {}),
-                                    ("Task.Update", ({"TasksMax": GLib.Variant("t", 5)},), {}),
+                                    ("Task.Update", (limit,), {}),
                                     ("Task.Exec", ("x", ["true"]), {}),
                                     ("Task.Checkpoint", (), {"Path": "/run/walk-checkpoint"})):
         walk.refused(f"{member} of a stopped task", "FailedPrecondition", "STOPPED", task.call, member,
