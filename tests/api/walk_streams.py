@@ -137,12 +137,14 @@ def terminal(walk):
 def foreign_descriptors(walk):
     """Descriptors that are no streams."""
     container = walk.container("garbage", "true")
-    sources = {"a directory": os.open("/", os.O_RDONLY), "a path only": os.open("/", os.O_PATH),
-               "the wrong end of a pipe": os.pipe()[0]}
-    for what, fd in sources.items():
-        walk.refused(f"{what} as output", "InvalidArgument", "Stdout", container.call, "Container.CreateTask", Stdout=fd)
-    walk.refused("the wrong end of a pipe as input", "InvalidArgument", "Stdin", container.call,
-                 "Container.CreateTask", Stdin=os.pipe()[1])
+    reader, writer = os.pipe()
+    directory, path = os.open("/", os.O_RDONLY), os.open("/", os.O_PATH)
+    for what, key, fd in (("a directory as output", "Stdout", directory), ("a path only as output", "Stderr", path),
+                          ("the wrong end of a pipe as output", "Stdout", reader),
+                          ("the wrong end of a pipe as input", "Stdin", writer)):
+        walk.refused(what, "InvalidArgument", key, container.call, "Container.CreateTask", **{key: fd})
+    for fd in (reader, writer, directory, path):
+        os.close(fd)
     walk.remove(container)
 
 
