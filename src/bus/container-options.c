@@ -355,6 +355,8 @@ static const Option table[] = {
                 {"Rlimits", "a(stt)", option_rlimits, WHOLE},
                 {"OOMScoreAdjust", "i", option_oom_score_adjust, WHOLE},
                 {"RestartPolicy", "s", option_restart_policy, FIELD(restart_policy)},
+                {"BlockIOClass", "s", option_string_copy, FIELD(blockio_class)},
+                {"RDTClass", "s", option_string_copy, FIELD(rdt_class)},
                 {"SnapshotID", "s", option_identifier_copy, FIELD(snapshot_id)},
                 LIMIT_OPTIONS(FIELD(resources)),
                 {},

@@ -166,12 +166,14 @@ static void on_recovered(Object *o, int r, const Error *e, void *userdata) {
 }
 
 static int daemon_start(Daemon *d, Error *e) {
-        static const ManagerParameters parameters = {
+        const ManagerParameters parameters = {
                         .state_dir = CTR_STATE_DIR,
                         .runtime_dir = CTR_RUNTIME_DIR,
                         .libexec_dir = CTR_LIBEXECDIR,
                         .data_dir = CTR_DATA_DIR,
                         .transient_dir = UNIT_TRANSIENT_DIR,
+                        .blockio_config = getenv("CTR_BLOCKIO_CONFIG"),
+                        .rdt_config = getenv("CTR_RDT_CONFIG"),
         };
         int r;
 

@@ -13,6 +13,7 @@
 #include "image/reference.h"
 #include "manager/db.h"
 #include "manager/manager.h"
+#include "manager/rdt.h"
 #include "manager/restart.h"
 #include "manager/spec.h"
 #include "manager/sweeper.h"
@@ -58,6 +59,8 @@ void container_request_done(ContainerRequest *r) {
                 free(r->rlimits[i].name);
         free(r->rlimits);
         json_decref(r->resources);
+        free(r->blockio_class);
+        free(r->rdt_class);
         *r = (ContainerRequest){};
 }
 
@@ -125,6 +128,11 @@ static int request_check(Manager *m, const ContainerRequest *request, Image **re
                 return r;
         if (request->snapshot_id) {
                 r = identifier_validate(request->snapshot_id, "snapshot id", e);
+                if (r != 0)
+                        return r;
+        }
+        if (!isempty(request->rdt_class)) {
+                r = rdt_check(m->rdt, request->rdt_class, e);
                 if (r != 0)
                         return r;
         }

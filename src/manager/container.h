@@ -69,6 +69,7 @@ typedef struct ContainerRequest {
         int stop_signal;       /* 0: the image's, else SIGTERM */
         uint64_t stop_timeout; /* 0: 10 s */
         int oom_score_adjust;
+        char *blockio_class, *rdt_class; /* of the configuration; NULL: none */
         json_t *resources; /* unit properties by name, already checked by unit_properties_check() */
 } ContainerRequest;
 

@@ -25,6 +25,8 @@
 #include "manager/db.h"
 #include "manager/manager.h"
 #include "manager/monitor.h"
+#include "manager/rdt.h"
+#include "manager/spec.h"
 #include "manager/task-internal.h"
 #include "snapshot/overlayfs.h"
 #include "unit/log-fields.h"
@@ -41,6 +43,7 @@ struct Launch {
         int stdio[3];
         ScopeStart *scope;
         sd_event_source *timer;
+        char *rdt_class; /* NULL: none */
         unsigned attempts;
         bool retry;
         Error error;
@@ -59,6 +62,7 @@ Launch *launch_free(Launch *l) {
         for (size_t i = 0; i < 3; i++)
                 fd_close(l->stdio[i]);
         error_clear(&l->error);
+        free(l->rdt_class);
         l->task->launch = NULL;
         free(l);
         return NULL;
@@ -162,6 +166,12 @@ static void on_scope(int r, const Error *e, void *userdata) {
                 launch_fail(l, r, NULL);
 }
 
+/* Processes inherit the class of their parent: execs that of the supervisor. */
+static int launch_join_class(const Launch *l, pid_t pid, Error *e) {
+        return l->rdt_class ? rdt_assign(l->task->process.object.manager->rdt, l->rdt_class, pid, e)
+                            : 0;
+}
+
 static void launch_done(Task *t, pid_t pid) {
         Launch *l = t->launch;
         Callback callback = l->callback;
@@ -170,6 +180,8 @@ static void launch_done(Task *t, pid_t pid) {
         int r;
 
         r = monitor_attach(t, &e);
+        if (r == 0 && pid > 0) /* it was born at once, perhaps before its parent was in the class */
+                r = launch_join_class(l, pid, &e);
         if (r != 0) {
                 launch_fail(l, r, &e);
                 return;
@@ -258,6 +270,8 @@ static int launch_attempt(Launch *l, Error *e) {
 
         l->attempts++;
         r = launch_spawn(l, e);
+        if (r == 0)
+                r = launch_join_class(l, supervisor_pid(t->supervisor), e);
         if (r != 0)
                 return r;
         if (asprintf(&description, "Container %s (%s)", t->process.object.name,
@@ -309,6 +323,8 @@ static int launch_write_documents(Task *t, const TaskRequest *request, Error *e)
         int r;
 
         r = container_read_spec(t->container, &spec, e);
+        if (r == 0)
+                r = spec_read_rdt_class(spec, &t->launch->rdt_class, e);
         if (r != 0)
                 return r;
         r = fill_rootfs(t, &launch, e);

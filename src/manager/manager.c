@@ -10,11 +10,13 @@
 #include "basic/log.h"
 #include "basic/process.h"
 #include "config.h"
+#include "manager/blockio.h"
 #include "manager/db.h"
 #include "manager/event.h"
 #include "manager/image.h"
 #include "manager/job.h"
 #include "manager/limits.h"
+#include "manager/rdt.h"
 #include "manager/restart.h"
 #include "manager/sweeper.h"
 #include "manager/task-internal.h"
@@ -132,6 +134,18 @@ static int load_seccomp(Manager *m, const char *data_dir, Error *e) {
         return r != 0 ? error_prefix(e, r, "The default seccomp profile in %s", data_dir) : 0;
 }
 
+/* A5.2: without them the service starts all the same; who asks for a class is told. */
+static void load_classes(Manager *m, const ManagerParameters *p) {
+        _cleanup_error_ Error blockio = ERROR_NULL, rdt = ERROR_NULL;
+
+        if (!isempty(p->blockio_config) &&
+            blockio_load(p->blockio_config, &m->blockio, &blockio) != 0)
+                log_error("No block I/O classes: %s", error_text(&blockio));
+        if (!isempty(p->rdt_config) &&
+            rdt_load(p->rdt_config, p->resctrl_dir ?: RDT_DIR, &m->rdt, &rdt) != 0)
+                log_error("No RDT classes: %s", error_text(&rdt));
+}
+
 int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, Manager **ret,
                 Error *e) {
         _cleanup_(manager_freep) Manager *m = NULL;
@@ -167,6 +181,7 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
                 r = event_log_new(m, &m->events, e);
         if (r != 0)
                 return r;
+        load_classes(m, p);
         r = limits_new(m, p->transient_dir, &m->limits, e);
         if (r < 0)
                 return r;
@@ -221,6 +236,8 @@ Manager *manager_free(Manager *m) {
         m->observer = NULL;
         systemd_set_unit_removed(m->systemd, NULL, NULL);
         limits_free(m->limits);
+        blockio_free(m->blockio);
+        rdt_free(m->rdt);
         free_objects(m, OBJECT_JOB);
         free_objects(m, OBJECT_TASK);
         free_objects(m, OBJECT_CONTAINER);
@@ -256,7 +273,8 @@ static int has_task(Object *o, void *userdata) {
 
 bool manager_is_idle(const Manager *m) {
         return !m->recovering && object_count(m, OBJECT_JOB) == 0 && !sweeper_is_busy(m->sweeper) &&
-               !event_log_is_busy(m->events) && !restarts_are_busy(m->restarts) && object_count(m, OBJECT_TASK) == 0 &&
+               !event_log_is_busy(m->events) && !restarts_are_busy(m->restarts) &&
+               object_count(m, OBJECT_TASK) == 0 &&
                object_foreach((Manager *) m, OBJECT_CONTAINER, NULL, has_task, NULL) == 0;
 }
 

@@ -36,7 +36,9 @@ typedef struct ManagerParameters {
         const char *libexec_dir;   /* where ctr-supervisor and ctr-worker are */
         const char *data_dir;      /* where the seccomp profile is; NULL: none, for tests */
         const char *transient_dir; /* systemd's, where changes of limits are seen; NULL: not seen */
-        const char *boot_id;       /* NULL: the kernel's */
+        const char *blockio_config, *rdt_config;  /* files with classes; NULL or "": none */
+        const char *resctrl_dir;                  /* NULL: RDT_DIR */
+        const char *boot_id;                      /* NULL: the kernel's */
         const struct RestartTimes *restart_times; /* NULL: the default */
 } ManagerParameters;
 
@@ -60,6 +62,8 @@ struct Manager {
         uint64_t last_job_id;
         struct Sweeper *sweeper;
         struct Limits *limits;
+        struct BlockIO *blockio;
+        struct Rdt *rdt;
         EventLog *events;
         struct Restarts *restarts;
         const struct TaskMonitor *monitors[MONITORS_MAX];

@@ -8,6 +8,7 @@
 #include "basic/signals.h"
 #include "basic/strv.h"
 #include "image/config.h"
+#include "manager/blockio.h"
 #include "manager/manager.h"
 #include "manager/spec-internal.h"
 
@@ -137,12 +138,13 @@ static json_t *spec_document(Manager *m, const ContainerRequest *request, const 
                 return NULL;
         capabilities = json_object_get(json_object_get(process, "capabilities"), "bounding");
         (void) snprintf(hostname, sizeof(hostname), "%s", request->hostname ?: request->id);
-        return json_pack("{sssOsss{sssb}sosos{ssss*}}", "ociVersion", OCI_VERSION, "process",
+        return json_pack("{sssOsss{sssb}sosos{ssss*ss*}}", "ociVersion", OCI_VERSION, "process",
                          process, "hostname", hostname, "root", "path", "rootfs", "readonly",
                          (int) request->read_only, "mounts", spec_mounts(request), "linux",
                          spec_linux(m, request, capabilities, resources, e), "annotations",
                          SPEC_ANNOTATION_USER, isempty(user) ? "0" : user, SPEC_ANNOTATION_VOLATILE,
-                         request->volatile_root ? "1" : NULL);
+                         request->volatile_root ? "1" : NULL, SPEC_ANNOTATION_RDT_CLASS,
+                         isempty(request->rdt_class) ? NULL : request->rdt_class);
 }
 
 int spec_generate(Manager *m, const ContainerRequest *request, Image *image, SpecResult *ret,
@@ -158,6 +160,11 @@ int spec_generate(Manager *m, const ContainerRequest *request, Image *image, Spe
         resources = request->resources ? json_deep_copy(request->resources) : json_object();
         if (!resources)
                 return -ENOMEM;
+        if (!isempty(request->blockio_class)) {
+                r = blockio_apply(m->blockio, request->blockio_class, resources, e);
+                if (r != 0)
+                        return r;
+        }
         document = spec_document(m, request, config, resources, &local);
         if (!document)
                 return local.code != 0 ? error_move(e, &local) : -ENOMEM;
@@ -178,4 +185,25 @@ int spec_generate(Manager *m, const ContainerRequest *request, Image *image, Spe
         ret->resources = TAKE_PTR(resources);
         ret->stop_signal = stop_signal;
         return 0;
+}
+
+int spec_read_rdt_class(const char *document, char **ret, Error *e) {
+        _cleanup_json_ json_t *j = NULL;
+        json_t *annotations = NULL;
+        const char *name = NULL;
+        int r;
+
+        if (!strstr(document, "\"" SPEC_ANNOTATION_RDT_CLASS "\""))
+                return 0; /* nearly always: not worth parsing */
+        r = json_parse(document, strlen(document), "config.json", &j, e);
+        if (r != 0)
+                return r;
+        r = json_get_object(j, "", "annotations", &annotations, e);
+        if (r > 0)
+                r = json_get_string(annotations, "annotations", SPEC_ANNOTATION_RDT_CLASS, &name,
+                                    e);
+        if (r <= 0)
+                return r;
+        *ret = strdup(name);
+        return *ret ? 0 : -ENOMEM;
 }

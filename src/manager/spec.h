@@ -12,6 +12,8 @@
 #define SPEC_ANNOTATION_USER "org.example.Ctr.user"
 /* "1": the root file system is never synced */
 #define SPEC_ANNOTATION_VOLATILE "org.example.Ctr.volatile"
+/* the RDT class of its processes */
+#define SPEC_ANNOTATION_RDT_CLASS "org.example.Ctr.rdt-class"
 
 typedef struct SpecResult {
         char *document;    /* JSON text */
@@ -24,6 +26,9 @@ void spec_result_clear(SpecResult *r);
 /* CTR_INVALID_ARGUMENT, also for an image without a command when the request has none. */
 int spec_generate(Manager *m, const ContainerRequest *request, Image *image, SpecResult *ret,
                   Error *e);
+
+/* The RDT class that a document names, as a new string; *ret is untouched if it names none. */
+int spec_read_rdt_class(const char *document, char **ret, Error *e);
 
 /* Sets linux.resources of the document to what these unit properties mean. 0 or -ENOMEM. */
 int spec_set_resources(json_t *document, json_t *properties);

@@ -21,6 +21,11 @@ static const UnitProperty properties_table[] = {
                 {"AllowedCPUs", UNIT_PROPERTY_CPU_SET, 0, 0},
                 {"AllowedMemoryNodes", UNIT_PROPERTY_CPU_SET, 0, 0},
                 {"DeviceAllow", UNIT_PROPERTY_DEVICES, 0, 0},
+                {"IODeviceWeight", UNIT_PROPERTY_DEVICE_LIMITS, 1, 10000},
+                {"IOReadBandwidthMax", UNIT_PROPERTY_DEVICE_LIMITS, 1, INT64_MAX},
+                {"IOWriteBandwidthMax", UNIT_PROPERTY_DEVICE_LIMITS, 1, INT64_MAX},
+                {"IOReadIOPSMax", UNIT_PROPERTY_DEVICE_LIMITS, 1, INT64_MAX},
+                {"IOWriteIOPSMax", UNIT_PROPERTY_DEVICE_LIMITS, 1, INT64_MAX},
 };
 
 const UnitProperty *unit_property_find(const char *name) {
@@ -94,6 +99,31 @@ static bool device_entry_is_valid(json_t *entry) {
         return *access && strspn(access, "rwm") == strlen(access) && strlen(access) <= 3;
 }
 
+static bool device_limit_is_valid(const UnitProperty *p, json_t *entry) {
+        const char *path = json_string_value(json_array_get(entry, 0));
+        json_t *value = json_array_get(entry, 1);
+
+        return path && startswith(path, "/dev/") && json_array_size(entry) == 2 &&
+               json_is_integer(value) && json_integer_value(value) > 0 &&
+               (uint64_t) json_integer_value(value) <= p->max;
+}
+
+static int check_device_limits(const UnitProperty *p, json_t *value, Error *e) {
+        json_t *entry;
+        size_t i;
+
+        if (!json_is_array(value) || json_array_size(value) > DEVICES_MAX)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s: expected at most %u devices",
+                                  p->name, DEVICES_MAX);
+        json_array_foreach(value, i, entry) {
+                if (!device_limit_is_valid(p, entry))
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "%s: expected a path below /dev and a positive number",
+                                          p->name);
+        }
+        return 0;
+}
+
 static int check_one(const UnitProperty *p, json_t *value, Error *e) {
         uint8_t mask[CPU_MAX / 8];
         json_t *entry;
@@ -132,6 +162,9 @@ static int check_one(const UnitProperty *p, json_t *value, Error *e) {
                                                   p->name);
                 }
                 return 0;
+
+        case UNIT_PROPERTY_DEVICE_LIMITS:
+                return check_device_limits(p, value, e);
         }
         assert(false);
         return -EINVAL;
@@ -199,6 +232,21 @@ static int append_devices(sd_bus_message *m, const char *name, json_t *value) {
         return 0;
 }
 
+static int append_device_limits(sd_bus_message *m, const char *name, json_t *value) {
+        json_t *entry;
+        size_t i;
+        int r;
+
+        json_array_foreach(value, i, entry) {
+                r = sd_bus_message_append(m, "(sv)", name, "a(st)", 1,
+                                          json_string_value(json_array_get(entry, 0)),
+                                          (uint64_t) json_integer_value(json_array_get(entry, 1)));
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 int unit_properties_append(sd_bus_message *m, json_t *properties) {
         const char *name;
         json_t *value;
@@ -219,6 +267,9 @@ int unit_properties_append(sd_bus_message *m, json_t *properties) {
                         break;
                 case UNIT_PROPERTY_DEVICES:
                         r = append_devices(m, name, value);
+                        break;
+                case UNIT_PROPERTY_DEVICE_LIMITS:
+                        r = append_device_limits(m, name, value);
                         break;
                 default:
                         r = -EINVAL;

@@ -5,7 +5,7 @@
  * Resource limits as unit properties (E4): the one table of those that a container may set, their
  * types and bounds. They travel as a JSON object {name: value} in the database and in requests:
  * integers for t (UINT64_MAX, infinity, as -1), strings for CPU and node lists ("0-3,5"),
- * DeviceAllow as an array of [path, access].
+ * DeviceAllow as an array of [path, access], limits of devices as one of [path, integer].
  */
 
 #include <jansson.h>
@@ -17,6 +17,7 @@ typedef enum UnitPropertyType {
         UNIT_PROPERTY_UINT64,
         UNIT_PROPERTY_CPU_SET,
         UNIT_PROPERTY_DEVICES,
+        UNIT_PROPERTY_DEVICE_LIMITS,
 } UnitPropertyType;
 
 typedef struct UnitProperty {
