@@ -67,7 +67,8 @@ def options(walk):
     walk.equal("a directory", (0, "/tmp\n"), run(walk, task, "e3", "pwd", WorkingDirectory="/tmp"))
     walk.equal("a user", (0, "65534 65533\n"),
                run(walk, task, "e4", "sh", "-c", "echo $(id -u) $(id -g)", User="65534:65533"))
-    walk.equal("limits", (0, "55\n"), run(walk, task, "e5", "sh", "-c", "ulimit -n", Rlimits=[("RLIMIT_NOFILE", 55, 66)]))
+    walk.equal("limits", (0, "55\n"),
+               run(walk, task, "e5", "sh", "-c", "ulimit -n", Rlimits=[("RLIMIT_NOFILE", 55, 66)]))
     show = ["sed", "-n", r"s/^\(NoNewPrivs\|CapBnd\):\t//p", "/proc/self/status"]
     usual = run(walk, task, "e6", *show)[1].split()
     changed = run(walk, task, "e7", *show, NoNewPrivileges=False, CapabilitiesAdd=["CAP_SYS_TIME"],

@@ -129,7 +129,8 @@ def namespaces(walk):
     walk.event("a namespace is told", "/namespaces/create", "blue", "blue", Labels={"team": "sky"})
     walk.refused("a second one of that name", "AlreadyExists", "blue", root.call, "Manager.CreateNamespace", "blue", {})
     walk.refused("a name that is none", "InvalidArgument", "a/b", root.call, "Manager.CreateNamespace", "a/b", {})
-    walk.refused("the reserved name", "InvalidArgument", "reserved", root.call, "Manager.CreateNamespace", "version", {})
+    walk.refused("the reserved name", "InvalidArgument", "reserved", root.call, "Manager.CreateNamespace", "version",
+                 {})
     walk.check("it is listed", ("blue", {"team": "sky"}) in root.call("Manager.ListNamespaces", Namespace="default"))
     walk.pull(Namespace="blue", Policy="missing")
     blue = walk.thing(root.call("Manager.GetImage", IMAGE, Namespace="blue"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The measurements of tasks that run: execs side by side with the peers', exits, pauses, and a thousand tasks at once."""
+"""The measurements of tasks that run: execs beside those of the peers, exits, pauses, and a thousand tasks at once."""
 
 import json
 import os
@@ -48,7 +48,8 @@ def peer_hosts(image, where):
     cgroups = [] if where == "vm" else ["--cgroups=disabled"]
     programs = []
     try:
-        run_quietly("podman", "run", "--detach", "--network=none", *cgroups, f"--name={HOST}", image, "sleep", "1000000")
+        run_quietly("podman", "run", "--detach", "--network=none", *cgroups, f"--name={HOST}", image, "sleep",
+                    "1000000")
         programs.append(Program("podman exec", lambda name: ["podman", "exec", HOST, "/bin/true"], 2))
     except (OSError, subprocess.CalledProcessError) as error:
         say("left out:", error)

@@ -79,9 +79,9 @@ def render_exec(result, markdown):
     if result["skipped"]:
         text += "\n\nLeft out, because it does not run there: " + ", ".join(result["skipped"]) + "."
     rows = []
-    for values, labels in ((result["calls"], (("exec", "Exec"), ("start", "Start"), ("whole", "from Exec to Wait's answer"),
-                                              ("latency", "from the exit to Wait's answer"), ("delete", "Delete"))),
-                           (result["pauses"], (("pause", "Pause"), ("resume", "Resume")))):
+    calls = (("exec", "Exec"), ("start", "Start"), ("whole", "from Exec to Wait's answer"),
+             ("latency", "from the exit to Wait's answer"), ("delete", "Delete"))
+    for values, labels in ((result["calls"], calls), (result["pauses"], (("pause", "Pause"), ("resume", "Resume")))):
         for key, label in labels:
             milliseconds = [usec / 1000 for usec in values[key]]
             rows.append([label, *spread(milliseconds), str(len(milliseconds))])
@@ -101,8 +101,8 @@ def render_thousand(result, markdown):
     rows = [[label, *spread([usec / 1000 for usec in result["ends"][key]]), str(len(result["ends"][key]))]
             for key, label in (("kill", "Kill"), ("whole", "from Kill to Wait's answer"),
                                ("latency", "from the exit to Wait's answer"))]
-    return text + "\n\n" + table([f"with {result['rows'][-1]['count']} tasks", "median ms", "min", "max", "tasks"], rows,
-                                 markdown) + f"\n\nDelete by force: {number(result['delete'])} ms each."
+    head = [f"with {result['rows'][-1]['count']} tasks", "median ms", "min", "max", "tasks"]
+    return f"{text}\n\n{table(head, rows, markdown)}\n\nDelete by force: {number(result['delete'])} ms each."
 
 
 def render_memory(memory, markdown):
