@@ -65,7 +65,7 @@ static int read_dictionary(sd_bus_message *m, const char *contents, json_t *obje
         char entry[260];
         int r;
 
-        /* contents is "{sX}" */
+        /* contents is "{sX}" or "{oX}" */
         if (strlen(contents) >= sizeof(entry))
                 return -EBADMSG;
         strcpy(entry, contents + 1);
@@ -75,7 +75,7 @@ static int read_dictionary(sd_bus_message *m, const char *contents, json_t *obje
                 const char *key;
                 json_t *value;
 
-                r = sd_bus_message_read_basic(m, SD_BUS_TYPE_STRING, &key);
+                r = sd_bus_message_read_basic(m, contents[1], &key);
                 if (r < 0)
                         return r;
                 r = bus_message_read_json(m, &value);
@@ -107,7 +107,8 @@ static int read_elements(sd_bus_message *m, json_t *array) {
 
 static int read_container(sd_bus_message *m, char type, const char *contents, json_t **ret) {
         bool is_object = type == SD_BUS_TYPE_ARRAY && contents[0] == SD_BUS_TYPE_DICT_ENTRY_BEGIN &&
-                         contents[1] == SD_BUS_TYPE_STRING;
+                         (contents[1] == SD_BUS_TYPE_STRING ||
+                          contents[1] == SD_BUS_TYPE_OBJECT_PATH);
         _cleanup_json_ json_t *j = NULL;
         int r;
 

@@ -3,7 +3,7 @@
 
 /*
  * D-Bus values as JSON: what the tables are made of and what --json prints. Arrays and structures
- * are arrays, dictionaries with string keys are objects, a variant is what is in it.
+ * are arrays, dictionaries with strings or paths as keys are objects, a variant is what is in it.
  */
 
 #include <systemd/sd-bus.h>

@@ -136,8 +136,8 @@ static int request_again(Request *q) {
                 return -ECONNRESET;
         delay = MIN_OF(ATTEMPT_DELAY_USEC << (q->attempts - 1), ATTEMPT_DELAY_MAX);
         q->slot = sd_bus_slot_unref(q->slot);
-        return sd_event_add_time_relative(q->client->event, &q->timer, CLOCK_MONOTONIC, delay, 0,
-                                          on_retry, q);
+        return sd_event_add_time_relative(q->client->event, &q->timer, CLOCK_MONOTONIC, delay,
+                                          USEC_PER_MSEC, on_retry, q);
 }
 
 typedef enum Loss {
@@ -225,7 +225,13 @@ int client_request(Client *c, const Call *call, RequestHandler handler, void *us
                 q->next->link = &q->next;
         c->requests = q;
 
-        r = request_send(q, e);
+        if (sd_bus_is_open(c->bus) > 0)
+                r = request_send(q, e);
+        else { /* the connection was lost before: it is made anew */
+                r = request_again(q);
+                if (r < 0)
+                        (void) error_setf(e, r, "Failed to set a timer: %m");
+        }
         if (r != 0) {
                 request_free(q);
                 return r;

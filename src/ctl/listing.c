@@ -3,6 +3,7 @@
 #include "ctl/listing.h"
 
 #include "ctl/bus-json.h"
+#include "ctl/container-keys.h"
 #include "ctl/output.h"
 #include "ctl/text.h"
 
@@ -35,6 +36,27 @@ int listing_from_reply(sd_bus_message *reply, const char *key, json_t **ret, Err
         if (r >= 0)
                 r = sort_rows(*ret, key);
         return r < 0 ? error_setf(e, r, "Failed to read the listing: %m") : 0;
+}
+
+int message_append_selection(sd_bus_message *m, const Client *c) {
+        const Options *o = c->options;
+        int r;
+
+        r = message_append_namespace(m, c);
+        if (r >= 0 && o->all_namespaces)
+                r = sd_bus_message_append(m, "{sv}", "AllNamespaces", "b", true);
+        if (r >= 0 && o->filters)
+                r = message_append_list(m, "Filters", o->filters);
+        return r;
+}
+
+int append_selection(sd_bus_message *m, void *userdata) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = message_append_selection(m, userdata);
+        return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
 static int show_names(json_t *rows, const char *name) {

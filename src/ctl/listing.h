@@ -9,6 +9,12 @@
 /* Reads the listing that the reply of a List method holds; sorted by member key. */
 int listing_from_reply(sd_bus_message *reply, const char *key, json_t **ret, Error *e);
 
+/* Appends Namespace, AllNamespaces and Filters as the options say to an open a{sv}. */
+int message_append_selection(sd_bus_message *m, const Client *c);
+
+/* For Call.append, userdata is the Client: an a{sv} with only these. */
+int append_selection(sd_bus_message *m, void *userdata);
+
 /* Shows rows as the options say; name is the member that -q prints. Returns the exit status. */
 int listing_show(const Client *c, const Column *columns, size_t n_columns, json_t *rows,
                  const char *name, Error *e);

@@ -41,6 +41,15 @@ char *cell_ago(const json_t *row, const char *key) {
         return s;
 }
 
+char *cell_percent(const json_t *row, const char *key) {
+        const json_t *value = json_object_get(row, key);
+        char *s;
+
+        if (!value)
+                return strdup("-");
+        return asprintf(&s, "%.1f%%", json_number_value(value)) < 0 ? NULL : s;
+}
+
 typedef struct Cells {
         char **texts; /* row by row */
         size_t *widths;

@@ -69,6 +69,8 @@ int verb_checkpoint(Client *c, char **args, Error *e) {
         int r;
 
         r = move_init(&move, c, e);
+        if (r == 0)
+                r = client_connect(c, e);
         if (r != 0)
                 return EXIT_FAILURE;
         path = client_object_path(c, "task", args[0]);
@@ -115,6 +117,8 @@ int verb_restore(Client *c, char **args, Error *e) {
         int r;
 
         r = move_init(&move, c, e);
+        if (r == 0)
+                r = client_connect(c, e);
         if (r != 0)
                 return EXIT_FAILURE;
         container = client_object_path(c, "container", args[0]);

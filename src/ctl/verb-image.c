@@ -46,6 +46,7 @@ static char *cell_digest(const json_t *row, const char *key) {
 }
 
 static const Column columns[] = {
+                {"NAMESPACE", "Namespace", NULL, COLUMN_SHORTEN},
                 {"REPOSITORY", "Name", cell_repository, COLUMN_SHORTEN},
                 {"TAG", "Name", cell_tag, COLUMN_SHORTEN},
                 {"DIGEST", "Digest", cell_digest, 0},
@@ -56,9 +57,10 @@ static const Column columns[] = {
 int verb_images(Client *c, char **args, Error *e) {
         const Call call = {.interface = INTERFACE_MANAGER,
                            .member = "ListImages",
-                           .append = append_namespace,
+                           .append = append_selection,
                            .userdata = c};
         _cleanup_json_ json_t *rows = NULL;
+        size_t skip = c->options->all_namespaces ? 0 : 1;
         sd_bus_message *reply = NULL;
         int r;
 
@@ -70,7 +72,7 @@ int verb_images(Client *c, char **args, Error *e) {
         sd_bus_message_unref(reply);
         if (r != 0)
                 return EXIT_FAILURE;
-        return listing_show(c, columns, ELEMENTSOF(columns), rows, "Name", e);
+        return listing_show(c, columns + skip, ELEMENTSOF(columns) - skip, rows, "Name", e);
 }
 
 static int append_image(sd_bus_message *m, void *userdata) {

@@ -3,11 +3,14 @@
 /*
  * ps: containers joined with their tasks. A container is metadata and a task is what runs, so two
  * listings are asked for at once and joined by namespace and id. The members of a joined row are
- * the properties of the container, and those of the task if there is one.
+ * the properties of the container, and those of the task if there is one. With --execs it is the
+ * execs that are listed: they are found among all objects.
  */
 
 #include "basic/clock.h"
 #include "basic/strv.h"
+#include "ctl/bus-json.h"
+#include "ctl/container-keys.h"
 #include "ctl/listing.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
@@ -96,12 +99,20 @@ static int join(json_t *containers, json_t *tasks) {
         return 0;
 }
 
+/* "label=KEY[=VALUE]" and "status=STATUS" are understood here, as podman has them; the rest is the
+ * service's. Returns what is behind the name. */
+static const char *own_filter(const char *filter, const char *name) {
+        const char *value = startswith(filter, name);
+
+        return value && *value != '=' ? value : NULL;
+}
+
 static bool is_selected(const json_t *row, const Options *o) {
         const char *status = member(row, "Status");
         bool filtered = false;
 
         STRV_FOREACH(filter, o->filters) {
-                const char *wanted = startswith(*filter, "status=");
+                const char *wanted = own_filter(*filter, "status=");
 
                 if (!wanted)
                         continue;
@@ -144,21 +155,14 @@ static int append_label_filter(sd_bus_message *m, const Options *o) {
         int r = 0;
 
         STRV_FOREACH(filter, o->filters) {
-                const char *label = startswith(*filter, "label=");
+                const char *label = own_filter(*filter, "label=");
                 _cleanup_free_ char *key = NULL;
 
                 if (!label)
                         continue;
-                if (!open) {
-                        r = sd_bus_message_open_container(m, 'e', "sv");
-                        if (r >= 0)
-                                r = sd_bus_message_append(m, "s", "Labels");
-                        if (r >= 0)
-                                r = sd_bus_message_open_container(m, 'v', "a{ss}");
-                        if (r >= 0)
-                                r = sd_bus_message_open_container(m, 'a', "{ss}");
-                        open = true;
-                }
+                if (!open)
+                        r = message_open_array(m, "Labels", "{ss}");
+                open = true;
                 key = strndup(label, strcspn(label, "="));
                 if (!key)
                         return -ENOMEM;
@@ -168,9 +172,25 @@ static int append_label_filter(sd_bus_message *m, const Options *o) {
                 if (r < 0)
                         return r;
         }
-        for (int i = 0; open && i < 3 && r >= 0; i++)
-                r = sd_bus_message_close_container(m);
-        return r;
+        return open ? message_close_array(m) : 0;
+}
+
+static int append_other_filters(sd_bus_message *m, const Options *o) {
+        bool open = false;
+        int r = 0;
+
+        STRV_FOREACH(filter, o->filters) {
+                if (own_filter(*filter, "label=") || own_filter(*filter, "status="))
+                        continue;
+                if (!open)
+                        r = message_open_array(m, "Filters", "s");
+                open = true;
+                if (r >= 0)
+                        r = sd_bus_message_append(m, "s", *filter);
+                if (r < 0)
+                        return r;
+        }
+        return open ? message_close_array(m) : 0;
 }
 
 static int append_list_containers(sd_bus_message *m, void *userdata) {
@@ -182,6 +202,8 @@ static int append_list_containers(sd_bus_message *m, void *userdata) {
                 r = append_list_options(m, c);
         if (r >= 0)
                 r = append_label_filter(m, c->options);
+        if (r >= 0)
+                r = append_other_filters(m, c->options);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
@@ -242,12 +264,86 @@ static int list_both(Client *c, json_t **ret_containers, json_t **ret_tasks, Err
         return r != 0 ? r : e->code;
 }
 
+static const Column exec_columns[] = {
+                {"NAMESPACE", "Namespace", NULL, COLUMN_SHORTEN},
+                {"CONTAINER", "Id", NULL, COLUMN_SHORTEN},
+                {"EXEC", "ExecId", NULL, COLUMN_SHORTEN},
+                {"STATUS", "Status", cell_status, COLUMN_SHORTEN},
+                {"PID", "Pid", cell_pid, COLUMN_RIGHT},
+                {"STARTED", "StartedAt", cell_ago, COLUMN_SHORTEN},
+};
+
+/* Adds the object as a row if it is an exec that was asked for. */
+static int add_exec(const Client *c, const char *path, json_t *interfaces, json_t *rows) {
+        json_t *row = json_object_get(interfaces, INTERFACE_PROCESS);
+        _cleanup_free_ char *namespace = NULL, *id = NULL, *exec_id = NULL;
+        int r;
+
+        r = sd_bus_path_decode_many(path, PATH_MANAGER "/task/%/%/exec/%", &namespace, &id,
+                                    &exec_id);
+        if (r <= 0 || !row)
+                return r < 0 ? r : 0;
+        if ((!c->options->all_namespaces && !streq(namespace, client_namespace(c))) ||
+            (!c->options->all && streq(member(row, "Status"), "STOPPED")))
+                return 0;
+        if (json_object_set_new(row, "Namespace", json_string(namespace)) < 0 ||
+            json_object_set_new(row, "Id", json_string(id)) < 0 ||
+            json_object_set_new(row, "ObjectPath", json_string(path)) < 0 ||
+            json_array_append(rows, row) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
+static int list_execs(Client *c, json_t **ret, Error *e) {
+        const Call call = {.interface = "org.freedesktop.DBus.ObjectManager",
+                           .member = "GetManagedObjects"};
+        _cleanup_json_ json_t *objects = NULL, *rows = json_array();
+        sd_bus_message *reply = NULL;
+        json_t *interfaces;
+        const char *path;
+        int r;
+
+        if (!rows)
+                return error_setf(e, -ENOMEM, "Out of memory");
+        r = client_call(c, &call, &reply, e);
+        if (r != 0)
+                return r;
+        r = bus_message_read_json(reply, &objects);
+        sd_bus_message_unref(reply);
+        if (r >= 0)
+                json_object_foreach(objects, path, interfaces) {
+                        r = add_exec(c, path, interfaces, rows);
+                        if (r < 0)
+                                break;
+                }
+        if (r < 0)
+                return error_setf(e, r, "Failed to read the objects: %m");
+        *ret = TAKE_PTR(rows);
+        return 0;
+}
+
+static int show_execs(Client *c, Error *e) {
+        _cleanup_json_ json_t *rows = NULL;
+        size_t skip = c->options->all_namespaces ? 0 : 1;
+
+        if (c->options->filters) {
+                (void) error_setf(e, CTR_INVALID_ARGUMENT, "execs cannot be filtered");
+                return EXIT_FAILURE;
+        }
+        if (list_execs(c, &rows, e) != 0)
+                return EXIT_FAILURE;
+        return listing_show(c, exec_columns + skip, ELEMENTSOF(exec_columns) - skip, rows, "ExecId",
+                            e);
+}
+
 int verb_ps(Client *c, char **args, Error *e) {
         _cleanup_json_ json_t *containers = NULL, *tasks = NULL, *rows = NULL;
         size_t skip = c->options->all_namespaces ? 0 : 1;
         int r;
 
         r = client_connect(c, e);
+        if (r == 0 && c->options->execs)
+                return show_execs(c, e);
         if (r == 0)
                 r = list_both(c, &containers, &tasks, e);
         if (r != 0)

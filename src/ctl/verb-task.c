@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* stop, kill and wait: what is done to tasks that are there. */
+/* stop, kill, wait, pause, resume and update: what is done to tasks that are there. */
 
 #include <signal.h>
 
 #include "ctl/batch.h"
+#include "ctl/container-keys.h"
 #include "ctl/verbs.h"
 
 #define STOP_MARGIN_USEC (60 * USEC_PER_SEC) /* for the kill that follows the graceful stop */
@@ -46,7 +47,7 @@ static void find_container(BatchItem *item) {
 static void on_done(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
         BatchItem *item = userdata;
 
-        if (e && e->code == CTR_NOT_FOUND)
+        if (e && e->code == CTR_NOT_FOUND && !strchr(item->name, '/'))
                 find_container(item);
         else
                 batch_item_finish(item, e);
@@ -119,7 +120,7 @@ static int kill_start(BatchItem *item, Error *e) {
 int verb_kill(Client *c, char **args, Error *e) {
         _cleanup_(batch_clear) Batch batch = {.client = c,
                                               .verb = "kill",
-                                              .kind = "task",
+                                              .kind = "process",
                                               .start = kill_start};
 
         return batch_run(&batch, args, e);
@@ -160,7 +161,7 @@ static int wait_start(BatchItem *item, Error *e) {
 int verb_wait(Client *c, char **args, Error *e) {
         _cleanup_(batch_clear) Batch batch = {.client = c,
                                               .verb = "wait",
-                                              .kind = "task",
+                                              .kind = "process",
                                               .start = wait_start};
         int status;
 
@@ -169,4 +170,71 @@ int verb_wait(Client *c, char **args, Error *e) {
                 if (batch.items[i].code == 0)
                         printf("%u\n", (unsigned) batch.items[i].value);
         return status;
+}
+
+/* The verb's method without options. */
+static int freeze_start(BatchItem *item, Error *e) {
+        const Call call = {.path = item->path,
+                           .interface = INTERFACE_TASK,
+                           .member = streq(item->batch->verb, "pause") ? "Pause" : "Resume",
+                           .append = append_no_options,
+                           .what = "task",
+                           .name = item->name};
+
+        return client_request(item->batch->client, &call, on_done, item, NULL, e);
+}
+
+int verb_pause(Client *c, char **args, Error *e) {
+        _cleanup_(batch_clear) Batch batch = {.client = c,
+                                              .verb = "pause",
+                                              .kind = "task",
+                                              .start = freeze_start};
+
+        return batch_run(&batch, args, e);
+}
+
+int verb_resume(Client *c, char **args, Error *e) {
+        _cleanup_(batch_clear) Batch batch = {.client = c,
+                                              .verb = "resume",
+                                              .kind = "task",
+                                              .start = freeze_start};
+
+        return batch_run(&batch, args, e);
+}
+
+static int append_update(sd_bus_message *m, void *userdata) {
+        const Client *c = userdata;
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0)
+                r = message_append_keys(m, &c->options->create, KEYS_UPDATE);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : append_no_options(m, NULL);
+}
+
+static int update_start(BatchItem *item, Error *e) {
+        const Call call = {.path = item->path,
+                           .interface = INTERFACE_TASK,
+                           .member = "Update",
+                           .append = append_update,
+                           .userdata = item->batch->client,
+                           .what = "task",
+                           .name = item->name};
+
+        return client_request(item->batch->client, &call, on_done, item, NULL, e);
+}
+
+int verb_update(Client *c, char **args, Error *e) {
+        _cleanup_(batch_clear) Batch batch = {.client = c,
+                                              .verb = "update",
+                                              .kind = "task",
+                                              .start = update_start};
+
+        if (!has_keys(&c->options->create, KEYS_UPDATE)) {
+                (void) error_setf(e, CTR_INVALID_ARGUMENT, "no limit is given that is to change");
+                return EXIT_FAILURE;
+        }
+        return batch_run(&batch, args, e);
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -218,8 +219,13 @@ static void test_entrypoint(void **state) {
 
 static int parse_line(const char *line, bool stop_at_first, Options *o, char ***ret_rest,
                       Error *e) {
-        static const OptionSet *const sets[] = {&options_run, &options_create, &options_namespace,
-                                                &options_global, NULL};
+        static const OptionSet *const sets[] = {&options_run,
+                                                &options_process,
+                                                &options_create,
+                                                &options_resources,
+                                                &options_namespace,
+                                                &options_global,
+                                                NULL};
         static char copy[256];
         static char *argv[32];
         int argc = 0, first = 0, r;
@@ -413,14 +419,138 @@ static void test_bus_json(void **state) {
         assert_json(round_trip("d", 0.5), "0.5");
 }
 
+static void test_detach_keys(void **state) {
+        static const struct {
+                const char *text;
+                const char *keys; /* NULL: refused */
+        } cases[] = {
+                        {"ctrl-p,ctrl-q", "\x10\x11"},
+                        {"", ""},
+                        {"a", "a"},
+                        {"ctrl-A,b,ctrl-[,ctrl-_", "\x01"
+                                                   "b\x1b\x1f"},
+                        {"ctrl-", NULL},
+                        {"ctrl-pp", NULL},
+                        {"ctrl-1", NULL},
+                        {"ab", NULL},
+                        {",", NULL},
+                        {"a,", NULL},
+                        {"a,,b", NULL},
+                        {"a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", NULL},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_error_ Error e = ERROR_NULL;
+                DetachKeys keys = {};
+                int r = parse_detach_keys(cases[i].text, &keys, &e);
+
+                assert_int_equal(r, cases[i].keys ? 0 : CTR_INVALID_ARGUMENT);
+                assert_int_equal(keys.set, r == 0);
+                if (r != 0)
+                        continue;
+                assert_int_equal(keys.n, strlen(cases[i].keys));
+                assert_memory_equal(keys.keys, cases[i].keys, keys.n);
+        }
+}
+
+/* However the input is cut into pieces, the same is left over. */
+static void test_detach_scan(void **state) {
+        static const struct {
+                const char *keys, *input, *output;
+                bool detached;
+        } cases[] = {
+                        {"a,b", "xyz", "xyz", false},   {"a,b", "xabz", "x", true},
+                        {"a,b", "aab", "a", true},      {"a,b", "acb", "acb", false},
+                        {"a,b", "ba", "b", false},      {"a,a,b", "aaab", "a", true},
+                        {"a,a,b", "aac", "aac", false}, {"a,b,a,c", "ababac", "ab", true},
+                        {"a", "xa", "x", true},         {"", "abc", "abc", false},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                for (size_t piece = 1; piece <= strlen(cases[i].input); piece++) {
+                        unsigned char out[64];
+                        size_t matched = 0, n = 0, more, left = strlen(cases[i].input);
+                        const char *in = cases[i].input;
+                        DetachKeys keys = {};
+                        bool detached = false;
+
+                        assert_int_equal(parse_detach_keys(cases[i].keys, &keys, NULL), 0);
+                        while (left > 0 && !detached) {
+                                size_t size = MIN_OF(piece, left);
+
+                                detached = detach_keys_scan(&keys, &matched,
+                                                            (const unsigned char *) in, size,
+                                                            out + n, &more);
+                                n += more;
+                                in += size;
+                                left -= size;
+                        }
+                        assert_int_equal(detached, cases[i].detached);
+                        assert_int_equal(n, strlen(cases[i].output));
+                        assert_memory_equal(out, cases[i].output, n);
+                }
+}
+
+static void test_streams_and_policies(void **state) {
+        static const struct {
+                Parser parse;
+                const char *text;
+                bool valid;
+        } cases[] = {
+                        {parse_stream, "null", true},
+                        {parse_stream, "journal", true},
+                        {parse_stream, "file:/x", true},
+                        {parse_stream, "/x", true},
+                        {parse_stream, "binary:///bin/x?a=b", true},
+                        {parse_stream, "x", false},
+                        {parse_stream, "", false},
+                        {parse_restart, "no", true},
+                        {parse_restart, "unless-stopped", true},
+                        {parse_restart, "on-failure", true},
+                        {parse_restart, "on-failure:3", true},
+                        {parse_restart, "on-failure:", false},
+                        {parse_restart, "always:3", false},
+                        {parse_restart, "", false},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *value = NULL;
+
+                assert_int_equal(cases[i].parse(cases[i].text, &value, NULL),
+                                 cases[i].valid ? 0 : CTR_INVALID_ARGUMENT);
+                assert_true(cases[i].valid ? streq(value, cases[i].text) : !value);
+        }
+}
+
+static void test_time(void **state) {
+        char buf[TEXT_TIME_MAX];
+
+        (void) setenv("TZ", "IST-5:30", true);
+        tzset();
+        assert_string_equal(text_time(UINT64_C(1700000000000001), buf),
+                            "2023-11-15T03:43:20.000001+05:30");
+        (void) unsetenv("TZ");
+        tzset();
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_numbers),     cmocka_unit_test(test_lists),
-                        cmocka_unit_test(test_environment), cmocka_unit_test(test_mounts),
-                        cmocka_unit_test(test_rlimits),     cmocka_unit_test(test_entrypoint),
-                        cmocka_unit_test(test_options),     cmocka_unit_test(test_options_refused),
-                        cmocka_unit_test(test_text),        cmocka_unit_test(test_table),
-                        cmocka_unit_test(test_progress),    cmocka_unit_test(test_bus_json),
+                        cmocka_unit_test(test_numbers),
+                        cmocka_unit_test(test_lists),
+                        cmocka_unit_test(test_environment),
+                        cmocka_unit_test(test_mounts),
+                        cmocka_unit_test(test_rlimits),
+                        cmocka_unit_test(test_entrypoint),
+                        cmocka_unit_test(test_options),
+                        cmocka_unit_test(test_options_refused),
+                        cmocka_unit_test(test_text),
+                        cmocka_unit_test(test_table),
+                        cmocka_unit_test(test_progress),
+                        cmocka_unit_test(test_bus_json),
+                        cmocka_unit_test(test_detach_keys),
+                        cmocka_unit_test(test_detach_scan),
+                        cmocka_unit_test(test_streams_and_policies),
+                        cmocka_unit_test(test_time),
         };
 
         (void) setenv("LC_ALL", "C.UTF-8", true);
