@@ -35,6 +35,7 @@ static const AuthorizeRule rules[] = {
                 {MANAGER_INTERFACE, "ListJobs", READ, NULL},
                 {MANAGER_INTERFACE, "ListNamespaces", READ, NULL},
                 {MANAGER_INTERFACE, "CreateNamespace", NAMESPACE_MANAGE, NULL},
+                {MANAGER_INTERFACE, "SetNamespaceLabels", NAMESPACE_MANAGE, NULL},
                 {MANAGER_INTERFACE, "DeleteNamespace", NAMESPACE_MANAGE, NULL},
 
                 {IMAGE_INTERFACE, "Inspect", INSPECT, NULL},

@@ -29,4 +29,5 @@ int method_metrics(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 int method_list_namespaces(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_create_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_set_namespace_labels(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_delete_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -31,11 +31,12 @@ static int read_namespace(sd_bus_message *m, const char **ret, json_t **ret_labe
         return options_read(m, namespace_option, &ignored, error);
 }
 
-int method_create_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+static int write_namespace(sd_bus_message *m, Service *s,
+                           int (*write)(Manager *m, const char *name, json_t *labels, Error *e),
+                           sd_bus_error *error) {
         _cleanup_json_ json_t *labels = NULL;
         _cleanup_error_ Error e = ERROR_NULL;
         const char *namespace;
-        Service *s = userdata;
         int r;
 
         r = read_namespace(m, &namespace, &labels, error);
@@ -45,10 +46,18 @@ int method_create_namespace(sd_bus_message *m, void *userdata, sd_bus_error *err
         if (r <= 0)
                 return r < 0 ? r : 1;
 
-        r = manager_namespace_create(s->manager, namespace, labels, &e);
+        r = write(s->manager, namespace, labels, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
         return sd_bus_reply_method_return(m, NULL);
+}
+
+int method_create_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return write_namespace(m, userdata, manager_namespace_create, error);
+}
+
+int method_set_namespace_labels(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        return write_namespace(m, userdata, manager_namespace_set_labels, error);
 }
 
 int method_delete_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error) {

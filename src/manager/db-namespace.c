@@ -33,6 +33,25 @@ static int namespace_has(Database *db, const char *name, const char *sql, Error 
         return db_step(db, s, e, "look into the namespace");
 }
 
+static int namespace_expect(Database *db, const char *name, Error *e) {
+        int r;
+
+        r = namespace_has(db, name, "SELECT 1 FROM namespaces WHERE name = ?1", e);
+        if (r == 0)
+                return error_setf(e, CTR_NOT_FOUND, "There is no namespace \"%s\"", name);
+        return r == 1 ? 0 : r;
+}
+
+int db_namespace_set_labels(Database *db, const char *name, const char *labels, Error *e) {
+        int r;
+
+        r = namespace_expect(db, name, e);
+        if (r != 0)
+                return r;
+        return db_exec(db, e, "change the namespace",
+                       "UPDATE namespaces SET labels = ?2 WHERE name = ?1", "ss", name, labels);
+}
+
 int db_namespace_delete(Database *db, const char *name, Error *e) {
         static const struct {
                 const char *kind, *sql;
@@ -44,10 +63,8 @@ int db_namespace_delete(Database *db, const char *name, Error *e) {
         char left[64] = "";
         int r;
 
-        r = namespace_has(db, name, "SELECT 1 FROM namespaces WHERE name = ?1", e);
-        if (r == 0)
-                return error_setf(e, CTR_NOT_FOUND, "There is no namespace \"%s\"", name);
-        if (r != 1)
+        r = namespace_expect(db, name, e);
+        if (r != 0)
                 return r;
         for (size_t i = 0; i < ELEMENTSOF(kinds); i++) {
                 r = namespace_has(db, name, kinds[i].sql, e);

@@ -42,6 +42,7 @@ static inline void db_rollbackp(Database **db) {
 /* Namespaces */
 int db_namespace_ensure(Database *db, const char *name, Error *e);
 int db_namespace_create(Database *db, const char *name, const char *labels, Error *e);
+int db_namespace_set_labels(Database *db, const char *name, const char *labels, Error *e);
 /* CTR_NOT_FOUND, or CTR_FAILED_PRECONDITION that names the kinds of objects left. */
 int db_namespace_delete(Database *db, const char *name, Error *e);
 int db_namespace_list(Database *db, json_t **ret, Error *e);

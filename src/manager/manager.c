@@ -278,7 +278,10 @@ bool manager_is_idle(const Manager *m) {
                object_foreach((Manager *) m, OBJECT_CONTAINER, NULL, has_task, NULL) == 0;
 }
 
-int manager_namespace_create(Manager *m, const char *name, json_t *labels, Error *e) {
+static int namespace_write(Manager *m, const char *name, json_t *labels,
+                           int (*write)(Database *db, const char *name, const char *labels,
+                                        Error *e),
+                           Error *e) {
         _cleanup_free_ char *text = NULL;
         int r;
 
@@ -286,9 +289,15 @@ int manager_namespace_create(Manager *m, const char *name, json_t *labels, Error
         if (r != 0)
                 return r;
         r = json_to_text(labels, &text);
-        if (r < 0)
-                return r;
-        return db_namespace_create(m->db, name, text, e);
+        return r < 0 ? r : write(m->db, name, text, e);
+}
+
+int manager_namespace_create(Manager *m, const char *name, json_t *labels, Error *e) {
+        return namespace_write(m, name, labels, db_namespace_create, e);
+}
+
+int manager_namespace_set_labels(Manager *m, const char *name, json_t *labels, Error *e) {
+        return namespace_write(m, name, labels, db_namespace_set_labels, e);
 }
 
 int manager_namespace_delete(Manager *m, const char *name, Error *e) {

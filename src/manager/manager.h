@@ -94,6 +94,7 @@ bool manager_is_idle(const Manager *m);
 
 /* Namespaces: made by first use. */
 int manager_namespace_create(Manager *m, const char *name, json_t *labels, Error *e);
+int manager_namespace_set_labels(Manager *m, const char *name, json_t *labels, Error *e);
 int manager_namespace_delete(Manager *m, const char *name, Error *e);
 /* *ret: a new object {name: {label: value}}. */
 int manager_namespace_list(Manager *m, json_t **ret, Error *e);
