@@ -14,6 +14,7 @@
 #include "runtime/checkpoint.h"
 #include "runtime/mount.h"
 #include "runtime/network.h"
+#include "runtime/path.h"
 #include "runtime/process.h"
 #include "runtime/rootfs.h"
 
@@ -82,6 +83,36 @@ static int open_root(const CheckpointRestore *p, const Spec *spec, int *ret_fd, 
         return rootfs_make_overlay(&rootfs, ret_fd, ret_attached, e);
 }
 
+static bool is_below_another(const Spec *spec, size_t i) {
+        for (size_t k = 0; k < i; k++)
+                if (path_is_below(spec->mounts[i].destination, spec->mounts[k].destination))
+                        return true;
+        return false;
+}
+
+/* What the image lacks, as at the first start: CRIU mounts on what is there. What lies below
+ * another mount comes with that. */
+static int make_mountpoints(const Restore *x, const Spec *spec, int root_fd, Error *e) {
+        for (size_t i = 0; i < spec->n_mounts; i++) {
+                const SpecMount *m = &spec->mounts[i];
+                struct stat st = {.st_mode = S_IFDIR};
+                int fd;
+
+                if (m->options.remount || is_below_another(spec, i))
+                        continue;
+                if (m->options.bind && fstatat(x->p->config_dir_fd, m->source, &st, 0) < 0)
+                        return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
+                                          "Failed to find %s to bind it to %s: %m", m->source,
+                                          m->destination);
+                fd = path_make_mountpoint(root_fd, m->destination, S_ISDIR(st.st_mode));
+                if (fd < 0)
+                        return error_setf(e, fd, "Failed to make the mount point %s: %m",
+                                          m->destination);
+                fd_close(fd);
+        }
+        return 0;
+}
+
 /* The root file system where CRIU expects it: on a directory, in a mount namespace that ends with
  * criu. */
 static int mount_root(Restore *x, const Spec *spec, Error *e) {
@@ -110,6 +141,9 @@ static int mount_root(Restore *x, const Spec *spec, Error *e) {
         r = mount_change(root_fd, 0, 0, MS_PRIVATE, true);
         if (r < 0)
                 return error_setf(e, r, "Failed to set the propagation of the root: %m");
+        r = make_mountpoints(x, spec, root_fd, e);
+        if (r != 0)
+                return r;
         target_fd = open(x->root, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (target_fd < 0)
                 return error_setf(e, -errno, "Failed to open %s: %m", x->root);

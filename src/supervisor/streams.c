@@ -112,6 +112,7 @@ static int fifo_open(const char *path, bool input, int *ret_fd, int *ret_keeper,
 static int log_file_open(const char *path, int *ret_fd, Error *e) {
         _cleanup_free_ char *parent = strdup(path);
         _cleanup_close_ int dir = -1, fd = -1;
+        char link[STRLEN("/proc/self/fd/") + 11 + 1];
         struct stat st;
         char *slash;
 
@@ -138,8 +139,11 @@ static int log_file_open(const char *path, int *ret_fd, Error *e) {
                 return error_setf(e, -errno, "Failed to look at %s: %m", path);
         if (!S_ISREG(st.st_mode))
                 return error_setf(e, CTR_INVALID_ARGUMENT, "%s is not a regular file", path);
-        *ret_fd = TAKE_FD(fd);
-        return 0;
+        /* The same file without O_NOFOLLOW: CRIU opens it again through /proc with the flags that
+         * it finds. */
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%i", fd);
+        *ret_fd = open(link, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+        return *ret_fd < 0 ? error_setf(e, -errno, "Failed to open %s again: %m", path) : 0;
 }
 
 static int stream_share(const Streams *s, int *ret_fd, Error *e) {
