@@ -139,18 +139,38 @@ static char *url_encode(const char *s) {
         return encoded;
 }
 
+/* "&scope=A&scope=B" for the scope "A B": what Docker's token servers take. */
+static char *token_scopes(const char *scope) {
+        _cleanup_free_ char *copy = NULL, *query = NULL;
+        char *part, *state = NULL;
+
+        copy = strdup(strempty(scope));
+        query = strdup("");
+        if (!copy || !query)
+                return NULL;
+        for (part = strtok_r(copy, " ", &state); part; part = strtok_r(NULL, " ", &state)) {
+                _cleanup_free_ char *encoded = url_encode(part);
+                char *longer;
+
+                if (!encoded || asprintf(&longer, "%s&scope=%s", query, encoded) < 0)
+                        return NULL;
+                free(query);
+                query = longer;
+        }
+        return TAKE_PTR(query);
+}
+
 static char *token_url(const Challenge *c, const Credential *credential) {
         _cleanup_free_ char *service = NULL, *scope = NULL, *account = NULL;
         char *url;
 
         service = url_encode(strempty(c->service));
-        scope = url_encode(strempty(c->scope));
+        scope = token_scopes(c->scope);
         account = url_encode(credential ? strempty(credential->username) : "");
         if (!service || !scope || !account)
                 return NULL;
-        if (asprintf(&url, "%s%sservice=%s&scope=%s%s%s", c->realm,
-                     strchr(c->realm, '?') ? "&" : "?", service, scope, *account ? "&account=" : "",
-                     account) < 0)
+        if (asprintf(&url, "%s%sservice=%s%s%s%s", c->realm, strchr(c->realm, '?') ? "&" : "?",
+                     service, scope, *account ? "&account=" : "", account) < 0)
                 return NULL;
         return url;
 }
@@ -173,18 +193,12 @@ static char *token_form(const Challenge *c, const Credential *credential) {
         return form;
 }
 
-typedef struct Form {
-        const char *p;
-        size_t left;
-} Form;
+static int form_read(void *buffer, size_t size, uint64_t offset, size_t *ret_size, void *userdata,
+                     Error *e) {
+        const char *form = userdata;
 
-static int form_read(void *buffer, size_t size, size_t *ret_size, void *userdata, Error *e) {
-        Form *f = userdata;
-
-        *ret_size = MIN_OF(size, f->left);
-        memcpy(buffer, f->p, *ret_size);
-        f->p += *ret_size;
-        f->left -= *ret_size;
+        *ret_size = MIN_OF(size, strlen(form) - (size_t) offset);
+        memcpy(buffer, form + offset, *ret_size);
         return 0;
 }
 
@@ -239,19 +253,17 @@ static int get_token(const Challenge *c, const Credential *credential, Http *htt
         _cleanup_secret_ char *authorization = NULL, *body = NULL;
         _cleanup_free_ char *url = NULL;
         HttpRequest request = *template;
-        Form form;
         int r;
 
         if (credential && credential->identity_token) {
                 body = token_form(c, credential);
                 if (!body)
                         return -ENOMEM;
-                form = (Form){.p = body, .left = strlen(body)};
                 request.method = "POST";
                 request.content_type = "application/x-www-form-urlencoded";
                 request.source = form_read;
-                request.source_size = form.left;
-                request.source_userdata = &form;
+                request.source_size = strlen(body);
+                request.source_userdata = body;
                 request.url = c->realm;
                 return token_request(c, http, &request, ret, e);
         }

@@ -25,6 +25,7 @@ struct Http {
         size_t message_size;
         bool message_full; /* the transfer was ended: nobody reads more of an error */
         uint64_t skip;     /* bytes to drop: the server does not do ranges */
+        uint64_t sent;     /* what the source was asked for so far */
         bool body_begun;
         int body_result;
         Error *e;
@@ -102,7 +103,8 @@ static void keep_header(HttpResponse *response, const char *name, size_t n, char
                 char **field;
         } plain[] = {{"content-type", &response->content_type},
                      {"location", &response->location},
-                     {"docker-content-digest", &response->digest}};
+                     {"docker-content-digest", &response->digest},
+                     {"range", &response->range}};
 
         for (size_t i = 0; i < ELEMENTSOF(plain); i++)
                 if (strlen(plain[i].name) == n && strncasecmp(name, plain[i].name, n) == 0) {
@@ -189,9 +191,20 @@ static size_t on_read(char *buffer, size_t size, size_t n, void *userdata) {
         Http *h = userdata;
         size_t length = 0;
 
-        h->body_result = h->request->source(buffer, size * n, &length, h->request->source_userdata,
-                                            h->e);
+        h->body_result = h->request->source(buffer, size * n, h->sent, &length,
+                                            h->request->source_userdata, h->e);
+        h->sent += length;
         return h->body_result == 0 ? length : CURL_READFUNC_ABORT;
+}
+
+/* A kept connection that the server had closed is noticed when something was sent already. */
+static int on_seek(void *userdata, curl_off_t offset, int origin) {
+        Http *h = userdata;
+
+        if (origin != SEEK_SET || offset < 0)
+                return CURL_SEEKFUNC_CANTSEEK;
+        h->sent = (uint64_t) offset;
+        return CURL_SEEKFUNC_OK;
 }
 
 static int on_progress(void *userdata, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
@@ -247,9 +260,11 @@ static CURLcode set_method(Http *h) {
             (r = curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_INFILESIZE_LARGE, (curl_off_t) q->source_size)) !=
                             CURLE_OK ||
-            (r = curl_easy_setopt(c, CURLOPT_READFUNCTION, on_read)) != CURLE_OK)
+            (r = curl_easy_setopt(c, CURLOPT_READFUNCTION, on_read)) != CURLE_OK ||
+            (r = curl_easy_setopt(c, CURLOPT_READDATA, h)) != CURLE_OK ||
+            (r = curl_easy_setopt(c, CURLOPT_SEEKFUNCTION, on_seek)) != CURLE_OK)
                 return r;
-        return curl_easy_setopt(c, CURLOPT_READDATA, h);
+        return curl_easy_setopt(c, CURLOPT_SEEKDATA, h);
 }
 
 static CURLcode set_options(Http *h, struct curl_slist *headers) {
@@ -360,7 +375,7 @@ int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *
         h->response = &response;
         h->body_result = 0;
         h->body_begun = false;
-        h->skip = 0;
+        h->skip = h->sent = 0;
         h->message_full = false;
         h->e = e;
         *h->error = '\0';
@@ -404,6 +419,7 @@ void http_response_clear(HttpResponse *response) {
         free(response->challenge);
         free(response->location);
         free(response->digest);
+        free(response->range);
         free(response->message);
         *response = (HttpResponse){};
 }

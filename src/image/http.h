@@ -17,8 +17,10 @@ typedef struct Http Http;
 /* Takes a piece of the body. 0 to go on, an error (set in e) ends the transfer with it. */
 typedef int (*HttpBody)(const void *data, size_t size, void *userdata, Error *e);
 
-/* Gives the next piece of what is sent: at most size bytes into buffer, *ret_size 0 at the end. */
-typedef int (*HttpSource)(void *buffer, size_t size, size_t *ret_size, void *userdata, Error *e);
+/* Gives a piece of what is sent, from offset on: at most size bytes into buffer, *ret_size 0 at the
+ * end. What was given may be asked for again: a request can have to be sent anew. */
+typedef int (*HttpSource)(void *buffer, size_t size, uint64_t offset, size_t *ret_size,
+                          void *userdata, Error *e);
 
 /* How to speak TLS. What it points to lives as long as the request. */
 typedef struct HttpTls {
@@ -53,6 +55,7 @@ typedef struct HttpResponse {
         char *challenge;    /* WWW-Authenticate; of several, one of the scheme Bearer */
         char *location;
         char *digest;         /* Docker-Content-Digest */
+        char *range;          /* Range: what of an upload is there */
         unsigned retry_after; /* seconds; 0: the header was not there, or is a date */
         bool has_range;       /* a Content-Range header came, which starts at: */
         uint64_t range_start;

@@ -241,6 +241,10 @@ static int manifest_fill(Manifest *m, json_t *j, Error *e) {
         r = parse_descriptor(config, "config", &m->config, e);
         if (r != 0)
                 return r;
+        return parse_descriptors(j, "layers", MANIFEST_LAYERS_MAX, &m->layers, &m->n_layers, e);
+}
+
+static int check_is_image(const Manifest *m, Error *e) {
         if (media_type_kind(m->config.media_type, NULL) != MEDIA_CONFIG)
                 return error_setf(e, CTR_NOT_IMPLEMENTED,
                                   "the config has the media type \"%.120s\", this is no container "
@@ -249,9 +253,6 @@ static int manifest_fill(Manifest *m, json_t *j, Error *e) {
         if (m->config.size > MANIFEST_SIZE_MAX)
                 return error_setf(e, -EBADMSG, "config.size is larger than %i bytes",
                                   MANIFEST_SIZE_MAX);
-        r = parse_descriptors(j, "layers", MANIFEST_LAYERS_MAX, &m->layers, &m->n_layers, e);
-        if (r != 0)
-                return r;
         for (size_t i = 0; i < m->n_layers; i++)
                 if (media_type_kind(m->layers[i].media_type, NULL) != MEDIA_LAYER)
                         return error_setf(e, CTR_NOT_IMPLEMENTED,
@@ -261,8 +262,8 @@ static int manifest_fill(Manifest *m, json_t *j, Error *e) {
         return 0;
 }
 
-int manifest_parse(const char *data, size_t size, const char *media_type, const char *what,
-                   Manifest **ret, Error *e) {
+static int parse(const char *data, size_t size, const char *media_type, const char *what,
+                 bool is_image, Manifest **ret, Error *e) {
         _cleanup_(manifest_freep) Manifest *m = NULL;
         _cleanup_json_ json_t *j = NULL;
         int r;
@@ -275,10 +276,22 @@ int manifest_parse(const char *data, size_t size, const char *media_type, const 
         r = parse_document(data, size, "document", &j, e);
         if (r == 0)
                 r = manifest_fill(m, j, e);
+        if (r == 0 && is_image)
+                r = check_is_image(m, e);
         if (r != 0)
                 return document_error(r, what, e);
         *ret = TAKE_PTR(m);
         return 0;
+}
+
+int manifest_parse(const char *data, size_t size, const char *media_type, const char *what,
+                   Manifest **ret, Error *e) {
+        return parse(data, size, media_type, what, true, ret, e);
+}
+
+int manifest_parse_artifact(const char *data, size_t size, const char *media_type, const char *what,
+                            Manifest **ret, Error *e) {
+        return parse(data, size, media_type, what, false, ret, e);
 }
 
 static void descriptors_free(Descriptor *d, size_t n) {

@@ -70,6 +70,10 @@ int manifest_identify(const char *data, size_t size, const char *content_type, c
  * layer of a media type that is no container image's (an artifact). */
 int manifest_parse(const char *data, size_t size, const char *media_type, const char *what,
                    Manifest **ret, Error *e);
+
+/* The same for whatever an artifact's config and layers are: to carry it, not to run it. */
+int manifest_parse_artifact(const char *data, size_t size, const char *media_type, const char *what,
+                            Manifest **ret, Error *e);
 Manifest *manifest_free(Manifest *m);
 DEFINE_CLEANUP(Manifest *, manifest_free);
 

@@ -38,6 +38,7 @@ struct Registry {
 
         pthread_mutex_t mutex;
         size_t current; /* the endpoint that answered last */
+        char *scope;    /* what tokens are asked for; NULL: what the challenge says */
 };
 
 /* A request that may do what the endpoint allows. */

@@ -2,15 +2,16 @@
 
 /*
  * The push part of a Registry ("Pushing blobs", "Pushing manifests" of the distribution
- * specification). Each request that carries data follows one that does not, so that a challenge is
- * answered before anything is sent.
+ * specification).
  */
 
 #include <unistd.h>
 
+#include "basic/strv.h"
 #include "image/registry-internal.h"
 
-#define ATTEMPTS_MAX 4
+#define ATTEMPTS_MAX      64
+#define IDLE_ATTEMPTS_MAX 4 /* that got nothing further */
 
 static int on_ignored(const void *data, size_t size, void *userdata, Error *e) {
         return 0;
@@ -75,164 +76,234 @@ static int mount_blob(Registry *r, Http *http, const Digest *digest, const char 
         return 0;
 }
 
-int registry_has_blob(Registry *r, Http *http, const Digest *digest, const char *from, bool *ret,
-                      Error *e) {
+int registry_will_push(Registry *r, char *const *from) {
+        _cleanup_free_ char *scope = NULL;
+
+        assert(r);
+
+        if (asprintf(&scope, "repository:%s:pull,push", push_endpoint(r)->repository) < 0) {
+                scope = NULL;
+                return -ENOMEM;
+        }
+        STRV_FOREACH(name, from) {
+                char *longer;
+
+                if (asprintf(&longer, "%s repository:%s:pull", scope, *name) < 0)
+                        return -ENOMEM;
+                free(scope);
+                scope = longer;
+        }
+        free(r->scope);
+        r->scope = TAKE_PTR(scope);
+        return 0;
+}
+
+int registry_find_blob(Registry *r, Http *http, const Digest *digest, char *const *from,
+                       RegistryBlob *ret, Error *e) {
         bool found = false;
         int k;
 
         assert(r && http && digest && ret);
 
         k = head_blob(r, http, digest, &found, e);
-        if (k == 0 && !found && from)
-                k = mount_blob(r, http, digest, from, &found, e);
         if (k != 0)
                 return k;
-        *ret = found;
+        if (found) {
+                *ret = REGISTRY_BLOB_EXISTS;
+                return 0;
+        }
+        STRV_FOREACH(name, from) {
+                k = mount_blob(r, http, digest, *name, &found, e);
+                if (k != 0)
+                        return k;
+                if (found)
+                        break;
+        }
+        *ret = found ? REGISTRY_BLOB_MOUNTED : REGISTRY_BLOB_MISSING;
         return 0;
 }
 
-/* A piece of a file on its way out. */
-typedef struct Piece {
-        int fd;
-        uint64_t offset, end;
-} Piece;
+/* A blob on its way out. */
+typedef struct Upload {
+        const RegistryUpload *what;
+        char *location;  /* where it goes on; NULL: not begun */
+        uint64_t offset; /* what the registry has taken */
+} Upload;
 
-static int piece_read(void *buffer, size_t size, size_t *ret_size, void *userdata, Error *e) {
-        Piece *p = userdata;
+static void upload_forget(Upload *u) {
+        free(u->location);
+        u->location = NULL;
+        u->offset = 0;
+}
+
+static int upload_read(void *buffer, size_t size, uint64_t offset, size_t *ret_size, void *userdata,
+                       Error *e) {
+        const Upload *u = userdata;
+        uint64_t position = u->offset + offset;
         ssize_t n;
 
-        n = pread(p->fd, buffer, (size_t) MIN_OF((uint64_t) size, p->end - p->offset),
-                  (off_t) p->offset);
+        n = pread(u->what->fd, buffer, (size_t) MIN_OF((uint64_t) size, u->what->size - position),
+                  (off_t) position);
         if (n < 0)
                 return error_setf(e, -errno, "Failed to read a blob: %m");
-        if (n == 0 && p->offset < p->end)
-                return error_setf(e, CTR_DATA_LOSS, "A blob is shorter than it should be");
-        p->offset += (uint64_t) n;
+        if (n == 0 && position < u->what->size)
+                return error_setf(e, CTR_DATA_LOSS, "The blob %s is shorter than it should be",
+                                  DIGEST_STRING(u->what->digest));
+        if (u->what->sent)
+                atomic_store(u->what->sent, position + (uint64_t) n);
         *ret_size = (size_t) n;
         return 0;
 }
 
-static int begin_upload(Registry *r, Http *http, char **ret_location, Error *e) {
-        _cleanup_(http_response_clear) HttpResponse response = {};
-        Endpoint *endpoint = push_endpoint(r);
+static int upload_begin(Registry *r, Http *http, Upload *u, HttpResponse *ret, Error *e) {
         int k;
 
-        k = ask(r, http, "POST", "blobs/uploads/", NULL, &response, e);
-        if (k != 0)
+        k = ask(r, http, "POST", "blobs/uploads/", NULL, ret, e);
+        if (k != 0 || ret->status != 202)
                 return k;
-        if (response.status != 202)
-                return endpoint_status_error(endpoint, "an upload", &response, e);
-        if (isempty(response.location))
+        if (isempty(ret->location))
                 return error_setf(e, CTR_UNAVAILABLE,
                                   "The registry %s does not say where to upload to",
-                                  endpoint->host);
-        *ret_location = TAKE_PTR(response.location);
+                                  push_endpoint(r)->host);
+        u->location = TAKE_PTR(ret->location);
         return 0;
 }
 
 /* One chunk; the next one goes to the place that the answer names. */
-static int send_chunk(Registry *r, Http *http, Piece *piece, char **location, Error *e) {
-        _cleanup_(http_response_clear) HttpResponse response = {};
+static int upload_chunk(Registry *r, Http *http, Upload *u, HttpResponse *ret, Error *e) {
+        uint64_t size = MIN_OF(u->what->chunk, u->what->size - u->offset);
         char range[64];
         HttpRequest request = {
                         .content_type = "application/octet-stream",
                         .content_range = range,
-                        .source = piece_read,
-                        .source_size = piece->end - piece->offset,
-                        .source_userdata = piece,
+                        .source = upload_read,
+                        .source_size = size,
+                        .source_userdata = u,
         };
         int k;
 
-        (void) snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long) piece->offset,
-                        (unsigned long long) (piece->end - 1));
-        k = ask(r, http, "PATCH", *location, &request, &response, e);
-        if (k != 0)
+        (void) snprintf(range, sizeof(range), "%llu-%llu", (unsigned long long) u->offset,
+                        (unsigned long long) (u->offset + size - 1));
+        k = ask(r, http, "PATCH", u->location, &request, ret, e);
+        if (k != 0 || ret->status != 202)
                 return k;
-        if (response.status != 202)
-                return endpoint_status_error(push_endpoint(r), "a chunk of a blob", &response, e);
-        if (!isempty(response.location)) {
-                free(*location);
-                *location = TAKE_PTR(response.location);
+        u->offset += size;
+        if (!isempty(ret->location)) {
+                free(u->location);
+                u->location = TAKE_PTR(ret->location);
         }
         return 0;
 }
 
-static int finish_upload(Registry *r, Http *http, const Digest *digest, const char *location,
-                         Piece *piece, HttpResponse *ret, Error *e) {
+static int upload_finish(Registry *r, Http *http, Upload *u, HttpResponse *ret, Error *e) {
         _cleanup_free_ char *path = NULL;
         HttpRequest request = {
                         .content_type = "application/octet-stream",
-                        .source = piece_read,
-                        .source_size = piece->end - piece->offset,
-                        .source_userdata = piece,
+                        .source = upload_read,
+                        .source_size = u->what->size - u->offset,
+                        .source_userdata = u,
         };
 
-        if (asprintf(&path, "%s%sdigest=%s", location, strchr(location, '?') ? "&" : "?",
-                     DIGEST_STRING(digest)) < 0) {
+        if (asprintf(&path, "%s%sdigest=%s", u->location, strchr(u->location, '?') ? "&" : "?",
+                     DIGEST_STRING(u->what->digest)) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }
         return ask(r, http, "PUT", path, &request, ret, e);
 }
 
-static int upload(Registry *r, Http *http, const Digest *digest, int fd, uint64_t size,
-                  uint64_t chunk, HttpResponse *ret, Error *e) {
-        _cleanup_free_ char *location = NULL;
-        uint64_t offset = 0;
-        Piece rest;
-        int k;
+/* Goes on with an upload until something is refused: *ret is the last answer, 201 at the end. */
+static int upload_go_on(Registry *r, Http *http, Upload *u, HttpResponse *ret, Error *e) {
+        int k = 0;
 
-        k = begin_upload(r, http, &location, e);
-        while (k == 0 && chunk > 0 && size - offset > 0) {
-                Piece piece = {.fd = fd,
-                               .offset = offset,
-                               .end = offset + MIN_OF(chunk, size - offset)};
-
-                k = send_chunk(r, http, &piece, &location, e);
-                offset = piece.end;
+        ret->status = 202;
+        if (!u->location)
+                k = upload_begin(r, http, u, ret, e);
+        while (k == 0 && ret->status == 202 && u->what->chunk > 0 && u->offset < u->what->size) {
+                http_response_clear(ret);
+                k = upload_chunk(r, http, u, ret, e);
         }
-        if (k != 0)
+        if (k != 0 || ret->status != 202)
                 return k;
-        rest = (Piece){.fd = fd, .offset = offset, .end = size};
-        return finish_upload(r, http, digest, location, &rest, ret, e);
+        http_response_clear(ret);
+        return upload_finish(r, http, u, ret, e);
 }
 
-int registry_put_blob(Registry *r, Http *http, const Digest *digest, int fd, uint64_t size,
-                      uint64_t chunk, Error *e) {
+/* After a failure: how far the registry has got, where there are chunks; from the start where it
+ * does not say. */
+static void upload_recover(Registry *r, Http *http, Upload *u) {
+        _cleanup_(http_response_clear) HttpResponse response = {};
+        unsigned long long last;
+
+        if (u->what->chunk == 0 || !u->location ||
+            ask(r, http, NULL, u->location, NULL, &response, NULL) != 0 ||
+            response.status / 100 != 2 || isempty(response.range) ||
+            (sscanf(response.range, "0-%llu", &last) != 1 &&
+             sscanf(response.range, "bytes=0-%llu", &last) != 1) ||
+            last >= u->what->size) {
+                upload_forget(u);
+                return;
+        }
+        /* an empty one is "0-0", too: a single byte is sent again rather than missed */
+        u->offset = last > 0 ? last + 1 : 0;
+        if (!isempty(response.location)) {
+                free(u->location);
+                u->location = TAKE_PTR(response.location);
+        }
+}
+
+static int upload_run(Registry *r, Http *http, Upload *u, Error *e) {
         char what[REGISTRY_WHAT_SIZE];
+        unsigned idle = 0;
 
-        assert(r && http && digest && fd >= 0);
-
-        (void) snprintf(what, sizeof(what), "blob %s", DIGEST_STRING(digest));
-        for (unsigned attempt = 0;; attempt++) {
+        (void) snprintf(what, sizeof(what), "blob %s", DIGEST_STRING(u->what->digest));
+        for (unsigned attempt = 1;; attempt++) {
                 _cleanup_(http_response_clear) HttpResponse response = {};
                 _cleanup_error_ Error local = ERROR_NULL;
+                uint64_t before = u->offset;
+                bool again;
                 int k;
 
-                k = upload(r, http, digest, fd, size, chunk, &response, &local);
+                k = upload_go_on(r, http, u, &response, &local);
                 if (k == 0 && response.status == 201)
                         return 0;
-                if (!response_is_transient(http, k, &response) || attempt + 1 == ATTEMPTS_MAX)
+                idle = u->offset > before ? 1 : idle + 1;
+                /* 404: the registry has forgotten the upload; 416: it stands elsewhere */
+                again = response_is_transient(http, k, &response) ||
+                        (k == 0 && u->location &&
+                         (response.status == 404 || response.status == 416));
+                if (!again || idle == IDLE_ATTEMPTS_MAX || attempt == ATTEMPTS_MAX)
                         return k != 0 ? error_move(e, &local)
                                       : endpoint_status_error(push_endpoint(r), what, &response, e);
-                k = registry_back_off(r, attempt, &response, e);
+                k = registry_back_off(r, idle - 1, &response, e);
                 if (k != 0)
                         return k;
+                upload_recover(r, http, u);
         }
+}
+
+int registry_put_blob(Registry *r, Http *http, const RegistryUpload *upload, Error *e) {
+        Upload u = {.what = upload};
+        int k;
+
+        assert(r && http && upload && upload->digest && upload->fd >= 0);
+
+        k = upload_run(r, http, &u, e);
+        upload_forget(&u);
+        return k;
 }
 
 typedef struct Text {
-        const char *p;
-        size_t left;
+        const char *data;
+        size_t size;
 } Text;
 
-static int text_read(void *buffer, size_t size, size_t *ret_size, void *userdata, Error *e) {
-        Text *t = userdata;
+static int text_read(void *buffer, size_t size, uint64_t offset, size_t *ret_size, void *userdata,
+                     Error *e) {
+        const Text *t = userdata;
 
-        *ret_size = MIN_OF(size, t->left);
-        memcpy(buffer, t->p, *ret_size);
-        t->p += *ret_size;
-        t->left -= *ret_size;
+        *ret_size = MIN_OF(size, t->size - (size_t) offset);
+        memcpy(buffer, t->data + offset, *ret_size);
         return 0;
 }
 
@@ -251,7 +322,7 @@ int registry_put_manifest(Registry *r, Http *http, const char *tag_or_digest,
         for (unsigned attempt = 0;; attempt++) {
                 _cleanup_(http_response_clear) HttpResponse response = {};
                 _cleanup_error_ Error local = ERROR_NULL;
-                Text text = {.p = data, .left = size};
+                Text text = {.data = data, .size = size};
                 HttpRequest request = {
                                 .content_type = media_type,
                                 .source = text_read,
@@ -263,7 +334,7 @@ int registry_put_manifest(Registry *r, Http *http, const char *tag_or_digest,
                 k = ask(r, http, "PUT", path, &request, &response, &local);
                 if (k == 0 && (response.status == 201 || response.status == 200))
                         return 0;
-                if (!response_is_transient(http, k, &response) || attempt + 1 == ATTEMPTS_MAX)
+                if (!response_is_transient(http, k, &response) || attempt + 1 == IDLE_ATTEMPTS_MAX)
                         return k != 0 ? error_move(e, &local)
                                       : endpoint_status_error(push_endpoint(r), what, &response, e);
                 k = registry_back_off(r, attempt, &response, e);

@@ -72,6 +72,7 @@ Registry *registry_free(Registry *r) {
         for (size_t i = 0; i < r->n_endpoints; i++)
                 endpoint_clear(r->endpoints + i);
         free(r->endpoints);
+        free(r->scope);
         (void) pthread_mutex_destroy(&r->mutex);
         free(r);
         return NULL;
@@ -167,10 +168,11 @@ static int answer_challenge(Registry *r, Endpoint *endpoint, Http *http, const c
         if (known)
                 return 0;
         k = challenge_parse(text, &challenge, e);
-        if (k != 0)
-                return k;
-        k = challenge_answer(&challenge, endpoint->credential, endpoint->host, http, &template,
-                             &answer, e);
+        if (k == 0 && r->scope)
+                k = free_and_strdup(&challenge.scope, r->scope);
+        if (k == 0)
+                k = challenge_answer(&challenge, endpoint->credential, endpoint->host, http,
+                                     &template, &answer, e);
         challenge_clear(&challenge);
         if (k != 0)
                 return k;
@@ -206,9 +208,7 @@ int endpoint_perform(Registry *r, Endpoint *endpoint, Http *http, const char *pa
                 request->url = request->authorization = NULL;
                 if (k != 0)
                         return k;
-                /* what was sent cannot be sent again from here */
-                if (response.status != 401 || attempt > 0 || isempty(response.challenge) || !ours ||
-                    request->source) {
+                if (response.status != 401 || attempt > 0 || isempty(response.challenge) || !ours) {
                         *ret = response;
                         response = (HttpResponse){};
                         return 0;

@@ -13,6 +13,8 @@
  * Invariant: what comes from here is bounded in size but not verified; who asked knows the digest.
  */
 
+#include <stdatomic.h>
+
 #include "image/credentials.h"
 #include "image/http.h"
 #include "image/registries.h"
@@ -44,14 +46,32 @@ int registry_get_blob(Registry *r, Http *http, const Digest *digest, uint64_t of
 
 /* Pushing goes to the registry itself, never to a mirror. */
 
-/* True if it has the blob, or took it over from another of its repositories (from, may be NULL). */
-int registry_has_blob(Registry *r, Http *http, const Digest *digest, const char *from, bool *ret,
-                      Error *e);
+/* Says beforehand that there will be pushing, and from which other repositories (may be NULL) blobs
+ * may be taken over: one token for all of it is asked for. Before there are threads. */
+int registry_will_push(Registry *r, char *const *from);
 
-/* Uploads size bytes of fd (any offset; read with pread) as a blob, which the registry checks.
- * chunk 0: in one piece; otherwise in pieces of so many bytes. */
-int registry_put_blob(Registry *r, Http *http, const Digest *digest, int fd, uint64_t size,
-                      uint64_t chunk, Error *e);
+typedef enum RegistryBlob {
+        REGISTRY_BLOB_MISSING,
+        REGISTRY_BLOB_EXISTS,
+        REGISTRY_BLOB_MOUNTED,
+} RegistryBlob;
+
+/* Asks for a blob; one that is not there is taken over from another of the registry's repositories
+ * (from, may be NULL) where that is possible. */
+int registry_find_blob(Registry *r, Http *http, const Digest *digest, char *const *from,
+                       RegistryBlob *ret, Error *e);
+
+typedef struct RegistryUpload {
+        const Digest *digest;
+        int fd; /* of the blob, read with pread() */
+        uint64_t size;
+        uint64_t chunk;              /* bytes of one piece; 0: all in one */
+        atomic_uint_least64_t *sent; /* follows the progress; may be NULL */
+} RegistryUpload;
+
+/* Uploads a blob, which the registry checks. What failed on the way is tried again: from where the
+ * registry says that it has got to, or, where it is all in one piece, from the start. */
+int registry_put_blob(Registry *r, Http *http, const RegistryUpload *upload, Error *e);
 
 /* Puts a manifest or index under a tag or its digest. */
 int registry_put_manifest(Registry *r, Http *http, const char *tag_or_digest,

@@ -78,6 +78,8 @@ static int download(Pull *p, Layer *l, Http *http, Error *e) {
         Fetch f = {.pull = p, .layer = l};
         int r;
 
+        if (!p->registry)
+                return error_setf(e, CTR_NOT_FOUND, "The blob is not in the store");
         r = pull_open_ingest(p, l->descriptor, &ingest, e);
         if (r == CTR_ALREADY_EXISTS)
                 return use_stored(p, l, e);
@@ -134,7 +136,7 @@ void *pull_fetcher(void *pull) {
         Layer *l;
         int r;
 
-        r = http_new(&http);
+        r = p->registry ? http_new(&http) : 0;
         while (r == 0 && (l = next_layer(p)))
                 r = fetch_layer(p, l, http, &e);
         if (r != 0)

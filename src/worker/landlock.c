@@ -69,7 +69,7 @@ static int allow_reading(int ruleset, const char *path) {
 static int add_rules(int ruleset, int root_fd, uint64_t store) {
         int r;
 
-        r = allow(ruleset, root_fd, store);
+        r = root_fd >= 0 ? allow(ruleset, root_fd, store) : 0;
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(readable); i++)
                 r = allow_reading(ruleset, readable[i]);
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(readable_variables); i++)

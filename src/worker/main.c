@@ -17,6 +17,8 @@ static const struct {
         int (*run)(int argc, char *argv[]);
 } verbs[] = {
                 {"pull", verb_pull},
+                {"push", verb_push},
+                {"resolve", verb_resolve},
                 {"remove", verb_remove},
 };
 
@@ -24,12 +26,20 @@ static int help(void) {
         (void) puts("Usage: ctr-worker VERB [OPTION...] [ARGUMENT...]\n\n"
                     "Verbs:\n"
                     "  pull [OPTION...] REFERENCE   Fetch an image and extract its layers\n"
+                    "  push [OPTION...] REFERENCE   Send an image to a registry\n"
+                    "  resolve REFERENCE            Ask a registry for a digest\n"
                     "  remove [OPTION...] NAME...   Remove doomed snapshots\n\n"
                     "Options:\n"
                     "  --root=DIR            The store (default: " CTR_STATE_DIR ")\n"
                     "  --control-fd=N        Report to this SOCK_SEQPACKET socket\n"
                     "  --platform=OS/ARCH[/VARIANT]\n"
                     "                        Choose another platform than this machine's\n"
+                    "  --all-platforms       push: the index and all of its images\n"
+                    "  --from-digest=DIGEST  push: what to send, if the reference is a tag\n"
+                    "  --chunk-size=BYTES    push: send blobs in pieces\n"
+                    "  --mount-from=REPOSITORY\n"
+                    "                        push: another place where the registry has blobs\n"
+                    "  --credentials-fd=N    Read the user name and the password from there\n"
                     "  --no-unpack           Only fetch\n"
                     "  --policy=always|missing\n"
                     "                        With \"missing\", do not ask the registry for a\n"

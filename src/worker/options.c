@@ -5,10 +5,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 
-#include "basic/fs.h"
 #include "basic/process.h"
-
-#define CREDENTIALS_MAX (64 * 1024)
 
 int option_fd(const char *name, const char *value, int *ret, Error *e) {
         char *end;
@@ -33,22 +30,6 @@ int option_control_fd(const char *value, int *ret, Error *e) {
                                   "--control-fd=%s is not a SOCK_SEQPACKET socket", value);
         *ret = fd;
         return 0;
-}
-
-int option_credentials(int given_fd, Credentials **ret, Error *e) {
-        _cleanup_close_ int fd = given_fd;
-        char *text = NULL;
-        size_t size;
-        int r;
-
-        if (fd < 0)
-                return credentials_load(ret, e);
-        r = fd_read_all(fd, CREDENTIALS_MAX, &text, &size);
-        if (r < 0)
-                return error_setf(e, r, "Failed to read the credentials: %m");
-        r = credentials_parse_single(text, size, ret, e);
-        free(text);
-        return r;
 }
 
 int option_unknown(Error *e) {

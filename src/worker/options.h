@@ -3,7 +3,7 @@
 
 /* What the verbs that run as a WorkerJob read from their command line in the same way. */
 
-#include "image/credentials.h"
+#include "basic/error.h"
 
 /* A descriptor that we were given, 3 or more; it is made close-on-exec. CTR_INVALID_ARGUMENT names
  * the option. */
@@ -11,10 +11,6 @@ int option_fd(const char *name, const char *value, int *ret, Error *e);
 
 /* The same for --control-fd: it must be a SOCK_SEQPACKET socket. */
 int option_control_fd(const char *value, int *ret, Error *e);
-
-/* Who we are to the registry: what comes with the job (fd, which is closed), or for -1 what the
- * configuration says. */
-int option_credentials(int fd, Credentials **ret, Error *e);
 
 /* What getopt_long() did not understand. */
 int option_unknown(Error *e);

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "worker/options.h"
 #include "worker/pull-packet.h"
+#include "worker/remote.h"
 #include "worker/report.h"
 #include "worker/sandbox.h"
 #include "worker/worker.h"
@@ -21,16 +22,14 @@ typedef struct Options {
 typedef struct PullJob {
         WorkerJob job;
         Store store;
-        Credentials *credentials;
-        Registries *registries;
-        Registry *registry;
+        Remote remote;
         Pull pull;
 } PullJob;
 
 static int run(WorkerJob *j, Error *e) {
         PullJob *p = (PullJob *) j;
 
-        return pull_run(&p->pull, p->registry, e);
+        return pull_run(&p->pull, p->remote.registry, e);
 }
 
 static void undo(WorkerJob *j) {
@@ -115,20 +114,9 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
 
 static void pull_job_clear(PullJob *p) {
         pull_clear(&p->pull);
-        registry_free(p->registry);
-        registries_free(p->registries);
-        credentials_free(p->credentials);
+        remote_close(&p->remote);
         store_close(&p->store);
         job_clear(&p->job);
-}
-
-static int open_registry(PullJob *p, Error *e) {
-        _cleanup_(registry_endpoints_clear) RegistryEndpoints endpoints = {};
-        int r;
-
-        r = registries_lookup(p->registries, &p->pull.reference, &endpoints, e);
-        return r == 0 ? registry_new(&endpoints, p->credentials, &p->job.canceled, &p->registry, e)
-                      : r;
 }
 
 static int pull(PullJob *p, const Options *o, Error *e) {
@@ -143,17 +131,13 @@ static int pull(PullJob *p, const Options *o, Error *e) {
         r = reference_parse(o->reference, &p->pull.reference, e);
         /* the last things that are read from where the sandbox may not look */
         if (r == 0)
-                r = registries_load(&p->registries, e);
-        if (r == 0)
-                r = option_credentials(o->credentials_fd, &p->credentials, e);
+                r = remote_load(&p->remote, o->credentials_fd, e);
         if (r == 0)
                 r = sandbox_enter(SANDBOX_EXTRACT | SANDBOX_NETWORK, &p->store.root_fd, e);
         if (r == 0)
                 r = store_open(&p->store, e);
         if (r == 0)
-                r = http_initialize();
-        if (r == 0)
-                r = open_registry(p, e);
+                r = remote_open(&p->remote, &p->pull.reference, &p->job.canceled, e);
         return r == 0 ? report_run(&p->job, e) : r;
 }
 

@@ -225,7 +225,7 @@ int pull_run(Pull *p, Registry *registry, Error *e) {
         _cleanup_(http_freep) Http *http = NULL;
         int r;
 
-        r = http_new(&http);
+        r = registry ? http_new(&http) : 0;
         if (r < 0)
                 return r;
         p->registry = registry;

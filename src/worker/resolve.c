@@ -7,19 +7,8 @@
 
 #include "image/content.h"
 #include "image/hash.h"
+#include "worker/document.h"
 #include "worker/pull.h"
-
-typedef struct Text {
-        char *data;
-        size_t size;
-        char *media_type; /* Content-Type */
-} Text;
-
-static void text_clear(Text *t) {
-        free(t->data);
-        free(t->media_type);
-        *t = (Text){};
-}
 
 /* Keeps a copy of a document for the store. */
 static int add_document(Pull *p, const char *kind, const Descriptor *d, const Text *text) {
@@ -37,20 +26,6 @@ static int add_document(Pull *p, const char *kind, const Descriptor *d, const Te
         if (!document->data)
                 return -ENOMEM;
         memcpy(document->data, text->data, text->size + 1);
-        return 0;
-}
-
-static int check_digest(const Digest *wanted, const Text *text, Error *e) {
-        Digest actual;
-        int r;
-
-        r = hash_buffer(wanted->algorithm, text->data, text->size, &actual);
-        if (r < 0)
-                return error_setf(e, r, "Failed to compute a digest: %m");
-        if (!digest_equal(&actual, wanted))
-                return error_setf(e, CTR_DATA_LOSS,
-                                  "The registry sent content with the digest %s instead of %s",
-                                  DIGEST_STRING(&actual), DIGEST_STRING(wanted));
         return 0;
 }
 
@@ -74,22 +49,16 @@ static int on_config(const void *data, size_t size, void *userdata, Error *e) {
 /* A document of the store. 0, or CTR_NOT_FOUND also for a damaged one, which is removed: no later
  * pull would succeed if it stayed. */
 static int read_stored(Pull *p, const Digest *d, Text *ret, Error *e) {
-        _cleanup_(text_clear) Text text = {};
+        _cleanup_error_ Error local = ERROR_NULL;
         int r;
 
-        r = content_read_blob(p->store->content_fd, d, MANIFEST_SIZE_MAX, &text.data, &text.size,
-                              NULL);
-        if (r < 0)
-                return error_setf(e, r, "Failed to read the blob %s: %m", DIGEST_STRING(d));
-        if (r != 0)
-                return CTR_NOT_FOUND;
-        if (check_digest(d, &text, NULL) == CTR_DATA_LOSS) {
+        r = text_read_stored(p->store->content_fd, d, ret, &local);
+        if (r <= 0)
+                return r < 0 ? error_move(e, &local) : 0;
+        if (r == CTR_DATA_LOSS)
                 (void) content_remove_blob(p->store->content_fd, d);
-                return CTR_NOT_FOUND;
-        }
-        *ret = text;
-        text = (Text){};
-        return 0;
+        /* nobody else can be asked for it */
+        return p->registry ? CTR_NOT_FOUND : error_move(e, &local);
 }
 
 /* Brings the document of a descriptor: from the store, else from the registry, verified. */
@@ -99,7 +68,7 @@ static int fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_conf
         int r;
 
         r = read_stored(p, &d->digest, &text, e);
-        if (r < 0)
+        if (r != 0 && (r < 0 || !p->registry))
                 return r;
         if (r != 0) {
                 if (is_config)
@@ -120,7 +89,7 @@ static int fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_conf
                                   "%s has %zu bytes instead of the %llu that its descriptor says",
                                   DIGEST_STRING(&d->digest), text.size,
                                   (unsigned long long) d->size);
-        r = check_digest(&d->digest, &text, e);
+        r = text_check(&text, &d->digest, "The registry sent", e);
         if (r != 0)
                 return r;
         *ret = text;
@@ -135,9 +104,9 @@ static int fetch_target(Pull *p, Http *http, Text *ret, Error *e) {
         const char *wanted;
         int r = CTR_NOT_FOUND;
 
-        if (p->options->prefer_local && ref->has_digest)
+        if (ref->has_digest && (p->options->prefer_local || !p->registry))
                 r = read_stored(p, &ref->digest, &text, e);
-        if (r < 0)
+        if (r != 0 && (r < 0 || !p->registry))
                 return r;
         if (r != 0) {
                 wanted = ref->has_digest ? DIGEST_STRING(&ref->digest) : ref->tag;
@@ -148,7 +117,7 @@ static int fetch_target(Pull *p, Http *http, Text *ret, Error *e) {
         }
         if (ref->has_digest) {
                 p->target.digest = ref->digest;
-                r = check_digest(&ref->digest, &text, e);
+                r = text_check(&text, &ref->digest, "The registry sent", e);
                 if (r != 0)
                         return r;
         } else {

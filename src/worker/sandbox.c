@@ -32,17 +32,21 @@ static int separate_mounts(int *root_fd, Error *e) {
                                                MOUNT_ATTR_NOEXEC};
         _cleanup_close_ int fd = -1, dir = -1;
 
-        fd = open_tree(*root_fd, "",
-                       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
-        if (fd < 0)
+        if (root_fd)
+                fd = open_tree(*root_fd, "",
+                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH | AT_RECURSIVE);
+        if (root_fd && fd < 0)
                 return error_setf(e, -errno, "Failed to make a mount of the store: %m");
-        if (mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &store, sizeof(store)) < 0)
+        if (root_fd &&
+            mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &store, sizeof(store)) < 0)
                 return error_setf(e, -errno, "Failed to restrict the mount of the store: %m");
         if (unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) < 0)
                 return error_setf(e, -errno, "Failed to make a mount namespace: %m");
         if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
             mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &read_only, sizeof(read_only)) < 0)
                 return error_setf(e, -errno, "Failed to make the file system read-only: %m");
+        if (!root_fd)
+                return 0;
 
         dir = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir < 0)
@@ -102,7 +106,7 @@ int sandbox_enter(SandboxFlags flags, int *root_fd, Error *e) {
                         (flags & SANDBOX_REMOVE ? CAPS_REMOVE : 0);
         int r;
 
-        assert(root_fd && *root_fd >= 0);
+        assert(!root_fd || *root_fd >= 0);
 
         if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
                 return error_setf(e, -errno, "Failed to set no_new_privs: %m");
@@ -113,7 +117,7 @@ int sandbox_enter(SandboxFlags flags, int *root_fd, Error *e) {
                         r = drop_capabilities(keep, e);
         }
         if (r == 0)
-                r = sandbox_restrict_paths(flags, *root_fd, e);
+                r = sandbox_restrict_paths(flags, root_fd ? *root_fd : -1, e);
         if (r == 0)
                 r = sandbox_filter_system_calls(flags, e);
         return r;

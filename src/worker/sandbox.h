@@ -35,13 +35,15 @@ typedef enum SandboxFlags {
         SANDBOX_NETWORK = 1 << 2, /* connect to other machines */
 } SandboxFlags;
 
-/* root_fd is the store. It is replaced by the same directory seen through its own mount, and what
- * is below it must be opened from there. Must be called before there are threads. An error means
- * that the sandbox is incomplete: the process must not go on. */
+/* root_fd is the store (NULL: there is none, and everything is read-only). It is replaced by the
+ * same directory seen through its own mount, and what is below it must be opened from there. Must
+ * be called before there are threads. An error means that the sandbox is incomplete: the process
+ * must not go on. */
 int sandbox_enter(SandboxFlags flags, int *root_fd, Error *e);
 
 /* seccomp.c: installs the filter. */
 int sandbox_filter_system_calls(SandboxFlags flags, Error *e);
 
-/* landlock.c: restricts the file system. Without Landlock in the kernel this does nothing. */
+/* landlock.c: restricts the file system; root_fd -1: there is no store. Without Landlock in the
+ * kernel this does nothing. */
 int sandbox_restrict_paths(SandboxFlags flags, int root_fd, Error *e);

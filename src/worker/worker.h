@@ -5,4 +5,6 @@
  * returns: 0, or 1 after it has reported the error. */
 
 int verb_pull(int argc, char *argv[]);
+int verb_push(int argc, char *argv[]);
+int verb_resolve(int argc, char *argv[]);
 int verb_remove(int argc, char *argv[]);

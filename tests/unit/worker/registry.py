@@ -9,9 +9,11 @@ import gzip
 import hashlib
 import http.server
 import io
+import itertools
 import json
 import tarfile
 import threading
+import urllib.parse
 
 OCI = "application/vnd.oci.image."
 MANIFEST = OCI + "manifest.v1+json"
@@ -102,7 +104,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def refuse(self, status, code, message):
         self.answer(status, json.dumps({"errors": [{"code": code, "message": message}]}).encode(), "application/json")
@@ -114,6 +117,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         registry = self.server.registry
         registry.requests.append((self.path, dict(self.headers)))
+        registry.methods.append((self.command, self.path))
         try:
             if registry.fault and registry.fault(self):
                 return
@@ -121,10 +125,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
+    do_HEAD = do_POST = do_PATCH = do_PUT = do_DELETE = do_GET
+
     def serve(self, registry):
-        parts = self.path.split("/")
+        url = urllib.parse.urlsplit(self.path)
+        parts = url.path.split("/")
+        self.query = dict(urllib.parse.parse_qsl(url.query))
         if self.path == "/v2/":
             self.answer(200, b"{}", "application/json")
+        elif "uploads" in parts:
+            self.serve_upload(registry, parts[-1])
+        elif self.command == "PUT" and parts[-2] == "manifests":
+            self.put_manifest(registry, parts[-1])
         elif len(parts) < 5 or parts[-2] not in ("manifests", "blobs"):
             self.refuse(404, "UNSUPPORTED", "no such page")
         elif parts[-2] == "manifests":
@@ -138,6 +150,70 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         content_type, data = registry.manifests[name]
         self.answer(200, data, content_type)
+
+    def body(self):
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def location(self, name):
+        return self.path.split("/uploads/")[0] + f"/uploads/{name}?state=1"
+
+    def begin_upload(self, registry):
+        self.body()
+        wanted, source = self.query.get("mount"), self.query.get("from")
+        if wanted and wanted in registry.elsewhere.get(source, {}):
+            registry.blobs[wanted] = registry.elsewhere[source][wanted]
+            self.answer(201, Location="/v2/elsewhere")
+            return
+        name = f"u{next(registry.numbers)}"
+        registry.uploads[name] = b""
+        self.answer(202, Location=self.location(name))
+
+    def serve_upload(self, registry, name):
+        """An upload session, as the distribution specification has it."""
+        if self.command == "POST":
+            self.begin_upload(registry)
+        elif name not in registry.uploads:
+            self.body()
+            self.refuse(404, "BLOB_UPLOAD_UNKNOWN", "no such upload")
+        elif self.command == "DELETE":
+            registry.uploads.pop(name)
+            self.answer(204)
+        elif self.command == "GET":
+            self.answer(204, Location=self.location(name), Range=f"0-{max(len(registry.uploads[name]) - 1, 0)}")
+        elif self.command == "PATCH":
+            self.take_chunk(registry, name)
+        else:
+            self.finish_upload(registry, name)
+
+    def take_chunk(self, registry, name):
+        data = self.body()
+        if int(self.headers["Content-Range"].split("-")[0]) != len(registry.uploads[name]):
+            self.refuse(416, "BLOB_UPLOAD_INVALID", "not the next chunk")
+            return
+        registry.uploads[name] += data
+        self.answer(202, Location=self.location(name), Range=f"0-{len(registry.uploads[name]) - 1}")
+
+    def finish_upload(self, registry, name):
+        data = registry.uploads[name] + self.body()
+        if digest(data) != self.query["digest"]:
+            self.refuse(400, "DIGEST_INVALID", "provided digest did not match uploaded content")
+            return
+        registry.uploads.pop(name)
+        registry.blobs[digest(data)] = data
+        self.answer(201, Location="/v2/done")
+
+    def put_manifest(self, registry, name):
+        """What a manifest refers to must be there already."""
+        data = self.body()
+        manifest = json.loads(data)
+        there = all(d["digest"] in registry.blobs for d in [*manifest.get("layers", []), *filter(None, [manifest.get("config")])])
+        there = there and all(d["digest"] in registry.manifests for d in manifest.get("manifests", []))
+        if not there:
+            self.refuse(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry")
+            return
+        for key in (name, digest(data)):
+            registry.manifests[key] = (self.headers["Content-Type"], data)
+        self.answer(201, Docker_Content_Digest=digest(data))
 
     def serve_blob(self, registry, name):
         if name not in registry.blobs:
@@ -172,6 +248,10 @@ class Registry:
         self.manifests = {}
         self.blobs = {}
         self.requests = []
+        self.methods = []
+        self.uploads = {}
+        self.numbers = itertools.count()
+        self.elsewhere = {}  # of other repositories: blobs that can be mounted
         self.fault = None
         self.ranges = True
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)

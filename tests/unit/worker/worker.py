@@ -28,15 +28,15 @@ class Failed(Exception):
 
 
 class Session:
-    """A pull under way, with its control socket."""
+    """A job under way, with its control socket."""
 
-    def __init__(self, root, *arguments, wrap=(), env=None):
+    def __init__(self, root, *arguments, wrap=(), env=None, verb="pull", fds=()):
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(TIMEOUT)
         self.progress = []
         self.process = subprocess.Popen(
-            [*wrap, WORKER, "pull", f"--root={root}", f"--control-fd={theirs.fileno()}", *arguments],
-            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
+            [*wrap, WORKER, verb, *([f"--root={root}"] if root else []), f"--control-fd={theirs.fileno()}", *arguments],
+            pass_fds=[theirs.fileno(), *fds], stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
         theirs.close()
 
     def next(self, kind=None):
@@ -99,11 +99,21 @@ class TestCase(unittest.TestCase):
         self.last = session
         return session.finish(have)
 
+    def run_verb(self, verb, *arguments, root=True, **more):
+        """Another verb, to its end."""
+        session = Session(self.root if root else None, *arguments, env=self.env, verb=verb, **more)
+        self.addCleanup(session.socket.close)
+        self.last = session
+        return session.finish()
+
     def assert_fails(self, code, regex, *arguments, **more):
         """The pull fails with that code and sentence, and leaves no tree behind."""
         before = self.trees()
         with self.assertRaises(Failed) as context:
-            self.pull(*arguments, **more)
+            if "verb" in more:
+                self.run_verb(more.pop("verb"), *arguments, **more)
+            else:
+                self.pull(*arguments, **more)
         self.assertEqual((context.exception.code, bool(context.exception.text)), (code, True), context.exception)
         self.assertRegex(context.exception.text, regex)
         self.assertEqual(self.trees(), before)

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "worker/remote.h"
+
+#include "basic/fs.h"
+
+#define CREDENTIALS_MAX (64 * 1024)
+
+static int load_credentials(int given_fd, Credentials **ret, Error *e) {
+        _cleanup_close_ int fd = given_fd;
+        char *text = NULL;
+        size_t size;
+        int r;
+
+        if (fd < 0)
+                return credentials_load(ret, e);
+        r = fd_read_all(fd, CREDENTIALS_MAX, &text, &size);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read the credentials: %m");
+        r = credentials_parse_single(text, size, ret, e);
+        free(text);
+        return r;
+}
+
+int remote_load(Remote *r, int credentials_fd, Error *e) {
+        int k;
+
+        assert(r);
+
+        k = registries_load(&r->registries, e);
+        return k == 0 ? load_credentials(credentials_fd, &r->credentials, e) : k;
+}
+
+int remote_open(Remote *r, const Reference *reference, const atomic_bool *canceled, Error *e) {
+        _cleanup_(registry_endpoints_clear) RegistryEndpoints endpoints = {};
+        int k;
+
+        assert(r && reference);
+
+        k = http_initialize();
+        if (k == 0)
+                k = registries_lookup(r->registries, reference, &endpoints, e);
+        return k == 0 ? registry_new(&endpoints, r->credentials, canceled, &r->registry, e) : k;
+}
+
+void remote_close(Remote *r) {
+        r->registry = registry_free(r->registry);
+        r->registries = registries_free(r->registries);
+        r->credentials = credentials_free(r->credentials);
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The registry that a job speaks with. Its configuration and our credentials are read before the
+ * sandbox is entered, which closes the way to them. */
+
+#include "image/registry.h"
+
+typedef struct Remote {
+        Registries *registries;
+        Credentials *credentials;
+        Registry *registry;
+} Remote;
+
+/* credentials_fd: who we are, if that comes with the job (it is closed); -1: what the configuration
+ * says. */
+int remote_load(Remote *r, int credentials_fd, Error *e);
+
+/* Makes the registry of a reference. canceled lives longer. */
+int remote_open(Remote *r, const Reference *reference, const atomic_bool *canceled, Error *e);
+
+void remote_close(Remote *r);
