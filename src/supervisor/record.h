@@ -8,12 +8,14 @@
  *
  *   config.json  manager      the OCI runtime-spec document, as given to the runtime
  *   launch.json  manager      what the supervisor needs besides (TaskLaunch)
+ *   state.json   manager      times, for its successor
  *   control      supervisor   socket for later connections
  *   exit.json    supervisor   the exit record (ExitRecord)
  *
  * and for each exec
  *
  *   exec-ID.json manager      its process and its streams (ExecLaunch)
+ *   state-ID.json manager     times, for its successor
  *   exit-ID.json supervisor   its exit record
  */
 
