@@ -31,6 +31,7 @@ OPTIONS = {
     "Manager.ListJobs": LIST,
     "Manager.ListNamespaces": NAMESPACE,
     "Manager.CreateNamespace": NAMESPACE,
+    "Manager.SetNamespaceLabels": NAMESPACE,
     "Manager.DeleteNamespace": NAMESPACE,
     "Image.Inspect": {},
     "Container.CreateTask": {**STREAMS, "Checkpoint": "s", "CheckpointPath": "s"},

@@ -132,6 +132,10 @@ def namespaces(walk):
     walk.refused("the reserved name", "InvalidArgument", "reserved", root.call, "Manager.CreateNamespace", "version",
                  {})
     walk.check("it is listed", ("blue", {"team": "sky"}) in root.call("Manager.ListNamespaces", Namespace="default"))
+    root.call("Manager.SetNamespaceLabels", "blue", {"team": "sea"}, Namespace="default")
+    walk.event("new labels are told", "/namespaces/update", "blue", "blue", Labels={"team": "sea"})
+    walk.check("and listed", ("blue", {"team": "sea"}) in root.call("Manager.ListNamespaces"))
+    walk.refused("not of what is not there", "NotFound", "red", root.call, "Manager.SetNamespaceLabels", "red", {})
     walk.pull(Namespace="blue", Policy="missing")
     blue = walk.thing(root.call("Manager.GetImage", IMAGE, Namespace="blue"))
     walk.equal("the same name is another image there", f"{bus.ROOT}/image/blue/{bus.element(IMAGE)}", blue.path)

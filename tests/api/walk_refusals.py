@@ -20,6 +20,7 @@ BEFORE = {
     "Manager.PullImage": (IMAGE,), "Manager.GetImage": (IMAGE,), "Manager.DeleteImage": ("localhost:5000/none",),
     "Manager.CreateContainer": ("refused", IMAGE), "Manager.GetContainer": ("matrix",), "Manager.GetTask": ("matrix",),
     "Manager.CreateNamespace": ("refused", {}), "Manager.DeleteNamespace": ("refused",),
+    "Manager.SetNamespaceLabels": ("refused", {}),
     "Task.Exec": ("refused", ["true"]), "Task.Update": ({},), "Process.Kill": (0,), "Process.ResizePty": (80, 25),
 }
 
