@@ -2,16 +2,13 @@
 
 #include "supervisor/exec.h"
 
-#include <malloc.h>
-
 #include "basic/clock.h"
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/process.h"
-#include "config.h"
+#include "supervisor/exec-internal.h"
 #include "supervisor/supervisor.h"
 
-#define START_USEC          (30 * USEC_PER_SEC)
 #define JOURNAL_USEC        (200 * USEC_PER_MSEC)
 #define RECORD_RETRY_USEC   (500 * USEC_PER_MSEC)
 #define RECORD_ATTEMPTS_MAX 120U
@@ -37,7 +34,7 @@ const char *exec_state_to_string(ExecState state) {
         return names[state];
 }
 
-static void exec_set_state(Exec *x, ExecState state) {
+void exec_set_state(Exec *x, ExecState state) {
         assert(exec_next[x->state] & B(state));
 
         x->state = state;
@@ -69,7 +66,7 @@ bool execs_are_reaped(const Supervisor *s) {
         return true;
 }
 
-static void exec_unwatch(Exec *x) {
+void exec_unwatch(Exec *x) {
         source_remove(&x->source);
         x->starting = container_exec_free(x->starting);
 }
@@ -88,7 +85,7 @@ static Exec *exec_free(Exec *x) {
 }
 DEFINE_CLEANUP(Exec *, exec_free);
 
-static int exec_watch(Exec *x, int fd, void (*dispatch)(void *userdata, short revents)) {
+int exec_watch(Exec *x, int fd, void (*dispatch)(void *userdata, short revents)) {
         x->source = (Source){.fd = fd, .events = POLLIN, .dispatch = dispatch, .userdata = x};
         return loop_add(&x->supervisor->loop, &x->source);
 }
@@ -135,7 +132,7 @@ static void on_drained(void *userdata) {
         write_record(x);
 }
 
-static void exec_ended(Exec *x, int status) {
+void exec_ended(Exec *x, int status) {
         exec_unwatch(x);
         x->pidfd = fd_close(x->pidfd);
         x->process.record.exit_status = status;
@@ -154,7 +151,7 @@ static void exec_reap(Exec *x) {
         exec_ended(x, status);
 }
 
-static void on_exit_of_exec(void *userdata, short revents) {
+void exec_on_exit(void *userdata, short revents) {
         Exec *x = userdata;
         Supervisor *s = x->supervisor;
 
@@ -162,150 +159,13 @@ static void on_exit_of_exec(void *userdata, short revents) {
         supervisor_check_empty(s);
 }
 
-/* The way to a running program */
-
-static int status_of_failure(int r) {
-        if (r == CTR_COMMAND_NOT_FOUND)
-                return 127;
-        return r == CTR_COMMAND_NOT_EXECUTABLE ? 126 : 125;
-}
-
-/* Tells r and e to whoever asked for the start, and then of the end. */
-static void exec_failed(Exec *x, int r, Error *e) {
-        if (e->code == 0)
-                (void) error_setf(e, r, "Failed to start the exec: %s",
-                                  r < 0 ? strerror(-r) : error_code_to_string(r));
-        /* without memory for the text the code still tells */
-        (void) free_and_strdup(&x->process.record.error, error_text(e));
-        reply_send(&x->reply, r, e, 0);
-        exec_ended(x, status_of_failure(r));
-        supervisor_check_empty(x->supervisor);
-}
-
-static int exec_take_news(Exec *x, ContainerExecNews *news, Error *e) {
-        int r;
-
-        if (news->terminal_fd >= 0) {
-                r = process_set_up(&x->process, TAKE_FD(news->terminal_fd), e);
-                if (r != 0)
-                        return r;
-        }
-        if (!news->executed)
-                return 0;
-        exec_unwatch(x);
-        x->pidfd = TAKE_FD(news->pidfd);
-        x->process.record.pid = news->pid;
-        r = exec_watch(x, x->pidfd, on_exit_of_exec);
-        if (r < 0)
-                return r;
-        exec_set_state(x, EXEC_RUNNING);
-        reply_send(&x->reply, 0, NULL, news->pid);
-        return 0;
-}
-
-/* Its program runs and is told of in vain: it must not go on unwatched. */
-static void exec_kill(Exec *x) {
-        int status;
-
-        if (x->pidfd >= 0 && pidfd_signal(x->pidfd, SIGKILL) >= 0)
-                (void) pidfd_wait(x->pidfd, &status);
-}
-
-static void on_news(void *userdata, short revents) {
-        ContainerExecNews news = {.terminal_fd = -1, .pidfd = -1};
-        _cleanup_error_ Error e = ERROR_NULL;
-        Exec *x = userdata;
-        int r;
-
-        r = container_exec_receive(x->starting, &news, &e);
-        if (r == 0)
-                r = exec_take_news(x, &news, &e);
-        fd_close(news.terminal_fd);
-        fd_close(news.pidfd);
-        if (r != 0) {
-                exec_kill(x);
-                exec_failed(x, r, &e);
-        }
-}
-
-static int exec_clone(Exec *x, Error *e) {
-        char name[TASK_EXEC_FILE_SIZE];
-        Supervisor *s = x->supervisor;
-        ExecParameters parameters = {
-                        .init_pidfd = s->container ? container_pidfd(s->container) : -1,
-                        .init_pid = s->init.record.pid,
-                        .cgroup_fd = payload_fd(s->payload),
-                        .config_dir_fd = s->task_dir_fd,
-                        .config_name = TASK_FILE_CONFIG,
-                        .document_name = exec_file_name(TASK_FILE_EXEC_PREFIX, x->id, name),
-                        .seccomp_cache = CTR_RUNTIME_DIR "/seccomp",
-        };
-        int r;
-
-        if (!s->container)
-                return error_setf(e, CTR_FAILED_PRECONDITION, "The task is not restored yet");
-        memcpy(parameters.stdio, x->process.streams.fd, sizeof(parameters.stdio));
-        r = container_exec_clone(&parameters, &x->starting, e);
-        if (r != 0)
-                return r;
-        if (!x->process.terminal)
-                process_close_program_ends(&x->process);
-        r = exec_watch(x, container_exec_fd(x->starting), on_news);
-        return r < 0 ? error_setf(e, r, "Failed to watch the exec: %m") : 0;
-}
-
-/* Goes on as soon as the log programs are ready. */
-static int exec_advance(Exec *x, Error *e) {
-        int r;
-
-        if (x->starting)
-                return 0;
-        r = process_loggers_ready(&x->process, e);
-        if (r != 1)
-                return r;
-        return exec_clone(x, e);
-}
-
-static void on_loggers(void *userdata) {
-        _cleanup_error_ Error e = ERROR_NULL;
-        Exec *x = userdata;
-        int r;
-
-        if (x->state == EXEC_STARTING) {
-                r = exec_advance(x, &e);
-                if (r != 0)
-                        exec_failed(x, r, &e);
-        }
-        supervisor_on_loggers(x->supervisor);
-}
-
 static void on_timer(void *userdata) {
-        _cleanup_error_ Error e = ERROR_NULL;
         Exec *x = userdata;
 
-        if (x->state == EXEC_RECORDING) {
+        if (x->state == EXEC_RECORDING)
                 write_record(x);
-                return;
-        }
-        if (x->supervisor->freeze != FREEZE_NONE) {
-                /* it is frozen, too: that is not its fault */
-                loop_add_timer(&x->supervisor->loop, &x->timer, now_monotonic() + START_USEC);
-                return;
-        }
-        exec_failed(x, error_setf(&e, CTR_DEADLINE_EXCEEDED, "The exec was not started in time"),
-                    &e);
-}
-
-void exec_start(Exec *x) {
-        _cleanup_error_ Error e = ERROR_NULL;
-        int r;
-
-        exec_set_state(x, EXEC_STARTING);
-        x->process.record.started = true;
-        loop_add_timer(&x->supervisor->loop, &x->timer, now_monotonic() + START_USEC);
-        r = exec_advance(x, &e);
-        if (r != 0)
-                exec_failed(x, r, &e);
+        else
+                exec_on_start_timer(x);
 }
 
 /* The list of them */
@@ -375,7 +235,7 @@ int exec_add(Supervisor *s, const char *id, int fds[static SUPERVISOR_MESSAGE_FD
         x->supervisor = s;
         x->pidfd = -1;
         x->timer = (Timer){.elapse = on_timer, .userdata = x};
-        process_init(&x->process, &s->loop, on_loggers, on_drained, x);
+        process_init(&x->process, &s->loop, exec_on_loggers, on_drained, x);
         r = free_and_strdup(&x->id, id);
         if (r == 0)
                 r = exec_open(x, fds, e);
@@ -386,17 +246,6 @@ int exec_add(Supervisor *s, const char *id, int fds[static SUPERVISOR_MESSAGE_FD
         s->execs = TAKE_PTR(x);
         s->n_execs++;
         return 0;
-}
-
-void execs_abort(Supervisor *s) {
-        for (Exec *x = s->execs; x; x = x->next) {
-                _cleanup_error_ Error e = ERROR_NULL;
-
-                if (x->state != EXEC_STARTING)
-                        continue;
-                exec_failed(x, error_setf(&e, CTR_FAILED_PRECONDITION, "The task is being stopped"),
-                            &e);
-        }
 }
 
 bool execs_own(Supervisor *s, pid_t pid) {
