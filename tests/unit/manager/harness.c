@@ -224,6 +224,7 @@ void harness_start(Harness *h) {
                         .runtime_dir = h->runtime_dir,
                         .libexec_dir = getenv("CTR_TEST_LIBEXEC_DIR"),
                         .boot_id = h->boot_id,
+                        .transient_dir = h->transient_dir,
                         .restart_times = h->restart_times,
         };
         _cleanup_error_ Error e = ERROR_NULL;

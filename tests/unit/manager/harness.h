@@ -43,6 +43,8 @@ typedef struct Harness {
         const struct RestartTimes *restart_times;
         sd_bus_message *last_start;
 
+        const char *transient_dir; /* of the next manager */
+
         /* what the observer saw: one letter each, i c t e j for kinds; + - ~ x */
         char seen[1024];
 } Harness;
