@@ -98,23 +98,6 @@ int container_find(Manager *m, const char *namespace, const char *id, Container 
         return 0;
 }
 
-/* Nobody wants a container back that goes with its task, or with the power. */
-static int restart_check(const ContainerRequest *request, Error *e) {
-        RestartPolicy policy = restart_labels_policy(request->labels);
-        int r;
-
-        r = restart_labels_check(request->labels, e);
-        if (r == 0 && request->restart_policy)
-                r = restart_policy_parse(request->restart_policy, &policy, e);
-        if (r != 0)
-                return r;
-        if (policy.kind != RESTART_NO && (request->auto_remove || request->volatile_root))
-                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "A container with a restart policy cannot be %s",
-                                  request->auto_remove ? "AutoRemove" : "Volatile");
-        return 0;
-}
-
 /* What must be right before anything is made. */
 static int request_check(Manager *m, const ContainerRequest *request, Image **ret_image, Error *e) {
         Image *image = NULL;
@@ -139,7 +122,7 @@ static int request_check(Manager *m, const ContainerRequest *request, Image **re
         r = unit_properties_check(request->resources, e);
         if (r != 0)
                 return r;
-        r = restart_check(request, e);
+        r = restart_request_check(request, e);
         if (r != 0)
                 return r;
         /* before the snapshot is looked at: it may be a living container's root (A1.18) */

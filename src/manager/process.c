@@ -218,7 +218,7 @@ static void note_events(Process *p, TaskStatus before) {
         if (p->status == TASK_PAUSED)
                 event_reached(p, EVENT_TASK_PAUSED);
         /* also of a former manager that was killed before it could say so */
-        if (p->status == TASK_RUNNING && !exec && before != TASK_PAUSING)
+        if (p->status == TASK_RUNNING && !exec && before != TASK_PAUSING && before != TASK_CREATED)
                 event_reached(p, EVENT_TASK_RESUMED);
         if (p->status == TASK_STOPPED)
                 event_reached(p, EVENT_TASK_EXIT);

@@ -45,6 +45,27 @@ struct Restarts {
         bool marked;   /* the file that asks for us at boot is there */
 };
 
+/* restart.c */
+
+/* IDLE stops what was going to happen. */
+void restart_set_phase(Restart *r, RestartPhase phase);
+void restart_schedule(Restart *r, RestartPhase phase, uint64_t usec);
+
+/* Its task has STOPPED: unless the machine goes down, the policy decides. */
+void restart_ask_and_judge(Restart *r);
+
+/* What a start finds, or a change of what is wanted. */
+void restart_reconcile(Restart *r);
+
+/* The user does not want it to run. */
+void restart_note_stopped(Restart *r, bool explicitly);
+
+/* There is a new task, made by the monitor itself if own. A restart is counted here, where it is
+ * known that there is one, and where a killed manager finds it. */
+int restart_note_run(Restart *r, bool own, Error *e);
+
+/* restart-state.c */
+
 /* New labels like those of c, with changes; NULL without memory. status NULL: as it is. */
 typedef struct RestartChange {
         const char *status;
@@ -56,6 +77,10 @@ json_t *restart_change_labels(const Container *c, const RestartChange *change);
 /* Keeps r, and labels unless they are NULL or the same (taken over in any case). wait: until the
  * disk has it. */
 int restart_save(Restart *r, json_t *labels, bool wait, Error *e);
+
+/* The same with changed labels; a failure is logged, and the change holds as long as the manager
+ * lives. */
+void restart_save_or_log(Restart *r, const RestartChange *change, bool wait);
 
 /* The streams of the last task for its successor; what came by descriptor cannot be had again and
  * becomes the journal. Strings stay r's and the labels'. */

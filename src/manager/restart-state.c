@@ -138,6 +138,26 @@ int restart_save(Restart *r, json_t *labels, bool wait, Error *e) {
         return restarts_mark(m, e);
 }
 
+void restart_save_or_log(Restart *r, const RestartChange *change, bool wait) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Container *c = r->container;
+        json_t *labels;
+
+        labels = restart_change_labels(c, change);
+        if (!labels) {
+                log_error_errno(-ENOMEM, "Failed to note the restart of container %s: %m",
+                                c->object.name);
+                return;
+        }
+        if (restart_save(r, json_incref(labels), wait, &e) == 0) {
+                json_decref(labels);
+                return;
+        }
+        log_error("Failed to note the restart of container %s: %s", c->object.name, error_text(&e));
+        json_decref(c->labels);
+        c->labels = labels;
+}
+
 /* A name as process_stream() gives it. */
 static void parse_stream(const char *name, StdioKind *kind, const char **path) {
         const char *value;
@@ -233,4 +253,21 @@ void restarts_forget(Manager *m) {
 
         if (m->restarts->marked && restarts_mark(m, &e) != 0)
                 log_warning("%s", error_text(&e));
+}
+
+/* Nobody wants a container back that goes with its task, or with the power. */
+int restart_request_check(const ContainerRequest *request, Error *e) {
+        RestartPolicy policy = restart_labels_policy(request->labels);
+        int r;
+
+        r = restart_labels_check(request->labels, e);
+        if (r == 0 && request->restart_policy)
+                r = restart_policy_parse(request->restart_policy, &policy, e);
+        if (r != 0)
+                return r;
+        if (policy.kind != RESTART_NO && (request->auto_remove || request->volatile_root))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "A container with a restart policy cannot be %s",
+                                  request->auto_remove ? "AutoRemove" : "Volatile");
+        return 0;
 }

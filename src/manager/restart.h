@@ -40,6 +40,9 @@ int restarts_recovered(Manager *m, Error *e);
 int restart_load(Container *c, json_t *state);
 Restart *restart_free(Restart *r);
 
+/* Whether a new container's policy and labels are right. CTR_INVALID_ARGUMENT names what is not. */
+int restart_request_check(const ContainerRequest *request, Error *e);
+
 /* A container is about to have these labels: if a boot has to look after it, that is noted first.
  */
 int restarts_prepare(Manager *m, json_t *labels, Error *e);
