@@ -6,10 +6,11 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <signal.h>
 
 #include "basic/clock.h"
 #include "basic/fs.h"
-#include "manager/db.h"
+#include "manager/db-internal.h"
 #include "manager/event.h"
 
 #define LOG_SIZE 8192
@@ -156,7 +157,6 @@ static void test_life(void **state) {
         t = harness_task(h, "web");
         n = last_sequence(h);
         start(h, t);
-        touch_exit_now(h);
         assert_since(h, n, "/tasks/start web;");
         delete (h, t);
         harness_settle(h);
@@ -221,68 +221,193 @@ static Task *find(Harness *h, const char *id) {
         return t;
 }
 
+/* The history of one container. */
+static void assert_history(Harness *h, const char *id, const char *const *topics) {
+        char expected[512] = "", found[512] = "", *save = NULL;
+        Log log;
+
+        for (; *topics; topics++)
+                (void) snprintf(expected + strlen(expected), sizeof(expected) - strlen(expected),
+                                "%s %s;", *topics, id);
+        read_log(h, 0, &log);
+        for (char *s = strtok_r(log.text, ";", &save); s; s = strtok_r(NULL, ";", &save))
+                if (streq(strchr(s, ' ') + 1, id))
+                        (void) snprintf(found + strlen(found), sizeof(found) - strlen(found), "%s;",
+                                        s);
+        assert_string_equal(found, expected);
+}
+
+static void kill_and_wait(Harness *h, Task *t) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Answer a = {};
+
+        assert_int_equal(process_kill(&t->process, SIGKILL, PROCESS_KILL_ALL, answer_callback, &a,
+                                      &e),
+                         0);
+        wait_exit(h, t);
+}
+
+static void flush(Harness *h, bool really) {
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        if (really)
+                assert_int_equal(event_flush(h->manager, &e), 0);
+}
+
 /* Killed after each step, with and without having written it: nothing is lost, nothing doubled.
  * What was queued and not written is what a killed manager loses. */
 static void test_killed(void **state) {
+        static const char *const life[] = {
+                        "/snapshot/prepare",
+                        "/containers/create",
+                        "/tasks/create",
+                        "/tasks/start",
+                        "/tasks/exit",
+                        "/tasks/delete",
+                        NULL,
+        };
         Harness *h = *state;
 
         (void) harness_image(h);
         for (unsigned mask = 0; mask < 8; mask++) {
-                _cleanup_error_ Error e = ERROR_NULL;
-                Answer a = {};
-                Container *c;
                 char id[16];
-                uint64_t n;
-                Log log;
 
                 (void) snprintf(id, sizeof(id), "t%u", mask);
                 (void) harness_task(h, id);
-                n = last_sequence(h);
-                if (mask & 1)
-                        assert_int_equal(event_flush(h->manager, &e), 0);
+                flush(h, mask & 1);
                 harness_restart(h);
                 harness_restart(h);
                 start(h, find(h, id));
-                if (mask & 2)
-                        assert_int_equal(event_flush(h->manager, &e), 0);
+                flush(h, mask & 2);
                 harness_restart(h);
-                assert_int_equal(process_kill(&find(h, id)->process, SIGKILL, PROCESS_KILL_ALL,
-                                              answer_callback, &a, &e),
-                                 0);
-                wait_exit(h, find(h, id));
-                if (mask & 4)
-                        assert_int_equal(event_flush(h->manager, &e), 0);
+                kill_and_wait(h, find(h, id));
+                flush(h, mask & 4);
                 harness_restart(h);
                 harness_restart(h);
                 delete (h, find(h, id));
                 harness_restart(h);
-                assert_int_equal(container_find(h->manager, "default", id, &c, &e), 0);
-                a = (Answer){};
-                assert_int_equal(container_delete(c, 0, answer_callback, &a, &e), 0);
-                harness_wait(h, &a.done);
-
-                read_log(h, 0, &log);
-                (void) n;
-                /* of this container only */
-                {
-                        char expected[256], found[LOG_SIZE] = "";
-                        char *save = NULL;
-
-                        (void) snprintf(expected, sizeof(expected),
-                                        "/snapshot/prepare %s;/containers/create %s;"
-                                        "/tasks/create %s;/tasks/start %s;/tasks/exit %s;"
-                                        "/tasks/delete %s;/containers/delete %s;"
-                                        "/snapshot/remove %s;",
-                                        id, id, id, id, id, id, id, id);
-                        for (char *s = strtok_r(log.text, ";", &save); s;
-                             s = strtok_r(NULL, ";", &save))
-                                if (strstr(s, id)) {
-                                        strcat(found, s);
-                                        strcat(found, ";");
-                                }
-                        assert_string_equal(found, expected);
-                }
+                assert_history(h, id, life);
         }
+}
+
+/* A reboot, or somebody who empties /run: what was there has ended, nobody knows how; and the
+ * numbers skip what may have been lost. */
+static void test_boot(void **state) {
+        static const char *const life[] = {
+                        "/snapshot/prepare",
+                        "/containers/create",
+                        "/tasks/create",
+                        "/tasks/start",
+                        "/tasks/exit",
+                        "/tasks/delete",
+                        NULL,
+        };
+        _cleanup_free_ char *path = NULL;
+        Harness *h = *state;
+        uint64_t last;
+
+        (void) harness_image(h);
+        start(h, harness_task(h, "web"));
+        last = last_sequence(h);
+        assert_int_equal(kill(find(h, "web")->process.pid, SIGKILL), 0);
+        harness_stop(h);
+        assert_true(asprintf(&path, "%s/run", h->dir) > 0);
+        assert_int_equal(tree_remove_at(AT_FDCWD, path), 0);
+        h->boot_id = "another";
+        harness_start(h);
+        assert_history(h, "web", life);
+        assert_true(last_sequence(h) > last + 1000000);
+        last = last_sequence(h);
+        harness_restart(h);
+        assert_int_equal(last_sequence(h), last);
+}
+
+static void sql(sqlite3 *handle, const char *text) {
+        char *error = NULL;
+
+        if (sqlite3_exec(handle, text, NULL, NULL, &error) != SQLITE_OK)
+                fail_msg("%s: %s", text, error);
+}
+
+/* What cannot be written waits, keeps the manager from leaving, and is in order when it can. */
+static void test_full_disk(void **state) {
+        Harness *h = *state;
+        uint64_t run, n = 0;
+        size_t before;
+        Task *t;
+        Log log;
+        int r;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        run = t->process.run;
+        before = last_sequence(h);
+        sql(h->manager->db->handle, "PRAGMA max_page_count = 1"); /* as large as it is */
+        do {
+                _cleanup_error_ Error e = ERROR_NULL;
+
+                t->process.run = run + ++n;
+                t->process.events = 0;
+                event_reached(&t->process, EVENT_TASK_CREATE);
+                r = event_flush(h->manager, &e);
+        } while (r == 0 && n < 1000);
+        assert_int_equal(r, -ENOSPC);
+        assert_true(event_log_is_busy(h->manager->events));
+        assert_false(manager_is_idle(h->manager));
+
+        sql(h->manager->db->handle, "PRAGMA max_page_count = 100000");
+        read_log(h, before, &log);
+        assert_int_equal(log.n, n);
+        assert_false(event_log_is_busy(h->manager->events));
+        t->process.run = run;
+}
+
+static int count_one(const Event *event, void *userdata) {
+        (*(size_t *) userdata)++;
+        return 0;
+}
+
+static void test_bounded(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        size_t n = 0;
+
+        sql(h->manager->db->handle,
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 67000)"
+            " INSERT INTO events(time, topic, namespace, name, details)"
+            " SELECT 1, '/containers/create', 'default', 'x', '{}' FROM n");
+        harness_settle(h);
+        assert_int_equal(event_foreach(h->manager, &(EventQuery){.until = UINT64_MAX}, count_one,
+                                       &n, &e),
+                         0);
+        assert_int_equal(n, 65536);
+        assert_true(last_sequence(h) >= 67000);
+}
+
+/* A database of the version before events: what is in it stays, and is followed from now on. */
+static void test_migration(void **state) {
+        char dir[] = "/tmp/test-migration-XXXXXX";
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_free_ char *path = NULL;
+        Database *db = NULL;
+        sqlite3 *handle;
+        uint64_t last;
+
+        assert_non_null(mkdtemp(dir));
+        assert_true(asprintf(&path, "%s/ctr.db", dir) > 0);
+        assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+        sql(handle, db_schema[0]);
+        sql(handle, "INSERT INTO namespaces(name) VALUES('old')");
+        sqlite3_close(handle);
+
+        assert_int_equal(db_open(dir, &db, &e), 0);
+        assert_int_equal(db_event_last(db, &last, &e), 0);
+        assert_int_equal(last, 0);
+        assert_int_equal(db_namespace_delete(db, "old", &e), 0);
+        assert_int_equal(db_event_last(db, &last, &e), 0);
+        assert_int_equal(last, 1);
+        db_close(db);
+        assert_int_equal(tree_remove_at(AT_FDCWD, dir), 0);
 }
 
 int main(void) {
@@ -294,6 +419,12 @@ int main(void) {
                                                         harness_teardown),
                         cmocka_unit_test_setup_teardown(test_killed, harness_setup,
                                                         harness_teardown),
+                        cmocka_unit_test_setup_teardown(test_boot, harness_setup, harness_teardown),
+                        cmocka_unit_test_setup_teardown(test_full_disk, harness_setup,
+                                                        harness_teardown),
+                        cmocka_unit_test_setup_teardown(test_bounded, harness_setup,
+                                                        harness_teardown),
+                        cmocka_unit_test(test_migration),
         };
 
         return cmocka_run_group_tests_name("manager/events", tests, NULL, NULL);
