@@ -20,6 +20,8 @@ static const struct {
                 {"push", verb_push},
                 {"resolve", verb_resolve},
                 {"remove", verb_remove},
+                {"checkpoint", verb_checkpoint},
+                {"restore", verb_restore},
 };
 
 static int help(void) {

@@ -8,3 +8,5 @@ int verb_pull(int argc, char *argv[]);
 int verb_push(int argc, char *argv[]);
 int verb_resolve(int argc, char *argv[]);
 int verb_remove(int argc, char *argv[]);
+int verb_checkpoint(int argc, char *argv[]);
+int verb_restore(int argc, char *argv[]);

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* ctr-worker checkpoint NAME, and ctr-worker restore DIGEST NAME: between a directory that a
+ * checkpoint was written to, or is to be restored from, and the content store. */
+
+#include <getopt.h>
+#include <sys/socket.h>
+
+#include "basic/json.h"
+#include "config.h"
+#include "worker/checkpoint.h"
+#include "worker/options.h"
+#include "worker/report.h"
+#include "worker/sandbox.h"
+#include "worker/worker.h"
+
+#define NAME_PREFIX ".new-"
+
+typedef struct CheckpointCommand {
+        const char *root;
+        int control_fd;
+        char **arguments;
+} CheckpointCommand;
+
+static int read_options(int argc, char *argv[], int n, CheckpointCommand *ret, Error *e) {
+        static const struct option options[] = {{"root", required_argument, NULL, 'r'},
+                                                {"control-fd", required_argument, NULL, 'c'},
+                                                {}};
+        int c, r;
+
+        *ret = (CheckpointCommand){.root = CTR_STATE_DIR, .control_fd = -1};
+        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                r = c == 'c'   ? option_control_fd(optarg, &ret->control_fd, e)
+                    : c != 'r' ? option_unknown(e)
+                               : 0;
+                if (r != 0)
+                        return r;
+                if (c == 'r')
+                        ret->root = optarg;
+        }
+        if (argc - optind != n)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%i arguments are needed", n);
+        ret->arguments = argv + optind;
+        if (!startswith(ret->arguments[n - 1], NAME_PREFIX) || strchr(ret->arguments[n - 1], '/'))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "\"%s\" is not the name of a new directory",
+                                  ret->arguments[n - 1]);
+        return 0;
+}
+
+static int open_store(const CheckpointCommand *c, Store *s, Error *e) {
+        int r;
+
+        r = store_open_root(s, c->root, e);
+        if (r == 0)
+                r = sandbox_enter(SANDBOX_EXTRACT, &s->root_fd, e);
+        return r != 0 ? r : store_open(s, e);
+}
+
+static int report_packet(int control_fd, json_t *packet, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        r = json_to_text(packet, &text);
+        if (r < 0)
+                return r;
+        if (control_fd < 0)
+                return puts(text) < 0 ? -EIO : 0;
+        if (send(control_fd, text, strlen(text), MSG_NOSIGNAL) < 0)
+                return error_setf(e, -errno, "Failed to report the result: %m");
+        return 0;
+}
+
+int verb_checkpoint(int argc, char *argv[]) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_json_ json_t *result = NULL;
+        CheckpointCommand c;
+        Store s = STORE_NULL;
+        int r;
+
+        r = read_options(argc, argv, 1, &c, &e);
+        if (r == 0)
+                r = open_store(&c, &s, &e);
+        if (r == 0)
+                r = checkpoint_store(&s, c.arguments[0], &result, &e);
+        if (r == 0)
+                r = report_packet(c.control_fd, result, &e);
+        store_close(&s);
+        return report_end(c.control_fd, r, &e);
+}
+
+int verb_restore(int argc, char *argv[]) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        CheckpointCommand c;
+        Store s = STORE_NULL;
+        int r;
+
+        r = read_options(argc, argv, 2, &c, &e);
+        if (r == 0)
+                r = open_store(&c, &s, &e);
+        if (r == 0)
+                r = checkpoint_extract(&s, c.arguments[0], c.arguments[1], &e);
+        store_close(&s);
+        return report_end(c.control_fd, r, &e);
+}
