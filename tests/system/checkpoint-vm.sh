@@ -1,0 +1,168 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# testbed: vm --timeout=900
+#
+# shellcheck disable=SC2016
+#
+# Checkpoint and restore with CRIU, which needs a kernel that it knows: A2.10, A3.5, A3.7, A3.10, A3.15, A5.21, D21, D22.
+
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+image=localhost:5000/demo:latest
+destination=org.example.Ctr
+root=/org/example/Ctr
+counter='i=0; while :; do i=$((i+1)); echo $i; echo $i >/count; sleep 0.1; done'
+images=$test_dir/images
+
+property() {
+        busctl get-property "$destination" "$root/task/default/$1" "$destination.$2" "$3" | cut -d' ' -f2- | tr -d '"'
+}
+
+# count ID: how far its counter is.
+count() {
+        cat "/proc/$(property "$1" Process Pid)/root/count"
+}
+
+counts_beyond() {
+        local n
+
+        n=$(count "$1") && ((n > $2))
+}
+
+status_is() {
+        [[ $(property "$1" Process Status) == "$2" ]]
+}
+
+frozen() {
+        cat "/sys/fs/cgroup/ctr.slice/ctr-$1.scope/payload/cgroup.freeze"
+}
+
+create_task() {
+        busctl call "$destination" "$root/container/default/$1" "$destination.Container" CreateTask 'a{sv}' "${@:2}"
+}
+
+start_task() {
+        busctl call --timeout=120 "$destination" "$root/task/default/$1" "$destination.Process" Start 'a{sv}' 0
+}
+
+mkdir -p "$images"
+registry_start
+image_push demo demo:latest
+check "pull" ctrctl pull --quiet "$image"
+
+# --- a checkpoint of a task that goes on
+check "a task that counts" ctrctl run -d --name one "$image" sh -c "$counter"
+check_within "it counts" 10 counts_beyond one 3
+pid=$(property one Process Pid)
+check_equal "a checkpoint says where it is" "$images/a" "$(ctrctl checkpoint --path="$images/a" --leave-running one)"
+check_equal "the task runs" RUNNING "$(property one Process Status)"
+check_equal "as the same process" "$pid" "$(property one Process Pid)"
+before=$(count one)
+check_within "and goes on" 10 counts_beyond one "$before"
+check "CRIU's images are there" test -s "$images/a/inventory.img"
+check "and no log of success" test ! -e "$images/a/dump.log"
+check_fails "no second one in the same directory" 'already' ctrctl checkpoint --path="$images/a" --leave-running one
+check "an incremental one (A3.7)" ctrctl checkpoint --path="$images/b" --parent-path="$images/a" --leave-running one
+check_equal "refers to the first" "$images/a" "$(readlink "$images/b/parent")"
+check_fails "a relative path is refused" 'absolute' busctl call "$destination" "$root/task/default/one" \
+        "$destination.Task" Checkpoint 'a{sv}' 1 Path s relative
+
+# --- paused before, paused after
+check "paused" ctrctl pause one
+check "a checkpoint of a paused task" ctrctl checkpoint --path="$images/paused" --leave-running one
+check_equal "which stays paused (A3.15)" PAUSED "$(property one Process Status)"
+check_equal "and frozen" 1 "$(frozen one)"
+check "resumed" ctrctl resume one
+
+# --- one that ends the task
+check "a checkpoint that ends the task" ctrctl checkpoint --path="$images/c" one
+check_within "it has ended" 10 status_is one STOPPED
+check_equal "killed" 137 "$(property one Process ExitStatus)"
+last=$(ctrctl logs one 2>/dev/null | tail -n 1)
+check "it can be deleted (D22)" busctl call "$destination" "$root/task/default/one" "$destination.Process" Delete 'a{sv}' 0
+
+# --- restored: CREATED without a process until it is started
+check "a task from the checkpoint" create_task one 1 CheckpointPath s "$images/c"
+check_equal "is created (D21)" CREATED "$(property one Process Status)"
+check_equal "with pid 0" 0 "$(property one Process Pid)"
+busctl call --timeout=300 "$destination" "$root/task/default/one" "$destination.Process" Wait 'a{sv}' 0 >"$test_dir/wait" &
+waiter=$!
+check "start restores it (A3.10)" start_task one
+check_equal "it runs" RUNNING "$(property one Process Status)"
+check_match "as a process" '^[1-9][0-9]*$' "$(property one Process Pid)"
+pid=$(property one Process Pid)
+check_match "in the payload" '/ctr-one.scope/payload$' "$(grep ^0:: "/proc/$pid/cgroup")"
+check_match "a child of the supervisor" ctr-supervisor \
+        "$(cat "/proc/$(awk '/^PPid/{print $2}' "/proc/$pid/status")/comm")"
+check_match "that gains no privileges" '1$' "$(grep NoNewPrivs "/proc/$pid/status")"
+check_match "with its filter" '2$' "$(grep '^Seccomp:' "/proc/$pid/status")"
+check_equal "nothing of its mounts is in the host's" "" "$(grep lowerdir=/var/lib/ctr /proc/1/mountinfo)"
+check_within "it goes on" 10 counts_beyond one "$last"
+check_within "in the journal too" 10 eval "ctrctl logs one | grep -qx $((last + 1))"
+check_equal "from where it was" 1 "$(ctrctl logs one | grep -cx "$((last + 1))")"
+check "and can be written down again" ctrctl checkpoint --path="$images/d" --leave-running one
+check "exec works in it" ctrctl exec one true
+check "it is killed" ctrctl kill -s KILL one
+wait "$waiter"
+check_match "who waited before the start is told (A3.5)" '^ut 137 ' "$(cat "$test_dir/wait")"
+
+# --- with ctrctl, into another root
+check "a container with another root" ctrctl create --name two "$image" sh
+check_equal "restored with ctrctl" two "$(ctrctl restore --path="$images/c" two)"
+check_within "it goes on there" 10 counts_beyond two "$last"
+check "clean up" ctrctl rm --force one two
+
+# --- terminals and files
+check "a task with a terminal" ctrctl run -d -t --name tty "$image" sh -c "$counter"
+check_within "it counts" 10 counts_beyond tty 2
+check "its checkpoint" ctrctl checkpoint --path="$images/tty" tty
+check "is restored" ctrctl restore --path="$images/tty" tty
+before=$(count tty)
+check_within "and goes on" 10 counts_beyond tty "$before"
+check_match "with a terminal" '^/dev/pts/' "$(readlink "/proc/$(property tty Process Pid)/fd/0")"
+check_fails "not into a container without one" 'with a terminal' eval "ctrctl create --name plain $image sh >/dev/null &&
+        ctrctl restore --path=$images/tty plain"
+check "clean up" ctrctl rm --force tty plain
+
+check "a container" ctrctl create --name file "$image" sh -c "$counter"
+check "writes to a file" create_task file 1 Stdout s "file:$test_dir/out"
+check "runs" start_task file
+check_within "it counts" 10 counts_beyond file 3
+check "its checkpoint" ctrctl checkpoint --path="$images/file" file
+last=$(tail -n 1 "$test_dir/out")
+check "delete" busctl call "$destination" "$root/task/default/file" "$destination.Process" Delete 'a{sv}' 0
+check "a task from it, with the file" create_task file 2 Stdout s "file:$test_dir/out" CheckpointPath s "$images/file"
+check "restored" start_task file
+check_within "goes on in the file" 10 grep -qx "$((last + 2))" "$test_dir/out"
+check_equal "without a gap" "$(seq "$((last + 2))" | md5sum)" "$(head -n "$((last + 2))" "$test_dir/out" | md5sum)"
+check "clean up" ctrctl rm --force file
+
+# --- what fails
+connection='sleep 1000 | nc -l -p 7000 & sleep 1; sleep 1000 | nc 127.0.0.1 7000'
+check "a task with a connection" ctrctl run -d --name tcp "$image" sh -c "$connection"
+check_within "that is established" 20 eval "cat /proc/\$(property tcp Process Pid)/net/tcp* | grep -q ':1B58 .* 01 '"
+check_fails "is not written down unasked" 'CRIU failed: Error \(.*/run/ctr/tasks/default/tcp/criu-dump.log' \
+        ctrctl checkpoint --path="$images/tcp" tcp
+check_match "CRIU's log is kept (A2.10)" 'tcp' "$(cat /run/ctr/tasks/default/tcp/criu-dump.log)"
+check_equal "the task runs on" RUNNING "$(property tcp Process Status)"
+check_equal "not frozen" 0 "$(frozen tcp)"
+cp -a "$images/c" "$images/damaged"
+: >"$images/damaged/core-1.img"
+check "a container for damaged images" ctrctl create --name damaged "$image" sh
+check_fails "what was left is no checkpoint" 'no checkpoint' ctrctl restore --path="$images/tcp" damaged
+check_fails "a directory that is not there" 'No such file' ctrctl restore --path="$images/none" damaged
+check_fails "damaged ones cannot be restored" 'CRIU failed: Error \(' ctrctl restore --path="$images/damaged" damaged
+check_equal "the task has ended" STOPPED "$(property damaged Process Status)"
+check_equal "with 125" 125 "$(property damaged Process ExitStatus)"
+check "clean up" ctrctl rm --force damaged
+
+mkdir -p /run/systemd/system/ctr.service.d "$test_dir/empty"
+printf '[Service]\nEnvironment=PATH=%s\n' "$test_dir/empty" >/run/systemd/system/ctr.service.d/path.conf
+systemctl daemon-reload
+systemctl restart ctr.service
+check_fails "without CRIU it is said so" 'CRIU is not installed' ctrctl checkpoint --path="$images/nocriu" tcp
+check_equal "and nothing has changed" RUNNING "$(property tcp Process Status)"
+check "not even the directory is there" test ! -e "$images/nocriu"
+check "clean up" ctrctl rm --force tcp
+check_equal "nothing is left" "" "$(systemctl list-units --no-legend 'ctr-*.scope'; find /run/ctr/tasks -mindepth 2)"
