@@ -8,10 +8,12 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "basic/clock.h"
 #include "basic/log.h"
 
 #define BUFFER_SIZE   65536U /* what a pipe takes at once */
 #define SHORTAGE_USEC (10 * USEC_PER_MSEC)
+#define RELEASE_USEC  (500 * USEC_PER_MSEC)
 
 struct FlowEnd {
         Flow *flow;
@@ -31,13 +33,23 @@ static char *buffer_new(void) {
         return p == MAP_FAILED ? NULL : p;
 }
 
-static void buffer_release(Flow *f) {
-        if (f->buffer)
-                (void) munmap(f->buffer, BUFFER_SIZE);
+static void buffer_release(void *userdata) {
+        Flow *f = userdata;
+
+        if (!f->buffer || f->used > 0)
+                return;
+        (void) munmap(f->buffer, BUFFER_SIZE);
         f->buffer = NULL;
+}
+
+/* The pages go a little later: one who writes a lot comes straight back for them. */
+static void buffer_empty(Flow *f) {
         f->used = 0;
         for (FlowEnd *e = f->sinks; e; e = e->next)
                 e->position = 0;
+        f->release_timer.elapse = buffer_release;
+        f->release_timer.userdata = f;
+        loop_add_timer(f->loop, &f->release_timer, now_monotonic() + RELEASE_USEC);
 }
 
 static bool is_again(int r) {
@@ -61,7 +73,7 @@ static int flow_fill(Flow *f, FlowEnd *e) {
         if (n <= 0) {
                 int r = n < 0 ? -errno : 0;
 
-                buffer_release(f);
+                buffer_empty(f);
                 return r;
         }
         f->used = (size_t) n;
@@ -99,13 +111,13 @@ static void sink_flush(Flow *f, FlowEnd *e) {
 
 /* What to wait for follows from what is in the buffer. True if it has just become empty. */
 static bool flow_update(Flow *f) {
-        bool pending = false, released = false;
+        bool pending = false, emptied = false;
 
         for (FlowEnd *e = f->sinks; e; e = e->next)
                 pending = pending || e->position < f->used;
-        if (!pending && f->buffer) {
-                buffer_release(f);
-                released = true;
+        if (!pending && f->used > 0) {
+                buffer_empty(f);
+                emptied = true;
         }
         if (f->limit == 0)
                 flow_remove_sources(f);
@@ -113,7 +125,7 @@ static bool flow_update(Flow *f) {
                 e->source.events = pending || f->held ? 0 : POLLIN;
         for (FlowEnd *e = f->sinks; e; e = e->next)
                 e->source.events = e->position < f->used ? POLLOUT : LOOP_HANGUP;
-        return released;
+        return emptied;
 }
 
 static void dispatch_source(void *userdata, short revents) {
@@ -257,6 +269,8 @@ void flow_clear(Flow *f) {
         flow_remove_sources(f);
         while (f->sinks)
                 flow_remove(f, f->sinks);
+        timer_remove(&f->release_timer);
+        f->used = 0;
         buffer_release(f);
 }
 

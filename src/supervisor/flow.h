@@ -6,7 +6,7 @@
  * them: what a program writes to everybody who is attached, and what they all type to the program.
  *
  * Invariant: nothing here ever blocks, and there is one bounded buffer, which exists only while
- * there is something in it. The slowest sink sets the pace; a sink that is gone is dropped; without
+ * bytes pass. The slowest sink sets the pace; a sink that is gone is dropped; without
  * any sink the bytes run into nothing, so that no source ever waits for nobody.
  */
 
@@ -21,6 +21,7 @@ struct Flow {
         size_t n_sources, n_sinks;
         char *buffer;
         size_t used;
+        Timer release_timer;
         bool held;      /* nothing is read: there is no sink yet */
         uint64_t limit; /* bytes that may still be read; UINT64_MAX: as many as come */
         char last;      /* byte that passed; '\n' in the beginning */
