@@ -15,42 +15,9 @@ registry_start
 image_push busybox busybox:1
 ctrctl pull -q "$image" || die "no image"
 
-# on_terminal 'EXPRESSIONS' ARGS...: run ctrctl on a new terminal; the expressions of Python may use expect(REGEX),
-# send(BYTES), resize(COLUMNS, LINES), the process p and the terminal's descriptor slave. Prints what was shown.
+# on_terminal STATEMENTS ARGS...: run ctrctl on a new terminal.
 on_terminal() {
-        timeout 60 python3 - "$@" <<'PYTHON'
-import os, pty, re, select, signal, subprocess, sys, termios
-master, slave = pty.openpty()
-termios.tcsetwinsize(slave, (40, 100))
-before = termios.tcgetattr(slave)
-seen = b""
-def expect(pattern):
-    global seen
-    start = len(seen)
-    while not re.search(pattern, seen):
-        if not select.select([master], [], [], 30)[0]:
-            sys.exit(f"{pattern!r} does not come: {seen!r}")
-        seen += os.read(master, 65536)
-def send(data):
-    os.write(master, data)
-def resize(columns, lines):
-    termios.tcsetwinsize(slave, (lines, columns))
-    p.send_signal(signal.SIGWINCH)
-def preexec():
-    os.setsid()
-    import fcntl
-    fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
-p = subprocess.Popen(["ctrctl", *sys.argv[2:]], stdin=slave, stdout=slave, stderr=slave, preexec_fn=preexec)
-exec(sys.argv[1])
-while p.poll() is None or select.select([master], [], [], 0)[0]:
-    if select.select([master], [], [], 0.01)[0]:
-        seen += os.read(master, 65536)
-status = p.returncode
-sys.stdout.write(seen.decode().replace("\r", ""))
-if termios.tcgetattr(slave) != before:
-    sys.exit("the terminal is not as it was")
-sys.exit(status)
-PYTHON
+        timeout 60 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$1" ctrctl "${@:2}"
 }
 
 check "with -t the container has a terminal" on_terminal '' run --rm -t "$image" sh -c 'tty && test -t 0 && test -t 2'

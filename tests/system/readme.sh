@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # testbed: run
 #
-# The busctl commands in the README do the main job as they are written there, but for the registry's name.
+# The commands in the README do what it says as they are written there, but for the registry's name.
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -16,3 +16,37 @@ check_equal "the README has six commands" 6 "$(grep -c '^        busctl ' "$test
 check "they succeed" bash -e "$test_dir/commands"
 check_match "the last says the exit code" $'\nut 7 [0-9]+$' $'\n'"$stdout"
 check "the container's output is in the journal of its scope" journal_wait 10 '^hello$' -u ctr-hello.scope
+
+# commands_of FROM TO: the commands between two lines of the README
+commands_of() {
+        sed -n "/^$1/,/^$2/p" "$(dirname "${BASH_SOURCE[0]}")/../../README" | sed -n 's/^ \{8\}\(sudo \)\{0,1\}//p' |
+                sed 's|docker.io/library/busybox:latest|localhost:5000/demo:latest|'
+}
+
+on_terminal() {
+        timeout 60 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$@"
+}
+
+commands_of 'Look after it' 'Without our client' >"$test_dir/commands"
+check_equal "the README has 14 commands to look after containers" 14 "$(grep -c '^ctrctl ' "$test_dir/commands")"
+while read -r -u 3 command; do
+        # shellcheck disable=SC2086
+        case $command in
+        *exec*'exit 7'*)
+                check_exit "$command" 7 bash -c "$command"
+                check_equal "says where it is" / "$stdout"
+                ;;
+        *exec*-it*) check_exit "$command" 5 on_terminal 'expect(b"# "); send(b"exit 5\n")' $command ;;
+        *run*-it*) check "$command" on_terminal 'expect(b"# "); send(b"\x10\x11")' $command ;;
+        *attach*) check_exit "$command" 4 on_terminal 'send(b"exit 4\n")' $command ;;
+        *--follow) check "$command" first_match 10 'Id=tty .*ExitStatus=4' bash -c "exec $command" ;;
+        *'ctrctl ps') check "$command" eval "$command | grep -q 'box .* Paused'" ;;
+        *logs*)
+                timeout 30 $command >"$test_dir/logs" &
+                check "the end of logs" ctrctl rm -f box
+                wait "$!"
+                check_equal "$command" 0 $?
+                ;;
+        *) check "$command" bash -c "$command" ;;
+        esac
+done 3<"$test_dir/commands"
