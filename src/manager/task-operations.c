@@ -6,8 +6,8 @@
 #include "basic/log.h"
 #include "basic/signals.h"
 #include "manager/exec-internal.h"
-#include "manager/task-cgroup.h"
 #include "manager/restart.h"
+#include "manager/task-cgroup.h"
 #include "manager/task-internal.h"
 
 /* the supervisor gives up earlier */

@@ -24,6 +24,8 @@ struct Task {
         bool oom_killed;
         char *oom_cgroup; /* whose limit was hit; NULL: none, or the system's */
         char *checkpoint; /* what it is restored from, as named by the caller; NULL: nothing */
+        char *checkpoint_directory; /* discarded when it was restored, see checkpoint-image.h */
+        struct Dump *dump;          /* a checkpoint that is being made */
 
         json_t *limits; /* in force, as systemd says; NULL: as of the container */
 
@@ -50,8 +52,9 @@ int task_find(Manager *m, const char *namespace, const char *id, Task **ret, Err
 
 typedef struct TaskRequest {
         StreamsRequest streams;
-        const char *checkpoint;      /* what Start restores, as the caller called it; NULL: nothing */
+        const char *checkpoint; /* what Start restores, as the caller called it; NULL: nothing */
         const char *checkpoint_path; /* its directory */
+        const char *checkpoint_directory; /* to be discarded with the task, see checkpoint-image.h */
 } TaskRequest;
 
 /* Makes the task; callback(task) when it is CREATED, or with the error and NULL after everything

@@ -399,16 +399,16 @@ static void test_stopped(void **state) {
 static void test_stopped_while_waiting(void **state) {
         Harness *h = *state;
 
-        for (int delete = 0; delete < 2; delete++) {
+        for (int deleted = 0; deleted < 2; deleted++) {
                 _cleanup_error_ Error e = ERROR_NULL;
-                Container *c = make(h, delete ? "deleted" : "stopped", "always");
+                Container *c = make(h, deleted ? "deleted" : "stopped", "always");
                 Answer a = {};
 
                 set_exit_now();
                 run(h, c);
                 wait_for(h, restart_labels_count(c->labels) == 3 && c->task &&
                                             c->task->process.status == TASK_STOPPED);
-                if (delete) {
+                if (deleted) {
                         assert_int_equal(process_delete(&c->task->process, false, answer_callback,
                                                         &a, &e),
                                          0);
