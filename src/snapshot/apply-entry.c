@@ -211,6 +211,76 @@ int apply_file(Apply *a, const TreePlace *place) {
         return 0;
 }
 
+static int remember_link(Apply *a, const char *target) {
+        if (a->n_links + 1 >= a->allocated_links) {
+                size_t allocated = MAX_OF(a->allocated_links * 2, (size_t) 16);
+                char **larger;
+
+                larger = reallocarray(a->links, allocated, sizeof(char *));
+                if (!larger)
+                        return -ENOMEM;
+                a->links = larger;
+                a->allocated_links = allocated;
+        }
+        a->links[a->n_links] = strdup(target);
+        if (!a->links[a->n_links])
+                return -ENOMEM;
+        a->links[++a->n_links] = NULL;
+        return 0;
+}
+
+/* The file of a lower layer at target, which this layer does not have: an empty one is made there,
+ * and kept under a name by which it is found again whatever the archive does to it. */
+static int begin_lower_link(Apply *a, const char *target, TreePlace *ret) {
+        _cleanup_close_ int fd = -1;
+        char name[24];
+        int r;
+
+        if (a->links_fd < 0 || !*target)
+                return CTR_NOT_FOUND;
+        r = tree_find(a->tree, target, true, ret, a->e);
+        if (r != 0)
+                return r;
+        fd = openat(ret->dir_fd, ret->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                    0600);
+        if (fd < 0)
+                return system_error(a, "create the target of");
+        tree_count_inode(a->tree);
+        (void) snprintf(name, sizeof(name), "%zu", a->n_links);
+        if (linkat(ret->dir_fd, ret->name, a->links_fd, name, 0) < 0)
+                return system_error(a, "remember the target of");
+        return remember_link(a, target);
+}
+
+/* Finds what a hard link leads to. */
+static int find_link_target(Apply *a, const char *target, const char *clean, TreePlace *ret,
+                            struct stat *ret_st) {
+        bool whiteout = false;
+        int r;
+
+        r = *clean ? tree_find(a->tree, clean, false, ret, a->e) : CTR_NOT_FOUND;
+        if (r == 0 && fstatat(ret->dir_fd, ret->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
+                r = errno == ENOENT ? CTR_NOT_FOUND : system_error(a, "look up the target of");
+        /* removed by this very layer */
+        if (r == 0)
+                whiteout = S_ISCHR(ret_st->st_mode) && ret_st->st_rdev == 0;
+        if (r == CTR_NOT_FOUND) {
+                r = begin_lower_link(a, clean, ret);
+                if (r == 0 && fstatat(ret->dir_fd, ret->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)
+                        r = system_error(a, "look up the target of");
+        }
+        if (r == CTR_NOT_FOUND || whiteout)
+                return error_setf(a->e, CTR_INVALID_ARGUMENT,
+                                  "The hard link \"%s\" leads to \"%.200s\", which is not in its "
+                                  "layer",
+                                  a->path, target);
+        if (r == 0 && S_ISDIR(ret_st->st_mode))
+                return error_setf(a->e, CTR_INVALID_ARGUMENT,
+                                  "The hard link \"%s\" leads to the directory \"%.200s\"", a->path,
+                                  target);
+        return r;
+}
+
 int apply_hardlink(Apply *a, const char *target) {
         _cleanup_free_ char *clean = NULL;
         _cleanup_close_ int dir_fd = -1;
@@ -224,20 +294,9 @@ int apply_hardlink(Apply *a, const char *target) {
                 r = tree_resolve(a->tree, &clean, a->e);
         if (r != 0)
                 return error_prefix(a->e, r, "Hard link \"%s\"", a->path);
-        r = *clean ? tree_find(a->tree, clean, false, &place, a->e) : CTR_NOT_FOUND;
-        if (r == 0 && fstatat(place.dir_fd, place.name, &from, AT_SYMLINK_NOFOLLOW) < 0)
-                r = errno == ENOENT ? CTR_NOT_FOUND : system_error(a, "look up the target of");
-        if (r == CTR_NOT_FOUND)
-                return error_setf(a->e, CTR_INVALID_ARGUMENT,
-                                  "The hard link \"%s\" leads to \"%.200s\", which is not in its "
-                                  "layer",
-                                  a->path, target);
+        r = find_link_target(a, target, clean, &place, &from);
         if (r != 0)
                 return r;
-        if (S_ISDIR(from.st_mode))
-                return error_setf(a->e, CTR_INVALID_ARGUMENT,
-                                  "The hard link \"%s\" leads to the directory \"%.200s\"", a->path,
-                                  target);
 
         /* looking up the second place may close the descriptor of the first */
         dir_fd = fcntl(place.dir_fd, F_DUPFD_CLOEXEC, 3);

@@ -21,7 +21,9 @@ typedef struct DirectoryTime {
 
 typedef struct Apply {
         Tree *tree;
-        int root_fd;
+        int root_fd, links_fd;
+        char **links; /* as in ApplyResult */
+        size_t n_links, allocated_links;
         const ApplyLimits *limits;
         struct archive *archive;
         struct archive_entry *entry; /* the current one */

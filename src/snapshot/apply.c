@@ -21,6 +21,7 @@ const ApplyLimits apply_limits_default = {
 
 void apply_result_clear(ApplyResult *result) {
         result->implied = strv_free(result->implied);
+        result->links = strv_free(result->links);
         *result = (ApplyResult){};
 }
 
@@ -102,7 +103,8 @@ static int apply_entry(Apply *a) {
         bool done;
         int r;
 
-        if (++a->entries > a->limits->entries)
+        /* one entry may make all the directories on the way to it */
+        if (++a->entries > a->limits->entries || tree_inodes(a->tree) > a->limits->entries)
                 return error_setf(a->e, CTR_RESOURCE_EXHAUSTED,
                                   "The layer has more than %llu entries",
                                   (unsigned long long) a->limits->entries);
@@ -207,16 +209,18 @@ static void apply_done(Apply *a) {
         for (size_t i = 0; i < a->n_times; i++)
                 free(a->times[i].path);
         free(a->times);
+        strv_free(a->links);
         free(a->path);
         tree_free(a->tree);
         (void) archive_read_free(a->archive);
 }
 
-int layer_apply(int dir_fd, ApplySource source, void *userdata, const ApplyLimits *limits,
-                ApplyResult *ret, Error *e) {
+int layer_apply(int dir_fd, int links_fd, ApplySource source, void *userdata,
+                const ApplyLimits *limits, ApplyResult *ret, Error *e) {
         _cleanup_error_ Error own_error = ERROR_NULL;
         _cleanup_(apply_done) Apply a = {
                         .root_fd = dir_fd,
+                        .links_fd = links_fd,
                         .limits = limits ? limits : &apply_limits_default,
                         .source = source,
                         .userdata = userdata,
@@ -240,6 +244,7 @@ int layer_apply(int dir_fd, ApplySource source, void *userdata, const ApplyLimit
         r = tree_take_implied(a.tree, &result.implied);
         if (r < 0)
                 return r;
+        result.links = TAKE_PTR(a.links);
         *ret = result;
         return 0;
 }

@@ -56,15 +56,15 @@ int attributes_copy(int from_fd, int to_fd, Error *e) {
         int r;
 
         if (fstat(from_fd, &st) < 0)
-                return error_setf(e, -errno, "Failed to read a directory's attributes: %m");
+                return error_setf(e, -errno, "Failed to read attributes: %m");
         if (fchown(to_fd, st.st_uid, st.st_gid) < 0 || fchmod(to_fd, st.st_mode & 07777) < 0)
-                return error_setf(e, -errno, "Failed to set a directory's owner and mode: %m");
+                return error_setf(e, -errno, "Failed to set owner and mode: %m");
         r = copy_xattrs(from_fd, to_fd, e);
         if (r != 0)
                 return r;
         times[0] = times[1] = st.st_mtim;
         if (futimens(to_fd, times) < 0)
-                return error_setf(e, -errno, "Failed to set a directory's time: %m");
+                return error_setf(e, -errno, "Failed to set the time: %m");
         return 0;
 }
 
@@ -74,9 +74,7 @@ static bool is_opaque(int fd) {
         return fgetxattr(fd, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
 }
 
-/* Looks for the directory in one layer. 1 and its descriptor; 0 if the layers below may have it;
- * -ENOENT if it is hidden from them. */
-static int find_in_layer(int fs_fd, const char *path, int *ret_fd) {
+int layer_find_directory(int fs_fd, const char *path, int *ret_fd, bool *ret_opaque) {
         _cleanup_close_ int current = -1;
         bool opaque;
 
@@ -106,15 +104,17 @@ static int find_in_layer(int fs_fd, const char *path, int *ret_fd) {
                 opaque = opaque || is_opaque(current);
         }
         *ret_fd = TAKE_FD(current);
+        *ret_opaque = opaque;
         return 1;
 }
 
 static int inherit_one(int fs_fd, const char *path, const int *lower_fds, size_t n_lower,
                        Error *e) {
         _cleanup_close_ int to_fd = -1;
+        bool opaque;
         int r;
 
-        r = find_in_layer(fs_fd, path, &to_fd);
+        r = layer_find_directory(fs_fd, path, &to_fd, &opaque);
         if (r == 0 || r == -ENOENT)
                 return 0; /* a later entry of the layer took its place */
         if (r < 0)
@@ -123,7 +123,7 @@ static int inherit_one(int fs_fd, const char *path, const int *lower_fds, size_t
         for (size_t i = 0; i < n_lower; i++) {
                 _cleanup_close_ int from_fd = -1;
 
-                r = find_in_layer(lower_fds[i], path, &from_fd);
+                r = layer_find_directory(lower_fds[i], path, &from_fd, &opaque);
                 if (r == -ENOENT)
                         return 0;
                 if (r < 0)

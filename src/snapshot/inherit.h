@@ -5,15 +5,34 @@
  * Directories that a layer has only because it has something in them show, when the layers are
  * stacked, their own attributes and not those of the same directory below. So they get those, as
  * soon as the layers below are complete.
+ *
+ * The same is the time for two other things that a layer cannot have by itself: the content of
+ * lower files that it links to, and hiding the whole root, for which overlayfs knows no mark.
  */
 
-#include "basic/error.h"
+#include "snapshot/apply.h"
 
 /* Copies owner, mode, time of modification and extended attributes (but overlayfs's own) of one
- * directory to another. */
+ * directory or file to another. */
 int attributes_copy(int from_fd, int to_fd, Error *e);
 
 /* Gives each of the directories in implied (see ApplyResult) of the layer at fs_fd the attributes
  * that it has in the stack of layers below, nearest first; one that is not there, or hidden by a
  * whiteout or an opaque directory, keeps its own. */
 int layer_inherit(int fs_fd, char *const *implied, const int *lower_fds, size_t n_lower, Error *e);
+
+/* Looks for a directory in one layer. 1 and its descriptor; 0 if the layers below may have it;
+ * -ENOENT if it is hidden from them. *ret_opaque (set with 1) says whether what it does not have is
+ * hidden from them. */
+int layer_find_directory(int fs_fd, const char *path, int *ret_fd, bool *ret_opaque);
+
+/* Fills the files that layer_apply() has left in links_fd for result->links, with what the stack of
+ * lower layers has there, and removes their names from links_fd. What is copied is counted in
+ * result, and bounded by limits->bytes in all. CTR_INVALID_ARGUMENT if a target is not there or no
+ * regular file. */
+int layer_inherit_links(int fs_fd, int links_fd, const ApplyLimits *limits, const int *lower_fds,
+                        size_t n_lower, ApplyResult *result, Error *e);
+
+/* If the root of the layer is opaque, hides by name what the lower layers have there. */
+int layer_inherit_opaque_root(int fs_fd, const int *lower_fds, size_t n_lower, ApplyResult *result,
+                              Error *e);

@@ -62,6 +62,33 @@ int overlayfs_create(int dir_fd, char ret_name[static OVERLAYFS_NAME_SIZE], int 
         return 0;
 }
 
+static void links_name(const char *temporary, char ret[static OVERLAYFS_NAME_SIZE + 8]) {
+        (void) snprintf(ret, OVERLAYFS_NAME_SIZE + 8, "%s/links", temporary);
+}
+
+int overlayfs_open_links(int dir_fd, const char *temporary, int *ret_fd, Error *e) {
+        char name[OVERLAYFS_NAME_SIZE + 8];
+        int fd;
+
+        assert(temporary && ret_fd);
+
+        links_name(temporary, name);
+        fd = dir_open_make_at(dir_fd, name, 0700);
+        if (fd < 0)
+                return error_setf(e, fd, "Failed to make a snapshot directory: %m");
+        *ret_fd = fd;
+        return 0;
+}
+
+int overlayfs_remove_links(int dir_fd, const char *temporary, Error *e) {
+        char name[OVERLAYFS_NAME_SIZE + 8];
+
+        links_name(temporary, name);
+        if (unlinkat(dir_fd, name, AT_REMOVEDIR) < 0)
+                return error_setf(e, -errno, "Failed to remove a snapshot directory: %m");
+        return 0;
+}
+
 int overlayfs_publish(int dir_fd, const char *temporary, char ret_name[static OVERLAYFS_NAME_SIZE],
                       Error *e) {
         char name[OVERLAYFS_NAME_SIZE];

@@ -28,6 +28,13 @@ int overlayfs_open(int root_fd);
 int overlayfs_create(int dir_fd, char ret_name[static OVERLAYFS_NAME_SIZE], int *ret_fs_fd,
                      Error *e);
 
+/* Opens links/ of a temporary directory, for layer_apply() and layer_inherit_links(), making it
+ * where it is missing. */
+int overlayfs_open_links(int dir_fd, const char *temporary, int *ret_fd, Error *e);
+
+/* Removes it. */
+int overlayfs_remove_links(int dir_fd, const char *temporary, Error *e);
+
 /* Gives a complete temporary directory a name of the form .new-<random>. Nothing is synced. */
 int overlayfs_publish(int dir_fd, const char *temporary, char ret_name[static OVERLAYFS_NAME_SIZE],
                       Error *e);

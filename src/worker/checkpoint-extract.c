@@ -87,7 +87,7 @@ int checkpoint_extract(const Store *s, const char *digest, const char *name, Err
                 images_fd = openat(dir_fd, CHECKPOINT_IMAGES,
                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
                 r = images_fd < 0 ? error_setf(e, -errno, "Failed to open the directory: %m")
-                                  : layer_apply(images_fd, source_read, &source,
+                                  : layer_apply(images_fd, -1, source_read, &source,
                                                 &apply_limits_default, &result, e);
         }
         fd_close(source.fd);

@@ -2,6 +2,7 @@
 
 #include "worker/options.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -30,6 +31,35 @@ int option_control_fd(const char *value, int *ret, Error *e) {
                                   "--control-fd=%s is not a SOCK_SEQPACKET socket", value);
         *ret = fd;
         return 0;
+}
+
+int option_limit(const char *value, ApplyLimits *limits, Error *e) {
+        uint64_t xattr_bytes = limits->xattr_bytes, xattr_count = limits->xattr_count;
+        const struct {
+                const char *prefix;
+                uint64_t *field, max;
+        } known[] = {{"entries=", &limits->entries, UINT32_MAX},
+                     {"bytes=", &limits->bytes, INT64_MAX},
+                     {"xattr-bytes=", &xattr_bytes, XATTR_SIZE_MAX},
+                     {"xattr-count=", &xattr_count, UINT16_MAX}};
+
+        for (size_t i = 0; i < ELEMENTSOF(known); i++) {
+                const char *number = startswith(value, known[i].prefix);
+                unsigned long long n;
+                char *end;
+
+                if (!number)
+                        continue;
+                errno = 0;
+                n = strtoull(number, &end, 10);
+                if (errno != 0 || *end || *number < '0' || *number > '9' || n > known[i].max)
+                        break;
+                *known[i].field = n;
+                limits->xattr_bytes = xattr_bytes;
+                limits->xattr_count = (unsigned) xattr_count;
+                return 0;
+        }
+        return error_setf(e, CTR_INVALID_ARGUMENT, "--limit=%s is no limit of a layer", value);
 }
 
 int option_unknown(Error *e) {

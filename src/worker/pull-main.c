@@ -76,6 +76,7 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
                         {"control-fd", required_argument, NULL, 'c'},
                         {"platform", required_argument, NULL, 'p'},
                         {"no-unpack", no_argument, NULL, 'n'},
+                        {"limit", required_argument, NULL, 'm'},
                         {"policy", required_argument, NULL, 'l'},
                         {"credentials-fd", required_argument, NULL, 'k'},
                         {},
@@ -98,6 +99,9 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
                         break;
                 case 'n':
                         o->pull.unpack = false;
+                        break;
+                case 'm':
+                        r = option_limit(optarg, &o->pull.limits, e);
                         break;
                 case 'l':
                         r = parse_policy(optarg, &o->pull.prefer_local, e);
@@ -152,6 +156,7 @@ int verb_pull(int argc, char *argv[]) {
 
         block_signals();
         platform_host(&o.pull.platform);
+        o.pull.limits = apply_limits_default;
         r = parse_options(argc, argv, &o, &e);
         if (r == 0)
                 r = pull(&p, &o, &e);

@@ -98,7 +98,25 @@ static int run_threads(Pull *p, Error *e) {
         return atomic_load(&p->job->canceled) ? CTR_CANCELED : 0;
 }
 
-/* Directories that a layer only implies look as they do below; bottom layer first. */
+/* What a layer takes from those below it, which are complete: nearest first in lower. */
+static int inherit_layer(Pull *p, Layer *l, const int *lower, size_t n_lower, Error *e) {
+        _cleanup_close_ int links_fd = -1;
+        int r;
+
+        r = overlayfs_open_links(p->store->snapshots_fd, l->directory, &links_fd, e);
+        if (r == 0)
+                r = layer_inherit_links(l->fs_fd, links_fd, &p->options->limits, lower, n_lower,
+                                        &l->result, e);
+        if (r == 0)
+                r = layer_inherit(l->fs_fd, l->result.implied, lower, n_lower, e);
+        if (r == 0)
+                r = layer_inherit_opaque_root(l->fs_fd, lower, n_lower, &l->result, e);
+        if (r == 0)
+                r = overlayfs_remove_links(p->store->snapshots_fd, l->directory, e);
+        return r;
+}
+
+/* Bottom layer first. */
 static int inherit(Pull *p, Error *e) {
         _cleanup_free_ int *lower = NULL;
         int r = 0;
@@ -113,11 +131,11 @@ static int inherit(Pull *p, Error *e) {
                         r = overlayfs_open_tree(p->store->snapshots_fd, l->existing, &l->fs_fd, e);
                         if (r != 0)
                                 return r;
+                        continue;
                 }
-                /* nearest first */
                 for (size_t k = 0; k < i; k++)
                         lower[k] = p->layers[i - 1 - k].fs_fd;
-                r = layer_inherit(l->fs_fd, l->result.implied, lower, i, e);
+                r = inherit_layer(p, l, lower, i, e);
                 if (r != 0)
                         r = error_prefix(e, r, "Layer %s", DIGEST_STRING(&l->descriptor->digest));
         }

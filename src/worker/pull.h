@@ -52,6 +52,7 @@ typedef enum JobPhase {
 
 typedef struct PullOptions {
         Platform platform;
+        ApplyLimits limits; /* of one layer */
         bool unpack;
         bool prefer_local; /* --policy=missing */
 } PullOptions;

@@ -108,6 +108,7 @@ static int check_stored(Unpack *u, int error, Error *e) {
 }
 
 static int extract(Unpack *u, Error *e) {
+        _cleanup_close_ int links_fd = -1;
         Layer *l = u->layer;
         Digest diff_id;
         int r;
@@ -121,7 +122,11 @@ static int extract(Unpack *u, Error *e) {
         r = overlayfs_create(u->pull->store->snapshots_fd, l->directory, &l->fs_fd, e);
         if (r != 0)
                 return r;
-        r = layer_apply(l->fs_fd, read_layer, u, NULL, &l->result, e);
+        r = overlayfs_open_links(u->pull->store->snapshots_fd, l->directory, &links_fd, e);
+        if (r != 0)
+                return r;
+        r = layer_apply(l->fs_fd, links_fd, read_layer, u, &u->pull->options->limits, &l->result,
+                        e);
         if (r != 0)
                 return r;
         r = hash_final(u->hash, &diff_id);

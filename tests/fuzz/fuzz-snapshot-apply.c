@@ -35,7 +35,7 @@ static void check_outside(int dir_fd) {
         struct stat st;
 
         if (file_read_at(dir_fd, "outside", 16, &text, NULL) < 0 || !streq(text, "untouched") ||
-            fstat(dir_fd, &st) < 0 || st.st_nlink != 3)
+            fstat(dir_fd, &st) < 0 || st.st_nlink != 4)
                 abort();
 }
 
@@ -46,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                            .xattr_count = 8};
         char path[] = "/tmp/fuzz-apply-XXXXXX";
         Source source = {.data = data, .size = size};
-        _cleanup_close_ int dir_fd = -1, tree_fd = -1;
+        _cleanup_close_ int dir_fd = -1, tree_fd = -1, links_fd = -1;
         _cleanup_error_ Error e = ERROR_NULL;
         ApplyResult result = {};
 
@@ -56,9 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (dir_fd < 0 || file_write_atomic_at(dir_fd, "outside", "untouched", 9, 0600, 0) < 0)
                 abort();
         tree_fd = dir_open_make_at(dir_fd, "tree", 0755);
-        if (tree_fd < 0)
+        links_fd = dir_open_make_at(dir_fd, "links", 0700);
+        if (tree_fd < 0 || links_fd < 0)
                 abort();
-        if (layer_apply(tree_fd, read_piece, &source, &limits, &result, &e) == 0)
+        if (layer_apply(tree_fd, links_fd, read_piece, &source, &limits, &result, &e) == 0)
                 apply_result_clear(&result);
         else if (e.code == 0 || isempty(e.text))
                 abort();

@@ -175,6 +175,88 @@ class Archives(worker.TestCase):
         for name in ("dir", "first", "implied"):
             self.assertEqual(os.getxattr(tree / name, OPAQUE), b"y", name)
 
+    def extract_all(self, *layers, have=None):
+        """The trees of all layers."""
+        self.registry.serve(Image(*layers))
+        result = self.pull(have=have)
+        return [self.tree(result, i) for i in range(len(layers)) if result["layers"][i]["directory"]]
+
+    def test_lower_hardlink(self):
+        """A hard link to a file of a lower layer takes it over, with all that belongs to it."""
+        sparse = b"\0" * (1 << 20) + b"end"
+        info = with_xattrs(entry("d/f", mode=0o4751, uid=1000, gid=1001, size=len(sparse)), user__name="value")
+        base = tar(directory("d", mode=0o750, uid=7), (info, sparse))
+        _, middle, top = self.extract_all(base, tar(("other", b"x")),
+                                          tar(hardlink("a", "d/f"), hardlink("b", "a"), hardlink("e/c", "./d/f")))
+        self.assertEqual(os.listdir(middle), ["other"])
+        files = [top / name for name in ("a", "b", "e/c", "d/f")]
+        for file in files:
+            self.assertEqual(file.read_bytes(), sparse)
+            self.assertEqual(os.stat(file).st_ino, os.stat(files[0]).st_ino)
+        st = os.stat(files[0])
+        self.assertEqual((st.st_nlink, st.st_uid, st.st_gid, mode(files[0])), (4, 1000, 1001, 0o4751))
+        self.assertEqual(st.st_mtime, 1000000000)
+        self.assertEqual(os.getxattr(files[0], "user.name"), b"value")
+        self.assertEqual((mode(top / "d"), os.stat(top / "d").st_uid), (0o750, 7))
+        self.assertEqual({p.name for p in top.parent.iterdir()}, {"fs"})
+
+    def test_lower_hardlink_of_snapshot(self):
+        """The lower layer may be a snapshot that the manager has."""
+        base = tar(("f", b"content"))
+        lower, = self.extract_all(base)
+        lower.parent.rename(self.snapshots / "12")
+        top, = self.extract_all(base, tar(hardlink("a", "f")), have=[12, None])
+        self.assertEqual((top / "a").read_bytes(), b"content")
+
+    def test_lower_hardlink_replaced(self):
+        """What the archive does with the names afterwards counts."""
+        _, top = self.extract_all(tar(("f", b"old"), ("g", b"gone")),
+                                  tar(hardlink("a", "f"), ("f", b"new"), hardlink("h", "g"), ("g", b"1"), ("h", b"2")))
+        self.assertEqual([(top / name).read_bytes() for name in "afgh"], [b"old", b"new", b"1", b"2"])
+
+    def test_lower_hardlink_hidden(self):
+        """What is removed in between, or by the layer itself, is not there."""
+        base = tar(("d/f", b"content"), directory("dir"), symlink("link", "d/f"))
+        for between, top, regex in ((tar((".wh.d", b"")), tar(hardlink("a", "d/f")), "neither in its layer"),
+                                    (tar(("d/.wh.f", b"")), tar(hardlink("a", "d/f")), "neither in its layer"),
+                                    (tar(("d/.wh..wh..opq", b"")), tar(hardlink("a", "d/f")), "neither in its layer"),
+                                    (tar((".wh..wh..opq", b"")), tar(hardlink("a", "d/f")), "neither in its layer"),
+                                    (tar(("x", b"")), tar((".wh..wh..opq", b""), hardlink("a", "d/f")), "neither in its"),
+                                    (tar(("x", b"")), tar(("d/.wh.f", b""), hardlink("a", "d/f")), "not in its layer"),
+                                    (tar(("x", b"")), tar(hardlink("a", "dir")), "no regular file"),
+                                    (tar(("x", b"")), tar(hardlink("a", "link")), "no regular file"),
+                                    (tar(("x", b"")), tar(hardlink("a", "d/f/g")), "neither in its layer"),
+                                    (tar(("x", b"")), tar(hardlink("a", "none")), "neither in its layer")):
+            with self.subTest(regex=regex, top=top[:100]):
+                self.registry.serve(Image(base, between, top))
+                self.assert_fails("InvalidArgument", regex)
+
+    def test_lower_hardlink_limit(self):
+        """What is copied counts."""
+        self.registry.serve(Image(tar(("f", os.urandom(1 << 17))), tar(("g", os.urandom(1 << 17))),
+                                  tar(hardlink("a", "f"), hardlink("b", "g"))))
+        self.assert_fails("ResourceExhausted", "leads to .*with it .* larger than 200000 bytes", "--limit=bytes=200000")
+        self.pull("--limit=bytes=300000")
+
+    def test_opaque_root(self):
+        """overlayfs has no mark for an opaque root: what is below it is hidden by name."""
+        _, _, top = self.extract_all(tar(("gone", b""), ("d/gone", b""), ("file", b"old"), directory("empty")),
+                                     tar(("also", b""), (".wh.empty", b"")),
+                                     tar((".wh..wh..opq", b""), ("d/new", b""), ("file", b"new")))
+        self.assertEqual({p.name for p in top.iterdir()}, {"gone", "d", "file", "also", "empty"})
+        self.assertTrue(is_whiteout(top / "gone") and is_whiteout(top / "also") and is_whiteout(top / "empty"))
+        self.assertEqual(os.getxattr(top / "d", OPAQUE), b"y")
+        self.assertEqual((top / "file").read_bytes(), b"new")
+
+    def test_limits(self):
+        """Limits are options, and directories that are only implied count."""
+        self.registry.serve(Image(tar(("/".join("abcdefgh"), b""))))
+        self.assert_fails("ResourceExhausted", "more than 8 entries", "--limit=entries=8")
+        self.pull("--limit=entries=9")
+        self.assert_fails("ResourceExhausted", "larger than 100 bytes", "--limit=bytes=100")
+        for limit in ("entries=", "entries=x", "entries=-1", "nonsense=1", "entries", "xattr-count=99999"):
+            self.assert_fails("InvalidArgument", "is no limit", f"--limit={limit}")
+
     def test_root_opaque(self):
         self.assertEqual(os.getxattr(self.extract((".wh..wh..opq", b"")), OPAQUE), b"y")
 
@@ -273,8 +355,8 @@ class Archives(worker.TestCase):
         self.refuse("InvalidArgument", "leads upwards", directory(".."))
         self.refuse("InvalidArgument", "not a directory", ("a", b""), ("a/evil", b"x"))
         self.refuse("InvalidArgument", "leads upwards", hardlink("a", up + "etc/passwd"))
-        self.refuse("InvalidArgument", "not in its layer", hardlink("a", "/etc/passwd"))
-        self.refuse("InvalidArgument", "not in its layer", symlink("l", str(outside)), hardlink("a", "l/file"))
+        self.refuse("InvalidArgument", 'leads to "etc/passwd": it is neither in its layer', hardlink("a", "/etc/passwd"))
+        self.refuse("InvalidArgument", "neither in its layer", symlink("l", str(outside)), hardlink("a", "l/file"))
         self.refuse("InvalidArgument", "leads to the directory", directory("d"), hardlink("a", "d"))
         self.refuse("InvalidArgument", "not in its layer", hardlink("a", "."))
         self.refuse("InvalidArgument", "root of the layer", symlink("./", "/"))
