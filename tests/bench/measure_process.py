@@ -97,18 +97,20 @@ def measure_thousand(image, where):
                          "sleep", "1000000")
         running = count
         row = {"count": count, "more": more, "start": started["usec"] / 1000}
+        row["cpu"] = {}
         for method in ("ListTasks", "ListContainers", "Metrics"):
+            before = cpu_ticks()
             row[method] = [usec / 1000 for usec in process("call", LISTINGS, method)["call"]]
+            row["cpu"][method] = (cpu_ticks() - before) / LISTINGS
         row["manager"] = memory_row("ctr-manager", count)["processes"][0]
         row["supervisors"] = [p["pss"] for p in memory_row("ctr-supervisor", count)["processes"]]
         rows.append(row)
     last = THOUSAND[where][-1]
     ends = process("end", min(ENDS, last - THOUSAND[where][-2]), f"k{last}-")
-    deleted = 0
-    before = 0
+    deleted = below = 0
     for count in THOUSAND[where]:
-        deleted += client(f"--count={count - before}", f"--window={WINDOW}", f"--prefix=k{count}-", "--delete", image,
+        deleted += client(f"--count={count - below}", f"--window={WINDOW}", f"--prefix=k{count}-", "--delete", image,
                           "sleep")["delete_usec"] / 1000
-        before = count
+        below = count
     settle()
     return {"rows": rows, "ends": ends, "delete": deleted / last}

@@ -95,9 +95,10 @@ def render_thousand(result, markdown):
     for row in result["rows"]:
         rows.append([str(row["count"]), number(row["start"] / row["more"]), number(row["manager"]["pss"] / 1024),
                      number(row["manager"]["pss"] / row["count"]), number(statistics.median(row["supervisors"])),
-                     *(number(statistics.median(row[m])) for m in ("ListTasks", "ListContainers", "Metrics"))])
+                     *(f"{number(statistics.median(row[m]))} ({number(row['cpu'][m])})"
+                       for m in ("ListTasks", "ListContainers", "Metrics"))])
     text = table(["tasks", "start of one more, ms", "manager PSS, MiB", "for each task, KiB", "supervisor PSS, KiB",
-                  "ListTasks, ms", "ListContainers, ms", "Metrics, ms"], rows, markdown)
+                  "ListTasks, ms (CPU)", "ListContainers, ms (CPU)", "Metrics, ms (CPU)"], rows, markdown)
     rows = [[label, *spread([usec / 1000 for usec in result["ends"][key]]), str(len(result["ends"][key]))]
             for key, label in (("kill", "Kill"), ("whole", "from Kill to Wait's answer"),
                                ("latency", "from the exit to Wait's answer"))]
