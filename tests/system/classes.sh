@@ -33,6 +33,16 @@ start() {
         busctl call $destination "$root/container/default/$1" $destination.Container CreateTask 'a{sv}' 0
 }
 
+# check_error TEXT NAME KEY CLASS: a container in that class is refused with an error of that name.
+check_error() {
+        if command -v gdbus >/dev/null; then
+                check_match "$1" "Error.$2" "$(gdbus call --system --dest $destination --object-path $root \
+                        --method $destination.Manager.CreateContainer refused $image "{'$3': <'$4'>}" 2>&1)"
+        else
+                skip "there is no gdbus" "$1"
+        fi
+}
+
 cat >/run/blockio.yaml <<YAML
 Classes:
   low:
@@ -68,8 +78,7 @@ check "with classes" configure CTR_BLOCKIO_CONFIG=/run/blockio.yaml CTR_RDT_CONF
 check_match "one with a mistake is left out" 'leaving a class out: broken\[0\].Weight: expected 10 to 1000' \
         "$(journal_wait 10 'leaving a class out' -u ctr)"
 check_fails "and not there" 'There is no block I/O class "broken"' create broken BlockIOClass broken
-check_match "which is an invalid argument" 'Error.InvalidArgument' "$(gdbus call --system --dest $destination \
-        --object-path $root --method $destination.Manager.CreateContainer broken $image '{"BlockIOClass": <"broken">}' 2>&1)"
+check_error "which is an invalid argument" InvalidArgument BlockIOClass broken
 check "a container in a class" create low BlockIOClass low
 check "and its task" start low
 check_equal "has the weight of the class" 910 "$(systemctl show -P IOWeight ctr-low.scope)"
@@ -92,10 +101,9 @@ else
         check_fails "a class that the machine cannot have" \
                 'The RDT class "gold" cannot be used: no resctrl file system is mounted at /sys/fs/resctrl' \
                 create gold RDTClass gold
-        check_match "is unavailable" 'Error.Unavailable' "$(gdbus call --system --dest $destination \
-                --object-path $root --method $destination.Manager.CreateContainer gold $image '{"RDTClass": <"gold">}' 2>&1)"
+        check_error "is unavailable" Unavailable RDTClass gold
 fi
 check_fails "an unknown one" 'There is no RDT class "silver"' create silver RDTClass silver
-check_equal "nothing was made of them" "" "$(ctrctl ps --all | grep -E 'gold|silver|broken')"
+check_equal "nothing was made of them" "" "$(ctrctl ps --all | grep -E 'gold|silver|broken|refused')"
 
 check "clean up" ctrctl rm --force low plain

@@ -11,7 +11,7 @@ image_packages=(
         # what boots
         systemd systemd-sysv udev dbus dbus-broker polkitd linux-image-cloud-amd64 initramfs-tools zstd iproute2 procps
         # what our programs link
-        libsystemd0 libcurl4 libssl3 libjansson4 libarchive13 libseccomp2 libmount1 libsqlite3-0 libisal2 libzstd1
+        libsystemd0 libcurl4 libssl3 libjansson4 libyaml-0-2 libarchive13 libseccomp2 libmount1 libsqlite3-0 libisal2 libzstd1
         zlib1g ca-certificates
         # the programs to compare with, and those that the tests use
         podman crun runc conmon containerd skopeo umoci docker-registry busybox-static criu containernetworking-plugins
