@@ -4,8 +4,10 @@
 
 #include <signal.h>
 
+#include "basic/clock.h"
 #include "ctl/batch.h"
 #include "ctl/container-keys.h"
+#include "ctl/exit-history.h"
 #include "ctl/verbs.h"
 
 #define STOP_MARGIN_USEC (60 * USEC_PER_SEC) /* for the kill that follows the graceful stop */
@@ -126,6 +128,38 @@ int verb_kill(Client *c, char **args, Error *e) {
         return batch_run(&batch, args, e);
 }
 
+/* One that went away with its exit while the service was being restarted. */
+typedef struct Vanished {
+        BatchItem *item;
+        ExitHistory history;
+} Vanished;
+
+static void on_history(unsigned status, Error *e, void *userdata) {
+        Vanished *v = userdata;
+
+        v->item->value = status;
+        batch_item_finish(v->item, e);
+        exit_history_clear(&v->history);
+        free(v);
+}
+
+static void ask_history(BatchItem *item, Error *e) {
+        Vanished *v = malloc(sizeof(Vanished));
+
+        if (!v) {
+                batch_item_finish(item, e);
+                return;
+        }
+        *v = (Vanished){.item = item,
+                        .history = {.client = item->batch->client,
+                                    .path = item->path,
+                                    .since = item->value,
+                                    .handler = on_history,
+                                    .userdata = v}};
+        (void) error_move(&v->history.missing, e);
+        exit_history_ask(&v->history);
+}
+
 static void on_waited(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
         _cleanup_error_ Error error = ERROR_NULL;
         BatchItem *item = userdata;
@@ -133,7 +167,10 @@ static void on_waited(Request *q, sd_bus_message *reply, Error *e, void *userdat
         int r;
 
         if (!reply) {
-                on_done(q, NULL, e, item);
+                if (e->code == CTR_NOT_FOUND && request_is_ambiguous(q))
+                        ask_history(item, e);
+                else
+                        on_done(q, NULL, e, item);
                 return;
         }
         r = sd_bus_message_read(reply, "ut", &status, NULL);
@@ -155,6 +192,7 @@ static int wait_start(BatchItem *item, Error *e) {
                            .name = item->name,
                            .timeout = UINT64_MAX};
 
+        item->value = now_realtime(); /* until it is the exit status */
         return client_request(item->batch->client, &call, on_waited, item, NULL, e);
 }
 
