@@ -8,7 +8,6 @@
  * nor id.
  */
 
-#include "basic/clock.h"
 #include "basic/identifier.h"
 #include "basic/log.h"
 #include "manager/exec-internal.h"
@@ -124,7 +123,7 @@ static int exec_fill(Exec *x, const ExecRequest *request, Error *e) {
         r = exec_document_write(x, request, e);
         if (r != 0)
                 return r;
-        p->run = now_realtime();
+        process_stamp(p);
         r = process_save(p);
         return r < 0 ? error_setf(e, r, "Failed to write the state of exec %s: %m", x->id) : 0;
 }

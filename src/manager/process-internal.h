@@ -33,6 +33,10 @@ int process_set_streams(Process *p, const StdioKind kinds[static 3],
 /* From the event loop, once: answers waiters of a stopped process, goes on with a deletion. */
 int process_schedule(Process *p);
 
+/* Notes the time of creation if it is not known: that of its document, so that it is found again
+ * even if what was saved is lost. */
+void process_stamp(Process *p);
+
 /* What the manager alone knows, in the task's directory. A damaged file is set aside. */
 int process_save(Process *p);
 void process_load(Process *p);

@@ -127,6 +127,22 @@ void process_done(Process *p) {
                 free(p->streams[i]);
 }
 
+void process_stamp(Process *p) {
+        char name[TASK_EXEC_FILE_SIZE];
+        struct stat st;
+
+        if (p->run != 0)
+                return;
+        if (fstatat(process_task(p)->dir_fd,
+                    is_exec(p) ? exec_file_name(TASK_FILE_EXEC_PREFIX, process_exec_id(p), name)
+                               : TASK_FILE_LAUNCH,
+                    &st, AT_SYMLINK_NOFOLLOW) >= 0)
+                p->run = (uint64_t) st.st_mtim.tv_sec * USEC_PER_SEC +
+                         (uint64_t) st.st_mtim.tv_nsec / NSEC_PER_USEC;
+        else
+                p->run = now_realtime();
+}
+
 static const char *state_file(const Process *p, char buf[static TASK_EXEC_FILE_SIZE]) {
         return is_exec(p) ? exec_file_name(TASK_FILE_STATE_PREFIX, process_exec_id(p), buf)
                           : TASK_FILE_STATE;
@@ -175,7 +191,6 @@ void process_load(Process *p) {
         _cleanup_error_ Error e = ERROR_NULL;
         _cleanup_json_ json_t *j = NULL;
         char name[TASK_EXEC_FILE_SIZE];
-        struct stat st;
         int r;
 
         r = json_read_file_at(process_task(p)->dir_fd, state_file(p, name), TASK_STATE_MAX, &j, &e);
@@ -183,13 +198,7 @@ void process_load(Process *p) {
                 r = read_state(p, j, &e);
         if (r != 0 && r != -ENOENT)
                 process_set_aside(p, state_file(p, name), &e);
-        /* the manager died before it could save them: the document's own time is close */
-        if (p->run == 0 &&
-            fstatat(process_task(p)->dir_fd,
-                    is_exec(p) ? exec_file_name(TASK_FILE_EXEC_PREFIX, process_exec_id(p), name)
-                               : TASK_FILE_LAUNCH,
-                    &st, AT_SYMLINK_NOFOLLOW) >= 0)
-                p->run = (uint64_t) st.st_mtime * USEC_PER_SEC;
+        process_stamp(p);
 }
 
 /* The times that belong to the status, saved when they are new. */
@@ -197,7 +206,7 @@ static void note_times(Process *p, TaskStatus status) {
         uint64_t run = p->run, started_at = p->started_at;
         int r;
 
-        p->run = p->run ?: now_realtime();
+        process_stamp(p);
         if (status == TASK_RUNNING || status == TASK_PAUSED)
                 p->started_at = p->started_at ?: now_realtime();
         if (run == p->run && started_at == p->started_at)

@@ -563,15 +563,16 @@ static void test_supervisor_killed(void **state) {
 
 /* One damaged document stops nothing: it is set aside. What belongs to none is swept. */
 static void test_damaged(void **state) {
-        static const char *const names[] = {"exec-bad.json", "launch.json", "state.json",
-                                            "state-good.json"};
+        static const char *const names[] = {"exec-bad.json", "state.json", "state-good.json"};
         _cleanup_error_ Error e = ERROR_NULL;
         Harness *h = *state;
         Task *t = running_task(h, "web");
+        uint64_t task_run, exec_run;
         int dir_fd;
 
         (void) add(h, t, "bad");
-        (void) add(h, t, "good");
+        exec_run = add(h, t, "good")->process.run;
+        task_run = t->process.run;
         (void) add(h, t, "ugly");
         dir_fd = fcntl(t->dir_fd, F_DUPFD_CLOEXEC, 3);
         harness_stop(h);
@@ -584,8 +585,10 @@ static void test_damaged(void **state) {
 
         assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
         assert_int_equal(t->process.status, TASK_RUNNING);
-        assert_true(t->process.run > 0);
+        /* still the same runs, so that no event is told again */
+        assert_true(t->process.run == task_run);
         assert_non_null(find(h, "good"));
+        assert_true(find(h, "good")->process.run == exec_run);
         assert_null(find(h, "bad"));
         assert_null(find(h, "lost"));
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
@@ -597,6 +600,23 @@ static void test_damaged(void **state) {
         assert_false(has_file(t, "exit-none.json") || has_file(t, "state-ugly.json") ||
                      has_file(t, "exec-lost.json"));
         fd_close(dir_fd);
+}
+
+/* Then nobody knows how its streams are connected, and all else is as before. */
+static void test_damaged_launch(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Task *t = running_task(h, "web");
+        int dir_fd = fcntl(t->dir_fd, F_DUPFD_CLOEXEC, 3);
+
+        harness_stop(h);
+        assert_int_equal(file_write_atomic_at(dir_fd, "launch.json", "[]", 2, 0600, 0), 0);
+        fd_close(dir_fd);
+        harness_start(h);
+        assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
+        assert_int_equal(t->process.status, TASK_RUNNING);
+        assert_string_equal(process_stream(&t->process, 0), "");
+        assert_true(has_file(t, "launch.json.damaged"));
 }
 
 /* An upgrade of the manager: the supervisor of before does what it can, and no more. */
@@ -675,8 +695,9 @@ int main(void) {
                         CASE(test_refused),         CASE(test_pause),
                         CASE(test_pause_fails),     CASE(test_kill_pid_and_attach),
                         CASE(test_restart),         CASE(test_supervisor_killed),
-                        CASE(test_damaged),         CASE(test_old_supervisor),
-                        CASE(test_new_supervisor),  CASE(test_many_waiters),
+                        CASE(test_damaged),         CASE(test_damaged_launch),
+                        CASE(test_old_supervisor),  CASE(test_new_supervisor),
+                        CASE(test_many_waiters),
         };
 #undef CASE
 
