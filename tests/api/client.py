@@ -4,8 +4,8 @@
 
 Usage: client.py [--have=memory,criu] [--patience=SECONDS] [CHAPTER...]
 
-The walk goes through chapters, which are in walk_*.py. Every call, property, signal and option that worked is noted, and
-the last chapter compares that with the XML: what was not used is a failure, as is a property that should tell its
+The walk goes through chapters, which are in walk_*.py. Every call, property, signal and option that worked is noted,
+and the last chapter compares that with the XML: what was not used is a failure, as is a property that should tell its
 changes and was never seen to. No code of the service is used, and no test of it: python3-gi, systemctl to look from the
 other side, and skopeo to bring images into the registry, which the caller serves at localhost:5000.
 

@@ -120,4 +120,5 @@ def strangers(walk):
 
 
 CHAPTERS = [("introspection", introspection), ("options of every method", matrix),
-            ("objects that are not there", objects), ("damage", damage), ("too much", too_much), ("strangers", strangers)]
+            ("objects that are not there", objects),
+            ("damage", damage), ("too much", too_much), ("strangers", strangers)]
