@@ -9,6 +9,7 @@
 #include "bus/process.h"
 #include "bus/service.h"
 #include "manager/checkpoint.h"
+#include "manager/image.h"
 
 static int option_directory(OptionReader *o, void *target) {
         const char **path = target;
@@ -35,7 +36,9 @@ static int option_namespaces(OptionReader *o, void *target) {
 }
 
 static int checkpoint_reply(sd_bus_message *m, Object *o) {
-        return sd_bus_reply_method_return(m, "ss", "", "");
+        const Image *i = o && o->type == OBJECT_IMAGE ? IMAGE(o) : NULL;
+
+        return sd_bus_reply_method_return(m, "ss", i ? i->object.name : "", i ? i->digest : "");
 }
 
 static int checkpoint_start(sd_bus_message *m, Task *t, const CheckpointOptions *options,
@@ -44,8 +47,9 @@ static int checkpoint_start(sd_bus_message *m, Task *t, const CheckpointOptions 
         Late *late;
         int r;
 
-        if (!options->path)
-                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS, "Option Path is needed");
+        if (!options->path == !options->image)
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
+                                        "One of the options Path and Image is needed");
         r = process_begin(&t->process, m, checkpoint_reply, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
@@ -56,6 +60,7 @@ static int checkpoint_start(sd_bus_message *m, Task *t, const CheckpointOptions 
 int method_checkpoint(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         static const Option table[] = {
                         {"Path", "s", option_directory, offsetof(CheckpointOptions, path)},
+                        {"Image", "s", option_string, offsetof(CheckpointOptions, image)},
                         {"ParentPath", "s", option_directory, offsetof(CheckpointOptions, parent)},
                         {"Exit", "b", option_bool, offsetof(CheckpointOptions, exit)},
                         {"AllowTCP", "b", option_bool, offsetof(CheckpointOptions, allow_tcp)},

@@ -8,16 +8,18 @@
 #include "bus/options.h"
 #include "bus/service.h"
 #include "bus/stream-options.h"
+#include "manager/checkpoint-image.h"
 #include "manager/checkpoint.h"
 
 typedef struct CreateTaskOptions {
         StreamOptions streams;
-        const char *checkpoint_path;
+        const char *checkpoint, *checkpoint_path;
 } CreateTaskOptions;
 
 int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         static const Option table[] = {
                         STREAM_OPTION_ROWS(CreateTaskOptions, streams),
+                        {"Checkpoint", "s", option_string, offsetof(CreateTaskOptions, checkpoint)},
                         {"CheckpointPath", "s", option_string,
                          offsetof(CreateTaskOptions, checkpoint_path)},
                         {},
@@ -25,6 +27,7 @@ int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         CreateTaskOptions options = {.streams = STREAM_OPTIONS_DEFAULT};
         _cleanup_error_ Error e = ERROR_NULL;
         Container *c = userdata;
+        TaskRequest request;
         Late *late;
         int r;
 
@@ -35,6 +38,10 @@ int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r <= 0)
                 return r < 0 ? r : 1;
 
+        if (options.checkpoint && options.checkpoint_path)
+                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
+                                        "Only one of the options Checkpoint and CheckpointPath "
+                                        "can be given");
         if (options.checkpoint_path) {
                 r = checkpoint_check(options.checkpoint_path, &e);
                 if (r != 0)
@@ -43,10 +50,13 @@ int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = late_new(service_of(&c->object), m, late_reply_path, &late, error);
         if (r < 0)
                 return r;
-        r = task_create(c,
-                        &(TaskRequest){.streams = stream_options_request(&options.streams),
-                                       .checkpoint = options.checkpoint_path,
-                                       .checkpoint_path = options.checkpoint_path},
-                        late_complete, late, &e);
+        request = (TaskRequest){.streams = stream_options_request(&options.streams),
+                                .checkpoint = options.checkpoint_path,
+                                .checkpoint_path = options.checkpoint_path};
+        if (options.checkpoint)
+                r = task_create_from_image(c, &request, options.checkpoint, late_complete, late,
+                                           &e);
+        else
+                r = task_create(c, &request, late_complete, late, &e);
         return late_started(late, r, &e, error);
 }

@@ -121,7 +121,7 @@ static void on_job_removed(Job *j, int r, const Error *e, void *userdata) {
         signal_sent(sd_bus_emit_signal(s->bus, BUS_PATH, MANAGER_INTERFACE, "JobRemoved", "tosss",
                                        j->id, path, result, error, message),
                     "JobRemoved", &j->object);
-        if (r == 0)
+        if (r == 0 && j->type == JOB_PULL)
                 journal_image_pulled(j);
 }
 

@@ -7,37 +7,72 @@
 #include "basic/log.h"
 #include "basic/process.h"
 #include "basic/strv.h"
+#include "image/reference.h"
+#include "manager/checkpoint-image.h"
 #include "manager/event.h"
+#include "manager/manager.h"
 #include "manager/task-internal.h"
 
 /* a little more than the supervisor gives CRIU */
 #define DUMP_TIMEOUT_USEC (11 * 60 * USEC_PER_SEC)
 #define INVENTORY         "inventory.img" /* CRIU's list of what else there is */
 
-typedef struct Dump {
+typedef struct Dump Dump;
+struct Dump {
+        Manager *manager;
+        Task *task; /* NULL: it is gone, which it may be after Exit */
         CheckpointRequest request;
+        char *reference;               /* NULL: only to a directory */
+        char *namespace, *base, *name; /* with reference: of the task, its image, the directory */
+        Image *image;
         bool resume; /* it ran before, and shall go on */
         Callback callback;
         void *userdata;
         int result;
         Error error;
-} Dump;
+};
 
 static Dump *dump_free(Dump *d) {
         if (!d)
                 return NULL;
+        if (d->task)
+                d->task->dump = NULL;
+        checkpoint_directory_discard(d->manager, d->name);
         checkpoint_request_clear(&d->request);
+        free(d->reference);
+        free(d->namespace);
+        free(d->base);
+        free(d->name);
         error_clear(&d->error);
         free(d);
         return NULL;
 }
 DEFINE_CLEANUP(Dump *, dump_free);
 
-static void dump_complete(Dump *d, Object *o) {
-        if (d->result == 0)
-                event_checkpointed(TASK(o), d->request.images);
+void checkpoint_task_gone(Task *t) {
+        if (t->dump)
+                t->dump->task = NULL;
+        checkpoint_restored(t);
+}
+
+void checkpoint_restored(Task *t) {
+        checkpoint_directory_discard(t->process.object.manager, t->checkpoint_directory);
+        free(TAKE_PTR(t->checkpoint_directory));
+}
+
+static void dump_complete(Dump *d) {
+        Object *o = d->image ? &d->image->object : d->task ? &d->task->process.object : NULL;
+
+        if (d->result == 0 && d->task)
+                event_checkpointed(d->task, d->reference ?: d->request.images);
         d->callback(o, d->result, &d->error, d->userdata);
         dump_free(d);
+}
+
+static void dump_fail(Dump *d, int r, const Error *e) {
+        d->result = r;
+        if (r != 0)
+                (void) error_setf(&d->error, r, "%s", error_text(e));
 }
 
 /* A checkpoint that was made is not undone by a task that cannot be resumed, but that must be
@@ -45,42 +80,73 @@ static void dump_complete(Dump *d, Object *o) {
 static void on_resumed(Object *o, int r, const Error *e, void *userdata) {
         Dump *d = userdata;
 
-        if (r != 0 && process_status(&TASK(o)->process) != TASK_STOPPED) {
-                log_warning("The task %s is still paused: %s", o->name, error_text(e));
+        if (r != 0 && d->task && process_status(&d->task->process) != TASK_STOPPED) {
+                log_warning("The task %s is still paused: %s", d->task->process.object.name,
+                            error_text(e));
                 if (d->result == 0)
                         d->result = error_setf(&d->error, r,
                                                "The checkpoint was written, but the task is still "
                                                "paused: %s",
                                                error_text(e));
         }
-        dump_complete(d, o);
+        dump_complete(d);
 }
 
-static void dump_finish(Dump *d, Object *o) {
+static void dump_finish(Dump *d) {
         _cleanup_error_ Error e = ERROR_NULL;
-        Task *t = TASK(o);
         int r;
 
         /* one that ended meanwhile needs no thawing */
-        if (!d->resume || process_status(&t->process) != TASK_PAUSED) {
-                dump_complete(d, o);
+        if (!d->resume || !d->task || process_status(&d->task->process) != TASK_PAUSED) {
+                dump_complete(d);
                 return;
         }
-        r = task_resume(t, on_resumed, d, &e);
+        r = task_resume(d->task, on_resumed, d, &e);
         if (r != 0)
-                on_resumed(o, r, &e, d);
+                on_resumed(NULL, r, &e, d);
+}
+
+static void on_stored(Object *o, int r, const Error *e, void *userdata) {
+        _cleanup_error_ Error local = ERROR_NULL;
+        Dump *d = userdata;
+
+        if (r == 0) {
+                r = checkpoint_commit(d->manager, d->namespace, d->reference, d->base,
+                                      JOB(o)->result, &d->image, &local);
+                e = &local;
+        }
+        dump_fail(d, r, e);
+        dump_finish(d);
+}
+
+static int dump_store(Dump *d, Error *e) {
+        Job *job;
+        int r;
+
+        r = checkpoint_store(d->manager, d->namespace, d->reference, d->name, &job, e);
+        if (r != 0)
+                return r;
+        r = job_wait(job, on_stored, d, e);
+        if (r != 0)
+                (void) job_cancel(job, NULL);
+        return r;
 }
 
 static void on_dumped(Object *o, int r, const Error *e, void *userdata) {
+        _cleanup_error_ Error local = ERROR_NULL;
         Dump *d = userdata;
 
-        d->result = r;
-        if (r != 0)
-                (void) error_setf(&d->error, r, "%s", error_text(e));
         /* with Exit only the failure leaves somebody to be resumed */
         if (r == 0 && !d->request.leave_running)
                 d->resume = false;
-        dump_finish(d, o);
+        if (r == 0 && d->reference) {
+                r = dump_store(d, &local);
+                if (r == 0)
+                        return;
+                e = &local;
+        }
+        dump_fail(d, r, e);
+        dump_finish(d);
 }
 
 static int dump_request(Dump *d, Task *t, Error *e) {
@@ -104,9 +170,8 @@ static void on_paused(Object *o, int r, const Error *e, void *userdata) {
         Dump *d = userdata;
 
         if (r != 0) {
-                d->result = r;
-                (void) error_setf(&d->error, r, "%s", error_text(e));
-                dump_complete(d, o);
+                dump_fail(d, r, e);
+                dump_complete(d);
                 return;
         }
         d->resume = true;
@@ -115,13 +180,31 @@ static void on_paused(Object *o, int r, const Error *e, void *userdata) {
                 on_dumped(o, r, &local, d);
 }
 
-static int dump_new(const CheckpointOptions *o, Dump **ret) {
+/* The directory that an image is made from. */
+static int dump_prepare_image(Dump *d, Task *t, const char *image, Error *e) {
+        int r;
+
+        r = reference_normalize(image, &d->reference, e);
+        if (r != 0)
+                return r;
+        if (object_find(d->manager, OBJECT_IMAGE, t->process.object.namespace, d->reference))
+                return error_setf(e, CTR_ALREADY_EXISTS, "There is an image \"%s\" already",
+                                  d->reference);
+        if (free_and_strdup(&d->namespace, t->process.object.namespace) < 0 ||
+            free_and_strdup(&d->base, t->container->image) < 0)
+                return -ENOMEM;
+        r = checkpoint_directory_new(d->manager, &d->name, &d->request.images, e);
+        return r != 0 ? r : checkpoint_describe(t, d->name, e);
+}
+
+static int dump_new(Task *t, const CheckpointOptions *o, Dump **ret, Error *e) {
         _cleanup_(dump_freep) Dump *d = NULL;
         CheckpointRequest *q;
 
         d = calloc(1, sizeof(*d));
         if (!d)
                 return -ENOMEM;
+        d->manager = t->process.object.manager;
         q = &d->request;
         q->leave_running = !o->exit;
         q->allow_tcp = o->allow_tcp;
@@ -133,6 +216,12 @@ static int dump_new(const CheckpointOptions *o, Dump **ret) {
         STRV_FOREACH(s, o->empty_namespaces)
                 if (strv_extend(&q->empty_namespaces, *s) < 0)
                         return -ENOMEM;
+        if (o->image) {
+                int r = dump_prepare_image(d, t, o->image, e);
+
+                if (r != 0)
+                        return r;
+        }
         *ret = TAKE_PTR(d);
         return 0;
 }
@@ -146,6 +235,10 @@ static int dump_check(const Task *t, Error *e) {
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "Cannot make a checkpoint of the task \"%s\": it is %s",
                                   t->process.object.name, task_status_to_string(status));
+        if (t->dump)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "A checkpoint of the task \"%s\" is being made already",
+                                  t->process.object.name);
         /* the supervisor looks for it in the same $PATH; here nothing was changed yet */
         r = process_find_program("criu", &criu);
         if (r == -ENOENT)
@@ -162,9 +255,11 @@ int task_checkpoint(Task *t, const CheckpointOptions *options, Callback callback
         r = dump_check(t, e);
         if (r != 0)
                 return r;
-        r = dump_new(options, &d);
-        if (r < 0)
+        r = dump_new(t, options, &d, e);
+        if (r != 0)
                 return r;
+        d->task = t;
+        t->dump = d;
         d->callback = callback;
         d->userdata = userdata;
         if (process_status(&t->process) == TASK_PAUSED)

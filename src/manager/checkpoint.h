@@ -13,18 +13,27 @@
 #include "manager/task.h"
 
 typedef struct CheckpointOptions {
-        const char *path;   /* absolute directory, made if missing */
+        const char *path;   /* absolute directory, made if missing; or */
+        const char *image;  /* the reference to store it under */
         const char *parent; /* directory of the checkpoint before, or NULL */
         bool exit;          /* end the task */
         bool allow_tcp, allow_unix_sockets, allow_terminal, file_locks;
         char **empty_namespaces; /* "network" */
 } CheckpointOptions;
 
-/* CTR_FAILED_PRECONDITION unless RUNNING or PAUSED; CTR_UNAVAILABLE without CRIU: nothing was
- * changed then. Options are copied. */
+/* CTR_FAILED_PRECONDITION unless RUNNING or PAUSED, or while another one is made; CTR_UNAVAILABLE
+ * without CRIU: nothing was changed then. CTR_ALREADY_EXISTS for the name of an image. Options are
+ * copied. The callback's object is the Image, if one was made, else the task, or NULL if that is
+ * gone. */
 int task_checkpoint(Task *t, const CheckpointOptions *options, Callback callback, void *userdata,
                     Error *e);
 
 /* Whether path is a directory that task_create() may be told to restore: CTR_INVALID_ARGUMENT,
  * CTR_NOT_FOUND. */
 int checkpoint_check(const char *path, Error *e);
+
+/* START was answered: what it was restored from is not needed any more. */
+void checkpoint_restored(Task *t);
+
+/* t is being freed. */
+void checkpoint_task_gone(Task *t);

@@ -64,6 +64,14 @@ int db_image_put(Database *db, const Image *i, const json_t *blobs, Error *e) {
         return put_blobs(db, i, blobs, e);
 }
 
+int db_image_share_blobs(Database *db, const Image *i, const char *base, Error *e) {
+        return db_exec(db, e, "share an image's blobs",
+                       "INSERT INTO image_blobs(namespace, name, digest)"
+                       " SELECT ?1, ?2, digest FROM image_blobs WHERE namespace = ?1 AND name = ?3"
+                       " ON CONFLICT DO NOTHING",
+                       "sss", i->object.namespace, i->object.name, base);
+}
+
 int db_image_delete(Database *db, const char *namespace, const char *name, Error *e) {
         return db_exec(db, e, "remove an image",
                        "DELETE FROM images WHERE namespace = ?1 AND name = ?2", "ss", namespace,

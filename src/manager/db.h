@@ -71,6 +71,8 @@ int db_snapshot_list(Database *db, int64_t **ret, size_t *ret_n, Error *e);
 
 /* Images */
 int db_image_put(Database *db, const Image *i, const json_t *blobs, Error *e);
+/* i needs what the image called base has, too. */
+int db_image_share_blobs(Database *db, const Image *i, const char *base, Error *e);
 int db_image_delete(Database *db, const char *namespace, const char *name, Error *e);
 int db_images_load(Database *db, Manager *m, int (*add)(Manager *m, Image *i), Error *e);
 

@@ -22,7 +22,9 @@
 #define CONTROL_FD          3
 
 const char *job_type_to_string(JobType t) {
-        static const char *const names[_JOB_TYPE_MAX] = {[JOB_PULL] = "pull"};
+        static const char *const names[_JOB_TYPE_MAX] = {[JOB_PULL] = "pull",
+                                                         [JOB_CHECKPOINT] = "checkpoint",
+                                                         [JOB_RESTORE] = "restore"};
 
         return t < _JOB_TYPE_MAX ? names[t] : "unknown";
 }
@@ -179,6 +181,10 @@ static int on_packet(sd_event_source *source, int fd, uint32_t revents, void *us
 static void job_conclude(Job *j, int status) {
         int r;
 
+        if (j->error.code == 0 && status == 0 && j->type != JOB_PULL) {
+                job_set_phase(j, "done");
+                return;
+        }
         if (j->error.code == 0 && status == 0 && j->result) {
                 /* a cancel that came too late has no effect */
                 r = pull_commit(j->object.manager, j->namespace, j->description, j->unpack,
@@ -213,7 +219,13 @@ static int on_worker_gone(sd_event_source *source, int fd, uint32_t revents, voi
         return 0;
 }
 
-static int job_spawn(Job *j, Error *e) {
+static int pull_arguments(const Job *j, char ***l) {
+        if (!j->unpack && strv_extend(l, "--no-unpack") < 0)
+                return -ENOMEM;
+        return strv_extend(l, "--") < 0 || strv_extend(l, j->description) < 0 ? -ENOMEM : 0;
+}
+
+static int job_spawn(Job *j, char *const *arguments, Error *e) {
         Manager *m = j->object.manager;
         _cleanup_free_ char *path = NULL;
         _cleanup_strv_free_ char **argv = NULL;
@@ -222,12 +234,14 @@ static int job_spawn(Job *j, Error *e) {
 
         if (asprintf(&path, "%s/ctr-worker", m->libexec_dir) < 0)
                 return -ENOMEM;
-        if (strv_extend(&argv, path) < 0 || strv_extend(&argv, "pull") < 0 ||
+        if (strv_extend(&argv, path) < 0 || strv_extend(&argv, job_type_to_string(j->type)) < 0 ||
             strv_extendf(&argv, "--root=%s", m->state_dir) < 0 ||
             strv_extendf(&argv, "--control-fd=%i", CONTROL_FD) < 0 ||
-            (!j->unpack && strv_extend(&argv, "--no-unpack") < 0) || strv_extend(&argv, "--") < 0 ||
-            strv_extend(&argv, j->description) < 0)
+            (j->type == JOB_PULL && pull_arguments(j, &argv) < 0))
                 return -ENOMEM;
+        STRV_FOREACH(s, arguments)
+                if (strv_extend(&argv, *s) < 0)
+                        return -ENOMEM;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
                 return error_setf(e, -errno, "Failed to make a socketpair: %m");
         j->socket_fd = pair[0];
@@ -301,7 +315,25 @@ int job_pull(Manager *m, const PullRequest *request, Job **ret, Error *e) {
         if (request->if_missing && known && (IMAGE(known)->unpacked || !j->unpack))
                 r = sd_event_add_defer(m->event, &j->timer, on_nothing_to_do, j);
         else
-                r = job_spawn(j, e);
+                r = job_spawn(j, NULL, e);
+        if (r != 0)
+                return r;
+        r = object_link(&j->object);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(j);
+        return 0;
+}
+
+int job_start(Manager *m, JobType type, const char *namespace, const char *description,
+              char *const *arguments, Job **ret, Error *e) {
+        _cleanup_(job_freep) Job *j = NULL;
+        int r;
+
+        r = job_new(m, type, namespace, description, &j);
+        if (r < 0)
+                return r;
+        r = job_spawn(j, arguments, e);
         if (r != 0)
                 return r;
         r = object_link(&j->object);

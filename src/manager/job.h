@@ -11,6 +11,8 @@
 
 typedef enum JobType {
         JOB_PULL,
+        JOB_CHECKPOINT, /* see manager/checkpoint-image.h */
+        JOB_RESTORE,
 
         _JOB_TYPE_MAX,
 } JobType;
@@ -52,6 +54,11 @@ typedef struct PullRequest {
 /* Starts a pull. With if_missing and the image there, the job is over at once without a worker. The
  * image's record is made or changed before the job's waiters are told. */
 int job_pull(Manager *m, const PullRequest *request, Job **ret, Error *e);
+
+/* Starts a worker for another job: arguments of its verb, after the options that all have. What it
+ * reports is in result when the job's waiters are told. */
+int job_start(Manager *m, JobType type, const char *namespace, const char *description,
+              char *const *arguments, Job **ret, Error *e);
 
 /* Told when it ends: 0, CTR_CANCELED or its error. */
 int job_wait(Job *j, Callback callback, void *userdata, Error *e);

@@ -10,6 +10,7 @@
 
 #include "basic/log.h"
 #include "basic/signals.h"
+#include "manager/checkpoint.h"
 #include "manager/exec-internal.h"
 #include "manager/process-internal.h"
 #include "manager/restart.h"
@@ -124,6 +125,8 @@ static void on_started(Operation *o, int r, const Error *e, const SupervisorMess
         }
         if (r != 0)
                 process_recheck(p);
+        if (p->object.type == OBJECT_TASK)
+                checkpoint_restored(TASK(&p->object));
         /* a deletion may wait for this answer */
         if (p->deleting)
                 (void) process_schedule(p);

@@ -8,6 +8,7 @@
 #include "basic/identifier.h"
 #include "basic/log.h"
 #include "manager/event.h"
+#include "manager/checkpoint.h"
 #include "manager/exec-internal.h"
 #include "manager/manager.h"
 #include "manager/task-internal.h"
@@ -94,6 +95,7 @@ Task *task_free(Task *t) {
         free(t->unit);
         json_decref(t->limits);
         free(t->oom_cgroup);
+        checkpoint_task_gone(t);
         free(t->checkpoint);
         free(t);
         return NULL;

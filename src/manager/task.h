@@ -53,8 +53,9 @@ int task_find(Manager *m, const char *namespace, const char *id, Task **ret, Err
 typedef struct TaskRequest {
         StreamsRequest streams;
         const char *checkpoint; /* what Start restores, as the caller called it; NULL: nothing */
-        const char *checkpoint_path; /* its directory */
-        const char *checkpoint_directory; /* to be discarded with the task, see checkpoint-image.h */
+        const char *checkpoint_path;      /* its directory */
+        const char *checkpoint_directory; /* to be discarded with the task, see checkpoint-image.h
+                                           */
 } TaskRequest;
 
 /* Makes the task; callback(task) when it is CREATED, or with the error and NULL after everything

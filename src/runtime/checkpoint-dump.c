@@ -157,10 +157,11 @@ static int name_stream(const Dump *d, int i, char **ret, Error *e) {
 /* A network namespace that was joined is somebody else's. One of the container's own where it may
  * not change anything is as good as new, and made anew: then the streams that are opened in it can
  * be written down the next time, too. */
-static bool network_is_external(const Spec *spec) {
+static bool network_is_external(const Dump *d, const Spec *spec) {
         const SpecNamespace *n = &spec->namespaces[NAMESPACE_NETWORK];
+        bool left_out = d->p->empty_namespaces && d->p->empty_namespaces[0];
 
-        return n->set &&
+        return n->set && !left_out &&
                (n->path || !(spec->process.capabilities.bounding & 1ULL << CAP_NET_ADMIN));
 }
 
@@ -177,7 +178,7 @@ static int describe(const Dump *d, const Spec *spec, CheckpointDocument *doc, Er
         doc->unix_sockets = p->unix_sockets;
         doc->shell_job = p->terminal;
         doc->file_locks = p->file_locks;
-        if (network_is_external(spec) && free_and_strdup(&doc->network, NETWORK_NAME) < 0)
+        if (network_is_external(d, spec) && free_and_strdup(&doc->network, NETWORK_NAME) < 0)
                 return -ENOMEM;
         STRV_FOREACH(s, p->empty_namespaces) {
                 if (!streq(*s, "network"))
