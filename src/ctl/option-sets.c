@@ -186,6 +186,8 @@ const OptionSet options_events = SET("Selection", events);
 static const Option checkpoint[] = {
                 {0, "path", "DIR", parse_string, FIELD(checkpoint.path),
                  "Directory to write to, made if missing"},
+                {0, "image", "NAME", parse_string, FIELD(checkpoint.image),
+                 "Store it as an image instead"},
                 {0, "parent-path", "DIR", parse_string, FIELD(checkpoint.parent),
                  "Write only what changed since the checkpoint in DIR"},
                 {'R', "leave-running", NULL, parse_flag, FIELD(checkpoint.leave_running),
@@ -204,5 +206,7 @@ const OptionSet options_checkpoint = SET("Checkpoint", checkpoint);
 static const Option restore[] = {
                 {0, "path", "DIR", parse_string, FIELD(checkpoint.path),
                  "Directory with the checkpoint"},
+                {0, "image", "NAME", parse_string, FIELD(checkpoint.image),
+                 "Image that is a checkpoint"},
 };
 const OptionSet options_restore = SET("Checkpoint", restore);

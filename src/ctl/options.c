@@ -38,6 +38,7 @@ void options_clear(Options *o) {
         mount_list_clear(&c->mounts);
         rlimit_list_clear(&c->rlimits);
         free(o->checkpoint.path);
+        free(o->checkpoint.image);
         free(o->checkpoint.parent);
         *o = (Options){};
 }

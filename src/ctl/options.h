@@ -39,7 +39,7 @@ typedef struct CreateOptions {
 } CreateOptions;
 
 typedef struct CheckpointOptions {
-        char *path, *parent;
+        char *path, *image, *parent;
         bool leave_running, tcp, unix_sockets, shell_job, file_locks;
 } CheckpointOptions;
 

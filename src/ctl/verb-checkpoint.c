@@ -11,7 +11,7 @@
 
 typedef struct Move {
         const CheckpointOptions *options;
-        char path[PATH_MAX]; /* absolute */
+        char path[PATH_MAX]; /* absolute; "": there is an image */
 } Move;
 
 static int move_init(Move *m, Client *c, Error *e) {
@@ -19,8 +19,11 @@ static int move_init(Move *m, Client *c, Error *e) {
         char cwd[PATH_MAX] = "";
 
         m->options = &c->options->checkpoint;
+        if (isempty(path) == isempty(m->options->image))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "either --path=DIR or --image=NAME is needed");
         if (isempty(path))
-                return error_setf(e, CTR_INVALID_ARGUMENT, "--path=DIR is needed");
+                return 0;
         /* the service is elsewhere, and with --host on another machine */
         if (path[0] != '/' && (c->options->host || !getcwd(cwd, sizeof(cwd))))
                 return error_setf(e, CTR_INVALID_ARGUMENT, "\"%s\" is not an absolute path", path);
@@ -49,7 +52,8 @@ static int append_checkpoint(sd_bus_message *m, void *userdata) {
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0)
-                r = sd_bus_message_append(m, "{sv}", "Path", "s", move->path);
+                r = *move->path ? sd_bus_message_append(m, "{sv}", "Path", "s", move->path)
+                                : sd_bus_message_append(m, "{sv}", "Image", "s", o->image);
         if (r >= 0 && o->parent)
                 r = sd_bus_message_append(m, "{sv}", "ParentPath", "s", o->parent);
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(flags); i++)
@@ -60,7 +64,9 @@ static int append_checkpoint(sd_bus_message *m, void *userdata) {
 static int append_restore(sd_bus_message *m, void *userdata) {
         const Move *move = userdata;
 
-        return sd_bus_message_append(m, "a{sv}", 1, "CheckpointPath", "s", move->path);
+        if (*move->path)
+                return sd_bus_message_append(m, "a{sv}", 1, "CheckpointPath", "s", move->path);
+        return sd_bus_message_append(m, "a{sv}", 1, "Checkpoint", "s", move->options->image);
 }
 
 int verb_checkpoint(Client *c, char **args, Error *e) {
@@ -91,7 +97,7 @@ int verb_checkpoint(Client *c, char **args, Error *e) {
                         NULL, e);
         if (r != 0)
                 return EXIT_FAILURE;
-        (void) puts(move.path);
+        (void) puts(*move.path ? move.path : move.options->image);
         return EXIT_SUCCESS;
 }
 
@@ -136,7 +142,8 @@ int verb_restore(Client *c, char **args, Error *e) {
                                         .append = append_restore,
                                         .userdata = &move,
                                         .what = "container",
-                                        .name = args[0]},
+                                        .name = args[0],
+                                        .timeout = CRIU_TIMEOUT_USEC},
                                 NULL, e);
         if (r == 0)
                 r = client_call(c,

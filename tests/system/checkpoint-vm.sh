@@ -138,6 +138,28 @@ check_within "goes on in the file" 10 grep -qx "$((last + 2))" "$test_dir/out"
 check_equal "without a gap" "$(seq "$((last + 2))" | md5sum)" "$(head -n "$((last + 2))" "$test_dir/out" | md5sum)"
 check "clean up" ctrctl rm --force file
 
+# --- in the content store
+check "a task that counts" ctrctl run -d --name stored "$image" sh -c "$counter"
+check_within "it counts" 10 counts_beyond stored 3
+check "a checkpoint as an image" ctrctl checkpoint --image=localhost/checkpoint:1 --leave-running stored
+check_equal "the task goes on" RUNNING "$(property stored Process Status)"
+check_fails "the name is taken now" 'already' ctrctl checkpoint --image=localhost/checkpoint:1 stored
+index=/var/lib/ctr/content/sha256/$(ctrctl inspect localhost/checkpoint:1 | grep -o 'sha256:[0-9a-f]*' | head -n 1 | cut -d: -f2)
+check_equal "the index has what it should, in order (A3.16)" "application/vnd.containerd.container.criu.checkpoint.criu.tar
+application/vnd.containerd.container.checkpoint.config.v1+proto
+application/vnd.oci.image.manifest.v1+json
+application/vnd.oci.image.layer.v1.tar" "$(jq -r '.manifests[].mediaType' "$index")"
+check_equal "three of them with a platform" 3 "$(jq '[.manifests[] | select(.platform.os == "linux")] | length' "$index")"
+check_equal "and the name of the image" "$image" "$(jq -r '.annotations["image.name"]' "$index")"
+layer=/var/lib/ctr/content/sha256/$(jq -r '.manifests[3].digest' "$index" | cut -d: -f2)
+check_match "the layer has what was written" '(^|\n)count' "$(tar tf "$layer")"
+check "another container" ctrctl create --name again "$image" sh
+check_fails "an image that is no checkpoint (A3.20)" 'checkpoint not found in index' ctrctl restore --image="$image" again
+check "goes on from the image" ctrctl restore --image=localhost/checkpoint:1 again
+check_within "counting" 10 counts_beyond again 3
+check_within "no directory is left (A5.5)" 20 eval '[[ -z $(find /var/lib/ctr/snapshots/overlayfs -maxdepth 1 -name ".*" -type d) ]]'
+check "clean up" ctrctl rm --force stored again
+
 # --- what fails
 connection='sleep 1000 | nc -l -p 7000 & sleep 1; sleep 1000 | nc 127.0.0.1 7000'
 check "a task with a connection" ctrctl run -d --name tcp "$image" sh -c "$connection"
