@@ -6,6 +6,7 @@
 #include "ctl/polkit-agent.h"
 
 #define ATTEMPTS_MAX       12
+#define FIRST_ATTEMPTS_MAX 3
 #define ATTEMPT_DELAY_USEC (20 * USEC_PER_MSEC) /* doubles each time */
 #define ATTEMPT_DELAY_MAX  (2 * USEC_PER_SEC)
 #define ATTEMPT_LASTED     (10 * USEC_PER_SEC) /* the service had recovered in between */
@@ -148,8 +149,13 @@ typedef enum Loss {
 static Loss request_loss(const Request *q, const sd_bus_error *b) {
         if (streq(b->name, SD_BUS_ERROR_NO_REPLY) || streq(b->name, SD_BUS_ERROR_DISCONNECTED))
                 return LOSS_AMBIGUOUS;
-        /* a service that was never there is not installed; one that was is being restarted */
-        if ((q->client->was_answered || q->attempts > 0) && is_activation_error(b->name))
+        if (!is_activation_error(b->name))
+                return LOSS_NONE;
+        /* one that was there is being restarted */
+        if (q->client->was_answered || q->ambiguous)
+                return LOSS_UNSENT;
+        /* one that was never seen is not installed; or it was killed when it had hardly begun */
+        if (!streq(b->name, SD_BUS_ERROR_SERVICE_UNKNOWN) && q->attempts < FIRST_ATTEMPTS_MAX)
                 return LOSS_UNSENT;
         return LOSS_NONE;
 }

@@ -117,14 +117,14 @@ static json_t *describe(uint64_t pid, const char *exec_id, uid_t uid, const char
                  started = usec_from_ticks(values[STAT_STARTTIME]);
         uint64_t used = usec_from_ticks(values[STAT_UTIME] + values[STAT_STIME]);
         uint64_t age = now > started ? now - started : 1;
+        uint64_t resident = values[STAT_RSS] * (uint64_t) sysconf(_SC_PAGESIZE);
 
         return json_pack("{s:I, s:I, s:o, s:s, s:s#, s:f, s:I, s:I, s:I, s:o}", "Pid",
                          (json_int_t) pid, "ParentPid", (json_int_t) values[STAT_PPID], "User",
                          user_name(uid), "ExecId", exec_id, "State", &state, 1, "CPUPercent",
                          100.0 * (double) used / (double) age, "MemoryResident",
-                         (json_int_t) (values[STAT_RSS] * (uint64_t) sysconf(_SC_PAGESIZE)),
-                         "StartedAt", (json_int_t) (now_realtime() - age), "CPUUSec",
-                         (json_int_t) used, "Command", safe_text(command));
+                         (json_int_t) resident, "StartedAt", (json_int_t) (now_realtime() - age),
+                         "CPUUSec", (json_int_t) used, "Command", safe_text(command));
 }
 
 /* 0 with NULL: it has ended. */
