@@ -97,6 +97,14 @@ static int zstd_step(Inflate *i, void *buf, size_t size, size_t *ret_size, bool 
         return 0;
 }
 
+Compression compression_detect(const void *data, size_t size) {
+        if (size >= 2 && memcmp(data, "\x1f\x8b", 2) == 0)
+                return COMPRESSION_GZIP;
+        if (size >= 4 && memcmp(data, "\x28\xb5\x2f\xfd", 4) == 0)
+                return COMPRESSION_ZSTD;
+        return COMPRESSION_NONE;
+}
+
 int inflate_new(Compression compression, InflateSource source, void *userdata, Inflate **ret) {
         _cleanup_(inflate_freep) Inflate *i = NULL;
         int r;

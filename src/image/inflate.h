@@ -14,6 +14,9 @@ typedef struct Inflate Inflate;
 /* Gives at most size compressed bytes: *ret_size is 0 at their end. 0, or an error set in e. */
 typedef int (*InflateSource)(void *userdata, void *buf, size_t size, size_t *ret_size, Error *e);
 
+/* What data starts with (at least 4 bytes of it, if there are so many). */
+Compression compression_detect(const void *data, size_t size);
+
 int inflate_new(Compression compression, InflateSource source, void *userdata, Inflate **ret);
 Inflate *inflate_free(Inflate *i);
 DEFINE_CLEANUP(Inflate *, inflate_free);

@@ -2,6 +2,7 @@
 
 #include "image/ingest.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -10,7 +11,8 @@
 #include "image/content.h"
 #include "image/hash.h"
 
-#define READ_SIZE (256 * 1024)
+#define READ_SIZE      (256 * 1024)
+#define UNKNOWN_PREFIX ".import-"
 
 struct Ingest {
         int content_fd; /* the caller's */
@@ -18,6 +20,7 @@ struct Ingest {
         Digest digest;
         uint64_t size, offset;
         Hash *hash;
+        bool unknown;        /* digest and size are what comes */
         bool verified, gone; /* gone: not at its path any more */
         char path[STRLEN("ingest/") + DIGEST_HEX_MAX + 1];
 };
@@ -122,6 +125,64 @@ int ingest_open(int content_fd, const Digest *d, uint64_t size, const atomic_boo
         return 0;
 }
 
+int ingest_open_unknown(int content_fd, Ingest **ret, Error *e) {
+        _cleanup_(ingest_freep) Ingest *i = NULL;
+        static atomic_uint counter;
+        struct stat st;
+        int r;
+
+        assert(ret);
+
+        i = calloc(1, sizeof(Ingest));
+        if (!i)
+                return -ENOMEM;
+        *i = (Ingest){.content_fd = content_fd,
+                      .fd = -1,
+                      .unknown = true,
+                      .size = UINT64_MAX,
+                      .digest.algorithm = DIGEST_SHA256};
+        (void) snprintf(i->path, sizeof(i->path), "ingest/" UNKNOWN_PREFIX "%i-%u", (int) getpid(),
+                        atomic_fetch_add(&counter, 1));
+        r = hash_new(DIGEST_SHA256, &i->hash);
+        if (r < 0)
+                return r;
+        /* between the two calls it may be swept */
+        do {
+                i->fd = fd_close(i->fd);
+                i->fd = openat(content_fd, i->path,
+                               O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+                if (i->fd < 0 || flock(i->fd, LOCK_EX) < 0 || fstat(i->fd, &st) < 0)
+                        return error_setf(e, -errno, "Failed to open %s in the content store: %m",
+                                          i->path);
+        } while (st.st_nlink == 0);
+        *ret = TAKE_PTR(i);
+        return 0;
+}
+
+const Digest *ingest_digest(const Ingest *i) {
+        assert(i->verified);
+        return &i->digest;
+}
+
+void ingest_sweep_unknown(int content_fd) {
+        DIR *stream = dir_stream_open_at(content_fd, "ingest");
+        struct dirent *entry;
+
+        while (stream && (entry = readdir(stream))) {
+                _cleanup_close_ int fd = -1;
+
+                if (!startswith(entry->d_name, UNKNOWN_PREFIX))
+                        continue;
+                fd = openat(dirfd(stream), entry->d_name,
+                            O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+                /* whoever writes it has it locked */
+                if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) >= 0)
+                        (void) unlinkat(dirfd(stream), entry->d_name, 0);
+        }
+        if (stream)
+                (void) closedir(stream);
+}
+
 uint64_t ingest_offset(const Ingest *i) {
         return i->offset;
 }
@@ -169,6 +230,8 @@ int ingest_verify(Ingest *i, Error *e) {
 
         assert(i && !i->verified);
 
+        if (i->unknown)
+                i->size = i->offset;
         if (i->offset != i->size)
                 return error_setf(e, data_loss(i),
                                   "The blob %s is truncated: %llu of %llu bytes came",
@@ -177,6 +240,8 @@ int ingest_verify(Ingest *i, Error *e) {
         r = hash_final(i->hash, &d);
         if (r < 0)
                 return error_setf(e, r, "Failed to compute the digest of %s: %m", i->path);
+        if (i->unknown)
+                i->digest = d;
         if (!digest_equal(&d, &i->digest))
                 return error_setf(e, data_loss(i), "The blob %s has the wrong digest %s",
                                   DIGEST_STRING(&i->digest), DIGEST_STRING(&d));
@@ -223,13 +288,19 @@ int ingest_commit_all(int content_fd, Ingest *const *all, size_t n, bool synced,
         return 0;
 }
 
+void ingest_discard(Ingest *i) {
+        if (!i->gone)
+                (void) unlinkat(i->content_fd, i->path, 0);
+        i->gone = true;
+}
+
 Ingest *ingest_free(Ingest *i) {
         struct stat st;
 
         if (!i)
                 return NULL;
         /* by what is in the file: the offset is 0, too, if the hash did not get further */
-        if (!i->gone && i->fd >= 0 && fstat(i->fd, &st) >= 0 && st.st_size == 0)
+        if (!i->gone && i->fd >= 0 && (i->unknown || (fstat(i->fd, &st) >= 0 && st.st_size == 0)))
                 (void) unlinkat(i->content_fd, i->path, 0);
         hash_free(i->hash);
         fd_close(i->fd);

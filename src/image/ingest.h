@@ -24,6 +24,16 @@ typedef struct Ingest Ingest;
 int ingest_open(int content_fd, const Digest *d, uint64_t size, const atomic_bool *canceled,
                 Ingest **ret, Error *e);
 
+/* A blob of which nothing is known yet, not even its size: digest (SHA-256) and size are computed
+ * by ingest_verify(). It cannot be resumed: what is not committed is removed. */
+int ingest_open_unknown(int content_fd, Ingest **ret, Error *e);
+
+/* What a verified one has become. */
+const Digest *ingest_digest(const Ingest *i) _pure_;
+
+/* Removes what ingest_open_unknown() of processes that crashed has left. */
+void ingest_sweep_unknown(int content_fd);
+
 /* How many bytes are there. */
 uint64_t ingest_offset(const Ingest *i) _pure_;
 
@@ -40,6 +50,9 @@ int ingest_verify(Ingest *i, Error *e);
 /* Moves verified blobs into the store, all or (on an error) some. Unless synced says that the
  * caller has done it since the last was verified, their file system is synced first. */
 int ingest_commit_all(int content_fd, Ingest *const *all, size_t n, bool synced, Error *e);
+
+/* Removes one that nobody wants any more, from its path only. */
+void ingest_discard(Ingest *i);
 
 /* Closes and unlocks; what was not committed stays to be resumed, unless it is empty. */
 Ingest *ingest_free(Ingest *i);

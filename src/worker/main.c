@@ -16,11 +16,8 @@ static const struct {
         const char *name;
         int (*run)(int argc, char *argv[]);
 } verbs[] = {
-                {"pull", verb_pull},
-                {"push", verb_push},
-                {"resolve", verb_resolve},
-                {"remove", verb_remove},
-                {"checkpoint", verb_checkpoint},
+                {"pull", verb_pull},       {"push", verb_push},     {"import", verb_import},
+                {"resolve", verb_resolve}, {"remove", verb_remove}, {"checkpoint", verb_checkpoint},
                 {"restore", verb_restore},
 };
 
@@ -29,6 +26,7 @@ static int help(void) {
                     "Verbs:\n"
                     "  pull [OPTION...] REFERENCE   Fetch an image and extract its layers\n"
                     "  push [OPTION...] REFERENCE   Send an image to a registry\n"
+                    "  import [OPTION...] [FILE]    Take images from an archive\n"
                     "  resolve REFERENCE            Ask a registry for a digest\n"
                     "  remove [OPTION...] NAME...   Remove doomed snapshots\n"
                     "  checkpoint [OPTION...] NAME  Store a checkpoint\n"
@@ -45,6 +43,10 @@ static int help(void) {
                     "  --mount-from=REPOSITORY\n"
                     "                        push: another place where the registry has blobs\n"
                     "  --credentials-fd=N    Read the user name and the password from there\n"
+                    "  --fd=N                import: the archive\n"
+                    "  --rootfs              import: it is a root file system\n"
+                    "  --limit=NAME=VALUE    entries, bytes, xattr-bytes or xattr-count of a "
+                    "layer\n"
                     "  --no-unpack           Only fetch\n"
                     "  --policy=always|missing\n"
                     "                        With \"missing\", do not ask the registry for a\n"

@@ -57,7 +57,8 @@ class Session:
     def finish(self, have=None):
         """Answer the plan and wait for the end: the result, or Failed."""
         packet = self.next()
-        if packet and packet["type"] == "plan":
+        # an import asks once for each of its images
+        while packet and packet["type"] == "plan":
             self.plan = packet
             self.send({"type": "have", "layers": have or [None] * len(packet["layers"])})
             packet = self.next()

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* ctr-worker import: its options, and the order in which the job is set up. */
+
+#include <fcntl.h>
+#include <getopt.h>
+
+#include "config.h"
+#include "worker/import.h"
+#include "worker/options.h"
+#include "worker/report.h"
+#include "worker/sandbox.h"
+#include "worker/worker.h"
+
+typedef struct Options {
+        ImportOptions import;
+        const char *root, *path;
+        int control_fd; /* -1: none */
+        int fd;         /* of the archive; -1: path */
+} Options;
+
+static int parse_options(int argc, char *argv[], Options *o, Error *e) {
+        static const struct option options[] = {
+                        {"root", required_argument, NULL, 'r'},
+                        {"control-fd", required_argument, NULL, 'c'},
+                        {"fd", required_argument, NULL, 'f'},
+                        {"platform", required_argument, NULL, 'p'},
+                        {"no-unpack", no_argument, NULL, 'n'},
+                        {"limit", required_argument, NULL, 'm'},
+                        {"rootfs", no_argument, NULL, 't'},
+                        {},
+        };
+        int c, r = 0;
+
+        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                switch (c) {
+                case 'r':
+                        o->root = optarg;
+                        break;
+                case 'c':
+                        r = option_control_fd(optarg, &o->control_fd, e);
+                        break;
+                case 'f':
+                        r = option_fd("fd", optarg, &o->fd, e);
+                        break;
+                case 'p':
+                        r = platform_parse(optarg, &o->import.pull.platform, e);
+                        break;
+                case 'n':
+                        o->import.pull.unpack = false;
+                        break;
+                case 'm':
+                        r = option_limit(optarg, &o->import.pull.limits, e);
+                        break;
+                case 't':
+                        o->import.rootfs = true;
+                        break;
+                default:
+                        r = option_unknown(e);
+                }
+        if (r == 0 && argc - optind != (o->fd < 0))
+                r = error_setf(e, CTR_INVALID_ARGUMENT,
+                               "Either --fd or the path of one archive is needed");
+        if (r == 0 && o->fd < 0)
+                o->path = argv[optind];
+        return r;
+}
+
+static int import(Import *m, Options *o, Error *e) {
+        int r;
+
+        r = import_init(m, &o->import, o->control_fd, e);
+        if (r != 0)
+                return r;
+        m->fd = o->path ? open(o->path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : o->fd;
+        if (m->fd < 0)
+                return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
+                                  "Failed to open %s: %m", o->path);
+        r = store_open_root(&m->store, o->root, e);
+        if (r == 0)
+                r = sandbox_enter(SANDBOX_EXTRACT, &m->store.root_fd, e);
+        if (r == 0)
+                r = store_open(&m->store, e);
+        return r == 0 ? report_run(&m->job, e) : r;
+}
+
+int verb_import(int argc, char *argv[]) {
+        _cleanup_(import_clear) Import m = {.store = STORE_NULL, .fd = -1};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Options o = {.root = CTR_STATE_DIR, .control_fd = -1, .fd = -1};
+        int r;
+
+        block_signals();
+        platform_host(&o.import.pull.platform);
+        o.import.pull.unpack = true;
+        o.import.pull.limits = apply_limits_default;
+        r = parse_options(argc, argv, &o, &e);
+        if (r == 0)
+                r = import(&m, &o, &e);
+        return report_end(o.control_fd, r, &e);
+}
