@@ -310,14 +310,14 @@ void session_set_terminal(Session *s) {
 int session_begin(Session *s, Error *e) {
         int r;
 
+        if ((s->flags & SESSION_RUNNING) && (s->flags & SESSION_TERMINAL))
+                session_call(s, (Call){.member = "ResizePty", .append = append_other_size},
+                             on_ignored);
         attach(s); /* a request has its own copies of the descriptors */
         r = forward_start(s->forward, s->flags & SESSION_TERMINAL, e);
         if (r != 0)
                 return r;
         s->begun = true;
-        if (s->flags & SESSION_RUNNING && s->flags & SESSION_TERMINAL)
-                session_call(s, (Call){.member = "ResizePty", .append = append_other_size},
-                             on_ignored);
         resize(s);
         session_call(s,
                      (Call){.member = "Wait", .append = append_no_options, .timeout = UINT64_MAX},

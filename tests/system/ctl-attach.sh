@@ -30,7 +30,8 @@ for i in 1 2 3; do
         check "and is found again ($i)" on_terminal "send(b'echo \$X\$X\n'); expect(b'4242'); $leave" attach shell
 done
 check "with other keys" on_terminal 'send(b"echo ab$X\n"); expect(b"ab42"); send(b"q\x18")' attach --detach-keys=q,ctrl-x shell
-check "the size is that of the new terminal" on_terminal "resize(66, 22); send(b'stty size\n'); expect(b'22 66'); $leave" \
+check "the size is that of the new terminal" on_terminal \
+        "resize(66, 22); send(b'until stty size | grep \"22 66\"; do :; done\n'); expect(b'\n22 66'); $leave" \
         attach shell
 check_exit "a ctrctl that is killed" 137 on_terminal 'send(b"echo $X$X\n"); expect(b"4242"); p.kill()' attach shell
 check "is no loss either" on_terminal "send(b'echo \$X\$X\n'); expect(b'4242'); $leave" attach shell
