@@ -18,7 +18,7 @@ static const struct {
 } verbs[] = {
                 {"pull", verb_pull},       {"push", verb_push},     {"import", verb_import},
                 {"resolve", verb_resolve}, {"remove", verb_remove}, {"checkpoint", verb_checkpoint},
-                {"restore", verb_restore},
+                {"restore", verb_restore}, {"verify", verb_verify},
 };
 
 static int help(void) {
@@ -28,6 +28,7 @@ static int help(void) {
                     "  push [OPTION...] REFERENCE   Send an image to a registry\n"
                     "  import [OPTION...] [FILE]    Take images from an archive\n"
                     "  resolve REFERENCE            Ask a registry for a digest\n"
+                    "  verify [OPTION...]           Look for damaged blobs\n"
                     "  remove [OPTION...] NAME...   Remove doomed snapshots\n"
                     "  checkpoint [OPTION...] NAME  Store a checkpoint\n"
                     "  restore [OPTION...] DIGEST NAME\n"
@@ -44,6 +45,7 @@ static int help(void) {
                     "                        push: another place where the registry has blobs\n"
                     "  --credentials-fd=N    Read the user name and the password from there\n"
                     "  --fd=N                import: the archive\n"
+                    "  --quarantine          verify: move damaged blobs away\n"
                     "  --rootfs              import: it is a root file system\n"
                     "  --limit=NAME=VALUE    entries, bytes, xattr-bytes or xattr-count of a "
                     "layer\n"

@@ -8,6 +8,7 @@ int verb_import(int argc, char *argv[]);
 int verb_pull(int argc, char *argv[]);
 int verb_push(int argc, char *argv[]);
 int verb_resolve(int argc, char *argv[]);
+int verb_verify(int argc, char *argv[]);
 int verb_remove(int argc, char *argv[]);
 int verb_checkpoint(int argc, char *argv[]);
 int verb_restore(int argc, char *argv[]);
