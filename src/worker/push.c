@@ -49,8 +49,8 @@ static PushBlob *next_blob(Push *p) {
 
 static int push_blob(Push *p, PushBlob *b, Http *http, Error *e) {
         RegistryUpload upload = {
-                        .digest = &b->descriptor.digest,
-                        .size = b->descriptor.size,
+                        .digest = &b->descriptor->digest,
+                        .size = b->descriptor->size,
                         .chunk = p->options->chunk,
                         .sent = &b->sent,
         };
@@ -91,7 +91,7 @@ static void *pusher(void *push) {
         while (r == 0 && (b = next_blob(p))) {
                 r = push_blob(p, b, http, &e);
                 if (r != 0)
-                        r = error_prefix(&e, r, "Blob %s", DIGEST_STRING(&b->descriptor.digest));
+                        r = error_prefix(&e, r, "Blob %s", DIGEST_STRING(&b->descriptor->digest));
         }
         if (r != 0)
                 job_fail(&p->job, &e, r);
@@ -124,12 +124,11 @@ static int put_documents(Push *p, Error *e) {
         int r;
 
         r = http_new(&http);
-        for (size_t i = 0; r == 0 && i < p->n_documents; i++) {
+        for (size_t i = 0; r == 0 && i < p->closure.n_documents; i++) {
                 _cleanup_(text_clear) Text text = {};
-                const Descriptor *d = p->documents + i;
-                const char *name = i + 1 == p->n_documents && p->reference.tag
-                                                   ? p->reference.tag
-                                                   : DIGEST_STRING(&d->digest);
+                const Descriptor *d = p->closure.documents + i;
+                const char *name = d == p->target && p->reference.tag ? p->reference.tag
+                                                                      : DIGEST_STRING(&d->digest);
 
                 r = text_read_stored(p->store.content_fd, &d->digest, &text, e);
                 if (r == 0)
@@ -139,11 +138,38 @@ static int put_documents(Push *p, Error *e) {
         return r;
 }
 
+static int collect(Push *p, Error *e) {
+        const Reference *ref = &p->reference;
+        int r;
+
+        if (!p->options->has_digest && !ref->has_digest)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "What is to be pushed must be named by its digest");
+        p->closure.content_fd = p->store.content_fd;
+        p->closure.platform = p->options->platform;
+        p->closure.all_platforms = p->options->all_platforms;
+        r = closure_add(&p->closure, p->options->has_digest ? &p->options->digest : &ref->digest,
+                        &p->target, e);
+        if (r != 0)
+                return r;
+        if (ref->has_digest && !digest_equal(&p->target->digest, &ref->digest))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "What is pushed has the digest %s, and not that of its name",
+                                  DIGEST_STRING(&p->target->digest));
+        p->blobs = calloc(p->closure.n_blobs + 1, sizeof(PushBlob));
+        if (!p->blobs)
+                return -ENOMEM;
+        p->n_blobs = p->closure.n_blobs;
+        for (size_t i = 0; i < p->n_blobs; i++)
+                p->blobs[i].descriptor = p->closure.blobs + i;
+        return 0;
+}
+
 static int run(WorkerJob *j, Error *e) {
         Push *p = (Push *) j;
         int r;
 
-        r = push_collect(p, e);
+        r = collect(p, e);
         if (r == 0)
                 r = registry_will_push(p->remote.registry, p->options->mount_from);
         if (r != 0)
@@ -160,6 +186,10 @@ static int run(WorkerJob *j, Error *e) {
         return 0;
 }
 
+static const char *blob_kind(const Descriptor *d) {
+        return media_type_kind(d->media_type, NULL) == MEDIA_CONFIG ? "config-" : "layer-";
+}
+
 static json_t *progress(WorkerJob *j) {
         json_t *layers = json_array();
         Push *p = (Push *) j;
@@ -170,11 +200,12 @@ static json_t *progress(WorkerJob *j) {
         for (size_t i = 0;
              phase > PUSH_RESOLVE && i < MIN_OF(p->n_blobs, (size_t) PROGRESS_BLOBS_MAX); i++) {
                 PushBlob *b = p->blobs + i;
-                uint64_t sent = b->phase > PUSH_BLOB_UPLOAD ? b->descriptor.size
+                uint64_t sent = b->phase > PUSH_BLOB_UPLOAD ? b->descriptor->size
                                                             : atomic_load(&b->sent);
 
                 (void) json_array_append_new(layers,
-                                             pack_blob_progress(b->kind, &b->descriptor,
+                                             pack_blob_progress(blob_kind(b->descriptor),
+                                                                b->descriptor,
                                                                 blob_phases[b->phase], sent));
         }
         (void) pthread_mutex_unlock(&p->job.mutex);
@@ -184,7 +215,6 @@ static json_t *progress(WorkerJob *j) {
 
 static json_t *result(WorkerJob *j) {
         const Push *p = (Push *) j;
-        const Descriptor *target = p->documents + p->n_documents - 1;
         uint64_t count[_PUSH_BLOB_PHASE_MAX] = {}, bytes = 0;
         _cleanup_free_ char *reference = NULL;
 
@@ -194,12 +224,12 @@ static json_t *result(WorkerJob *j) {
         for (size_t i = 0; i < p->n_blobs; i++) {
                 count[p->blobs[i].phase]++;
                 if (p->blobs[i].phase == PUSH_BLOB_DONE)
-                        bytes += p->blobs[i].descriptor.size;
+                        bytes += p->blobs[i].descriptor->size;
         }
         return json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "type", "result",
-                         "reference", reference, "digest", DIGEST_STRING(&target->digest),
-                         "media_type", target->media_type, "size", (json_int_t) target->size,
-                         "manifests", (json_int_t) p->n_documents, "uploaded",
+                         "reference", reference, "digest", DIGEST_STRING(&p->target->digest),
+                         "media_type", p->target->media_type, "size", (json_int_t) p->target->size,
+                         "manifests", (json_int_t) p->closure.n_documents, "uploaded",
                          (json_int_t) count[PUSH_BLOB_DONE], "mounted",
                          (json_int_t) count[PUSH_BLOB_MOUNTED], "existed",
                          (json_int_t) count[PUSH_BLOB_EXISTS], "bytes", (json_int_t) bytes);
@@ -215,11 +245,7 @@ int push_init(Push *p, const PushOptions *options, int control_fd, Error *e) {
 }
 
 void push_clear(Push *p) {
-        for (size_t i = 0; i < p->n_documents; i++)
-                descriptor_clear(p->documents + i);
-        free(p->documents);
-        for (size_t i = 0; i < p->n_blobs; i++)
-                descriptor_clear(&p->blobs[i].descriptor);
+        closure_clear(&p->closure);
         free(p->blobs);
         remote_close(&p->remote);
         reference_clear(&p->reference);

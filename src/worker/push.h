@@ -3,22 +3,19 @@
 
 /*
  * One push: a manifest or index of the content store, and all that it refers to, to a registry.
- * First everything is found (push-collect.c), so that what is not complete is not begun; then
+ * First everything is found (worker/closure.h), so that what is not complete is not begun; then
  * threads bring the blobs that the registry does not have; then come the documents, children first:
  * what the registry accepts never refers to something that it lacks.
  */
 
-#include "image/manifest.h"
 #include "image/reference.h"
+#include "worker/closure.h"
 #include "worker/job.h"
 #include "worker/remote.h"
 #include "worker/store.h"
 
-#define PUSHERS_MAX        3
-#define PUSH_DEPTH_MAX     4 /* of indexes */
-#define PUSH_DOCUMENTS_MAX 4096
-#define PUSH_BLOBS_MAX     8192
-#define PUSH_CHUNK_MIN     (64 * 1024)
+#define PUSHERS_MAX    3
+#define PUSH_CHUNK_MIN (64 * 1024)
 
 typedef struct PushOptions {
         Platform platform;
@@ -47,8 +44,7 @@ typedef enum PushBlobPhase {
 } PushBlobPhase;
 
 typedef struct PushBlob {
-        const char *kind; /* "config-", "layer-" */
-        Descriptor descriptor;
+        const Descriptor *descriptor;
         PushBlobPhase phase; /* guarded by the mutex */
         atomic_uint_least64_t sent;
 } PushBlob;
@@ -61,8 +57,8 @@ typedef struct Push {
         const PushOptions *options;
 
         /* written by the job before the threads start */
-        Descriptor *documents; /* children first, the target last */
-        size_t n_documents;
+        Closure closure;
+        const Descriptor *target;
         PushBlob *blobs;
         size_t n_blobs;
 
@@ -73,6 +69,3 @@ typedef struct Push {
 
 int push_init(Push *p, const PushOptions *options, int control_fd, Error *e);
 void push_clear(Push *p);
-
-/* Finds what is to be pushed. CTR_NOT_FOUND if something of it is not in the store. */
-int push_collect(Push *p, Error *e);
