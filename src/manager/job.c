@@ -213,6 +213,8 @@ static int on_worker_gone(sd_event_source *source, int fd, uint32_t revents, voi
         r = pidfd_wait(j->pidfd, &status);
         if (r < 0)
                 log_warning_errno(r, "Failed to reap a worker: %m");
+        /* first the source: whoever waits for the job may open something, and get this number */
+        j->pid_source = sd_event_source_disable_unref(j->pid_source);
         j->pidfd = fd_close(j->pidfd);
         job_conclude(j, status);
         job_finish(j);
