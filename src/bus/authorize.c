@@ -40,7 +40,7 @@ static const AuthorizeRule rules[] = {
 
                 {IMAGE_INTERFACE, "Inspect", INSPECT, NULL},
 
-                {CONTAINER_INTERFACE, "CreateTask", TASK_START, NULL},
+                {CONTAINER_INTERFACE, "CreateTask", TASK_START, CONTAINER_CREATE},
                 {CONTAINER_INTERFACE, "Delete", CONTAINER_REMOVE, NULL},
                 {CONTAINER_INTERFACE, "SetLabels", CONTAINER_CREATE, NULL},
                 {CONTAINER_INTERFACE, "GetSpec", INSPECT, NULL},
@@ -48,11 +48,11 @@ static const AuthorizeRule rules[] = {
                 {TASK_INTERFACE, "Stop", TASK_SIGNAL, NULL},
                 {TASK_INTERFACE, "Pause", TASK_PAUSE, NULL},
                 {TASK_INTERFACE, "Resume", TASK_PAUSE, NULL},
-                {TASK_INTERFACE, "Exec", TASK_EXEC, NULL},
+                {TASK_INTERFACE, "Exec", TASK_EXEC, CONTAINER_CREATE},
                 {TASK_INTERFACE, "Update", TASK_UPDATE, NULL},
                 {TASK_INTERFACE, "Pids", READ, NULL},
                 {TASK_INTERFACE, "Stats", READ, NULL},
-                {TASK_INTERFACE, "Checkpoint", TASK_CHECKPOINT, NULL},
+                {TASK_INTERFACE, "Checkpoint", TASK_CHECKPOINT, CONTAINER_CREATE},
                 {TASK_INTERFACE, "GetSpec", INSPECT, NULL},
 
                 {PROCESS_INTERFACE, "Start", TASK_START, NULL},
@@ -79,7 +79,7 @@ const AuthorizeRule *authorize_find_rule(const char *interface, const char *memb
         return NULL;
 }
 
-static int authorize_full(Service *s, sd_bus_message *m, bool pull, const AuthorityDetails *d,
+static int authorize_full(Service *s, sd_bus_message *m, bool more, const AuthorityDetails *d,
                           sd_bus_error *error) {
         const char *member = sd_bus_message_get_member(m);
         const AuthorizeRule *rule;
@@ -87,7 +87,7 @@ static int authorize_full(Service *s, sd_bus_message *m, bool pull, const Author
         int r;
 
         rule = authorize_find_rule(sd_bus_message_get_interface(m), member);
-        if (!rule || (pull && !rule->pull_action))
+        if (!rule || (more && !rule->more_action))
                 return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
                                          "There is no rule who may call %s", member);
         r = authority_sender(s->authority, m, &uid, error);
@@ -95,8 +95,8 @@ static int authorize_full(Service *s, sd_bus_message *m, bool pull, const Author
                 return r;
         if (uid != 0) {
                 r = authority_check(s->authority, m, uid, rule->action, d, error);
-                if (r > 0 && pull)
-                        r = authority_check(s->authority, m, uid, rule->pull_action, d, error);
+                if (r > 0 && more)
+                        r = authority_check(s->authority, m, uid, rule->more_action, d, error);
         }
         if (r != 0)
                 authority_decided(s->authority, m);
@@ -107,7 +107,6 @@ int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_e
         return authorize_full(s, m, false, d, error);
 }
 
-int authorize_with_pull(Service *s, sd_bus_message *m, const AuthorityDetails *d,
-                        sd_bus_error *error) {
+int authorize_more(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error) {
         return authorize_full(s, m, true, d, error);
 }

@@ -19,7 +19,8 @@ typedef struct Service Service;
 typedef struct AuthorizeRule {
         const char *interface, *member;
         const char *action;
-        const char *pull_action; /* needed besides when the call pulls an image; or NULL */
+        const char *more_action; /* needed besides by a call that does more, see authorize_more();
+                                  * or NULL */
 } AuthorizeRule;
 
 const AuthorizeRule *authorize_rules(size_t *ret_n);
@@ -32,6 +33,7 @@ const AuthorizeRule *authorize_find_rule(const char *interface, const char *memb
  * set. Root is allowed at once. */
 int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error);
 
-/* The same for a call that is also going to pull an image. */
-int authorize_with_pull(Service *s, sd_bus_message *m, const AuthorityDetails *d,
-                        sd_bus_error *error);
+/* The same for a call that needs more_action as well: CreateContainer that is going to pull an
+ * image; CreateTask, Exec and Checkpoint that make root open, write or run what their caller names
+ * on the host, or give a process more than its container has. */
+int authorize_more(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error);

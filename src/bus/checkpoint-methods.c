@@ -50,7 +50,8 @@ static int checkpoint_start(sd_bus_message *m, Task *t, const CheckpointOptions 
         if (!options->path == !options->image)
                 return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
                                         "One of the options Path and Image is needed");
-        r = process_begin(&t->process, m, checkpoint_reply, &late, error);
+        /* root writes to, or reads, a directory that the caller names */
+        r = task_begin(t, m, options->path || options->parent, checkpoint_reply, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         r = task_checkpoint(t, options, late_complete, late, &e);

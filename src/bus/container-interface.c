@@ -10,14 +10,24 @@
 #include "bus/options.h"
 #include "bus/service.h"
 
+static AuthorityDetails details_of(const Container *c) {
+        return (AuthorityDetails){
+                        .namespace = c->object.namespace,
+                        .container = c->object.name,
+                        .image = c->image,
+        };
+}
+
 int container_authorize(Container *c, sd_bus_message *m, sd_bus_error *error) {
-        return authorize(service_of(&c->object), m,
-                         &(AuthorityDetails){
-                                         .namespace = c->object.namespace,
-                                         .container = c->object.name,
-                                         .image = c->image,
-                         },
-                         error);
+        const AuthorityDetails details = details_of(c);
+
+        return authorize(service_of(&c->object), m, &details, error);
+}
+
+int container_authorize_more(Container *c, sd_bus_message *m, sd_bus_error *error) {
+        const AuthorityDetails details = details_of(c);
+
+        return authorize_more(service_of(&c->object), m, &details, error);
 }
 
 typedef struct DeleteOptions {

@@ -7,5 +7,6 @@
 
 #include "manager/container.h"
 
-/* authorize() with the container's namespace, id and image. */
+/* authorize(), or authorize_more(), with the container's namespace, id and image. */
 int container_authorize(Container *c, sd_bus_message *m, sd_bus_error *error);
+int container_authorize_more(Container *c, sd_bus_message *m, sd_bus_error *error);

@@ -114,7 +114,7 @@ int method_create_container(sd_bus_message *m, void *userdata, sd_bus_error *err
                         .image = options->request.image,
         };
         pull = needs_pull(s->manager, options);
-        r = (pull ? authorize_with_pull : authorize)(s, m, &details, error);
+        r = (pull ? authorize_more : authorize)(s, m, &details, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 

@@ -111,6 +111,16 @@ static int exec_arguments_read(sd_bus_message *m, ExecOptions *options, sd_bus_e
         return 0;
 }
 
+/* Root opens or runs what the caller names, or the process gets what its container has not: an exec
+ * alone must not be a way around what was decided when the container was made. */
+static bool exceeds_container(const ExecOptions *o) {
+        const ExecRequest *request = &o->request;
+
+        return stream_options_reach_host(&o->streams) ||
+               strv_length(request->capabilities_add) > 0 ||
+               (request->no_new_privileges_set && !request->no_new_privileges);
+}
+
 int method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(exec_options_clear) ExecOptions options = {.streams = STREAM_OPTIONS_DEFAULT};
         _cleanup_error_ Error e = ERROR_NULL;
@@ -121,7 +131,7 @@ int method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = exec_arguments_read(m, &options, error);
         if (r < 0)
                 return r;
-        r = process_begin(&t->process, m, late_reply_path, &late, error);
+        r = task_begin(t, m, exceeds_container(&options), late_reply_path, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         r = task_exec(t, &options.request, late_complete, late, &e);

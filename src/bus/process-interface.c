@@ -4,7 +4,7 @@
 
 #include <limits.h>
 
-#include "bus/authorize.h"
+#include "bus/container.h"
 #include "bus/error.h"
 #include "bus/interfaces.h"
 #include "bus/journal.h"
@@ -14,23 +14,26 @@
 #include "bus/stream-options.h"
 
 int task_authorize(Task *t, sd_bus_message *m, sd_bus_error *error) {
-        return authorize(service_of(&t->process.object), m,
-                         &(AuthorityDetails){
-                                         .namespace = t->process.object.namespace,
-                                         .container = t->process.object.name,
-                                         .image = t->container ? t->container->image : NULL,
-                         },
-                         error);
+        return container_authorize(t->container, m, error);
+}
+
+int task_authorize_more(Task *t, sd_bus_message *m, sd_bus_error *error) {
+        return container_authorize_more(t->container, m, error);
+}
+
+int task_begin(Task *t, sd_bus_message *m, bool more, LateReply reply, Late **ret,
+               sd_bus_error *error) {
+        int r;
+
+        r = (more ? task_authorize_more : task_authorize)(t, m, error);
+        if (r <= 0)
+                return r;
+        r = late_new(service_of(&t->process.object), m, reply, ret, error);
+        return r < 0 ? r : 1;
 }
 
 int process_begin(Process *p, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error) {
-        int r;
-
-        r = task_authorize(process_task(p), m, error);
-        if (r <= 0)
-                return r;
-        r = late_new(service_of(&p->object), m, reply, ret, error);
-        return r < 0 ? r : 1;
+        return task_begin(process_task(p), m, false, reply, ret, error);
 }
 
 int process_reply_exit(sd_bus_message *m, Object *o) {

@@ -12,12 +12,17 @@
 
 #define PTY_SIZE_MAX 65535U /* struct winsize has 16 bits */
 
-/* authorize() with the task's namespace, container and image. */
+/* authorize(), or authorize_more(), with the task's namespace, container and image. */
 int task_authorize(Task *t, sd_bus_message *m, sd_bus_error *error);
+int task_authorize_more(Task *t, sd_bus_message *m, sd_bus_error *error);
 
 /* task_authorize() for the task of p, then late_new(). 1: go on with *ret; otherwise as
  * authorize(). */
 int process_begin(Process *p, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error);
+
+/* The same with task_authorize_more() if more. */
+int task_begin(Task *t, sd_bus_message *m, bool more, LateReply reply, Late **ret,
+               sd_bus_error *error);
 
 /* A LateReply: exit_status (u), exited_at (t). */
 int process_reply_exit(sd_bus_message *m, Object *o);

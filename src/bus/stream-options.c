@@ -136,6 +136,10 @@ int option_attach_output(OptionReader *o, void *target) {
         return option_attach(o, false, target);
 }
 
+bool stream_options_reach_host(const StreamOptions *options) {
+        return options->in.path || options->out.path || options->err.path;
+}
+
 StreamsRequest stream_options_request(const StreamOptions *options) {
         return (StreamsRequest){
                         .kind = {options->in.kind, options->out.kind, options->err.kind},

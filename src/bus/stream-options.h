@@ -41,5 +41,9 @@ int option_stream_output(OptionReader *o, void *target);
 int option_attach_input(OptionReader *o, void *target);
 int option_attach_output(OptionReader *o, void *target);
 
+/* Whether one of them is a file, fifo or program of the host, which root opens or runs then: that
+ * needs authorize_more(). */
+bool stream_options_reach_host(const StreamOptions *options) _pure_;
+
 /* What the core wants to be told; everything stays the message's. */
 StreamsRequest stream_options_request(const StreamOptions *options);

@@ -242,11 +242,99 @@ static void test_actions(void **state) {
         }
 }
 
+typedef struct HostCase {
+        const char *member, *key, *type, *value; /* and its option, if there is one */
+        bool more;
+} HostCase;
+
+static sd_bus_message *host_call_new(Harness *h, const HostCase *c) {
+        bool create = streq(c->member, "CreateTask");
+        sd_bus_message *m;
+        int r;
+
+        m = harness_call_new(h, USER_CALLER, create ? BUS_PATH "/container/default/web" : TASK_PATH,
+                             create ? CONTAINER_INTERFACE : TASK_INTERFACE, c->member);
+        if (streq(c->member, "Exec"))
+                assert_true(sd_bus_message_append(m, "sas", "x", 1, "sh") >= 0);
+        if (!c->key)
+                r = sd_bus_message_append(m, "a{sv}", 0);
+        else if (streq(c->type, "as"))
+                r = sd_bus_message_append(m, "a{sv}", 1, c->key, c->type, 1, c->value);
+        else if (streq(c->type, "b"))
+                r = sd_bus_message_append(m, "a{sv}", 1, c->key, c->type, streq(c->value, "true"));
+        else
+                r = sd_bus_message_append(m, "a{sv}", 1, c->key, c->type, c->value);
+        assert_true(r >= 0);
+        return m;
+}
+
+/* The method's own action is granted, whatever is asked besides is not. */
+static void host_call(Harness *h, const HostCase *c) {
+        size_t first = h->n_questions;
+        Call call;
+
+        h->polkit = POLKIT_HOLDS;
+        harness_send(h, host_call_new(h, c), &call);
+        harness_settle(h);
+        assert_int_equal(h->n_questions, first + 1);
+        assert_string_not_equal(h->questions[first].action, "org.example.Ctr.container-create");
+        h->polkit = POLKIT_DENIES;
+        harness_polkit_answer(h, first, true, false);
+        harness_wait(h, &call);
+        if (h->n_questions != first + (c->more ? 2 : 1))
+                fail_msg("%s with %s=%s: %zu questions", c->member, strempty(c->key),
+                         strempty(c->value), h->n_questions - first);
+        if (c->more) {
+                assert_string_equal(h->questions[first + 1].action,
+                                    "org.example.Ctr.container-create");
+                assert_string_equal(h->questions[first + 1].container, "web");
+                harness_assert_error(&call, SD_BUS_ERROR_ACCESS_DENIED);
+        } else /* what the core says to it is another matter */
+                assert_false(sd_bus_message_is_method_error(call.reply,
+                                                            SD_BUS_ERROR_ACCESS_DENIED));
+        harness_call_done(&call);
+}
+
+/* What makes root open, write or run things of the host, or gives a process more than its container
+ * has, needs the action that is equivalent to being root; the same call without it does not. */
+static void test_host_needs_more(void **state) {
+        static const HostCase cases[] = {
+                        {"CreateTask", NULL, NULL, NULL, false},
+                        {"CreateTask", "Stdin", "s", "null", false},
+                        {"CreateTask", "Stdout", "s", "journal", false},
+                        {"CreateTask", "Stderr", "s", "attach", false},
+                        {"CreateTask", "Stdin", "s", "/run/initctl", true},
+                        {"CreateTask", "Stdin", "s", "file:/etc/shadow", true},
+                        {"CreateTask", "Stdout", "s", "fifo:/run/x", true},
+                        {"CreateTask", "Stderr", "s", "binary:///bin/sh?-c=id", true},
+                        {"CreateTask", "Checkpoint", "s", "busybox:checkpoint", true},
+                        {"CreateTask", "CheckpointPath", "s", "/root", true},
+                        {"Exec", NULL, NULL, NULL, false},
+                        {"Exec", "Stdout", "s", "attach", false},
+                        {"Exec", "User", "s", "root", false},
+                        {"Exec", "CapabilitiesDrop", "as", "CAP_CHOWN", false},
+                        {"Exec", "NoNewPrivileges", "b", "true", false},
+                        {"Exec", "Stdout", "s", "file:/etc/cron.d/x", true},
+                        {"Exec", "Stderr", "s", "binary-v2:///bin/sh", true},
+                        {"Exec", "CapabilitiesAdd", "as", "CAP_SYS_MODULE", true},
+                        {"Exec", "NoNewPrivileges", "b", "false", true},
+                        {"Checkpoint", "Image", "s", "busybox:checkpoint", false},
+                        {"Checkpoint", "Path", "s", "/etc/cron.d", true},
+        };
+        Harness *h = *state;
+
+        (void) populate(h);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++)
+                host_call(h, &cases[i]);
+}
+
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
         const struct CMUnitTest tests[] = {
-                        CASE(test_object),      CASE(test_signals),      CASE(test_stream_names),
-                        CASE(test_descriptors), CASE(test_exec_options), CASE(test_actions),
+                        CASE(test_object),          CASE(test_signals),
+                        CASE(test_stream_names),    CASE(test_descriptors),
+                        CASE(test_exec_options),    CASE(test_actions),
+                        CASE(test_host_needs_more),
         };
 #undef CASE
 

@@ -391,8 +391,8 @@ static void test_rules_for_actions(void **state) {
                 (void) snprintf(id, sizeof(id), "<action id=\"%s\">", rules[i].action);
                 if (!strstr(policy, id))
                         fail_msg("%s is not in the policy", id);
-                if (rules[i].pull_action) {
-                        (void) snprintf(id, sizeof(id), "<action id=\"%s\">", rules[i].pull_action);
+                if (rules[i].more_action) {
+                        (void) snprintf(id, sizeof(id), "<action id=\"%s\">", rules[i].more_action);
                         assert_non_null(strstr(policy, id));
                 }
         }
