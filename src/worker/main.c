@@ -18,7 +18,7 @@ static const struct {
 } verbs[] = {
                 {"pull", verb_pull},       {"push", verb_push},     {"import", verb_import},
                 {"resolve", verb_resolve}, {"remove", verb_remove}, {"checkpoint", verb_checkpoint},
-                {"restore", verb_restore}, {"verify", verb_verify},
+                {"restore", verb_restore}, {"verify", verb_verify}, {"export", verb_export},
 };
 
 static int help(void) {
@@ -27,6 +27,8 @@ static int help(void) {
                     "  pull [OPTION...] REFERENCE   Fetch an image and extract its layers\n"
                     "  push [OPTION...] REFERENCE   Send an image to a registry\n"
                     "  import [OPTION...] [FILE]    Take images from an archive\n"
+                    "  export [OPTION...] --fd=N DIGEST...\n"
+                    "                               Write images into an archive\n"
                     "  resolve REFERENCE            Ask a registry for a digest\n"
                     "  verify [OPTION...]           Look for damaged blobs\n"
                     "  remove [OPTION...] NAME...   Remove doomed snapshots\n"
@@ -44,7 +46,10 @@ static int help(void) {
                     "  --mount-from=REPOSITORY\n"
                     "                        push: another place where the registry has blobs\n"
                     "  --credentials-fd=N    Read the user name and the password from there\n"
-                    "  --fd=N                import: the archive\n"
+                    "  --fd=N                import, export: the archive\n"
+                    "  --format=oci-archive|docker-archive\n"
+                    "                        export: what to write\n"
+                    "  --name=NAME           export: of the image whose digest follows\n"
                     "  --quarantine          verify: move damaged blobs away\n"
                     "  --rootfs              import: it is a root file system\n"
                     "  --limit=NAME=VALUE    entries, bytes, xattr-bytes or xattr-count of a "

@@ -4,6 +4,7 @@
 /* The verbs of ctr-worker. Each gets its arguments from its own name on, and returns what main()
  * returns: 0, or 1 after it has reported the error. */
 
+int verb_export(int argc, char *argv[]);
 int verb_import(int argc, char *argv[]);
 int verb_pull(int argc, char *argv[]);
 int verb_push(int argc, char *argv[]);
