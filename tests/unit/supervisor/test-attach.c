@@ -232,7 +232,7 @@ static void test_never_reads(void **state) {
         TaskUnderTest t;
         int out;
 
-        harness_create(&t, LAUNCH, "{\"output\":131072,\"exit\":3}", NULL);
+        harness_create(&t, LAUNCH, "{\"output\":100000,\"exit\":3}", NULL);
         out = attach(&t, "", OUT);
         begin = now_monotonic();
         assert_int_equal(harness_call(t.fd, SUPERVISOR_START, 0, 0, NULL), 0);
