@@ -15,40 +15,47 @@ struct ImageWriter {
         struct archive *archive;
         struct archive_entry *entry;
         uint64_t left; /* of the current file */
-        int result;    /* libarchive cannot carry our errors */
+        int result;    /* of writing; libarchive is not told */
         Error *e;
 };
 
-static la_ssize_t on_write(struct archive *archive, void *userdata, const void *data, size_t size) {
-        ImageWriter *w = userdata;
-
+static int write_piece(ImageWriter *w, const void *data, size_t size, size_t *ret_size) {
         for (;;) {
                 struct pollfd p = {.fd = w->fd, .events = POLLOUT};
                 ssize_t n;
 
-                if (w->canceled && atomic_load(w->canceled)) {
-                        w->result = error_setf(w->e, CTR_CANCELED, "The job was canceled");
-                        break;
-                }
+                if (w->canceled && atomic_load(w->canceled))
+                        return error_setf(w->e, CTR_CANCELED, "The job was canceled");
                 if (poll(&p, 1, SLICE_MSEC) == 0)
                         continue;
                 n = write(w->fd, data, size);
-                if (n >= 0)
-                        return n;
-                if (errno != EINTR && errno != EAGAIN) {
-                        w->result = error_setf(w->e, -errno, "Failed to write the archive: %m");
-                        break;
-                }
+                if (n < 0 && (errno == EINTR || errno == EAGAIN))
+                        continue;
+                if (n < 0)
+                        return error_setf(w->e, -errno, "Failed to write the archive: %m");
+                *ret_size = (size_t) n;
+                return 0;
         }
-        archive_set_error(archive, EIO, "sink failed");
-        return -1;
 }
 
-static int failed(ImageWriter *w, Error *e) {
-        const char *text = archive_error_string(w->archive);
+/* libarchive 3.6 forgets its buffers when a write has failed, so that none ever does for it: what
+ * comes after a failure goes nowhere. */
+static la_ssize_t on_write(struct archive *archive, void *userdata, const void *data, size_t size) {
+        ImageWriter *w = userdata;
+        size_t n = size;
 
-        if (w->result != 0)
+        if (w->result == 0)
+                w->result = write_piece(w, data, size, &n);
+        return (la_ssize_t) n;
+}
+
+/* What a call of libarchive has come to. */
+static int outcome(ImageWriter *w, bool good, Error *e) {
+        const char *text;
+
+        if (w->result != 0 || good)
                 return w->result;
+        text = archive_error_string(w->archive);
         if (archive_errno(w->archive) == ENOMEM)
                 return -ENOMEM;
         return error_setf(e, -EIO, "Failed to write the archive: %s", text ? text : "unknown");
@@ -56,6 +63,7 @@ static int failed(ImageWriter *w, Error *e) {
 
 int image_writer_new(int fd, const atomic_bool *canceled, ImageWriter **ret, Error *e) {
         _cleanup_(image_writer_freep) ImageWriter *w = NULL;
+        int r;
 
         assert(fd >= 0 && ret);
 
@@ -68,23 +76,28 @@ int image_writer_new(int fd, const atomic_bool *canceled, ImageWriter **ret, Err
         if (!w->archive || !w->entry)
                 return -ENOMEM;
         /* ustar wherever it is enough; no padding, which would depend on the kind of the file */
-        if (archive_write_set_format_pax_restricted(w->archive) != ARCHIVE_OK ||
-            archive_write_set_bytes_per_block(w->archive, BLOCK_SIZE) != ARCHIVE_OK ||
-            archive_write_set_bytes_in_last_block(w->archive, 1) != ARCHIVE_OK ||
-            archive_write_open(w->archive, w, NULL, on_write, NULL) != ARCHIVE_OK)
-                return failed(w, e);
-        *ret = TAKE_PTR(w);
-        return 0;
+        r = outcome(w,
+                    archive_write_set_format_pax_restricted(w->archive) == ARCHIVE_OK &&
+                                    archive_write_set_bytes_per_block(w->archive, BLOCK_SIZE) ==
+                                                    ARCHIVE_OK &&
+                                    archive_write_set_bytes_in_last_block(w->archive, 1) ==
+                                                    ARCHIVE_OK &&
+                                    archive_write_open(w->archive, w, NULL, on_write, NULL) ==
+                                                    ARCHIVE_OK,
+                    e);
+        if (r == 0)
+                *ret = TAKE_PTR(w);
+        return r;
 }
 
 ImageWriter *image_writer_free(ImageWriter *w) {
         if (!w)
                 return NULL;
-        if (w->archive) {
-                /* what was not finished is not to be completed now */
-                (void) archive_write_fail(w->archive);
+        /* what was not finished is not to be completed now */
+        if (w->result == 0)
+                w->result = -ECANCELED;
+        if (w->archive)
                 (void) archive_write_free(w->archive);
-        }
         archive_entry_free(w->entry);
         free(w);
         return NULL;
@@ -100,10 +113,8 @@ int image_writer_begin(ImageWriter *w, const char *name, uint64_t size, Error *e
         archive_entry_set_filetype(w->entry, AE_IFREG);
         archive_entry_set_perm(w->entry, 0444);
         archive_entry_set_mtime(w->entry, 0, 0);
-        if (archive_write_header(w->archive, w->entry) != ARCHIVE_OK)
-                return failed(w, e);
         w->left = size;
-        return 0;
+        return outcome(w, archive_write_header(w->archive, w->entry) == ARCHIVE_OK, e);
 }
 
 int image_writer_data(ImageWriter *w, const void *data, size_t size, Error *e) {
@@ -112,10 +123,10 @@ int image_writer_data(ImageWriter *w, const void *data, size_t size, Error *e) {
         w->e = e;
         if (size > w->left)
                 return error_setf(e, CTR_DATA_LOSS, "A file is larger than it was before");
-        if (size > 0 && archive_write_data(w->archive, data, size) != (la_ssize_t) size)
-                return failed(w, e);
         w->left -= size;
-        return 0;
+        return outcome(w,
+                       size == 0 || archive_write_data(w->archive, data, size) == (la_ssize_t) size,
+                       e);
 }
 
 int image_writer_file(ImageWriter *w, const char *name, const void *data, size_t size, Error *e) {
@@ -131,5 +142,5 @@ int image_writer_finish(ImageWriter *w, Error *e) {
         w->e = e;
         if (w->left > 0)
                 return error_setf(e, CTR_DATA_LOSS, "A file is smaller than it was before");
-        return archive_write_close(w->archive) == ARCHIVE_OK ? 0 : failed(w, e);
+        return outcome(w, archive_write_close(w->archive) == ARCHIVE_OK, e);
 }
