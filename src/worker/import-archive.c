@@ -2,11 +2,15 @@
 
 /* From an archive to files in the store's ingest/: see worker/import.h. */
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 
 #include "basic/fs.h"
 #include "basic/strv.h"
 #include "image/content.h"
+#include "snapshot/beneath.h"
 #include "worker/import.h"
 
 #define BUFFER_SIZE       (256 * 1024)
@@ -135,21 +139,34 @@ static int open_known(Import *m, const Digest *d, uint64_t size, Ingest **ret, E
         }
 }
 
-static int copy_entry(Import *m, ImageArchive *a, Ingest *ingest, char *buffer, Error *e) {
+/* Where the data of a file comes from: the archive's current entry, or an open file. */
+typedef struct Source {
+        ImageArchive *archive; /* NULL: fd */
+        int fd;
+        char *buffer;
+} Source;
+
+static int source_read(Import *m, const Source *s, size_t *ret_size, Error *e) {
+        return s->archive ? image_archive_read(s->archive, s->buffer, BUFFER_SIZE, ret_size, e)
+                          : fd_read_canceled(s->fd, s->buffer, BUFFER_SIZE, &m->job.canceled,
+                                             ret_size, e);
+}
+
+static int copy_file(Import *m, const Source *s, Ingest *ingest, Error *e) {
         /* what an interrupted job has left of the blob is not written again */
         uint64_t skip = ingest_offset(ingest);
         size_t n, skipped;
         int r;
 
         for (;;) {
-                r = image_archive_read(a, buffer, BUFFER_SIZE, &n, e);
+                r = source_read(m, s, &n, e);
                 if (r != 0)
                         return r;
                 if (n == 0)
                         return ingest_verify(ingest, e);
-                skipped = MIN_OF(skip, (uint64_t) n);
+                skipped = (size_t) MIN_OF(skip, (uint64_t) n);
                 skip -= skipped;
-                r = ingest_write(ingest, buffer + skipped, n - skipped, e);
+                r = ingest_write(ingest, s->buffer + skipped, n - skipped, e);
                 if (r != 0)
                         return r;
                 (void) pthread_mutex_lock(&m->job.mutex);
@@ -158,8 +175,7 @@ static int copy_entry(Import *m, ImageArchive *a, Ingest *ingest, char *buffer, 
         }
 }
 
-static int read_entry(Import *m, ImageArchive *a, const ImageArchiveEntry *entry, char *buffer,
-                      Error *e) {
+static int read_entry(Import *m, const Source *s, const ImageArchiveEntry *entry, Error *e) {
         ImportFile *f;
         int r;
 
@@ -179,7 +195,7 @@ static int read_entry(Import *m, ImageArchive *a, const ImageArchiveEntry *entry
         } else
                 r = ingest_open_unknown(m->store.content_fd, &f->ingest, e);
         if (r == 0)
-                r = copy_entry(m, a, f->ingest, buffer, e);
+                r = copy_file(m, s, f->ingest, e);
         if (r != 0)
                 return r;
         f->digest = *ingest_digest(f->ingest);
@@ -191,6 +207,7 @@ int import_read_archive(Import *m, Error *e) {
         _cleanup_(image_archive_freep) ImageArchive *a = NULL;
         _cleanup_free_ char *buffer = NULL;
         ImageArchiveEntry entry;
+        Source source;
         int r;
 
         buffer = malloc(BUFFER_SIZE);
@@ -199,12 +216,74 @@ int import_read_archive(Import *m, Error *e) {
         r = image_archive_open(m->fd, &m->job.canceled, &a, e);
         if (r != 0)
                 return r;
+        source = (Source){.archive = a, .buffer = buffer};
         for (;;) {
                 r = image_archive_next(a, &entry, e);
                 if (r != 0 || !entry.name)
                         return r;
-                r = read_entry(m, a, &entry, buffer, e);
+                r = read_entry(m, &source, &entry, e);
                 if (r != 0)
                         return error_prefix(e, r, "\"%.200s\"", entry.name);
         }
+}
+
+static int read_layout_file(Import *m, const char *name, char *buffer, Error *e) {
+        _cleanup_close_ int fd = -1;
+        Source source = {.buffer = buffer};
+        struct stat st;
+        int r;
+
+        fd = beneath_open(m->fd, name, O_RDONLY | O_NONBLOCK);
+        if (fd == -ENOENT)
+                return 0; /* who needs it says so */
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return error_setf(e, fd < 0 ? fd : -errno, "Failed to open \"%s\": %m", name);
+        if (!S_ISREG(st.st_mode))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "\"%s\" is not a regular file", name);
+        source.fd = fd;
+        r = read_entry(m, &source,
+                       &(ImageArchiveEntry){.name = name, .size = (uint64_t) st.st_size}, e);
+        return r == 0 ? 0 : error_prefix(e, r, "\"%.200s\"", name);
+}
+
+static int read_layout_blobs(Import *m, DigestAlgorithm algorithm, char *buffer, Error *e) {
+        char name[STRLEN("blobs/sha512/") + NAME_MAX + 1];
+        _cleanup_close_ int fd = -1;
+        struct dirent *entry;
+        DIR *stream;
+        int r = 0;
+
+        (void) snprintf(name, sizeof(name), "blobs/%s", digest_algorithm_to_string(algorithm));
+        fd = beneath_open(m->fd, name, O_RDONLY | O_DIRECTORY);
+        if (fd == -ENOENT)
+                return 0;
+        stream = fd >= 0 ? dir_stream_open_at(fd, ".") : NULL;
+        if (!stream)
+                return error_setf(e, fd < 0 ? fd : -errno, "Failed to open \"%s\": %m", name);
+        while (r == 0 && (errno = 0, entry = readdir(stream))) {
+                if (streq(entry->d_name, ".") || streq(entry->d_name, ".."))
+                        continue;
+                (void) snprintf(name, sizeof(name), "blobs/%s/%s",
+                                digest_algorithm_to_string(algorithm), entry->d_name);
+                r = read_layout_file(m, name, buffer, e);
+        }
+        if (r == 0 && errno != 0)
+                r = error_setf(e, -errno, "Failed to read the image layout: %m");
+        (void) closedir(stream);
+        return r;
+}
+
+int import_read_layout(Import *m, Error *e) {
+        _cleanup_free_ char *buffer = NULL;
+        int r;
+
+        buffer = malloc(BUFFER_SIZE);
+        if (!buffer)
+                return -ENOMEM;
+        r = read_layout_file(m, "oci-layout", buffer, e);
+        if (r == 0)
+                r = read_layout_file(m, "index.json", buffer, e);
+        for (DigestAlgorithm a = 0; r == 0 && a < _DIGEST_ALGORITHM_MAX; a++)
+                r = read_layout_blobs(m, a, buffer, e);
+        return r;
 }

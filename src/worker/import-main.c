@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <sys/stat.h>
 
 #include "config.h"
 #include "worker/import.h"
@@ -67,6 +68,7 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
 }
 
 static int import(Import *m, Options *o, Error *e) {
+        struct stat st;
         int r;
 
         r = import_init(m, &o->import, o->control_fd, e);
@@ -76,6 +78,11 @@ static int import(Import *m, Options *o, Error *e) {
         if (m->fd < 0)
                 return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
                                   "Failed to open %s: %m", o->path);
+        if (fstat(m->fd, &st) < 0)
+                return error_setf(e, -errno, "Failed to stat the archive: %m");
+        m->is_directory = S_ISDIR(st.st_mode);
+        if (m->is_directory)
+                sandbox_let_read(m->fd);
         r = store_open_root(&m->store, o->root, e);
         if (r == 0)
                 r = sandbox_enter(SANDBOX_EXTRACT, &m->store.root_fd, e);

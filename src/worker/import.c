@@ -12,7 +12,7 @@ static int find_images(Import *m, Error *e) {
 
         if (m->options->rootfs)
                 return import_rootfs(m, e);
-        r = import_read_archive(m, e);
+        r = m->is_directory ? import_read_layout(m, e) : import_read_archive(m, e);
         if (r != 0)
                 return r;
         layout = import_find(m, "oci-layout");

@@ -5,11 +5,12 @@
  * One import: images from an archive become blobs of the content store and, by the same way as
  * those of a pull, extracted layers.
  *
- * The archive may be a pipe, and its parts come in any order: so every file of it goes into the
- * store's ingest/ first, hashed on the way (import-archive.c). When it has ended, its documents say
- * what it was: an OCI archive (import-oci.c), what `docker save` makes, or a root file system, for
- * which there are no documents but those that we write (import-docker.c). What an image refers to
- * is committed, the rest is dropped, and then each image is pulled out of the store.
+ * The archive may be a pipe, and its parts come in any order (it may also be a directory, an OCI
+ * image layout): so every file of it goes into the store's ingest/ first, hashed on the way
+ * (import-archive.c). When it has ended, its documents say what it was: an OCI archive
+ * (import-oci.c), what `docker save` makes, or a root file system, for which there are no documents
+ * but those that we write (import-docker.c). What an image refers to is committed, the rest is
+ * dropped, and then each image is pulled out of the store.
  */
 
 #include "image/image-archive.h"
@@ -44,6 +45,7 @@ typedef struct Import {
         Store store;
         const ImportOptions *options;
         int fd; /* the archive */
+        bool is_directory;
 
         ImportFile *files;
         size_t n_files;
@@ -60,6 +62,8 @@ void import_clear(Import *m);
 
 /* import-archive.c: the archive's files, each verified if its name says a digest. */
 int import_read_archive(Import *m, Error *e);
+/* The same for an image layout that is a directory. */
+int import_read_layout(Import *m, Error *e);
 /* The file of that name or digest, links followed. NULL if there is none. */
 ImportFile *import_find(Import *m, const char *name);
 ImportFile *import_find_digest(Import *m, const Digest *d);

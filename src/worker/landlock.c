@@ -66,10 +66,18 @@ static int allow_reading(int ruleset, const char *path) {
         return r == -EINVAL ? allow(ruleset, fd, LANDLOCK_ACCESS_FS_READ_FILE) : r;
 }
 
+static int readable_fd = -1;
+
+void sandbox_let_read(int dir_fd) {
+        readable_fd = dir_fd;
+}
+
 static int add_rules(int ruleset, int root_fd, uint64_t store) {
         int r;
 
         r = root_fd >= 0 ? allow(ruleset, root_fd, store) : 0;
+        if (r == 0 && readable_fd >= 0)
+                r = allow(ruleset, readable_fd, ACCESS_READ);
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(readable); i++)
                 r = allow_reading(ruleset, readable[i]);
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(readable_variables); i++)

@@ -35,6 +35,10 @@ typedef enum SandboxFlags {
         SANDBOX_NETWORK = 1 << 2, /* connect to other machines */
 } SandboxFlags;
 
+/* Before sandbox_enter(): what is below this directory may be read afterwards, too. It stays the
+ * caller's. */
+void sandbox_let_read(int dir_fd);
+
 /* root_fd is the store (NULL: there is none, and everything is read-only). It is replaced by the
  * same directory seen through its own mount, and what is below it must be opened from there. Must
  * be called before there are threads. An error means that the sandbox is incomplete: the process

@@ -44,6 +44,8 @@ for image in busybox layers; do
         umoci raw unpack --image "$images_dir/$image:latest" "$test_dir/$image" >/dev/null 2>&1 || die "umoci cannot unpack"
         digest=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["manifests"][0]["digest"])' "$images_dir/$image/index.json")
 
+        check "the image layout of $image is imported" load "$images_dir/$image"
+        check_equal "with its digest" "$digest" "$(field "r['images'][0]['digest']")"
         skopeo copy --quiet "oci:$images_dir/$image:latest" "oci-archive:$test_dir/$image.oci.tar:example.com/$image:1" ||
                 die "skopeo cannot write an OCI archive"
         check "skopeo's OCI archive of $image is imported" load "$test_dir/$image.oci.tar"

@@ -120,6 +120,22 @@ class Import(worker.TestCase):
         self.assert_fails("NotFound", "Failed to open", str(self.root / "none"), verb="import")
         self.assert_fails("InvalidArgument", "one archive", verb="import")
 
+    def test_directory(self):
+        """An image layout as a directory; symbolic links lead nowhere."""
+        directory = self.root / "layout"
+        with tarfile.open(fileobj=io.BytesIO(oci(self.image))) as archive:
+            archive.extractall(directory)
+        self.check(self.run_verb("import", str(directory)))
+        stray = directory / "blobs/sha256" / ("0" * 64)
+        stray.symlink_to("/etc/passwd")
+        self.assert_fails("Unknown", "0000", str(directory), verb="import")
+        stray.unlink()
+        stray.mkdir()
+        self.assert_fails("InvalidArgument", "not a regular file", str(directory), verb="import")
+        (directory / "index.json").unlink()
+        stray.rmdir()
+        self.assert_fails("InvalidArgument", "neither an OCI archive", str(directory), verb="import")
+
     def test_again(self):
         """What is in the store already is not written again."""
         self.load(oci(self.image), "--no-unpack")
