@@ -25,6 +25,10 @@ int exec_delete(Exec *x, bool force, Callback callback, void *userdata, Error *e
 /* Takes away the exec and its files, after everybody who waits was told. */
 void exec_remove(Exec *x);
 
+/* The same for one that the supervisor does not know, found after a restart: whoever was shown it
+ * meanwhile is told CTR_NOT_FOUND. Returns NULL. */
+Exec *exec_vanish(Exec *x, const Error *e);
+
 /* Removes what is in the task's directory about it. */
 void exec_remove_files(Exec *x);
 

@@ -139,6 +139,17 @@ void exec_remove(Exec *x) {
         exec_free(x);
 }
 
+Exec *exec_vanish(Exec *x, const Error *e) {
+        Process *p = &x->process;
+
+        waiters_complete(&p->exit_waiters, &p->object, CTR_NOT_FOUND, e);
+        waiters_complete(&p->delete_waiters, &p->object, CTR_NOT_FOUND, e);
+        process_drop_operations(p);
+        exec_remove_files(x);
+        event_forget(p);
+        return exec_free(x);
+}
+
 static void delete_failed(Exec *x, int r, const Error *e) {
         Process *p = &x->process;
 

@@ -71,5 +71,9 @@ void process_drop_operations(Process *p);
 /* CTR_NOT_FOUND: it has exited (D6). */
 int process_already_exited(const Process *p, Error *e);
 
+/* Its start was asked for by a former manager and is still under way: the supervisor answers the
+ * same request with the outcome of that. */
+int process_start_again(Process *p, Error *e);
+
 /* A Callback for requests whose answer nobody waits for. */
 void process_ignore(Object *o, int r, const Error *e, void *userdata);

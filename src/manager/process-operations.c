@@ -148,15 +148,10 @@ static int start_check(const Process *p, Error *e) {
         return 0;
 }
 
-int process_start(Process *p, Callback callback, void *userdata, Error *e) {
+static int start_send(Process *p, Callback callback, void *userdata, Error *e) {
         bool exec = p->object.type == OBJECT_EXEC;
         int r;
 
-        r = start_check(p, e);
-        if (r != 0)
-                return r;
-        if (!exec)
-                restart_user_starts(process_task(p)->container);
         r = process_request(p,
                             &(SupervisorMessage){.type = exec ? SUPERVISOR_EXEC_START
                                                               : SUPERVISOR_START},
@@ -170,6 +165,21 @@ int process_start(Process *p, Callback callback, void *userdata, Error *e) {
         if (r == 0)
                 p->starting = true;
         return r;
+}
+
+int process_start(Process *p, Callback callback, void *userdata, Error *e) {
+        int r;
+
+        r = start_check(p, e);
+        if (r != 0)
+                return r;
+        if (p->object.type == OBJECT_TASK)
+                restart_user_starts(process_task(p)->container);
+        return start_send(p, callback, userdata, e);
+}
+
+int process_start_again(Process *p, Error *e) {
+        return start_send(p, process_ignore, NULL, e);
 }
 
 int process_wait(Process *p, Callback callback, void *userdata, Error *e) {

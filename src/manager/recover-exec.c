@@ -115,14 +115,19 @@ void recover_execs(Task *t) {
 }
 
 static void state_apply(Exec *x, const SupervisorMessage *reply) {
+        _cleanup_error_ Error e = ERROR_NULL;
         Process *p = &x->process;
 
         exec_recheck(x, false);
         if (p->status != TASK_UNKNOWN)
                 return;
         p->pid = reply->pid;
-        p->ran = reply->flags & SUPERVISOR_STATE_STARTED;
+        p->ran = (reply->flags & SUPERVISOR_STATE_STARTED) &&
+                 !(reply->flags & SUPERVISOR_STATE_STARTING);
         process_set_status(p, p->ran ? TASK_RUNNING : TASK_CREATED);
+        if ((reply->flags & SUPERVISOR_STATE_STARTING) && process_start_again(p, &e) != 0)
+                log_warning("Failed to ask whether exec %s was started: %s", p->object.name,
+                            error_text(&e));
 }
 
 static void on_state(Operation *o, int r, const Error *e, const SupervisorMessage *reply) {
@@ -134,10 +139,9 @@ static void on_state(Operation *o, int r, const Error *e, const SupervisorMessag
         else
                 exec_recheck(x, false);
         /* it was being added, or being deleted, when the manager died */
-        if (r == CTR_NOT_FOUND && p->status == TASK_UNKNOWN) {
-                exec_remove_files(x);
-                x = exec_free(x);
-        } else if (r != 0)
+        if (r == CTR_NOT_FOUND && p->status == TASK_UNKNOWN)
+                x = exec_vanish(x, e);
+        else if (r != 0)
                 log_warning("The state of exec %s is unknown: %s", p->object.name, error_text(e));
         o->callback(x ? &x->process.object : NULL, r, e, o->userdata);
 }

@@ -85,6 +85,21 @@ static void on_exec_known(Object *o, int r, const Error *e, void *userdata) {
                 probe_done(p);
 }
 
+/* What a former manager asked for and did not live to hear the answer of is asked for again: the
+ * answer to that is the outcome of what is under way. */
+static void ask_again(Task *t, uint32_t flags) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r = 0;
+
+        if (flags & SUPERVISOR_STATE_STARTING)
+                r = process_start_again(&t->process, &e);
+        else if (flags & SUPERVISOR_STATE_PAUSING)
+                r = task_pause(t, process_ignore, NULL, &e);
+        if (r != 0)
+                log_warning("Failed to ask what becomes of task %s: %s", t->process.object.name,
+                            error_text(&e));
+}
+
 /* False: the supervisor has ended, or speaks what we do not understand. */
 static bool hello_apply(Task *t, const SupervisorMessage *reply) {
         if (reply->number > SUPERVISOR_PROTOCOL_VERSION) {
@@ -97,10 +112,12 @@ static bool hello_apply(Task *t, const SupervisorMessage *reply) {
         if (reply->flags & SUPERVISOR_STATE_EXITED)
                 return false;
         t->process.pid = reply->pid;
-        t->process.ran = reply->flags & SUPERVISOR_STATE_STARTED;
+        t->process.ran = (reply->flags & SUPERVISOR_STATE_STARTED) &&
+                         !(reply->flags & SUPERVISOR_STATE_STARTING);
         process_set_status(&t->process, !t->process.ran                          ? TASK_CREATED
                                         : reply->flags & SUPERVISOR_STATE_PAUSED ? TASK_PAUSED
                                                                                  : TASK_RUNNING);
+        ask_again(t, reply->flags);
         return true;
 }
 
@@ -229,6 +246,8 @@ static void load_launch(Task *t) {
         if (r == 0)
                 r = process_set_streams(&t->process, launch.stdio,
                                         (const char *const *) launch.stdio_path);
+        if (r == 0)
+                r = free_and_strdup(&t->checkpoint, launch.checkpoint);
         if (r == -ENOMEM)
                 log_warning_errno(r, "Failed to read %s of task %s: %m", TASK_FILE_LAUNCH,
                                   t->process.object.name);

@@ -248,7 +248,9 @@ static void finish_attempt(Restart *r) {
         if (r->exited && restart_note_run(r, true, &e) != 0)
                 log_error("Failed to note the restart of container %s: %s",
                           r->container->object.name, error_text(&e));
-        start_task(r);
+        /* the former manager had come that far, and recovery waits for the answer */
+        if (!r->container->task->process.starting)
+                start_task(r);
 }
 
 void restart_reconcile(Restart *r) {

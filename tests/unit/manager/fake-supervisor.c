@@ -10,6 +10,8 @@
  *   e  an exec ends with 3 before its start is answered
  *   q  ends with 7 on START
  *   z  cannot freeze                 1  is of version 1, 9 of a later one
+ *   w  takes its time: answers START, EXEC_START and PAUSE when asked for the second time
+ *   y  answers HELLO after more than 2 s
  * Otherwise it does as the real one: CREATED after GO, STOP and SIGNAL end it with 128 + signal,
  * and START with a file "exit-now" in the task directory's parent ends it with 7.
  */
@@ -26,11 +28,11 @@
 
 static int dir_fd, launch_fd = SUPERVISOR_LAUNCH_FD, control_fd = -1;
 static const char *mode;
-static bool started, paused;
+static bool started, paused, starting, pausing;
 
 typedef struct FakeExec {
         char id[128];
-        bool started, exited;
+        bool started, exited, starting;
         pid_t pid;
 } FakeExec;
 
@@ -142,7 +144,15 @@ static int exec_delete(FakeExec *x) {
         return 0;
 }
 
+/* Whether this is the first of two requests. */
+static bool is_slow(bool *busy) {
+        *busy = strchr(mode, 'w') && !*busy;
+        return *busy;
+}
+
 static void exec_start(int fd, FakeExec *x, SupervisorMessage *reply) {
+        if (is_slow(&x->starting))
+                return;
         x->started = true;
         reply->pid = x->pid;
         if (strchr(mode, 'X')) {
@@ -181,8 +191,9 @@ static int handle_exec(int fd, const SupervisorMessage *m, SupervisorMessage *re
         } else if (m->type == SUPERVISOR_EXEC_DELETE)
                 reply->code = exec_delete(x);
         else if (m->type == SUPERVISOR_EXEC_STATE) {
-                reply->pid = x->pid;
-                reply->flags = (x->started ? SUPERVISOR_STATE_STARTED : 0) |
+                reply->pid = x->starting ? 0 : x->pid;
+                reply->flags = (x->started || x->starting ? SUPERVISOR_STATE_STARTED : 0) |
+                               (x->starting ? SUPERVISOR_STATE_STARTING : 0) |
                                (x->exited ? SUPERVISOR_STATE_EXITED : 0);
         }
         return 0;
@@ -205,12 +216,16 @@ static void handle(int fd, const SupervisorMessage *m, const int *fds) {
                 handle_go(fd);
                 return;
         case SUPERVISOR_HELLO:
+                if (strchr(mode, 'y'))
+                        (void) usleep(2500 * USEC_PER_MSEC);
                 reply.number = (int) version();
-                reply.flags = (started ? SUPERVISOR_STATE_STARTED : 0) |
+                reply.flags = (started || starting ? SUPERVISOR_STATE_STARTED : 0) |
+                              (starting ? SUPERVISOR_STATE_STARTING : 0) |
+                              (pausing ? SUPERVISOR_STATE_PAUSING : 0) |
                               (paused ? SUPERVISOR_STATE_PAUSED : 0);
                 break;
         case SUPERVISOR_START:
-                if (strchr(mode, 'n'))
+                if (strchr(mode, 'n') || is_slow(&starting))
                         return;
                 if (strchr(mode, 'x')) {
                         reply.code = CTR_COMMAND_NOT_FOUND;
@@ -236,6 +251,8 @@ static void handle(int fd, const SupervisorMessage *m, const int *fds) {
                         finish(fd, 128 + m->number);
                 return;
         case SUPERVISOR_PAUSE:
+                if (is_slow(&pausing))
+                        return;
                 reply.code = strchr(mode, 'z') ? CTR_DEADLINE_EXCEEDED : 0;
                 paused = reply.code == 0;
                 break;

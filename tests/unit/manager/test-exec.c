@@ -540,6 +540,86 @@ static void test_restart(void **state) {
         assert_int_equal(ask(h, &find(h, "created")->process, process_start, &a), 0);
 }
 
+static void wait_for_status(Harness *h, const Process *p, TaskStatus status) {
+        for (unsigned i = 0; i < 500 && p->status != status; i++)
+                assert_true(sd_event_run(h->event, 10 * USEC_PER_MSEC) >= 0);
+        assert_int_equal(p->status, status);
+}
+
+static Task *find_task(Harness *h) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Task *t = NULL;
+
+        assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
+        return t;
+}
+
+/* What was under way when the manager was killed comes to its end before its successor: neither is
+ * a program that is not executed yet RUNNING, nor one that gets frozen. */
+static void test_restart_meanwhile(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Answer start = {}, exec = {}, pause = {}, a;
+        Harness *h = *state;
+        Task *t;
+
+        setenv("FAKE_SUPERVISOR", "w", 1);
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        assert_int_equal(process_start(&t->process, answer_callback, &start, &e), 0);
+        harness_restart(h);
+        t = find_task(h);
+        assert_int_equal(t->process.status, TASK_CREATED);
+        assert_int_equal(ask(h, &t->process, process_start, &a), CTR_FAILED_PRECONDITION);
+        error_clear(&a.error);
+        wait_for_status(h, &t->process, TASK_RUNNING);
+
+        assert_int_equal(process_start(&add(h, t, "one")->process, answer_callback, &exec, &e), 0);
+        harness_restart(h);
+        t = find_task(h);
+        assert_int_equal(find(h, "one")->process.status, TASK_CREATED);
+        wait_for_status(h, &find(h, "one")->process, TASK_RUNNING);
+        assert_int_equal(find(h, "one")->process.pid, 100000);
+
+        assert_int_equal(task_pause(t, answer_callback, &pause, &e), 0);
+        harness_restart(h);
+        t = find_task(h);
+        wait_for_status(h, &t->process, TASK_PAUSED);
+        assert_int_equal(ask(h, &t->process, resume_task, &a), 0);
+}
+
+/* A slow supervisor: what it turns out not to know was shown meanwhile, and somebody waits. */
+static void test_vanished(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Answer wait = {}, stop = {};
+        Harness *h = *state;
+        int dir_fd;
+        Task *t;
+
+        setenv("FAKE_SUPERVISOR", "y", 1);
+        t = running_task(h, "web");
+        (void) add(h, t, "one");
+        dir_fd = fcntl(t->dir_fd, F_DUPFD_CLOEXEC, 3);
+        harness_stop(h);
+        assert_int_equal(renameat(dir_fd, "exec-one.json", dir_fd, "exec-lost.json"), 0);
+        fd_close(dir_fd);
+        harness_start(h);
+        assert_int_equal(find_task(h)->process.status, TASK_UNKNOWN);
+        assert_int_equal(find(h, "lost")->process.status, TASK_UNKNOWN);
+        assert_int_equal(process_wait(&find(h, "lost")->process, answer_callback, &wait, &e), 0);
+        assert_int_equal(process_kill(&find(h, "lost")->process, SIGTERM, 0, answer_callback, &stop,
+                                      &e),
+                         0);
+        harness_wait(h, &wait.done);
+        harness_wait(h, &stop.done);
+        assert_int_equal(wait.r, CTR_NOT_FOUND);
+        assert_int_equal(stop.r, CTR_NOT_FOUND);
+        assert_null(find(h, "lost"));
+        assert_false(has_file(find_task(h), "exec-lost.json"));
+        assert_int_equal(find_task(h)->process.status, TASK_RUNNING);
+        error_clear(&wait.error);
+        error_clear(&stop.error);
+}
+
 /* The supervisor is killed: nobody knows how its execs ended (A3.1, D33). */
 static void test_supervisor_killed(void **state) {
         _cleanup_error_ Error e = ERROR_NULL;
@@ -697,7 +777,8 @@ int main(void) {
                         CASE(test_restart),         CASE(test_supervisor_killed),
                         CASE(test_damaged),         CASE(test_damaged_launch),
                         CASE(test_old_supervisor),  CASE(test_new_supervisor),
-                        CASE(test_many_waiters),
+                        CASE(test_many_waiters),    CASE(test_restart_meanwhile),
+                        CASE(test_vanished),
         };
 #undef CASE
 
