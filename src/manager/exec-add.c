@@ -53,6 +53,7 @@ static void added(Adding *a) {
         Process *p = &a->exec->process;
         int r;
 
+        a->exec->adding = false;
         process_set_status(p, TASK_CREATED);
         r = object_link(&p->object);
         assert(r >= 0 || r == -ENOMEM); /* the id was reserved */
@@ -66,8 +67,15 @@ static void added(Adding *a) {
 }
 
 static void on_added(Operation *o, int r, const Error *e, const SupervisorMessage *reply) {
+        _cleanup_error_ Error ended = ERROR_NULL;
         Adding *a = o->userdata;
+        const Process *task = &a->exec->task->process;
 
+        if (r == 0 && task->status == TASK_STOPPED) {
+                /* its record was read before this: nothing comes after that (D11) */
+                r = process_wrong_state(task, "cannot exec in a ", " state", &ended);
+                e = &ended;
+        }
         if (r == 0) {
                 added(a);
                 return;
@@ -146,6 +154,7 @@ int task_exec(Task *t, const ExecRequest *request, Callback callback, void *user
         r = exec_new(t, request->id, &x, e);
         if (r != 0)
                 return r;
+        x->adding = true;
         r = exec_fill(x, request, e);
         if (r == 0)
                 r = add_send(x, request, callback, userdata, e);

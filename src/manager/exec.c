@@ -96,7 +96,7 @@ void exec_recheck(Exec *x, bool final) {
         Process *p = &x->process;
         int r;
 
-        if (p->status == TASK_STOPPED)
+        if (p->status == TASK_STOPPED || x->adding)
                 return;
         r = exec_record_read(x->task->dir_fd, x->id, &record, &e);
         if (r == 0) {
@@ -129,7 +129,7 @@ void exec_remove(Exec *x) {
         Process *p = &x->process;
 
         /* one that was never started has an end, too, for those who wait for it */
-        if (p->status != TASK_STOPPED)
+        if (p->status != TASK_STOPPED && !x->adding)
                 process_stopped_unknown(p);
         waiters_complete(&p->exit_waiters, &p->object, 0, NULL);
         process_drop_operations(p);

@@ -23,6 +23,7 @@ typedef struct Exec {
         Task *task;
         struct Exec *task_next;
         char *id;
+        bool adding;      /* the supervisor has not agreed yet: it is none, and has no end */
         bool auto_remove; /* deleted when it has exited */
         bool delete_sent, kill_sent;
         sd_event_source *delete_source;

@@ -105,6 +105,10 @@ int task_delete(Task *t, bool force, Callback callback, void *userdata, Error *e
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "The task \"%s\" must be stopped before it is deleted: it is %s",
                                   t->process.object.name, task_status_to_string(t->process.status));
+        /* its program may run already */
+        if (t->process.starting && !force)
+                return error_setf(e, CTR_FAILED_PRECONDITION, "The task \"%s\" is being started",
+                                  t->process.object.name);
         if (t->process.deleting)
                 return error_setf(e, CTR_NOT_FOUND, "The task \"%s\" is being deleted already",
                                   t->process.object.name);

@@ -12,6 +12,7 @@
 #include "basic/fs.h"
 #include "manager/db-internal.h"
 #include "manager/event.h"
+#include "manager/exec.h"
 
 #define LOG_SIZE 8192
 
@@ -410,12 +411,40 @@ static void test_migration(void **state) {
         assert_int_equal(tree_remove_at(AT_FDCWD, dir), 0);
 }
 
+/* Init ends while an exec is being added: that was none, and has no events (D11). */
+static void test_exec_too_late(void **state) {
+        static char *command[] = {(char *) "/bin/sh", NULL};
+        const ExecRequest request = {.id = "late", .command = command, .streams = STREAMS_NULL};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Answer killed = {}, added = {};
+        Harness *h = *state;
+        uint64_t n;
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        start(h, t);
+        n = last_sequence(h);
+        assert_int_equal(kill(t->process.pid, SIGSTOP), 0); /* so that it finds both requests */
+        assert_int_equal(process_kill(&t->process, SIGTERM, 0, answer_callback, &killed, &e), 0);
+        assert_int_equal(task_exec(t, &request, answer_callback, &added, &e), 0);
+        assert_int_equal(kill(t->process.pid, SIGCONT), 0);
+        harness_wait(h, &added.done);
+        assert_true(added.r > 0);
+        wait_exit(h, t);
+        assert_int_equal(t->n_execs, 0);
+        assert_since(h, n, "/tasks/exit web;");
+        error_clear(&added.error);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_topics),
                         cmocka_unit_test_setup_teardown(test_rows, harness_setup, harness_teardown),
                         cmocka_unit_test_setup_teardown(test_life, harness_setup, harness_teardown),
                         cmocka_unit_test_setup_teardown(test_order, harness_setup,
+                                                        harness_teardown),
+                        cmocka_unit_test_setup_teardown(test_exec_too_late, harness_setup,
                                                         harness_teardown),
                         cmocka_unit_test_setup_teardown(test_killed, harness_setup,
                                                         harness_teardown),

@@ -571,6 +571,8 @@ static void test_restart_meanwhile(void **state) {
         assert_int_equal(t->process.status, TASK_CREATED);
         assert_int_equal(ask(h, &t->process, process_start, &a), CTR_FAILED_PRECONDITION);
         error_clear(&a.error);
+        assert_int_equal(ask(h, &t->process, delete, &a), CTR_FAILED_PRECONDITION);
+        assert_says(&a, "being started");
         wait_for_status(h, &t->process, TASK_RUNNING);
 
         assert_int_equal(process_start(&add(h, t, "one")->process, answer_callback, &exec, &e), 0);
