@@ -160,6 +160,9 @@ int supervisor_new(Manager *m, int fd, int pidfd, pid_t pid, bool child,
                         .handlers = handlers,
                         .userdata = userdata,
         };
+        r = supervisor_socket_set_up(fd);
+        if (r < 0)
+                return r;
         r = sd_event_add_io(m->event, &s->io_source, fd, EPOLLIN, on_io, s);
         if (r < 0)
                 return r;

@@ -128,6 +128,9 @@ int connection_add(ConnectionSet *set, int fd) {
 
         if (set->n_connections >= CONNECTIONS_MAX)
                 return -ENOBUFS;
+        r = supervisor_socket_set_up(fd);
+        if (r < 0)
+                return r;
         c = calloc(1, sizeof(*c));
         if (!c)
                 return -ENOMEM;

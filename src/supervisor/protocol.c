@@ -11,7 +11,8 @@
 
 #include <sys/socket.h>
 
-#define HEAD_SIZE offsetof(SupervisorMessage, text)
+#define QUEUE_SIZE (4 * 1024 * 1024) /* a short message counts as 768 bytes */
+#define HEAD_SIZE  offsetof(SupervisorMessage, text)
 
 _Static_assert(HEAD_SIZE == 40, "the head has no padding and the same layout in every build");
 
@@ -20,6 +21,17 @@ typedef union ControlBuffer {
         struct cmsghdr header;
         char space[CMSG_SPACE(SUPERVISOR_MESSAGE_FDS_MAX * sizeof(int))];
 } ControlBuffer;
+
+int supervisor_socket_set_up(int fd) {
+        const int size = QUEUE_SIZE;
+
+        if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) >= 0)
+                return 0;
+        /* whose capabilities are few gets what everybody gets */
+        if (errno == EPERM && setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) >= 0)
+                return 0;
+        return -errno;
+}
 
 int supervisor_message_send(int fd, const SupervisorMessage *m, const int *fds, size_t n_fds) {
         ControlBuffer control = {};

@@ -115,6 +115,11 @@ typedef struct SupervisorMessage {
         char text[SUPERVISOR_MESSAGE_TEXT_MAX]; /* NUL-terminated; only the used part is sent */
 } SupervisorMessage;
 
+/* Makes the queue for what fd's peer has not read yet large enough for some thousands of messages,
+ * where the system's default takes a few hundreds: that many execs may be asked for, or end, at
+ * once. Both ends do it. 0 or negative errno. */
+int supervisor_socket_set_up(int fd);
+
 /* Sends one message and up to SUPERVISOR_MESSAGE_FDS_MAX descriptors, without blocking and without
  * SIGPIPE. 0 or negative errno: -EAGAIN if the queue is full, -EPIPE if the peer is gone. */
 int supervisor_message_send(int fd, const SupervisorMessage *m, const int *fds, size_t n_fds);

@@ -177,6 +177,23 @@ static void test_left_unread(void **state) {
         assert_int_equal(supervisor_message_receive(pair[0], &m, NULL), 0);
 }
 
+/* As many execs as a task may have: each is asked for and ends while the other side is busy. */
+static void test_many(void **state) {
+        SupervisorMessage m = {.type = SUPERVISOR_EXEC_EXITED};
+        int *pair = *state;
+
+        if (geteuid() != 0)
+                skip();
+        memset(m.text, 'x', 76);
+        for (size_t end = 0; end < 2; end++) {
+                assert_int_equal(supervisor_socket_set_up(pair[end]), 0);
+                for (size_t i = 0; i < 4096; i++)
+                        assert_int_equal(supervisor_message_send(pair[end], &m, NULL, 0), 0);
+        }
+        pair[1] = fd_close(pair[1]);
+        assert_int_equal(supervisor_socket_set_up(-1), -EBADF);
+}
+
 static void test_set_error(void **state) {
         _cleanup_error_ Error e = ERROR_NULL, lengthy = ERROR_NULL;
         char text[SUPERVISOR_MESSAGE_TEXT_MAX * 2];
@@ -209,6 +226,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_malformed, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_full_queue, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_left_unread, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
                         cmocka_unit_test(test_set_error),
         };
 
