@@ -271,7 +271,7 @@ static int on_first_boot(EventLog *l, Error *e) {
 }
 
 /* A boot that the log has not seen yet: what was lost of the last one has had numbers. */
-static int log_open(EventLog *l, Error *e) {
+static int record_boot(EventLog *l, Error *e) {
         Database *db = l->manager->db;
         _cleanup_rollback_ Database *transaction = NULL;
         int r;
@@ -282,14 +282,22 @@ static int log_open(EventLog *l, Error *e) {
         transaction = db;
         r = on_first_boot(l, e);
         if (r == 0)
-                r = db_event_last(db, &l->told, e);
-        if (r == 0)
-                r = db_event_count(db, &l->n_rows, e);
-        if (r == 0)
                 r = db_commit(db, e);
         if (r == 0)
                 transaction = NULL;
         return r;
+}
+
+/* A store that cannot be written is to be looked at all the same. */
+static int log_open(EventLog *l, Error *e) {
+        Database *db = l->manager->db;
+        _cleanup_error_ Error local = ERROR_NULL;
+        int r;
+
+        if (record_boot(l, &local) != 0)
+                log_warning("%s; numbers of events may be given twice", error_text(&local));
+        r = db_event_last(db, &l->told, e);
+        return r != 0 ? r : db_event_count(db, &l->n_rows, e);
 }
 
 /* A row was made; what comes of it is seen when its transaction is over. */
