@@ -148,6 +148,18 @@ static void restore_failed(Supervisor *s, int r, const Error *e) {
         supervisor_init_ended(s, STATUS_NOT_RUN);
 }
 
+void checkpoint_cancel_restore(Supervisor *s) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        if (!checkpoint_is_restoring(s))
+                return;
+        checkpoint_clear(s);
+        r = error_setf(&e, CTR_FAILED_PRECONDITION, "The task was stopped while it was restored");
+        (void) free_and_strdup(&s->init.record.error, error_text(&e));
+        reply_send(&s->start_reply, r, &e, 0);
+}
+
 static void restore_finished(Checkpoint *c, Error *e) {
         Supervisor *s = c->supervisor;
         char path[PATH_MAX];

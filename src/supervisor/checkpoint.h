@@ -25,5 +25,8 @@ bool checkpoint_is_restoring(const Supervisor *s) _pure_;
 /* Whether the child is criu, or may be what it restores. */
 bool checkpoint_owns(const Supervisor *s, pid_t pid) _pure_;
 
+/* Ends a restore that is under way, if one is, and tells whoever asked for it. */
+void checkpoint_cancel_restore(Supervisor *s);
+
 /* Ends the run, and with it a dump or restore that nobody will hear of. */
 void checkpoint_clear(Supervisor *s);

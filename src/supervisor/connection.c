@@ -96,12 +96,14 @@ static void connection_dispatch(void *userdata, short revents) {
 void request_defer(Request *q, Reply *r) {
         assert(!r->connection && !q->deferred);
 
+        q->deferred = true;
+        if (q->connection->fd < 0)
+                return; /* the request itself has ended it: nobody waits */
         *r = (Reply){.connection = q->connection, .id = q->message->id};
         r->next = q->connection->replies;
         if (r->next)
                 r->next->previous = r;
         q->connection->replies = r;
-        q->deferred = true;
 }
 
 bool reply_is_awaited(const Reply *r) {

@@ -146,6 +146,25 @@ static int log_file_open(const char *path, int *ret_fd, Error *e) {
         return *ret_fd < 0 ? error_setf(e, -errno, "Failed to open %s again: %m", path) : 0;
 }
 
+/* Of the host: a directory would lead out of the container's root, and anything but a file can make
+ * the program wait for the host or tell it something. */
+static int input_file_open(const char *path, int *ret_fd, Error *e) {
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+
+        /* O_NONBLOCK: a fifo in the place of the file must not hang us */
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
+        if (fd < 0)
+                return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
+                                  "Failed to open %s: %m", path);
+        if (fstat(fd, &st) < 0)
+                return error_setf(e, -errno, "Failed to look at %s: %m", path);
+        if (!S_ISREG(st.st_mode))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s is not a regular file", path);
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
 static int stream_share(const Streams *s, int *ret_fd, Error *e) {
         *ret_fd = fcntl(s->fd[STDOUT_FILENO], F_DUPFD_CLOEXEC, 3);
         return *ret_fd < 0 ? error_setf(e, -errno, "Failed to share a stream: %m") : 0;
@@ -159,13 +178,8 @@ static int file_open(const StreamsParameters *p, size_t i, const Streams *s, int
         if (i == STDERR_FILENO && p->kinds[STDOUT_FILENO] == STDIO_FILE &&
             streq(p->paths[STDOUT_FILENO], path))
                 return stream_share(s, ret_fd, e);
-        if (i == STDIN_FILENO) {
-                *ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK);
-                return *ret_fd < 0 ? error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
-                                                "Failed to open %s: %m", path)
-                                   : 0;
-        }
-        return log_file_open(path, ret_fd, e);
+        return i == STDIN_FILENO ? input_file_open(path, ret_fd, e)
+                                 : log_file_open(path, ret_fd, e);
 }
 
 /* A way back to the host's file system, or to something that its giver may not even open, has no

@@ -61,7 +61,7 @@ void supervisor_kill_payload(Supervisor *s) {
         r = payload_kill(s->payload);
         if (!s->container && s->state == STATE_CREATED) {
                 /* nobody is there who could die of it */
-                checkpoint_clear(s);
+                checkpoint_cancel_restore(s);
                 supervisor_init_ended(s, 128 + SIGKILL);
                 return;
         }

@@ -30,8 +30,9 @@ Payload *payload_free(Payload *p) {
         return NULL;
 }
 
+/* A descriptor, but no directory. */
 int payload_fd(const Payload *p) {
-        return -1;
+        return p->events_fd;
 }
 
 int payload_kill(Payload *p) {
@@ -42,7 +43,7 @@ int payload_signal(Payload *p, int signo) {
         /* a session has its own group, and each exec has a session */
         for (size_t i = 0; i < fake_n_execs; i++)
                 (void) kill(-fake_execs[i], signo);
-        return kill(-fake_group, signo) < 0 && errno != ESRCH ? -errno : 0;
+        return fake_group > 0 && kill(-fake_group, signo) < 0 && errno != ESRCH ? -errno : 0;
 }
 
 int payload_signal_pid(Payload *p, pid_t pid, int signo) {
@@ -64,7 +65,7 @@ int payload_is_populated(Payload *p) {
         for (size_t i = 0; i < fake_n_execs; i++)
                 if (kill(-fake_execs[i], 0) >= 0)
                         return true;
-        return kill(-fake_group, 0) >= 0;
+        return fake_group > 0 && kill(-fake_group, 0) >= 0;
 }
 
 int payload_oom_cgroup(Payload *p, char **ret) {

@@ -3,6 +3,7 @@
 /* Answers that come later: what waits for one holds up nobody, and a connection that is gone
  * changes nothing. */
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -125,12 +126,46 @@ static void test_sigterm_while_starting(void **state) {
         harness_clear(&t);
 }
 
+/* A restore that is given up: whoever asked for it hears that before the end of the task. */
+static void test_killed_while_restoring(void **state) {
+        char dir[] = "/tmp/test-criu-XXXXXX", path[64];
+        _cleanup_free_ char *saved = strdup(getenv("PATH"));
+        unsigned n_failed = 0;
+        SupervisorMessage m;
+        TaskUnderTest t;
+
+        /* it does not come to be executed: the double's document is none */
+        assert_non_null(mkdtemp(dir));
+        (void) snprintf(path, sizeof(path), "%s/criu", dir);
+        fd_close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0700));
+        setenv("PATH", dir, 1);
+        harness_spawn(&t, "{\"checkpoint\":\"/tmp\"}", NOTHING, NULL);
+        setenv("PATH", saved, 1);
+        harness_send(t.fd, SUPERVISOR_GO, 0, 0);
+        assert_int_equal(harness_expect(t.fd, SUPERVISOR_CREATED, &m), 0);
+        assert_int_equal(m.pid, 0);
+
+        assert_int_equal(pidfd_signal(t.pidfd, SIGSTOP), 0);
+        harness_send(t.fd, SUPERVISOR_START, 0, 0);
+        harness_send(t.fd, SUPERVISOR_SIGNAL, SIGKILL, 0);
+        assert_int_equal(pidfd_signal(t.pidfd, SIGCONT), 0);
+        while (harness_receive(t.fd, &m) && m.type != SUPERVISOR_EXITED) {
+                assert_int_equal(m.type, SUPERVISOR_REPLY);
+                n_failed += m.code != 0;
+        }
+        assert_int_equal(n_failed, 1);
+        harness_clear(&t);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_manager_gone),
                         cmocka_unit_test(test_vanished_connection),
                         cmocka_unit_test(test_start_is_deferred),
                         cmocka_unit_test(test_sigterm_while_starting),
+                        cmocka_unit_test(test_killed_while_restoring),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,6 +181,34 @@ static void test_refused(void **state) {
         }
 }
 
+/* As input, too: the program would be given a way to the host's file system. */
+static void test_input_refused(void **state) {
+        Directory *d = *state;
+        _cleanup_free_ char *fifo = strdup(in_directory(d, "input-fifo"));
+        const struct {
+                char *path;
+                int result;
+        } cases[] = {
+                        {(char *) "/", CTR_INVALID_ARGUMENT},
+                        {(char *) "/dev/zero", CTR_INVALID_ARGUMENT},
+                        {fifo, CTR_INVALID_ARGUMENT},
+                        {in_directory(d, "none"), CTR_NOT_FOUND},
+        };
+
+        assert_int_equal(mkfifo(fifo, 0600), 0);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                TaskLaunch launch = {.id = (char *) "x",
+                                     .stdio = {STDIO_FILE, STDIO_NULL, STDIO_NULL},
+                                     .stdio_path = {cases[i].path, NULL, NULL}};
+                int handed[3] = {-1, -1, -1};
+                _cleanup_error_ Error e = ERROR_NULL;
+                Streams s = STREAMS_INIT;
+
+                assert_int_equal(open_streams(&launch, handed, &s, &e), cases[i].result);
+                assert_int_equal(s.fd[0], -1);
+        }
+}
+
 static void test_journal(void **state) {
         static const char expected[] = "web\nctr-web.scope\n6\n0\n0\n0\n0\nhello\n";
         struct sockaddr_un sa = {.sun_family = AF_UNIX};
@@ -222,6 +250,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_file, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_fifo, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_input_refused, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_journal, set_up, tear_down),
         };
 
