@@ -10,9 +10,10 @@
 #include "bus/path.h"
 #include "manager/manager.h"
 
-#define NAME_PRIMARY_OWNER 1U /* D-Bus specification, RequestName */
-#define BUSY_CHECK_USEC    (200 * USEC_PER_MSEC)
-#define EXTEND_USEC        (30 * USEC_PER_SEC)
+#define NAME_PRIMARY_OWNER  1U /* D-Bus specification, RequestName */
+#define BUSY_CHECK_USEC     (200 * USEC_PER_MSEC)
+#define TIMER_ACCURACY_USEC (10 * USEC_PER_MSEC)
+#define EXTEND_USEC         (30 * USEC_PER_SEC)
 
 typedef enum LifetimeState {
         LIFETIME_STARTING,  /* the name was requested */
@@ -147,7 +148,9 @@ int lifetime_new(Service *s, uint64_t idle_usec, Lifetime **ret, Error *e) {
         l->idle_usec = idle_usec;
         l->event = sd_event_ref(sd_bus_get_event(s->bus));
 
-        r = sd_event_add_time(l->event, &l->timer, CLOCK_MONOTONIC, 0, 0, on_timer, l);
+        /* the default accuracy would make a short idle time up to a second longer */
+        r = sd_event_add_time(l->event, &l->timer, CLOCK_MONOTONIC, 0, TIMER_ACCURACY_USEC,
+                              on_timer, l);
         if (r >= 0)
                 r = sd_event_source_set_enabled(l->timer, SD_EVENT_OFF);
         if (r < 0)

@@ -103,15 +103,21 @@ static void object_clear_dirty(Object *o) {
         o->dirty_next = NULL;
 }
 
+void object_tell_change(Object *o) {
+        Manager *m = o->manager;
+
+        if (o->dirty && m->observer && m->observer->object_changed)
+                m->observer->object_changed(o, m->observer_userdata);
+        object_clear_dirty(o);
+}
+
 void object_unlink(Object *o) {
         Manager *m = o->manager;
 
         if (!o->linked)
                 return;
         /* the last change comes before the removal */
-        if (o->dirty && m->observer && m->observer->object_changed)
-                m->observer->object_changed(o, m->observer_userdata);
-        object_clear_dirty(o);
+        object_tell_change(o);
         if (m->observer && m->observer->object_removed)
                 m->observer->object_removed(o, m->observer_userdata);
         tdelete(o, &m->index[o->type], object_compare);

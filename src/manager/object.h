@@ -74,6 +74,9 @@ void object_unlink(Object *o);
 /* Its properties changed. No-op while it is not linked. */
 void object_mark_dirty(Object *o);
 
+/* Tells the observer now, if it is dirty: what is passed through quickly would not be seen. */
+void object_tell_change(Object *o);
+
 /* The object or NULL. */
 Object *object_find(Manager *m, ObjectType type, const char *namespace, const char *name);
 

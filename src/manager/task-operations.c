@@ -70,8 +70,10 @@ int task_pause(Task *t, Callback callback, void *userdata, Error *e) {
                                          .callback = callback,
                                          .userdata = userdata},
                             e);
-        if (r == 0)
+        if (r == 0) {
                 process_set_status(p, TASK_PAUSING);
+                object_tell_change(&p->object); /* D3 */
+        }
         return r;
 }
 

@@ -183,6 +183,16 @@ journal_wait() {
         first_match "$1" "$2" journalctl --follow --lines=all --no-pager --output=cat "${@:3}"
 }
 
+# manager_kill: SIGKILL to the service, and wait for the next one: what was sent to the dying one is answered by nobody.
+manager_kill() {
+        local pid
+
+        pid=$(systemctl show --property=MainPID --value ctr.service)
+        kill -KILL "$pid" || return
+        wait_until 10 test ! -d "/proc/$pid" || return
+        wait_until 10 busctl --timeout=2 call org.example.Ctr / org.freedesktop.DBus.Peer Ping
+}
+
 # bus_record NAME MATCH...: start to record the bus messages that match, as JSON lines.
 bus_record() {
         local name=$1 match

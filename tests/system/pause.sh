@@ -68,7 +68,7 @@ check_equal "and ends" 137 "$(wait_status "$task/exec/held")"
 check_equal "A stopped one is not paused" STOPPED "$(property "$task/exec/held" Process.Status)"
 
 # --- a new manager
-check "kill -9 of the manager" systemctl kill --signal=KILL ctr.service
+check "kill -9 of the manager" manager_kill
 check_within "D3: a paused task is found again" 10 property_is "$task" Process.Status PAUSED
 check "as it was" frozen
 check "resume" call "$task" Task.Resume 'a{sv}' 0

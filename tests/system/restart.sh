@@ -125,7 +125,7 @@ check_within "it is there again" 20 starts_are web 3
 
 check "a user stops it" ctrctl stop web
 check_equal "which is kept" stopped/true "$(label web status)/$(label web explicitly-stopped)"
-kill_manager
+manager_kill
 sleep 0.5
 check_equal "it stays so" STOPPED "$(status web)"
 ctrctl rm -f web >/dev/null

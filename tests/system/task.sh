@@ -92,7 +92,7 @@ done
 check_equal "has nothing new in it" "" "$(ls -A /run/volume)"
 
 # --- the manager goes, the tasks stay
-check "kill -9 of the manager" systemctl kill --signal=KILL ctr.service
+check "kill -9 of the manager" manager_kill
 check_equal "a running task is found again" RUNNING "$(property web Process Status)"
 check_equal "with its pid" "$pid" "$(property web Process Pid)"
 check "an orderly stop of the manager" systemctl stop ctr.service
