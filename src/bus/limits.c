@@ -78,10 +78,11 @@ int method_update(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 BUS_GETTER(property_get_resources) {
         json_t *limits = task_limits(userdata);
+        bool any = json_object_size(limits) > 0; /* most tasks have none */
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
-        for (const Option *o = table; r >= 0 && o->key; o++) {
+        for (const Option *o = table; any && r >= 0 && o->key; o++) {
                 json_t *value = json_object_get(limits, o->key);
 
                 /* infinity is no limit */

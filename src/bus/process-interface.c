@@ -251,23 +251,25 @@ static BUS_GETTER(property_get_status) {
 
 static BUS_GETTER(property_get_pid) {
         const Process *p = userdata;
+        const uint32_t pid = (uint32_t) MAX_OF(p->pid, 0);
 
-        return sd_bus_message_append(reply, "u", (uint32_t) MAX_OF(p->pid, 0));
+        return sd_bus_message_append_basic(reply, 'u', &pid);
 }
 
 /* An exit is told only when there is one, so that nobody reads a 0 as success. */
 static BUS_GETTER(property_get_exit_status) {
         const Process *p = userdata;
+        const uint32_t status =
+                        p->status == TASK_STOPPED ? (uint32_t) p->exit_status : EXIT_STATUS_UNKNOWN;
 
-        return sd_bus_message_append(reply, "u",
-                                     p->status == TASK_STOPPED ? (uint32_t) p->exit_status
-                                                               : EXIT_STATUS_UNKNOWN);
+        return sd_bus_message_append_basic(reply, 'u', &status);
 }
 
 static BUS_GETTER(property_get_exit_status_known) {
         const Process *p = userdata;
+        const int known = p->status == TASK_STOPPED && p->exit_known;
 
-        return sd_bus_message_append(reply, "b", p->status == TASK_STOPPED && p->exit_known);
+        return sd_bus_message_append_basic(reply, 'b', &known);
 }
 
 const sd_bus_vtable process_vtable[] = {

@@ -13,9 +13,9 @@ BUS_GETTER(property_get_string) {
 }
 
 BUS_GETTER(property_get_bool) {
-        const bool *b = userdata;
+        const int b = *(const bool *) userdata;
 
-        return sd_bus_message_append(reply, "b", *b);
+        return sd_bus_message_append_basic(reply, 'b', &b);
 }
 
 BUS_GETTER(property_get_uint64) {
