@@ -89,15 +89,21 @@ int error_move(Error *to, Error *from) {
         return code;
 }
 
+static const char *code_text(int code) {
+        if (code < 0)
+                return strerror(-code); /* every program here is single-threaded but the worker,
+                                         * which sets texts */
+        return error_code_to_string(code);
+}
+
 const char *error_text(const Error *e) {
         assert(e);
 
-        if (e->text)
-                return e->text;
-        if (e->code < 0)
-                return strerror(-e->code); /* every program here is single-threaded but the worker,
-                                            * which sets texts */
-        return error_code_to_string(e->code);
+        return e->text ?: code_text(e->code);
+}
+
+const char *error_text_of(int code, const Error *e) {
+        return e && e->code != 0 ? error_text(e) : code_text(code);
 }
 
 const char *error_code_to_string(int code) {

@@ -54,6 +54,9 @@ int error_move(Error *to, Error *from);
 /* The text, or the code's own description. Never NULL. */
 const char *error_text(const Error *e);
 
+/* The text of e, or if that is NULL or not set what the code alone says: for callbacks. */
+const char *error_text_of(int code, const Error *e);
+
 /* "NotFound" for CTR_NOT_FOUND: the last part of the D-Bus error name, also used by the worker's
  * and the supervisor's protocol. "Unknown" for what is out of range. Never NULL. */
 const char *error_code_to_string(int code) _const_;

@@ -72,7 +72,7 @@ static void dump_complete(Dump *d) {
 static void dump_fail(Dump *d, int r, const Error *e) {
         d->result = r;
         if (r != 0)
-                (void) error_setf(&d->error, r, "%s", error_text(e));
+                (void) error_setf(&d->error, r, "%s", error_text_of(r, e));
 }
 
 /* A checkpoint that was made is not undone by a task that cannot be resumed, but that must be
@@ -82,12 +82,12 @@ static void on_resumed(Object *o, int r, const Error *e, void *userdata) {
 
         if (r != 0 && d->task && process_status(&d->task->process) != TASK_STOPPED) {
                 log_warning("The task %s is still paused: %s", d->task->process.object.name,
-                            error_text(e));
+                            error_text_of(r, e));
                 if (d->result == 0)
                         d->result = error_setf(&d->error, r,
                                                "The checkpoint was written, but the task is still "
                                                "paused: %s",
-                                               error_text(e));
+                                               error_text_of(r, e));
         }
         dump_complete(d);
 }
@@ -136,6 +136,8 @@ static void on_dumped(Object *o, int r, const Error *e, void *userdata) {
         _cleanup_error_ Error local = ERROR_NULL;
         Dump *d = userdata;
 
+        if (r != 0 && d->task)
+                d->task->dump_exit = false;
         /* with Exit only the failure leaves somebody to be resumed */
         if (r == 0 && !d->request.leave_running)
                 d->resume = false;
@@ -161,8 +163,11 @@ static int dump_request(Dump *d, Task *t, Error *e) {
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "The path of the checkpoint is too long");
         memcpy(m.text, text, strlen(text) + 1);
-        return process_request(&t->process, &m, NULL, 0, DUMP_TIMEOUT_USEC,
-                               &(Operation){.callback = on_dumped, .userdata = d}, e);
+        r = process_request(&t->process, &m, NULL, 0, DUMP_TIMEOUT_USEC,
+                            &(Operation){.callback = on_dumped, .userdata = d}, e);
+        if (r == 0)
+                t->dump_exit = !d->request.leave_running;
+        return r;
 }
 
 static void on_paused(Object *o, int r, const Error *e, void *userdata) {

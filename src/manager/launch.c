@@ -131,9 +131,7 @@ void launch_supervisor_gone(Task *t) {
 
 /* For good: there is no other attempt. The caller is told when the supervisor is gone. */
 static void launch_fail(Launch *l, int code, const Error *e) {
-        const Error plain = {.code = code};
-
-        error_setf(&l->error, code, "%s", error_text(e && e->code != 0 ? e : &plain));
+        error_setf(&l->error, code, "%s", error_text_of(code, e));
         l->retry = false;
         l->scope = scope_start_free(l->scope);
         if (l->task->supervisor)

@@ -59,7 +59,7 @@ void process_drop_operations(Process *p) {
 
 void process_ignore(Object *o, int r, const Error *e, void *userdata) {
         if (r != 0)
-                log_debug("A request about %s failed: %s", o->name, error_text(e));
+                log_debug("A request about %s failed: %s", o->name, error_text_of(r, e));
 }
 
 /* The version of the protocol that understands it. */

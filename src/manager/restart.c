@@ -79,7 +79,7 @@ static void judge(Restart *r) {
         const Task *t = r->container->task;
         const RestartTimes *times = &restarts_of(r)->times;
         uint64_t ran;
-        bool own = r->attempt;
+        bool own = r->attempt, stopped = t->process.terminated || t->dump_exit;
 
         r->exited = true;
         r->exit_status = t->process.exit_status;
@@ -92,9 +92,9 @@ static void judge(Restart *r) {
         if (ran >= times->settled)
                 r->failures = 0;
         /* whoever started it was told that it cannot be executed */
-        if (t->process.terminated || (!t->process.ran && !own && t->process.exit_known)) {
+        if (stopped || (!t->process.ran && !own && t->process.exit_known)) {
                 restart_set_phase(r, RESTART_IDLE);
-                restart_note_stopped(r, t->process.terminated);
+                restart_note_stopped(r, stopped);
                 return;
         }
         decide(r, ran >= times->healthy ? 0 : -1);
@@ -129,7 +129,6 @@ void restart_ask_and_judge(Restart *r) {
 
 /* A task could not be made, or its program not be started and nothing more is heard of it. */
 static void attempt_failed(Restart *r, int code, const Error *e) {
-        const Error plain = {.code = code};
         bool counted = r->attempt;
 
         if (!restart_labels_running(r->container->labels) || code == -ESHUTDOWN) {
@@ -137,7 +136,7 @@ static void attempt_failed(Restart *r, int code, const Error *e) {
                 return;
         }
         log_warning("Failed to restart container %s: %s", r->container->object.name,
-                    error_text(e && e->code != 0 ? e : &plain));
+                    error_text_of(code, e));
         r->exited = true;
         r->exit_status = EXIT_STATUS_UNKNOWN;
         r->exited_at = now_realtime();

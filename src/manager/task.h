@@ -26,6 +26,7 @@ struct Task {
         char *checkpoint; /* what it is restored from, as named by the caller; NULL: nothing */
         char *checkpoint_directory; /* discarded when it was restored, see checkpoint-image.h */
         struct Dump *dump;          /* a checkpoint that is being made */
+        bool dump_exit;             /* it is to end the task, or has: as a user's stop does */
 
         json_t *limits; /* in force, as systemd says; NULL: as of the container */
 

@@ -11,6 +11,7 @@
  *   q  ends with 7 on START
  *   z  cannot freeze                 1  is of version 1, 9 of a later one
  *   w  takes its time: answers START, EXEC_START and PAUSE when asked for the second time
+ *   C  does not answer CHECKPOINT
  *   y  answers HELLO after more than 2 s
  * Otherwise it does as the real one: CREATED after GO, STOP and SIGNAL end it with 128 + signal,
  * and START with a file "exit-now" in the task directory's parent ends it with 7.
@@ -206,7 +207,7 @@ static unsigned version(void) {
 static void handle(int fd, const SupervisorMessage *m, const int *fds) {
         SupervisorMessage reply = {.type = SUPERVISOR_REPLY, .id = m->id, .pid = getpid()};
 
-        if (*m->text) {
+        if (*m->text && m->type != SUPERVISOR_CHECKPOINT) {
                 if (handle_exec(fd, m, &reply) == 0)
                         say(fd, &reply);
                 return;
@@ -259,6 +260,13 @@ static void handle(int fd, const SupervisorMessage *m, const int *fds) {
         case SUPERVISOR_RESUME:
                 paused = false;
                 break;
+        case SUPERVISOR_CHECKPOINT:
+                if (strchr(mode, 'C'))
+                        return;
+                say(fd, &reply);
+                if (strstr(m->text, "\"leave_running\":false"))
+                        finish(fd, 128 + SIGKILL);
+                return;
         case SUPERVISOR_ATTACH:
                 /* says which stream it took each one for */
                 for (size_t i = 0, k = 0; i < 3; i++)

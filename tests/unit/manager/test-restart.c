@@ -10,6 +10,7 @@
 
 #include "basic/clock.h"
 #include "basic/fs.h"
+#include "manager/checkpoint.h"
 #include "manager/event.h"
 #include "manager/monitor.h"
 #include "manager/restart.h"
@@ -422,6 +423,69 @@ static void test_stopped_while_waiting(void **state) {
         }
 }
 
+/* CRIU as far as the manager asks for it: it is there. */
+static void provide_criu(Harness *h) {
+        _cleanup_free_ char *path = NULL;
+
+        assert_true(asprintf(&path, "%s/criu", h->dir) > 0);
+        fd_close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0700));
+        setenv("PATH", h->dir, 1);
+}
+
+/* A task that ends because its checkpoint was made is not to come back as if it had crashed; one
+ * that goes on after its checkpoint is. */
+static void test_checkpoint(void **state) {
+        _cleanup_free_ char *saved = strdup(getenv("PATH"));
+        CheckpointOptions options = {.path = "/tmp/none"};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Container *c = make(h, "web", "always");
+        Answer a = {};
+
+        run(h, c);
+        provide_criu(h);
+        assert_int_equal(task_checkpoint(c->task, &options, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+        wait_for(h, is_running(c));
+        crash(c);
+        wait_for(h, restart_labels_count(c->labels) == 1 && is_running(c));
+
+        a = (Answer){};
+        options.exit = true;
+        assert_int_equal(task_checkpoint(c->task, &options, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+        wait_for(h, c->task->process.status == TASK_STOPPED);
+        assert_quiet(h);
+        assert_string_equal(label(c, RESTART_LABEL_STATUS), "stopped");
+        assert_string_equal(label(c, RESTART_LABEL_STOPPED), "true");
+        setenv("PATH", saved, 1);
+}
+
+/* The manager ends in the middle of one: the task is not left as it is during that, and nothing is
+ * answered. */
+static void test_checkpoint_abandoned(void **state) {
+        const CheckpointOptions options = {.path = "/tmp/none"};
+        _cleanup_free_ char *saved = strdup(getenv("PATH"));
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Container *c;
+        Answer a = {};
+
+        setenv("FAKE_SUPERVISOR", "C", 1);
+        c = make(h, "web", "no");
+        run(h, c);
+        provide_criu(h);
+        assert_int_equal(task_checkpoint(c->task, &options, answer_callback, &a, &e), 0);
+        wait_for(h, c->task->process.status == TASK_PAUSED);
+        harness_restart(h);
+        assert_int_equal(a.r, -ESHUTDOWN);
+        assert_int_equal(find(h, "web")->task->process.status, TASK_RUNNING);
+        error_clear(&a.error);
+        setenv("PATH", saved, 1);
+}
+
 /* The machine goes down: that is nobody's stop, and nothing is started in the last moment; what
  * ran runs again after the boot, which counts as no restart. */
 static void test_shutdown(void **state) {
@@ -582,6 +646,8 @@ int main(void) {
                         TEST(test_back_off),
                         TEST(test_stopped),
                         TEST(test_stopped_while_waiting),
+                        TEST(test_checkpoint),
+                        TEST(test_checkpoint_abandoned),
                         TEST(test_shutdown),
                         TEST(test_labels),
                         TEST(test_not_executable),
