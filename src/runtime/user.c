@@ -49,6 +49,14 @@ static int database_open(Database *d, int root_fd, const char *path, Error *e) {
         return 0;
 }
 
+/* Where nothing that it says is needed, a file that the container made unusable is an empty one: it
+ * must not keep anybody out who was given by number, like the administrator who would mend it. */
+static int database_open_optional(Database *d, int root_fd, const char *path) {
+        _cleanup_error_ Error ignored = ERROR_NULL;
+
+        return database_open(d, root_fd, path, &ignored) == -ENOMEM ? -ENOMEM : 0;
+}
+
 /* Cuts the next line; false at the end. */
 static bool database_read(Database *d) {
         char *line = d->next, *end;
@@ -158,7 +166,8 @@ static int groups_resolve(int root_fd, const char *group, const char *user_name,
         }
         if (found && !user_name)
                 return 0;
-        r = database_open(&d, root_fd, "/etc/group", e);
+        r = found ? database_open_optional(&d, root_fd, "/etc/group")
+                  : database_open(&d, root_fd, "/etc/group", e);
         if (r != 0)
                 return r;
         while (database_read(&d)) {
@@ -215,7 +224,8 @@ static int by_annotation(int root_fd, const SpecUser *spec, bool want_home, User
                 return error_setf(e, CTR_INVALID_ARGUMENT, "The user id %s is not between 0 and %d",
                                   user, INT32_MAX);
         numeric = r == 0;
-        r = database_open(&d, root_fd, "/etc/passwd", e);
+        r = numeric ? database_open_optional(&d, root_fd, "/etc/passwd")
+                    : database_open(&d, root_fd, "/etc/passwd", e);
         if (r != 0)
                 return r;
         found = passwd_find(&d, numeric ? NULL : user, u->uid, u, &name, &home);
@@ -243,7 +253,7 @@ static int by_number(int root_fd, const SpecUser *spec, bool want_home, User *u,
         }
         if (!want_home)
                 return 0;
-        r = database_open(&d, root_fd, "/etc/passwd", e);
+        r = database_open_optional(&d, root_fd, "/etc/passwd");
         if (r != 0)
                 return r;
         if (!passwd_find(&d, NULL, spec->uid, &entry, &name, &home))

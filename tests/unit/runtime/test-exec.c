@@ -72,6 +72,27 @@ static void test_user(void **state) {
                             "user: The user \"nobody-here\" is not in /etc/passwd");
 }
 
+/* A container that made its files unusable is still open to who is given by number. */
+static void test_user_without_files(void **state) {
+        ExecFixture *x = *state;
+
+        fixture_remove(x->f, "etc/group");
+        fixture_directory(x->f, "etc/group", 0755);
+        exec_fixture_script(x, "id -u; id -G; echo $HOME");
+        strcpy(x->user, "0");
+        exec_expect(x, "0\n0\n/root\n");
+        strcpy(x->user, "0:wheel");
+        exec_expect_failure(x, CTR_INVALID_ARGUMENT, "/etc/group of the container is not a");
+        fixture_remove(x->f, "etc/passwd");
+        fixture_link(x->f, "passwd", "etc/passwd");
+        strcpy(x->user, "1000:50");
+        exec_expect(x, "1000\n50\n/\n");
+        strcpy(x->user, "");
+        exec_expect(x, "0\n0\n/\n");
+        strcpy(x->user, "app");
+        exec_expect_failure(x, -ELOOP, "Failed to open /etc/passwd of the container");
+}
+
 static void test_capabilities(void **state) {
         ExecFixture *x = *state;
 
@@ -268,6 +289,7 @@ int main(void) {
                         TEST(test_environment),
                         TEST(test_directory),
                         TEST(test_user),
+                        TEST(test_user_without_files),
                         TEST(test_capabilities),
                         TEST(test_seccomp),
                         TEST(test_profile),
