@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What the manager shows to the world: images, containers, tasks, execs and jobs share one
- * head with their
- * kind and name. The manager finds them by name and keeps them in the order of (namespace, name).
+ * What the manager shows to the world: images, containers, tasks, execs and jobs share one head
+ * with their kind and name. The manager finds them by name and keeps them in the order of
+ * (namespace, name).
  *
  * The core sends no message. It marks objects dirty; from the event loop, once per iteration, the
  * observer is told about each dirty object, so that many changes in one step are one signal.

@@ -9,7 +9,7 @@
  *   UNKNOWN --> CREATED   the supervisor says that init is set up
  *   CREATED --> RUNNING   START was answered
  *   any     --> STOPPED   there is an exit record, or the supervisor is gone without one; its execs
- * first
+ *                         have stopped first
  *
  * A task is linked (visible) from CREATED on.
  */

@@ -69,14 +69,16 @@ int supervisor_pause(Supervisor *s, Error *e) {
 }
 
 int supervisor_resume(Supervisor *s, Error *e) {
+        _cleanup_error_ Error paused = ERROR_NULL;
         int r;
 
-        if (s->freeze != FREEZE_DONE || supervisor_has_exited(s))
+        if (s->freeze == FREEZE_NONE || supervisor_has_exited(s))
                 return error_setf(e, CTR_FAILED_PRECONDITION, "Cannot resume a task that is %s",
-                                  s->freeze == FREEZE_PENDING
-                                                  ? "pausing"
-                                                  : supervisor_state_to_string(s->state));
-        r = unfreeze(s, 0, NULL);
+                                  supervisor_state_to_string(s->state));
+        /* for whoever still waits for the freezer, if anybody does */
+        r = error_setf(&paused, CTR_FAILED_PRECONDITION,
+                       "The task was resumed while it was pausing");
+        r = unfreeze(s, r, &paused);
         return r < 0 ? error_setf(e, r, "Failed to thaw the payload: %m") : 0;
 }
 

@@ -72,7 +72,8 @@ typedef enum SupervisorMessageType {
                                 * CTR_FAILED_PRECONDITION: a stream does not pass through here */
         SUPERVISOR_PAUSE,      /* freeze the payload; REPLY when it is frozen.
                                 * CTR_DEADLINE_EXCEEDED: it would not; nothing is frozen then */
-        SUPERVISOR_RESUME,
+        SUPERVISOR_RESUME,     /* also while it is pausing: whoever waits for that gets
+                                * CTR_FAILED_PRECONDITION */
         SUPERVISOR_CHECKPOINT, /* text = JSON (CheckpointRequest in supervisor/record.h); REPLY when
                                 * the images are written, or why not */
 

@@ -2,7 +2,8 @@
 
 /*
  * What can be asked of a supervisor. Invariant: no request holds up another one; only GO waits, up
- * to 30 s, for init and the log programs, and none comes before it is answered.
+ * to 30 s, for init and the log programs, and none comes before it is answered, and a SIGNAL to all
+ * processes, up to 2 s, for the freezer.
  */
 
 #include "supervisor/request.h"

@@ -101,14 +101,34 @@ static void test_unfreezable(void **state) {
                 ;
         assert_int_equal(harness_call(other, SUPERVISOR_PAUSE, 0, 0, NULL),
                          CTR_FAILED_PRECONDITION);
-        assert_int_equal(harness_call(other, SUPERVISOR_RESUME, 0, 0, NULL),
-                         CTR_FAILED_PRECONDITION);
         t.fd = fd_close(t.fd);
         t.fd = harness_connect(&t);
         assert_int_equal(flags_of(t.fd), SUPERVISOR_STATE_PAUSING);
         assert_int_equal(harness_call(t.fd, SUPERVISOR_PAUSE, 0, 0, NULL), CTR_DEADLINE_EXCEEDED);
         assert_true(now_monotonic() - begin >= 9 * USEC_PER_SEC);
         assert_int_equal(flags_of(t.fd), 0);
+        assert_int_equal(harness_call(t.fd, SUPERVISOR_SIGNAL, SIGTERM, 0, NULL), 0);
+        harness_expect_record(&t, 7, NULL);
+        fd_close(other);
+        harness_clear(&t);
+}
+
+/* Nobody may be left with a task that freezes after its resumption was asked for: a stop does, and
+ * a manager that has given up waiting for the freezer. */
+static void test_resume_while_pausing(void **state) {
+        TaskUnderTest t;
+        int other;
+
+        harness_start(&t, "{}", UNFREEZABLE, NULL);
+        other = harness_connect(&t);
+        harness_send(t.fd, SUPERVISOR_PAUSE, 0, 0);
+        while (flags_of(other) != SUPERVISOR_STATE_PAUSING)
+                ;
+        assert_int_equal(harness_call(other, SUPERVISOR_RESUME, 0, 0, NULL), 0);
+        assert_int_equal(harness_reply(t.fd, NULL), CTR_FAILED_PRECONDITION);
+        assert_int_equal(flags_of(t.fd), 0);
+        assert_int_equal(harness_call(other, SUPERVISOR_RESUME, 0, 0, NULL),
+                         CTR_FAILED_PRECONDITION);
         assert_int_equal(harness_call(t.fd, SUPERVISOR_SIGNAL, SIGTERM, 0, NULL), 0);
         harness_expect_record(&t, 7, NULL);
         fd_close(other);
@@ -155,9 +175,12 @@ static void test_signal_pid(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_pause_and_resume), cmocka_unit_test(test_stop),
-                        cmocka_unit_test(test_unfreezable),      cmocka_unit_test(test_exec),
+                        cmocka_unit_test(test_pause_and_resume),
+                        cmocka_unit_test(test_stop),
+                        cmocka_unit_test(test_unfreezable),
+                        cmocka_unit_test(test_exec),
                         cmocka_unit_test(test_signal_pid),
+                        cmocka_unit_test(test_resume_while_pausing),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
