@@ -73,7 +73,7 @@ int process_already_exited(const Process *p, Error *e);
 
 /* Its start was asked for by a former manager and is still under way: the supervisor answers the
  * same request with the outcome of that. */
-int process_start_again(Process *p, Error *e);
+int process_start_again(Process *p, Callback callback, void *userdata, Error *e);
 
 /* A Callback for requests whose answer nobody waits for. */
 void process_ignore(Object *o, int r, const Error *e, void *userdata);

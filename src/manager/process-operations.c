@@ -178,8 +178,8 @@ int process_start(Process *p, Callback callback, void *userdata, Error *e) {
         return start_send(p, callback, userdata, e);
 }
 
-int process_start_again(Process *p, Error *e) {
-        return start_send(p, process_ignore, NULL, e);
+int process_start_again(Process *p, Callback callback, void *userdata, Error *e) {
+        return start_send(p, callback, userdata, e);
 }
 
 int process_wait(Process *p, Callback callback, void *userdata, Error *e) {

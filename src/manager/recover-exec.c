@@ -115,7 +115,6 @@ void recover_execs(Task *t) {
 }
 
 static void state_apply(Exec *x, const SupervisorMessage *reply) {
-        _cleanup_error_ Error e = ERROR_NULL;
         Process *p = &x->process;
 
         exec_recheck(x, false);
@@ -125,9 +124,7 @@ static void state_apply(Exec *x, const SupervisorMessage *reply) {
         p->ran = (reply->flags & SUPERVISOR_STATE_STARTED) &&
                  !(reply->flags & SUPERVISOR_STATE_STARTING);
         process_set_status(p, p->ran ? TASK_RUNNING : TASK_CREATED);
-        if ((reply->flags & SUPERVISOR_STATE_STARTING) && process_start_again(p, &e) != 0)
-                log_warning("Failed to ask whether exec %s was started: %s", p->object.name,
-                            error_text(&e));
+        recover_ask_again(p, reply->flags);
 }
 
 static void on_state(Operation *o, int r, const Error *e, const SupervisorMessage *reply) {

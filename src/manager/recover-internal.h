@@ -28,6 +28,11 @@ int recover_store(Manager *m, Error *e);
 /* Takes dir_fd over on success; calls recovery_unref() when the task's state is known. */
 int recover_task(Recovery *v, Container *c, int dir_fd);
 
+/* What a former manager asked of p and did not live to hear the answer of is asked for again, by
+ * the flags of its state (SUPERVISOR_STATE_STARTING, SUPERVISOR_STATE_PAUSING): the answer to that
+ * is the outcome of what is under way. */
+void recover_ask_again(Process *p, uint32_t flags);
+
 /* Makes an exec, in status UNKNOWN, of every document in the task's directory. One that is damaged
  * is set aside. */
 void recover_execs(Task *t);

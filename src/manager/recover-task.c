@@ -85,19 +85,46 @@ static void on_exec_known(Object *o, int r, const Error *e, void *userdata) {
                 probe_done(p);
 }
 
-/* What a former manager asked for and did not live to hear the answer of is asked for again: the
- * answer to that is the outcome of what is under way. */
-static void ask_again(Task *t, uint32_t flags) {
+static void on_looked(Operation *o, int r, const Error *e, const SupervisorMessage *reply) {
+        const uint32_t started = SUPERVISOR_STATE_STARTED, not_yet = SUPERVISOR_STATE_STARTING;
+        Process *p = o->process;
+
+        if (r == 0 && p->status == TASK_CREATED &&
+            (reply->flags & (started | not_yet | SUPERVISOR_STATE_EXITED)) == started) {
+                p->pid = reply->pid;
+                p->ran = true;
+                process_set_status(p, TASK_RUNNING);
+        }
+        if (r == 0 && p->status == TASK_RUNNING && (reply->flags & SUPERVISOR_STATE_PAUSED)) {
+                process_set_status(p, TASK_PAUSING);
+                process_set_status(p, TASK_PAUSED);
+        }
+        o->callback(&p->object, r, e, o->userdata);
+}
+
+/* A Callback: what was under way came to its end before it was asked for again. */
+static void look_again(Object *o, int r, const Error *e, void *userdata) {
+        SupervisorMessage m = {.type = o->type == OBJECT_TASK ? SUPERVISOR_HELLO
+                                                              : SUPERVISOR_EXEC_STATE};
+        _cleanup_error_ Error failure = ERROR_NULL;
+
+        if (r == CTR_FAILED_PRECONDITION &&
+            process_request(PROCESS(o), &m, NULL, 0, HELLO_TIMEOUT_USEC,
+                            &(Operation){.reply = on_looked, .callback = process_ignore},
+                            &failure) != 0)
+                log_warning("The state of %s is not known: %s", o->name, error_text(&failure));
+}
+
+void recover_ask_again(Process *p, uint32_t flags) {
         _cleanup_error_ Error e = ERROR_NULL;
         int r = 0;
 
         if (flags & SUPERVISOR_STATE_STARTING)
-                r = process_start_again(&t->process, &e);
+                r = process_start_again(p, look_again, NULL, &e);
         else if (flags & SUPERVISOR_STATE_PAUSING)
-                r = task_pause(t, process_ignore, NULL, &e);
+                r = task_pause(process_task(p), look_again, NULL, &e);
         if (r != 0)
-                log_warning("Failed to ask what becomes of task %s: %s", t->process.object.name,
-                            error_text(&e));
+                log_warning("Failed to ask what becomes of %s: %s", p->object.name, error_text(&e));
 }
 
 /* False: the supervisor has ended, or speaks what we do not understand. */
@@ -117,7 +144,7 @@ static bool hello_apply(Task *t, const SupervisorMessage *reply) {
         process_set_status(&t->process, !t->process.ran                          ? TASK_CREATED
                                         : reply->flags & SUPERVISOR_STATE_PAUSED ? TASK_PAUSED
                                                                                  : TASK_RUNNING);
-        ask_again(t, reply->flags);
+        recover_ask_again(&t->process, reply->flags);
         return true;
 }
 

@@ -66,6 +66,12 @@ polkit.addRule(function(action, subject) {
 RULE
 systemctl restart polkit.service
 
+refused "write to a file of the host as root, which is another action" \
+        on_container user_call mine CreateTask 'a{sv}' 1 Stdout s file:/etc/written
+refused "run a program of the host as root" \
+        on_container user_call mine CreateTask 'a{sv}' 1 Stderr s 'binary:///usr/bin/touch?/etc/written'
+refused "restore what somebody made" on_container user_call mine CreateTask 'a{sv}' 1 CheckpointPath s /tmp
+check_fails "none of it happened" "No such file" ls /etc/written
 check "with a rule a user may make the task of one container" on_container user_call mine CreateTask 'a{sv}' 0
 refused "make that of another" on_container user_call other CreateTask 'a{sv}' 0
 user_call "$name" /org/example/Ctr/task/default/mine "$name.Process" Wait 'a{sv}' 0 >"$test_dir/wait" &

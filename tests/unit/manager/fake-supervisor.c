@@ -11,6 +11,7 @@
  *   q  ends with 7 on START
  *   z  cannot freeze                 1  is of version 1, 9 of a later one
  *   w  takes its time: answers START, EXEC_START and PAUSE when asked for the second time
+ *   W  the same, but is done with them in the moment before that
  *   C  does not answer CHECKPOINT
  *   y  answers HELLO after more than 2 s
  * Otherwise it does as the real one: CREATED after GO, STOP and SIGNAL end it with 128 + signal,
@@ -147,7 +148,7 @@ static int exec_delete(FakeExec *x) {
 
 /* Whether this is the first of two requests. */
 static bool is_slow(bool *busy) {
-        *busy = strchr(mode, 'w') && !*busy;
+        *busy = (strchr(mode, 'w') || strchr(mode, 'W')) && !*busy;
         return *busy;
 }
 
@@ -156,6 +157,7 @@ static void exec_start(int fd, FakeExec *x, SupervisorMessage *reply) {
                 return;
         x->started = true;
         reply->pid = x->pid;
+        reply->code = strchr(mode, 'W') ? CTR_FAILED_PRECONDITION : 0;
         if (strchr(mode, 'X')) {
                 reply->code = CTR_COMMAND_NOT_FOUND;
                 strcpy(reply->text, "no such program");
@@ -235,6 +237,7 @@ static void handle(int fd, const SupervisorMessage *m, const int *fds) {
                         finish(fd, 127);
                 }
                 started = true;
+                reply.code = strchr(mode, 'W') ? CTR_FAILED_PRECONDITION : 0;
                 say(fd, &reply);
                 if (strchr(mode, 'q') || faccessat(dir_fd, "../exit-now", F_OK, 0) >= 0)
                         finish(fd, 7);
@@ -256,6 +259,8 @@ static void handle(int fd, const SupervisorMessage *m, const int *fds) {
                         return;
                 reply.code = strchr(mode, 'z') ? CTR_DEADLINE_EXCEEDED : 0;
                 paused = reply.code == 0;
+                if (strchr(mode, 'W'))
+                        reply.code = CTR_FAILED_PRECONDITION;
                 break;
         case SUPERVISOR_RESUME:
                 paused = false;

@@ -556,13 +556,12 @@ static Task *find_task(Harness *h) {
 
 /* What was under way when the manager was killed comes to its end before its successor: neither is
  * a program that is not executed yet RUNNING, nor one that gets frozen. */
-static void test_restart_meanwhile(void **state) {
+static void restart_meanwhile(Harness *h, const char *supervisor) {
         _cleanup_error_ Error e = ERROR_NULL;
         Answer start = {}, exec = {}, pause = {}, a;
-        Harness *h = *state;
         Task *t;
 
-        setenv("FAKE_SUPERVISOR", "w", 1);
+        setenv("FAKE_SUPERVISOR", supervisor, 1);
         (void) harness_image(h);
         t = harness_task(h, "web");
         assert_int_equal(process_start(&t->process, answer_callback, &start, &e), 0);
@@ -587,6 +586,15 @@ static void test_restart_meanwhile(void **state) {
         t = find_task(h);
         wait_for_status(h, &t->process, TASK_PAUSED);
         assert_int_equal(ask(h, &t->process, resume_task, &a), 0);
+}
+
+static void test_restart_meanwhile(void **state) {
+        restart_meanwhile(*state, "w");
+}
+
+/* It is over between the two questions. */
+static void test_restart_too_late(void **state) {
+        restart_meanwhile(*state, "W");
 }
 
 /* A slow supervisor: what it turns out not to know was shown meanwhile, and somebody waits. */
@@ -780,7 +788,7 @@ int main(void) {
                         CASE(test_damaged),         CASE(test_damaged_launch),
                         CASE(test_old_supervisor),  CASE(test_new_supervisor),
                         CASE(test_many_waiters),    CASE(test_restart_meanwhile),
-                        CASE(test_vanished),
+                        CASE(test_vanished),        CASE(test_restart_too_late),
         };
 #undef CASE
 
