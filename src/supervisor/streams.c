@@ -121,15 +121,15 @@ static int log_file_open(const char *path, int *ret_fd, Error *e) {
         slash = strrchr(parent, '/');
         if (!slash || !slash[1])
                 return error_setf(e, CTR_INVALID_ARGUMENT, "%s names no file", path);
-        slash[0] = '\0';
-        dir = parent[strspn(parent, "/")] ? dir_open_make_at(AT_FDCWD, parent, 0755)
-                                          : open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        /* "PARENT/.": a link there (/var/run -> /run) is on the way, and followed as all before it
+         */
+        strcpy(slash + 1, ".");
+        dir = dir_open_make_at(AT_FDCWD, parent, 0755);
         if (dir < 0)
-                return error_setf(e, parent[0] ? dir : -errno, "Failed to make directory %s: %m",
-                                  parent);
+                return error_setf(e, dir, "Failed to make the directory of %s: %m", path);
 
         /* O_NONBLOCK: a fifo in the place of the file must not hang us */
-        fd = openat(dir, slash + 1,
+        fd = openat(dir, path + (slash + 1 - parent),
                     O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK,
                     0644);
         if (fd < 0)

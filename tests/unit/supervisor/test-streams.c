@@ -104,6 +104,30 @@ static void test_file(void **state) {
         assert_int_equal(st.st_mode & 07777, 0644);
 }
 
+/* /var/run is a link on every system; the file itself must be none. */
+static void test_file_behind_link(void **state) {
+        Directory *d = *state;
+        _cleanup_free_ char *link = strdup(in_directory(d, "link")),
+                            *path = strdup(in_directory(d, "link/log"));
+        TaskLaunch launch = {.id = (char *) "x",
+                             .stdio = {STDIO_NULL, STDIO_FILE, STDIO_NULL},
+                             .stdio_path = {NULL, path, NULL}};
+        int handed[3] = {-1, -1, -1};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Streams s = STREAMS_INIT;
+
+        assert_int_equal(mkdir(in_directory(d, "real"), 0755), 0);
+        assert_int_equal(symlink("real", link), 0);
+        assert_int_equal(open_streams(&launch, handed, &s, NULL), 0);
+        streams_close(&s);
+        assert_int_equal(access(in_directory(d, "real/log"), F_OK), 0);
+
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(symlink("/dev/null", path), 0);
+        assert_int_equal(open_streams(&launch, handed, &s, &e), -ELOOP);
+        streams_close(&s);
+}
+
 static void test_fifo(void **state) {
         Directory *d = *state;
         TaskLaunch launch = {.id = (char *) "x", .stdio = {STDIO_FIFO, STDIO_FIFO, STDIO_NULL}};
@@ -248,6 +272,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_null_and_handed),
                         cmocka_unit_test_setup_teardown(test_file, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_file_behind_link, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_fifo, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_input_refused, set_up, tear_down),
