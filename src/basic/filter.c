@@ -73,10 +73,10 @@ static int check_pattern(const char *pattern, Error *e) {
                         copies = interval_copies(p);
                 else if (*p == '+' && p > pattern && strchr(")+*?}", p[-1]))
                         copies = 2;
-                if (copies > REGEX_EXPANSION_MAX / expansion)
+                expansion *= copies; /* both are bounded far below what would overflow */
+                if (expansion > REGEX_EXPANSION_MAX)
                         return error_setf(e, CTR_INVALID_ARGUMENT,
                                           "the regular expression repeats too much");
-                expansion *= copies;
         }
         return 0;
 }

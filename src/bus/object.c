@@ -119,7 +119,7 @@ static int append_name(sd_bus_message *m, const char *name) {
         r = sd_bus_message_append_string_space(m, n, &space);
         if (r < 0)
                 return r;
-        memcpy(space, name, n);
+        memcpy(space, name, n + 1);
         return 0;
 }
 

@@ -117,7 +117,7 @@ int option_stream_output(OptionReader *o, void *target) {
 }
 
 static int option_attach(OptionReader *o, bool is_input, int *target) {
-        struct stat st;
+        struct stat st = {};
         int r;
 
         r = read_fd(o, is_input, target, &st);

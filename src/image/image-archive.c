@@ -91,7 +91,7 @@ static int failed(ImageArchive *a, const char *where, Error *e) {
 
 static int read_head(ImageArchive *a, Compression *ret, Error *e) {
         while (a->n_head < sizeof(a->head)) {
-                size_t n;
+                size_t n = 0;
                 int r;
 
                 r = fd_read_canceled(a->fd, a->head + a->n_head, sizeof(a->head) - a->n_head,

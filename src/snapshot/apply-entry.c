@@ -284,7 +284,7 @@ static int find_link_target(Apply *a, const char *target, const char *clean, Tre
 int apply_hardlink(Apply *a, const char *target) {
         _cleanup_free_ char *clean = NULL;
         _cleanup_close_ int dir_fd = -1;
-        struct stat from, to;
+        struct stat from = {}, to;
         TreePlace place;
         bool whiteout;
         int r;

@@ -47,7 +47,6 @@ static Checkpoint *checkpoint_free(Checkpoint *c) {
         free(c);
         return NULL;
 }
-DEFINE_CLEANUP(Checkpoint *, checkpoint_free);
 
 void checkpoint_clear(Supervisor *s) {
         checkpoint_free(s->checkpoint);

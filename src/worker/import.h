@@ -78,9 +78,9 @@ int import_add_document(Import *m, const char *data, size_t size, Digest *ret, E
 int import_add_image(Import *m, const Descriptor *target, const char *name, Error *e);
 
 /* import-oci.c: the images of index.json, and what they refer to. */
-int import_oci(Import *m, const ImportFile *index, Error *e);
+int import_oci(Import *m, const ImportFile *file, Error *e);
 
 /* import-docker.c: the images of manifest.json, with manifests of ours. */
-int import_docker(Import *m, const ImportFile *list, Error *e);
+int import_docker(Import *m, const ImportFile *file, Error *e);
 /* The archive itself is the one layer of an image. */
 int import_rootfs(Import *m, Error *e);

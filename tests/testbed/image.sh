@@ -15,7 +15,7 @@ image_packages=(
         zlib1g ca-certificates
         # the programs to compare with, and those that the tests use
         podman crun runc conmon containerd skopeo umoci docker-registry busybox-static criu containernetworking-plugins
-        netavark slirp4netns fuse-overlayfs sqlite3 curl attr libcap2-bin jq python3 python3-gi python3-jsonschema
+        netavark slirp4netns fuse-overlayfs sqlite3 curl attr libcap2-bin jq python3 python3-dbus python3-gi python3-jsonschema
 )
 
 # Services that these packages enable, and that the test bed has no use for.
