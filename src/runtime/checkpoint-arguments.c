@@ -71,8 +71,45 @@ static int extend_external(char ***l, const CheckpointDump *p, const CheckpointD
         return r;
 }
 
+/* How many bytes both paths begin with, in whole components: "/a/b", "/a/c" have "/a". */
+static size_t common_prefix(const char *a, const char *b) {
+        size_t n = 0, i = 0;
+
+        for (; a[i] && a[i] == b[i]; i++)
+                if (a[i] == '/')
+                        n = i;
+        if ((!a[i] || a[i] == '/') && (!b[i] || b[i] == '/'))
+                n = i;
+        return n;
+}
+
+int checkpoint_parent_link(const char *images, const char *parent, char **ret, Error *e) {
+        _cleanup_free_ char *link = NULL;
+        size_t n, depth = 0;
+
+        assert(images[0] == '/' && parent[0] == '/' && ret);
+
+        if (streq(images, parent))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "The checkpoint before this one is in the same directory");
+        n = common_prefix(images, parent);
+        for (const char *p = images + n; *p; p++)
+                depth += *p == '/' && p[1];
+        link = calloc(1, depth * STRLEN("../") + strlen(parent + n) + STRLEN("./") + 1);
+        if (!link)
+                return -ENOMEM;
+        for (size_t i = 0; i < depth; i++)
+                (void) strcat(link, "../");
+        if (depth == 0)
+                (void) strcat(link, "./");
+        (void) strcat(link, parent + n + (parent[n] == '/'));
+        *ret = TAKE_PTR(link);
+        return 0;
+}
+
 int checkpoint_dump_arguments(const CheckpointDump *p, const CheckpointDocument *d,
-                              const char *images, const char *cgroup, char ***ret) {
+                              const char *images, const char *parent, const char *cgroup,
+                              char ***ret) {
         _cleanup_strv_free_ char **l = NULL;
         int r;
 
@@ -95,10 +132,10 @@ int checkpoint_dump_arguments(const CheckpointDump *p, const CheckpointDocument 
                 r = strv_extendf(&l, "--freeze-cgroup=%s", cgroup);
         if (r >= 0 && p->leave_running)
                 r = strv_extend(&l, "--leave-running");
-        if (r >= 0 && HAVE_SOFT_DIRTY && (p->leave_running || p->parent))
+        if (r >= 0 && HAVE_SOFT_DIRTY && (p->leave_running || parent))
                 r = strv_extend(&l, "--track-mem");
-        if (r >= 0 && p->parent)
-                r = strv_extendf(&l, "--prev-images-dir=%s", p->parent);
+        if (r >= 0 && parent)
+                r = strv_extendf(&l, "--prev-images-dir=%s", parent);
         if (r >= 0)
                 r = extend_common(&l, d);
         if (r >= 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -195,9 +196,41 @@ static int describe(const Dump *d, const Spec *spec, CheckpointDocument *doc, Er
         return read_mounts(d, spec, &doc->mounts, e);
 }
 
+/* What an open directory is called, without symbolic links. */
+static int name_directory(int fd, char buf[static PATH_MAX], Error *e) {
+        char link[64];
+        ssize_t n;
+
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%i", fd);
+        n = readlink(link, buf, PATH_MAX - 1);
+        if (n < 0)
+                return error_setf(e, -errno, "Failed to read %s: %m", link);
+        buf[n] = '\0';
+        return buf[0] == '/' ? 0 : error_setf(e, -ENOENT, "%s has no path", link);
+}
+
+static int find_parent(const CheckpointDump *p, char **ret, Error *e) {
+        char images[PATH_MAX], parent[PATH_MAX];
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        if (!p->parent)
+                return 0;
+        fd = open(p->parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
+                                  "Failed to open the checkpoint before this one, %s: %m",
+                                  p->parent);
+        r = name_directory(p->images_fd, images, e);
+        if (r == 0)
+                r = name_directory(fd, parent, e);
+        return r != 0 ? r : checkpoint_parent_link(images, parent, ret, e);
+}
+
 static int prepare(void *userdata, char ***ret, Error *e) {
         _cleanup_(checkpoint_document_clear) CheckpointDocument doc = {};
         _cleanup_(spec_freep) Spec *spec = NULL;
+        _cleanup_free_ char *parent = NULL;
         const Dump *d = userdata;
         char images[64], cgroup[64];
         int r;
@@ -205,6 +238,8 @@ static int prepare(void *userdata, char ***ret, Error *e) {
         r = spec_read(d->p->config_dir_fd, d->p->config_name, &spec, e);
         if (r == 0)
                 r = describe(d, spec, &doc, e);
+        if (r == 0)
+                r = find_parent(d->p, &parent, e);
         if (r != 0)
                 return r;
         r = checkpoint_document_write(d->p->images_fd, &doc);
@@ -212,8 +247,8 @@ static int prepare(void *userdata, char ***ret, Error *e) {
                 return error_setf(e, r, "Failed to write %s: %m", CHECKPOINT_DOCUMENT);
         (void) snprintf(images, sizeof(images), "/proc/%i/fd/%i", d->caller, d->p->images_fd);
         (void) snprintf(cgroup, sizeof(cgroup), "/proc/%i/fd/%i", d->caller, d->p->cgroup_fd);
-        return checkpoint_dump_arguments(d->p, &doc, images, d->p->cgroup_fd >= 0 ? cgroup : NULL,
-                                         ret);
+        return checkpoint_dump_arguments(d->p, &doc, images, parent,
+                                         d->p->cgroup_fd >= 0 ? cgroup : NULL, ret);
 }
 
 int checkpoint_dump(const CheckpointDump *p, Criu **ret, Error *e) {

@@ -67,11 +67,18 @@ int checkpoint_read_pid(int work_fd, pid_t *ret_pid, int *ret_pidfd, Error *e);
  * strv_free(). */
 typedef struct CheckpointDocument CheckpointDocument;
 int checkpoint_dump_arguments(const CheckpointDump *p, const CheckpointDocument *d,
-                              const char *images, const char *cgroup, char ***ret);
+                              const char *images, const char *parent, const char *cgroup,
+                              char ***ret);
 int checkpoint_restore_arguments(const CheckpointRestore *p, const Spec *spec,
                                  const CheckpointDocument *d, const char *images, const char *work,
                                  const char *bundle, const char *root, int network_fd, char ***ret,
                                  Error *e);
+
+/* The way from the directory images to the directory parent, "../a", for a link in the former: CRIU
+ * follows it when the container's root is its own already, where an absolute one would be looked
+ * for. Both are absolute and resolved. CTR_INVALID_ARGUMENT if they are the same. *ret is to be
+ * freed. */
+int checkpoint_parent_link(const char *images, const char *parent, char **ret, Error *e);
 
 /* What of a mount table (/proc/PID/mountinfo) comes from outside of the container that spec
  * describes: appended to *mounts. CTR_NOT_IMPLEMENTED for a mount point that CRIU cannot be told.

@@ -85,7 +85,7 @@ static void test_dump_arguments(void **state) {
         _cleanup_strv_free_ char **l = NULL, **full = NULL;
 
         assert_int_equal(strv_extend(&d.mounts, "/proc/kcore"), 0);
-        assert_int_equal(checkpoint_dump_arguments(&p, &d, "/images", "/cgroup", &l), 0);
+        assert_int_equal(checkpoint_dump_arguments(&p, &d, "/images", NULL, "/cgroup", &l), 0);
         assert_string_equal(l[0], "criu");
         assert_string_equal(l[1], "dump");
         assert_true(contains(l, "--tree=42"));
@@ -101,12 +101,11 @@ static void test_dump_arguments(void **state) {
         assert_false(contains(l, "--tcp-established"));
 
         p.leave_running = true;
-        p.parent = "/before";
         d.tcp = d.unix_sockets = d.shell_job = d.file_locks = true;
         assert_int_equal(strv_extend(&d.empty_namespaces, "network"), 0);
-        assert_int_equal(checkpoint_dump_arguments(&p, &d, "/images", NULL, &full), 0);
+        assert_int_equal(checkpoint_dump_arguments(&p, &d, "/images", "../before", NULL, &full), 0);
         assert_true(contains(full, "--leave-running"));
-        assert_true(contains(full, "--prev-images-dir=/before"));
+        assert_true(contains(full, "--prev-images-dir=../before"));
         assert_true(contains(full, "--tcp-established"));
         assert_true(contains(full, "--ext-unix-sk"));
         assert_true(contains(full, "--shell-job"));
@@ -114,6 +113,33 @@ static void test_dump_arguments(void **state) {
         assert_true(contains_pair(full, "--empty-ns", "net"));
         strv_free(d.mounts);
         strv_free(d.empty_namespaces);
+}
+
+static void test_parent_link(void **state) {
+        static const struct {
+                const char *images, *parent, *link; /* NULL: refused */
+        } cases[] = {
+                        {"/srv/b", "/srv/a", "../a"},
+                        {"/srv/b/images", "/srv/a/images", "../../a/images"},
+                        {"/srv/b", "/var/a", "../../var/a"},
+                        {"/srv/a/b", "/srv/a", "../"},
+                        {"/srv/a", "/srv/a/b", "./b"},
+                        {"/srv/ab", "/srv/a", "../a"},
+                        {"/srv/a", "/srv/ab", "../ab"},
+                        {"/b", "/a", "../a"},
+                        {"/b", "/", "../"},
+                        {"/", "/a", "./a"},
+                        {"/srv/a", "/srv/a", NULL},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *link = NULL;
+                int r = checkpoint_parent_link(cases[i].images, cases[i].parent, &link, NULL);
+
+                assert_int_equal(r, cases[i].link ? 0 : CTR_INVALID_ARGUMENT);
+                if (cases[i].link)
+                        assert_string_equal(link, cases[i].link);
+        }
 }
 
 static void test_restore_arguments(void **state) {
@@ -323,6 +349,7 @@ static void test_run(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_dump_arguments),
+                        cmocka_unit_test(test_parent_link),
                         cmocka_unit_test(test_restore_arguments),
                         cmocka_unit_test(test_external_mounts),
                         cmocka_unit_test(test_hostile_mounts),
