@@ -48,8 +48,15 @@ static int checkpoint_start(sd_bus_message *m, Task *t, const CheckpointOptions 
         int r;
 
         if (!options->path == !options->image)
-                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
-                                        "One of the options Path and Image is needed");
+                r = error_setf(&e, CTR_INVALID_ARGUMENT,
+                               "One of the options Path and Image is needed");
+        else if (options->parent && !options->path)
+                r = error_setf(&e, CTR_INVALID_ARGUMENT,
+                               "ParentPath needs Path: an image is complete without others");
+        else
+                r = 0;
+        if (r != 0)
+                return bus_error_set(error, r, &e);
         /* root writes to, or reads, a directory that the caller names */
         r = task_begin(t, m, options->path || options->parent, checkpoint_reply, &late, error);
         if (r <= 0)

@@ -8,7 +8,7 @@
 #include "bus/options.h"
 #include "bus/service.h"
 #include "bus/stream-options.h"
-#include "manager/checkpoint-image.h"
+#include "manager/checkpoint-restore.h"
 #include "manager/checkpoint.h"
 
 typedef struct CreateTaskOptions {
@@ -43,10 +43,12 @@ int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r <= 0)
                 return r < 0 ? r : 1;
 
-        if (options.checkpoint && options.checkpoint_path)
-                return sd_bus_error_set(error, SD_BUS_ERROR_INVALID_ARGS,
-                                        "Only one of the options Checkpoint and CheckpointPath "
-                                        "can be given");
+        if (options.checkpoint && options.checkpoint_path) {
+                r = error_setf(&e, CTR_INVALID_ARGUMENT,
+                               "Only one of the options Checkpoint and CheckpointPath can be "
+                               "given");
+                return bus_error_set(error, r, &e);
+        }
         if (options.checkpoint_path) {
                 r = checkpoint_check(options.checkpoint_path, &e);
                 if (r != 0)

@@ -12,11 +12,15 @@ def refusals(walk):
     container, task = walk.running("held-still")
     walk.refused("neither place nor name", "InvalidArgument", "Path|Image", task.call, "Task.Checkpoint")
     walk.refused("both", "InvalidArgument", "Path|Image", task.call, "Task.Checkpoint", Path="/run/x", Image="x")
+    walk.refused("an image that needs another one", "InvalidArgument", "ParentPath", task.call, "Task.Checkpoint", Image="x",
+                 ParentPath="/run/x")
     walk.refused("a place that is no path", "InvalidArgument", "Path", task.call, "Task.Checkpoint", Path="here")
     walk.refused("a namespace that cannot be empty", "InvalidArgument", "EmptyNamespaces", task.call,
                  "Task.Checkpoint", Path="/run/x", EmptyNamespaces=["moon"])
     walk.remove(container)
     container = walk.container("restored", *COUNTER)
+    walk.refused("two checkpoints", "InvalidArgument", "Only one", container.call, "Container.CreateTask",
+                 CheckpointPath="/no/such", Checkpoint="localhost/none")
     walk.refused("a checkpoint that is not there", "NotFound", "no/such", container.call, "Container.CreateTask",
                  CheckpointPath="/no/such")
     walk.refused("an image that is not there", "NotFound", "none", container.call, "Container.CreateTask",
