@@ -21,13 +21,14 @@
 
 #define LABEL "containerd.io/checkpoint"
 
-int checkpoint_directory_new(Manager *m, char **ret_name, char **ret_path, Error *e) {
+int checkpoint_directory_new(Manager *m, const char *prefix, char **ret_name, char **ret_path,
+                             Error *e) {
         _cleanup_free_ char *name = NULL, *path = NULL;
         uint64_t random;
 
         if (getrandom(&random, sizeof(random), 0) != sizeof(random))
                 return error_setf(e, -EIO, "Failed to find a name for a checkpoint");
-        if (asprintf(&name, ".new-checkpoint-%016" PRIx64, random) < 0 ||
+        if (asprintf(&name, "%s%016" PRIx64, prefix, random) < 0 ||
             asprintf(&path, "%s/" OVERLAYFS_DIRECTORY "/%s/images", m->state_dir, name) < 0)
                 return -ENOMEM;
         if (mkdirat(m->snapshots_fd, name, 0700) < 0)
@@ -175,118 +176,4 @@ int checkpoint_commit(Manager *m, const char *namespace, const char *reference, 
                 return r;
         *ret = TAKE_PTR(i);
         return 0;
-}
-
-/* A task that waits for its checkpoint to be extracted. */
-typedef struct Unpack {
-        Manager *manager;
-        char *namespace, *id, *reference; /* the container may be gone by then */
-        char *name, *path;
-        TaskRequest request; /* with copies */
-        char *stdio_path[3];
-        Callback callback;
-        void *userdata;
-} Unpack;
-
-static void unpack_free(Unpack *u) {
-        if (!u)
-                return;
-        for (size_t i = 0; i < 3; i++) {
-                free(u->stdio_path[i]);
-                fd_close(u->request.streams.fd[i]);
-        }
-        checkpoint_directory_discard(u->manager, u->name);
-        free(u->namespace);
-        free(u->id);
-        free(u->reference);
-        free(u->name);
-        free(u->path);
-        free(u);
-}
-DEFINE_CLEANUP(Unpack *, unpack_free);
-
-static int unpack_new(Container *c, const TaskRequest *request, const char *reference,
-                      Unpack **ret) {
-        _cleanup_(unpack_freep) Unpack *u = calloc(1, sizeof(Unpack));
-
-        if (!u)
-                return -ENOMEM;
-        u->manager = c->object.manager;
-        u->request = *request;
-        for (size_t i = 0; i < 3; i++)
-                u->request.streams.fd[i] = -1;
-        for (size_t i = 0; i < 3; i++) {
-                if (free_and_strdup(&u->stdio_path[i], request->streams.path[i]) < 0)
-                        return -ENOMEM;
-                u->request.streams.path[i] = u->stdio_path[i];
-                if (request->streams.kind[i] != STDIO_FD)
-                        continue;
-                u->request.streams.fd[i] = fcntl(request->streams.fd[i], F_DUPFD_CLOEXEC, 3);
-                if (u->request.streams.fd[i] < 0)
-                        return -errno;
-        }
-        if (free_and_strdup(&u->namespace, c->object.namespace) < 0 ||
-            free_and_strdup(&u->id, c->object.name) < 0 ||
-            free_and_strdup(&u->reference, reference) < 0)
-                return -ENOMEM;
-        *ret = TAKE_PTR(u);
-        return 0;
-}
-
-static void on_unpacked(Object *job, int r, const Error *e, void *userdata) {
-        _cleanup_(unpack_freep) Unpack *u = userdata;
-        _cleanup_error_ Error local = ERROR_NULL;
-        Container *c;
-
-        if (r != 0) {
-                u->callback(NULL, r, e, u->userdata);
-                return;
-        }
-        c = CONTAINER(object_find(u->manager, OBJECT_CONTAINER, u->namespace, u->id));
-        if (!c)
-                r = error_setf(&local, CTR_NOT_FOUND, "The container \"%s\" was deleted", u->id);
-        else {
-                u->request.checkpoint = u->reference;
-                u->request.checkpoint_path = u->path;
-                u->request.checkpoint_directory = u->name;
-                r = task_create(c, &u->request, u->callback, u->userdata, &local);
-                /* the task has a copy of the name, and discards it with itself */
-                if (r == 0)
-                        free(TAKE_PTR(u->name));
-        }
-        if (r != 0)
-                u->callback(NULL, r, &local, u->userdata);
-}
-
-int task_create_from_image(Container *c, const TaskRequest *request, const char *reference,
-                           Callback callback, void *userdata, Error *e) {
-        Manager *m = c->object.manager;
-        _cleanup_(unpack_freep) Unpack *u = NULL;
-        Image *image;
-        Job *job;
-        int r;
-
-        if (c->task)
-                return error_setf(e, CTR_ALREADY_EXISTS, "The container \"%s\" has a task already",
-                                  c->object.name);
-        r = image_find(m, c->object.namespace, reference, &image, e);
-        if (r != 0)
-                return r;
-        r = unpack_new(c, request, image->object.name, &u);
-        if (r == 0)
-                r = checkpoint_directory_new(m, &u->name, &u->path, e);
-        if (r != 0)
-                return r;
-        u->callback = callback;
-        u->userdata = userdata;
-        r = job_start(m, JOB_RESTORE, c->object.namespace, image->object.name,
-                      (char *const[]){image->digest, u->name, NULL}, &job, e);
-        if (r != 0)
-                return r;
-        r = job_wait(job, on_unpacked, u, e);
-        if (r != 0)
-                (void) job_cancel(job, NULL);
-        else
-                TAKE_PTR(u);
-        return r;
 }

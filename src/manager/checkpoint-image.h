@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Checkpoints in the content store. What CRIU writes, and reads again, is in a directory of the
- * snapshots ("snapshots/overlayfs/.new-..."), which a worker turns into an image of the kind of
- * A3.16 and back.
+ * Checkpoints in the content store. What CRIU writes is in a directory of the snapshots
+ * ("snapshots/overlayfs/.new-..."), which a worker turns into an image of the kind of A3.16. The
+ * way back is in checkpoint-restore.h.
  *
  * Invariant: such a directory is never left behind: who made it discards it, and after a crash it
  * is nobody's, and removed with the others at the manager's start.
@@ -14,8 +14,10 @@
 #include "manager/job.h"
 #include "manager/task.h"
 
-/* Makes a directory; *ret_name is its name, *ret_path "<its path>/images". Both are to be freed. */
-int checkpoint_directory_new(Manager *m, char **ret_name, char **ret_path, Error *e);
+/* Makes a directory with a name that begins with prefix (".new-..."): *ret_name, and *ret_path is
+ * "<its path>/images". Both are to be freed. */
+int checkpoint_directory_new(Manager *m, const char *prefix, char **ret_name, char **ret_path,
+                             Error *e);
 
 /* It is removed in the background. NULL-safe. */
 void checkpoint_directory_discard(Manager *m, const char *name);
@@ -32,7 +34,3 @@ int checkpoint_store(Manager *m, const char *namespace, const char *reference, c
  * image that the checkpoint refers to. */
 int checkpoint_commit(Manager *m, const char *namespace, const char *reference, const char *base,
                       json_t *result, Image **ret, Error *e);
-
-/* task_create(), from the image: CTR_NOT_FOUND, CTR_INVALID_ARGUMENT if it is no checkpoint. */
-int task_create_from_image(Container *c, const TaskRequest *request, const char *reference,
-                           Callback callback, void *userdata, Error *e);

@@ -52,12 +52,6 @@ DEFINE_CLEANUP(Dump *, dump_free);
 void checkpoint_task_gone(Task *t) {
         if (t->dump)
                 t->dump->task = NULL;
-        checkpoint_restored(t);
-}
-
-void checkpoint_restored(Task *t) {
-        checkpoint_directory_discard(t->process.object.manager, t->checkpoint_directory);
-        free(TAKE_PTR(t->checkpoint_directory));
 }
 
 static void dump_complete(Dump *d) {
@@ -198,7 +192,8 @@ static int dump_prepare_image(Dump *d, Task *t, const char *image, Error *e) {
         if (free_and_strdup(&d->namespace, t->process.object.namespace) < 0 ||
             free_and_strdup(&d->base, t->container->image) < 0)
                 return -ENOMEM;
-        r = checkpoint_directory_new(d->manager, &d->name, &d->request.images, e);
+        r = checkpoint_directory_new(d->manager, ".new-checkpoint-", &d->name, &d->request.images,
+                                     e);
         return r != 0 ? r : checkpoint_describe(t, d->name, e);
 }
 

@@ -32,8 +32,5 @@ int task_checkpoint(Task *t, const CheckpointOptions *options, Callback callback
  * CTR_NOT_FOUND. */
 int checkpoint_check(const char *path, Error *e);
 
-/* START was answered: what it was restored from is not needed any more. */
-void checkpoint_restored(Task *t);
-
 /* t is being freed. */
 void checkpoint_task_gone(Task *t);

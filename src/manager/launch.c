@@ -343,8 +343,8 @@ static int launch_write_documents(Task *t, const TaskRequest *request, Error *e)
                         return -ENOMEM;
         }
         if (free_and_strdup(&launch.checkpoint, request->checkpoint_path) < 0 ||
-            free_and_strdup(&t->checkpoint, request->checkpoint) < 0 ||
-            free_and_strdup(&t->checkpoint_directory, request->checkpoint_directory) < 0)
+            free_and_strdup(&launch.checkpoint_name, request->checkpoint) < 0 ||
+            free_and_strdup(&t->checkpoint, request->checkpoint) < 0)
                 return -ENOMEM;
         r = task_launch_to_json(&launch, &j);
         if (r < 0)

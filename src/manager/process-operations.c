@@ -10,7 +10,7 @@
 
 #include "basic/log.h"
 #include "basic/signals.h"
-#include "manager/checkpoint.h"
+#include "manager/checkpoint-restore.h"
 #include "manager/exec-internal.h"
 #include "manager/process-internal.h"
 #include "manager/restart.h"
@@ -125,7 +125,8 @@ static void on_started(Operation *o, int r, const Error *e, const SupervisorMess
         }
         if (r != 0)
                 process_recheck(p);
-        if (p->object.type == OBJECT_TASK)
+        /* without an answer it goes on, and the next manager asks again */
+        if (p->object.type == OBJECT_TASK && r != -ESHUTDOWN)
                 checkpoint_restored(TASK(&p->object));
         /* a deletion may wait for this answer */
         if (p->deleting)

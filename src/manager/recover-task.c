@@ -12,6 +12,7 @@
 #include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/log.h"
+#include "manager/checkpoint-restore.h"
 #include "manager/exec-internal.h"
 #include "manager/monitor.h"
 #include "manager/recover-internal.h"
@@ -144,6 +145,8 @@ static bool hello_apply(Task *t, const SupervisorMessage *reply) {
         process_set_status(&t->process, !t->process.ran                          ? TASK_CREATED
                                         : reply->flags & SUPERVISOR_STATE_PAUSED ? TASK_PAUSED
                                                                                  : TASK_RUNNING);
+        if (t->process.ran)
+                checkpoint_restored(t);
         recover_ask_again(&t->process, reply->flags);
         return true;
 }
@@ -274,7 +277,9 @@ static void load_launch(Task *t) {
                 r = process_set_streams(&t->process, launch.stdio,
                                         (const char *const *) launch.stdio_path);
         if (r == 0)
-                r = free_and_strdup(&t->checkpoint, launch.checkpoint);
+                r = free_and_strdup(&t->checkpoint, launch.checkpoint_name ?: launch.checkpoint);
+        if (r == 0)
+                r = checkpoint_recover_directory(t, launch.checkpoint);
         if (r == -ENOMEM)
                 log_warning_errno(r, "Failed to read %s of task %s: %m", TASK_FILE_LAUNCH,
                                   t->process.object.name);

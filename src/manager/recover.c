@@ -22,6 +22,7 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/strv.h"
+#include "manager/checkpoint-restore.h"
 #include "manager/db.h"
 #include "manager/event.h"
 #include "manager/image.h"
@@ -56,6 +57,8 @@ void recovery_unref(Recovery *v) {
                 return;
         while (object_foreach(m, OBJECT_CONTAINER, NULL, find_left_behind, &c) == 1)
                 container_auto_remove(c);
+        if (!v->incomplete)
+                checkpoint_directories_recovered(m);
         if (!v->incomplete && event_log_collect(m, &e) != 0)
                 log_error("%s", error_text(&e));
         if (restarts_recovered(m, &restart_error) != 0)

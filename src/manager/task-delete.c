@@ -6,6 +6,7 @@
  */
 
 #include "basic/log.h"
+#include "manager/checkpoint-restore.h"
 #include "manager/event.h"
 #include "manager/exec-internal.h"
 #include "manager/manager.h"
@@ -35,6 +36,7 @@ static void task_remove(Task *t) {
         monitor_detach(t);
         remove_execs(t);
         event_task_deleted(t);
+        checkpoint_restored(t);
         log_fields_remove(t->unit);
         r = task_dir_remove(m, p->object.namespace, p->object.name);
         if (r < 0)

@@ -97,6 +97,7 @@ Task *task_free(Task *t) {
         free(t->oom_cgroup);
         checkpoint_task_gone(t);
         free(t->checkpoint);
+        free(t->checkpoint_directory);
         free(t);
         return NULL;
 }

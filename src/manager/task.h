@@ -24,7 +24,7 @@ struct Task {
         bool oom_killed;
         char *oom_cgroup; /* whose limit was hit; NULL: none, or the system's */
         char *checkpoint; /* what it is restored from, as named by the caller; NULL: nothing */
-        char *checkpoint_directory; /* discarded when it was restored, see checkpoint-image.h */
+        char *checkpoint_directory; /* see checkpoint-restore.h; NULL: none of ours */
         struct Dump *dump;          /* a checkpoint that is being made */
         bool dump_exit;             /* it is to end the task, or has: as a user's stop does */
 
@@ -54,9 +54,7 @@ int task_find(Manager *m, const char *namespace, const char *id, Task **ret, Err
 typedef struct TaskRequest {
         StreamsRequest streams;
         const char *checkpoint; /* what Start restores, as the caller called it; NULL: nothing */
-        const char *checkpoint_path;      /* its directory */
-        const char *checkpoint_directory; /* to be discarded with the task, see checkpoint-image.h
-                                           */
+        const char *checkpoint_path; /* its directory */
 } TaskRequest;
 
 /* Makes the task; callback(task) when it is CREATED, or with the error and NULL after everything

@@ -167,6 +167,18 @@ int overlayfs_prepare(int dir_fd, uint64_t n, uint64_t parent, Error *e) {
         return r;
 }
 
+int overlayfs_exchange(int dir_fd, uint64_t n, const char *name, Error *e) {
+        char mine[OVERLAYFS_NAME_SIZE + 8], other[OVERLAYFS_NAME_SIZE + 8];
+
+        (void) snprintf(mine, sizeof(mine), "%" PRIu64 "/fs", n);
+        (void) snprintf(other, sizeof(other), "%s/fs", name);
+        if (renameat2(dir_fd, mine, dir_fd, other, RENAME_EXCHANGE) >= 0)
+                return 0;
+        return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
+                          "Failed to exchange the trees of the snapshots %s and %s: %m", mine,
+                          other);
+}
+
 int overlayfs_discard(int dir_fd, const char *name, Error *e) {
         char doomed[OVERLAYFS_NAME_SIZE];
         int r;

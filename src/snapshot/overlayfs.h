@@ -10,7 +10,8 @@
  *   .new-<random>/     a complete layer on its way from the worker to the manager
  *   .doomed-<random>/  what is to be removed
  *
- * <n> is given by who keeps the records; a name with a dot is nobody's after a restart.
+ * <n> is given by who keeps the records; a name with a dot is nobody's after a restart, unless who
+ * made it has written that down elsewhere.
  * Invariant: what has its final name is complete. Nothing here mounts anything.
  */
 
@@ -51,6 +52,11 @@ int overlayfs_open_tree(int dir_fd, uint64_t n, int *ret_fd, Error *e);
  * of the topmost directory. CTR_NOT_FOUND if the parent is not there, CTR_ALREADY_EXISTS if n is.
  */
 int overlayfs_prepare(int dir_fd, uint64_t n, uint64_t parent, Error *e);
+
+/* Exchanges the tree of snapshot <n>, which nothing may have mounted, with that of a temporary
+ * directory, <name>/fs, in one step: again, and all is as before. CTR_NOT_FOUND if one of the two
+ * is not there. */
+int overlayfs_exchange(int dir_fd, uint64_t n, const char *name, Error *e);
 
 /* Takes snapshot <n> out of sight in one step; what is left is for overlayfs_remove(). A missing
  * one is no error. */

@@ -25,6 +25,7 @@ void task_launch_clear(TaskLaunch *l) {
         free(l->rootfs_upper);
         free(l->rootfs_work);
         free(l->checkpoint);
+        free(l->checkpoint_name);
         *l = (TaskLaunch){};
 }
 
@@ -37,12 +38,12 @@ int task_launch_to_json(const TaskLaunch *l, json_t **ret) {
         r = stdio_to_json(l->stdio, l->stdio_path, &streams);
         if (r < 0)
                 return r;
-        j = json_pack("{s:s, s:s, s:s, s:s*, s:O, s:b, s:i, s:s*, s:s*, s:s*, s:s*}", "namespace",
-                      l->namespace, "id", l->id, "unit", l->unit, "log_identifier",
+        j = json_pack("{s:s, s:s, s:s, s:s*, s:O, s:b, s:i, s:s*, s:s*, s:s*, s:s*, s:s*}",
+                      "namespace", l->namespace, "id", l->id, "unit", l->unit, "log_identifier",
                       l->log_identifier, "stdio", streams, "terminal", (int) l->terminal,
                       "stop_signal", l->stop_signal, "rootfs_lower", l->rootfs_lower,
                       "rootfs_upper", l->rootfs_upper, "rootfs_work", l->rootfs_work, "checkpoint",
-                      l->checkpoint);
+                      l->checkpoint, "checkpoint_name", l->checkpoint_name);
         if (!j)
                 return -EINVAL;
         /* UINT64_MAX (never) is no JSON integer: the member is left out */
@@ -118,6 +119,8 @@ static int launch_from_json(json_t *j, TaskLaunch *l, Error *e) {
         if (r < 0)
                 return r;
         r = document_read_string(j, "checkpoint", &l->checkpoint, e);
+        if (r >= 0)
+                r = document_read_string(j, "checkpoint_name", &l->checkpoint_name, e);
         if (r < 0)
                 return r;
         if (l->checkpoint && l->checkpoint[0] != '/')

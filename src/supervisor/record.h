@@ -89,6 +89,7 @@ typedef struct TaskLaunch {
         char *rootfs_upper; /* NULL: read-only view */
         char *rootfs_work;
         char *checkpoint; /* directory with CRIU's images to restore at START (D21); NULL: none */
+        char *checkpoint_name; /* what the manager's caller called it; NULL: by its directory */
 } TaskLaunch;
 
 void task_launch_clear(TaskLaunch *l);

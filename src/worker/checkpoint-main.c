@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* ctr-worker checkpoint NAME, and ctr-worker restore DIGEST NAME: between a directory that a
- * checkpoint was written to, or is to be restored from, and the content store. */
+/* ctr-worker checkpoint NAME, and ctr-worker restore DIGEST NAME LAYER...: between a directory that
+ * a checkpoint was written to, or is to be restored from, and the content store. */
 
 #include <getopt.h>
 #include <sys/socket.h>
 
 #include "basic/json.h"
 #include "config.h"
+#include "snapshot/overlayfs.h"
 #include "worker/checkpoint.h"
 #include "worker/options.h"
 #include "worker/report.h"
@@ -20,8 +21,29 @@ typedef struct CheckpointCommand {
         const char *root;
         int control_fd;
         char **arguments;
+        const char *name; /* of the directory */
+        uint64_t layers[OVERLAYFS_LOWER_MAX];
+        size_t n_layers;
 } CheckpointCommand;
 
+static int read_layers(CheckpointCommand *c, char **arguments, Error *e) {
+        for (; *arguments; arguments++) {
+                char *end;
+
+                if (c->n_layers >= ELEMENTSOF(c->layers))
+                        return error_setf(e, CTR_INVALID_ARGUMENT, "More than %zu layers",
+                                          ELEMENTSOF(c->layers));
+                errno = 0;
+                c->layers[c->n_layers] = strtoull(*arguments, &end, 10);
+                if (errno != 0 || *end || **arguments < '1' || **arguments > '9')
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "\"%s\" is not the number of a layer", *arguments);
+                c->n_layers++;
+        }
+        return 0;
+}
+
+/* The n-th argument is the name of the directory; layers may follow if that is not the first. */
 static int read_options(int argc, char *argv[], int n, CheckpointCommand *ret, Error *e) {
         static const struct option options[] = {{"root", required_argument, NULL, 'r'},
                                                 {"control-fd", required_argument, NULL, 'c'},
@@ -38,14 +60,15 @@ static int read_options(int argc, char *argv[], int n, CheckpointCommand *ret, E
                 if (c == 'r')
                         ret->root = optarg;
         }
-        if (argc - optind != n)
+        if (n == 1 ? argc - optind != n : argc - optind < n)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "%i arguments are needed", n);
         ret->arguments = argv + optind;
-        if (!startswith(ret->arguments[n - 1], NAME_PREFIX) || strchr(ret->arguments[n - 1], '/'))
+        ret->name = ret->arguments[n - 1];
+        if (!startswith(ret->name, NAME_PREFIX) || strchr(ret->name, '/') ||
+            strlen(ret->name) >= OVERLAYFS_NAME_SIZE)
                 return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "\"%s\" is not the name of a new directory",
-                                  ret->arguments[n - 1]);
-        return 0;
+                                  "\"%s\" is not the name of a new directory", ret->name);
+        return read_layers(ret, ret->arguments + n, e);
 }
 
 static int open_store(const CheckpointCommand *c, Store *s, Error *e) {
@@ -82,7 +105,7 @@ int verb_checkpoint(int argc, char *argv[]) {
         if (r == 0)
                 r = open_store(&c, &s, &e);
         if (r == 0)
-                r = checkpoint_store(&s, c.arguments[0], &result, &e);
+                r = checkpoint_store(&s, c.name, &result, &e);
         if (r == 0)
                 r = report_packet(c.control_fd, result, &e);
         store_close(&s);
@@ -91,15 +114,21 @@ int verb_checkpoint(int argc, char *argv[]) {
 
 int verb_restore(int argc, char *argv[]) {
         _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_json_ json_t *result = NULL;
         CheckpointCommand c;
         Store s = STORE_NULL;
+        bool root = false;
         int r;
 
         r = read_options(argc, argv, 2, &c, &e);
         if (r == 0)
                 r = open_store(&c, &s, &e);
         if (r == 0)
-                r = checkpoint_extract(&s, c.arguments[0], c.arguments[1], &e);
+                r = checkpoint_extract(&s, c.arguments[0], c.name, c.layers, c.n_layers, &root, &e);
+        if (r == 0) {
+                result = json_pack("{ss sb}", "type", "result", "root", (int) root);
+                r = result ? report_packet(c.control_fd, result, &e) : -ENOMEM;
+        }
         store_close(&s);
         return report_end(c.control_fd, r, &e);
 }

@@ -1,13 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <fcntl.h>
-#include <stdatomic.h>
-#include <sys/stat.h>
 
 #include "basic/fs.h"
 #include "basic/json.h"
-#include "image/content.h"
-#include "image/hash.h"
 #include "image/ingest.h"
 #include "snapshot/diff.h"
 #include "snapshot/overlayfs.h"
@@ -16,15 +12,10 @@
 #define INDEX_MEDIA_TYPE "application/vnd.oci.image.index.v1+json"
 #define LAYER_MEDIA_TYPE "application/vnd.oci.image.layer.v1.tar"
 #define REQUEST_MAX      (64U * 1024)
-#define PIECE_SIZE       (128U * 1024)
 #define BLOBS            4
 
-/* A blob on its way: written to a file without a name, because its digest is known only then. */
 typedef struct Blob {
-        int fd;
-        Hash *hash;
-        Digest digest;
-        uint64_t size;
+        Ingest *ingest;
         const char *media_type;
 } Blob;
 
@@ -33,32 +24,19 @@ typedef struct Storing {
         int dir_fd;
         json_t *request;
         Blob blobs[BLOBS];
-        Ingest *ingests[BLOBS];
-        size_t n_blobs, n_ingests;
+        size_t n_blobs;
 } Storing;
 
+/* What was not committed is removed. */
 static void storing_clear(Storing *x) {
-        for (size_t i = 0; i < x->n_blobs; i++) {
-                fd_close(x->blobs[i].fd);
-                hash_free(x->blobs[i].hash);
-        }
-        for (size_t i = 0; i < x->n_ingests; i++)
-                ingest_free(x->ingests[i]);
+        for (size_t i = 0; i < x->n_blobs; i++)
+                ingest_free(x->blobs[i].ingest);
         json_decref(x->request);
         fd_close(x->dir_fd);
 }
 
 static int blob_write(void *userdata, const void *data, size_t size, Error *e) {
-        Blob *b = userdata;
-        int r;
-
-        r = fd_write_all(b->fd, data, size);
-        if (r >= 0)
-                r = hash_update(b->hash, data, size);
-        if (r < 0)
-                return error_setf(e, r, "Failed to write a blob of the checkpoint: %m");
-        b->size += size;
-        return 0;
+        return ingest_write(((Blob *) userdata)->ingest, data, size, e);
 }
 
 static int blob_new(Storing *x, const char *media_type, Blob **ret, Error *e) {
@@ -66,58 +44,13 @@ static int blob_new(Storing *x, const char *media_type, Blob **ret, Error *e) {
         int r;
 
         assert(x->n_blobs < BLOBS);
-        *b = (Blob){.media_type = media_type};
-        b->fd = openat(x->dir_fd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-        if (b->fd < 0)
-                return error_setf(e, -errno, "Failed to make a temporary file: %m");
+        r = ingest_open_unknown(x->store->content_fd, &b->ingest, e);
+        if (r != 0)
+                return r;
+        b->media_type = media_type;
         x->n_blobs++;
-        r = hash_new(DIGEST_SHA256, &b->hash);
-        if (r < 0)
-                return error_setf(e, r, "Failed to compute a digest: %m");
         *ret = b;
         return 0;
-}
-
-static int ingest_copy(Ingest *ingest, const Blob *b, Error *e) {
-        _cleanup_free_ char *piece = malloc(PIECE_SIZE);
-        /* somebody else may have begun with the same content */
-        uint64_t offset = ingest_offset(ingest);
-        int r;
-
-        if (!piece)
-                return -ENOMEM;
-        while (offset < b->size) {
-                ssize_t n = pread(b->fd, piece, PIECE_SIZE, (off_t) offset);
-
-                if (n <= 0)
-                        return error_setf(e, n < 0 ? -errno : -EIO,
-                                          "Failed to read a blob of the checkpoint: %m");
-                r = ingest_write(ingest, piece, (size_t) n, e);
-                if (r != 0)
-                        return r;
-                offset += (uint64_t) n;
-        }
-        return ingest_verify(ingest, e);
-}
-
-/* Content that is there already is as good (A3.18, A5.22). */
-static int blob_finish(Storing *x, Blob *b, Error *e) {
-        atomic_bool canceled = false;
-        Ingest *ingest = NULL;
-        int r;
-
-        r = hash_final(b->hash, &b->digest);
-        if (r < 0)
-                return error_setf(e, r, "Failed to compute a digest: %m");
-        r = ingest_open(x->store->content_fd, &b->digest, b->size, &canceled, &ingest, e);
-        if (r == CTR_ALREADY_EXISTS)
-                return 0;
-        if (r == CTR_CONFLICT)
-                return error_setf(e, r, "The same content is being stored by somebody else");
-        if (r != 0)
-                return error_prefix(e, r, "Failed to store a blob of the checkpoint");
-        x->ingests[x->n_ingests++] = ingest;
-        return ingest_copy(ingest, b, e);
 }
 
 static int store_tree(Storing *x, int tree_fd, DiffFlags flags, const char *media_type, Error *e) {
@@ -127,7 +60,7 @@ static int store_tree(Storing *x, int tree_fd, DiffFlags flags, const char *medi
         r = blob_new(x, media_type, &b, e);
         if (r == 0)
                 r = layer_diff(tree_fd, flags, blob_write, b, e);
-        return r != 0 ? r : blob_finish(x, b, e);
+        return r != 0 ? r : ingest_verify(b->ingest, e);
 }
 
 static int store_images(Storing *x, Error *e) {
@@ -146,7 +79,7 @@ static int store_text(Storing *x, const char *text, size_t size, const char *med
         r = blob_new(x, media_type, &b, e);
         if (r == 0)
                 r = blob_write(b, text, size, e);
-        return r != 0 ? r : blob_finish(x, b, e);
+        return r != 0 ? r : ingest_verify(b->ingest, e);
 }
 
 static int store_config(Storing *x, Error *e) {
@@ -176,7 +109,8 @@ static json_t *describe(const Storing *x, size_t i) {
         const Blob *b = &x->blobs[i];
 
         return json_pack("{ss ss sI s{sO sO}}", "mediaType", b->media_type, "digest",
-                         DIGEST_STRING(&b->digest), "size", (json_int_t) b->size, "platform", "os",
+                         DIGEST_STRING(ingest_digest(b->ingest)), "size",
+                         (json_int_t) ingest_offset(b->ingest), "platform", "os",
                          json_object_get(x->request, "os"), "architecture",
                          json_object_get(x->request, "architecture"));
 }
@@ -204,21 +138,25 @@ static int make_result(const Storing *x, json_t **ret) {
                 const Blob *b = &x->blobs[i];
 
                 if (json_array_append_new(blobs, json_pack("{ss ss sI}", "digest",
-                                                           DIGEST_STRING(&b->digest), "media_type",
-                                                           b->media_type, "size",
-                                                           (json_int_t) b->size)) < 0)
+                                                           DIGEST_STRING(ingest_digest(b->ingest)),
+                                                           "media_type", b->media_type, "size",
+                                                           (json_int_t) ingest_offset(b->ingest))) <
+                    0)
                         return -ENOMEM;
         }
         *ret = json_pack("{ss ss ss sI sO}", "type", "result", "digest",
-                         DIGEST_STRING(&index->digest), "media_type", index->media_type, "size",
-                         (json_int_t) index->size, "blobs", blobs);
+                         DIGEST_STRING(ingest_digest(index->ingest)), "media_type",
+                         index->media_type, "size", (json_int_t) ingest_offset(index->ingest),
+                         "blobs", blobs);
         return *ret ? 0 : -ENOMEM;
 }
 
 int checkpoint_store(const Store *s, const char *name, json_t **ret, Error *e) {
         _cleanup_(storing_clear) Storing x = {.store = s, .dir_fd = -1};
+        Ingest *all[BLOBS];
         int r;
 
+        ingest_sweep_unknown(s->content_fd);
         x.dir_fd = openat(s->snapshots_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (x.dir_fd < 0)
                 return error_setf(e, -errno, "Failed to open the checkpoint %s: %m", name);
@@ -231,7 +169,10 @@ int checkpoint_store(const Store *s, const char *name, json_t **ret, Error *e) {
                 r = store_changes(&x, e);
         if (r == 0)
                 r = store_index(&x, e);
+        /* content that is there already is as good (A3.18, A5.22) */
+        for (size_t i = 0; i < x.n_blobs; i++)
+                all[i] = x.blobs[i].ingest;
         if (r == 0)
-                r = ingest_commit_all(s->content_fd, x.ingests, x.n_ingests, false, e);
+                r = ingest_commit_all(s->content_fd, all, x.n_blobs, false, e);
         return r != 0 ? r : make_result(&x, ret);
 }

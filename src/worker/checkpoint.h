@@ -25,11 +25,15 @@
 #define CHECKPOINT_REQUEST "request.json"
 #define CHECKPOINT_CONFIG  "config.json"
 #define CHECKPOINT_IMAGES  "images"
+#define CHECKPOINT_ROOT    "fs"
 
 /* Stores what is in the directory name of the snapshots (".new-..."). *ret: {type: "result",
  * digest, media_type, size, blobs}. */
 int checkpoint_store(const Store *s, const char *name, json_t **ret, Error *e);
 
-/* Extracts the checkpoint that the index names into name/images. CTR_INVALID_ARGUMENT
- * "checkpoint not found in index DIGEST". */
-int checkpoint_extract(const Store *s, const char *digest, const char *name, Error *e);
+/* Extracts the checkpoint that the index names into name/images, and the files that its container
+ * had written, if it has them (*ret_root), into name/fs: as an upper directory upon layers (numbers
+ * of snapshots, nearest first). CTR_INVALID_ARGUMENT "checkpoint not found in index DIGEST", and
+ * for what is not fit to be restored. */
+int checkpoint_extract(const Store *s, const char *digest, const char *name, const uint64_t *layers,
+                       size_t n_layers, bool *ret_root, Error *e);

@@ -33,7 +33,7 @@ static int help(void) {
                     "  verify [OPTION...]           Look for damaged blobs\n"
                     "  remove [OPTION...] NAME...   Remove doomed snapshots\n"
                     "  checkpoint [OPTION...] NAME  Store a checkpoint\n"
-                    "  restore [OPTION...] DIGEST NAME\n"
+                    "  restore [OPTION...] DIGEST NAME LAYER...\n"
                     "                               Extract a checkpoint\n\n"
                     "Options:\n"
                     "  --root=DIR            The store (default: " CTR_STATE_DIR ")\n"

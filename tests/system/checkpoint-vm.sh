@@ -64,7 +64,11 @@ check "CRIU's images are there" test -s "$images/a/inventory.img"
 check "and no log of success" test ! -e "$images/a/dump.log"
 check_fails "no second one in the same directory" 'already' ctrctl checkpoint --path="$images/a" --leave-running one
 check "an incremental one (A3.7)" ctrctl checkpoint --path="$images/b" --parent-path="$images/a" --leave-running one
-check_equal "refers to the first" "$images/a" "$(readlink "$images/b/parent")"
+check_equal "refers to the first" ../a "$(readlink "$images/b/parent")"
+check_fails "one before it that is not there" 'before this one' ctrctl checkpoint --path="$images/n" --parent-path="$images/none" one
+check_fails "nor in the same directory" 'same directory' ctrctl checkpoint --path="$images/n" --parent-path="$images/n" one
+check_fails "an image is complete without others" 'ParentPath needs Path' \
+        ctrctl checkpoint --image=localhost/n --parent-path="$images/a" one
 check_fails "a relative path is refused" 'absolute' busctl call "$destination" "$root/task/default/one" \
         "$destination.Task" Checkpoint 'a{sv}' 1 Path s relative
 
@@ -111,7 +115,14 @@ check_match "who waited before the start is told (A3.5)" '^ut 137 ' "$(cat "$tes
 check "a container with another root" ctrctl create --name two "$image" sh
 check_equal "restored with ctrctl" two "$(ctrctl restore --path="$images/c" two)"
 check_within "it goes on there" 10 counts_beyond two "$last"
-check "clean up" ctrctl rm --force one two
+
+# --- from an incremental one: it finds the one before, also where both were moved to
+mkdir "$test_dir/moved"
+mv "$images/a" "$images/b" "$test_dir/moved"
+check "a container for an incremental one" ctrctl create --name parts "$image" sh
+check "restored from two directories (A3.7)" ctrctl restore --path="$test_dir/moved/b" parts
+check_within "it goes on" 10 counts_beyond parts 3
+check "clean up" ctrctl rm --force one two parts
 
 # --- terminals and files
 check "a task with a terminal" ctrctl run -d -t --name tty "$image" sh -c "$counter"
@@ -159,6 +170,58 @@ check "goes on from the image" ctrctl restore --image=localhost/checkpoint:1 aga
 check_within "counting" 10 counts_beyond again 3
 check_within "no directory is left (A5.5)" 20 eval '[[ -z $(find /var/lib/ctr/snapshots/overlayfs -maxdepth 1 -name ".*" -type d) ]]'
 check "clean up" ctrctl rm --force stored again
+
+# --- with the files that the container had written
+restore_directories() {
+        find /var/lib/ctr/snapshots/overlayfs -maxdepth 1 -name '.new-restore-*'
+}
+
+# of ID FILE: a file as the container sees it.
+of() {
+        cat "/proc/$(property "$1" Process Pid)/root/$2"
+}
+
+writer='mkdir -p /made/deep; echo kept >/made/deep/file; ln /made/deep/file /made/link; rm /bin/ash; echo more >>/etc/group
+        i=0; while :; do i=$((i+1)); cat /made/deep/file >/read; echo $i >>/read; echo $i >/count; sleep 0.1; done'
+check "a task that writes files" ctrctl run -d --name files "$image" sh -c "$writer"
+check_within "and reads them" 10 counts_beyond files 3
+check "its checkpoint as an image" ctrctl checkpoint --image=localhost/checkpoint:2 files
+index=/var/lib/ctr/content/sha256/$(ctrctl inspect localhost/checkpoint:2 | grep -o 'sha256:[0-9a-f]*' | head -n 1 | cut -d: -f2)
+check "is all that stays of it" ctrctl rm --force files
+check "a container of the image that the checkpoint names" \
+        ctrctl create --name fresh "$(jq -r '.annotations["image.name"]' "$index")" sh
+check "a task from it" create_task fresh 1 Checkpoint s localhost/checkpoint:2
+check_equal "waits in one directory" 1 "$(restore_directories | wc -l)"
+check "the service restarts" systemctl restart ctr.service
+check_equal "the task is created still" CREATED "$(property fresh Process Status)"
+check "the service is killed" systemctl kill --signal=KILL --kill-whom=main ctr.service
+check_within "and the directory is there (A5.5)" 10 eval '[[ $(property fresh Process Status) == CREATED && -n $(restore_directories) ]]'
+check "it is restored after that" start_task fresh
+check_within "it goes on" 10 counts_beyond fresh 3
+check "forget what it has read" ctrctl exec fresh rm /read
+check_within "a file from before is read after" 10 eval '[[ $(of fresh read | head -n 1) == kept ]]'
+check_equal "under its other name" kept "$(of fresh made/link)"
+check_equal "which is the same file" 2 "$(stat -c %h "/proc/$(property fresh Process Pid)/root/made/deep/file")"
+check "what was removed is not there" test ! -L "/proc/$(property fresh Process Pid)/root/bin/ash"
+check "and what was not is" test -L "/proc/$(property fresh Process Pid)/root/bin/cat"
+check_equal "what was changed is changed" more "$(of fresh etc/group | tail -n 1)"
+check_equal "no directory is left" "" "$(restore_directories)"
+check "clean up" ctrctl rm --force fresh
+
+check "a container with a file of its own" ctrctl run --name own "$image" sh -c 'echo own >/own; echo own >/made'
+check "its task is deleted" busctl call "$destination" "$root/task/default/own" "$destination.Process" Delete 'a{sv}' 0
+upper=$(dirname "$(find /var/lib/ctr/snapshots/overlayfs -path '*/fs/own')")
+check_fails "a restore that cannot be set up" 'no-such' create_task own 2 Checkpoint s localhost/checkpoint:2 Stdout s file:/no-such/file
+check_equal "leaves it as it was" own "$(cat "$upper/own")"
+check_equal "and no directory" "" "$(restore_directories)"
+check "one that can" create_task own 1 Checkpoint s localhost/checkpoint:2
+check_equal "has the files of the checkpoint" kept "$(cat "$upper/made/link")"
+check "and nothing else" test ! -e "$upper/own"
+check "a second task is refused" eval '! create_task own 1 Checkpoint s localhost/checkpoint:2'
+check_equal "without touching the first" 1 "$(restore_directories | wc -l)"
+check "deleted before its start" busctl call "$destination" "$root/task/default/own" "$destination.Process" Delete 'a{sv}' 0
+check_equal "no directory is left" "" "$(restore_directories)"
+check "clean up" ctrctl rm --force own
 
 # --- what fails
 connection='sleep 1000 | nc -l -p 7000 & sleep 1; sleep 1000 | nc 127.0.0.1 7000'

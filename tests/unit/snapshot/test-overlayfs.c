@@ -117,6 +117,27 @@ static void test_no_leftovers(void **state) {
         assert_int_equal(n, 1);
 }
 
+static void test_exchange(void **state) {
+        char name[OVERLAYFS_NAME_SIZE], path[OVERLAYFS_NAME_SIZE + 16];
+        _cleanup_close_ int fd = -1;
+        Store *s = *state;
+
+        assert_int_equal(overlayfs_prepare(s->dir_fd, 7, 0, NULL), 0);
+        assert_int_equal(overlayfs_create(s->dir_fd, name, &fd, NULL), 0);
+        assert_int_equal(mkdirat(fd, "new", 0700), 0);
+        (void) snprintf(path, sizeof(path), "%s/fs/new", name);
+        assert_int_equal(overlayfs_exchange(s->dir_fd, 7, name, NULL), 0);
+        assert_true(exists(s, "7/fs/new"));
+        assert_true(exists(s, "7/work"));
+        assert_false(exists(s, path));
+        assert_int_equal(overlayfs_exchange(s->dir_fd, 7, name, NULL), 0);
+        assert_false(exists(s, "7/fs/new"));
+        assert_true(exists(s, path));
+        assert_int_equal(overlayfs_exchange(s->dir_fd, 8, name, NULL), CTR_NOT_FOUND);
+        assert_int_equal(overlayfs_exchange(s->dir_fd, 7, ".other", NULL), CTR_NOT_FOUND);
+        assert_true(exists(s, path));
+}
+
 static void test_doom_and_remove(void **state) {
         static const char *const bad[] = {"7", "..", ".doomed-/../7", "", ".", ".other"};
         _cleanup_closedir_ DIR *dir = NULL;
@@ -158,6 +179,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_publish_and_adopt, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_prepare, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_no_leftovers, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_exchange, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_doom_and_remove, setup, teardown),
                         cmocka_unit_test(test_paths),
         };

@@ -257,6 +257,7 @@ static void assert_launch_equal(const TaskLaunch *a, const TaskLaunch *b) {
         assert_true(streq_ptr(a->rootfs_upper, b->rootfs_upper));
         assert_true(streq_ptr(a->rootfs_work, b->rootfs_work));
         assert_true(streq_ptr(a->checkpoint, b->checkpoint));
+        assert_true(streq_ptr(a->checkpoint_name, b->checkpoint_name));
 }
 
 static void test_launch_round_trip(void **state) {
@@ -278,7 +279,8 @@ static void test_launch_round_trip(void **state) {
                          .rootfs_lower = (char *) "/a:/b",
                          .rootfs_upper = (char *) "/u",
                          .rootfs_work = (char *) "/w",
-                         .checkpoint = (char *) "/c"},
+                         .checkpoint = (char *) "/c",
+                         .checkpoint_name = (char *) "localhost/c:1"},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
