@@ -23,6 +23,8 @@ import system
 import walk
 from walk import HELD
 
+ON_SIGNAL = "trap 'exit 8' USR1; while :; do sleep 0.1; done"
+
 
 @contextlib.contextmanager
 def small(target, size):
@@ -48,7 +50,7 @@ def small(target, size):
 def full_run(w):
     """No room in /run: nothing new, nothing half done, and what ends meanwhile is not lost."""
     with small("/run/ctr", "3M") as (fill, filler):
-        container, task = w.running("before", "sh", "-c", "sleep 1.5; exit 8")
+        container, task = w.running("before", "sh", "-c", ON_SIGNAL)
         idle = w.thing(task.call("Task.Exec", "idle", HELD))
         other = w.container("other")
         waiting = task.send("Process.Wait")
@@ -58,6 +60,7 @@ def full_run(w):
                   ["true"])
         w.property("what runs is not disturbed", task, "Process.Status", "RUNNING")
         w.property("nor what waits", idle, "Process.Status", "CREATED")
+        task.call("Process.Kill", signal.SIGUSR1)
         time.sleep(2.5)  # the program ends in this time, and its record finds no room
         filler.unlink()
         w.equal("an exit without room for its record is told when there is some", 8, w.answer(waiting)[0])
@@ -72,7 +75,7 @@ def full_disk(w):
     """No room in /var/lib/ctr: what runs goes on, what is told meanwhile is told later."""
     with small("/var/lib/ctr", "48M") as (fill, filler):
         w.pull()
-        container, task = w.running("before", "sh", "-c", "sleep 1.5; exit 8")
+        container, task = w.running("before", "sh", "-c", ON_SIGNAL)
         spare = w.container("spare")
         waiting = task.send("Process.Wait")
         fill()
@@ -84,6 +87,7 @@ def full_disk(w):
         w.refused("a container without room", "ResourceExhausted", "(?i)space|full", w.container, "none")
         w.refused("a pull without room", "ResourceExhausted", "(?i)space|full", w.pull, "localhost:5000/layers:latest")
         w.check("listing goes on", len(w.root.call("Manager.ListContainers")) >= 2)
+        task.call("Process.Kill", signal.SIGUSR1)
         w.equal("an exit is told all the same", 8, w.answer(waiting)[0])
         filler.unlink()
         w.event("and is an event, too, when there is room", "/tasks/exit", "before", ExitStatus=8)
@@ -181,7 +185,7 @@ def wedged(w):
         system.kill_manager()
         before = time.monotonic()
         w.equal("a new manager lists them, too", 2, len(w.root.call("Manager.ListTasks")))
-        w.check("within seconds", time.monotonic() - before < 4, time.monotonic() - before)
+        w.check("within seconds", time.monotonic() - before < 10, time.monotonic() - before)
         w.property("what does not answer is UNKNOWN", task, "Process.Status", "UNKNOWN")
         w.bus.wait(lambda: stuck.done, 30)
         w.check("who waited for it hears an error", stuck.error, stuck.answer)

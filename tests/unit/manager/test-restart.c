@@ -491,7 +491,6 @@ static void test_checkpoint_abandoned(void **state) {
 static void test_shutdown(void **state) {
         Harness *h = *state;
         Container *c = make(h, "web", "on-failure");
-        _cleanup_error_ Error e = ERROR_NULL;
 
         run(h, c);
         h->system_state = "stopping";
