@@ -211,7 +211,7 @@ check "clean up" ctrctl rm --force fresh
 check "a container with a file of its own" ctrctl run --name own "$image" sh -c 'echo own >/own; echo own >/made'
 check "its task is deleted" busctl call "$destination" "$root/task/default/own" "$destination.Process" Delete 'a{sv}' 0
 upper=$(dirname "$(find /var/lib/ctr/snapshots/overlayfs -path '*/fs/own')")
-check_fails "a restore that cannot be set up" 'no-such' create_task own 2 Checkpoint s localhost/checkpoint:2 Stdout s file:/no-such/file
+check_fails "a restore that cannot be set up" 'no-such' create_task own 2 Checkpoint s localhost/checkpoint:2 Stdout s file:/proc/no-such/file
 check_equal "leaves it as it was" own "$(cat "$upper/own")"
 check_equal "and no directory" "" "$(restore_directories)"
 check "one that can" create_task own 1 Checkpoint s localhost/checkpoint:2
