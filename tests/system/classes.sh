@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # testbed: run
-# testbed: vm
+# testbed: vm --timeout=900
 #
 # Classes of block I/O and RDT from configuration files (A5.2): what is wrong in them is logged and the service starts.
 # Disks are there only in the virtual machine, and hardware with RDT in neither.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# testbed: vm
+# testbed: vm --timeout=900
 #
 # Events that need a memory controller: oom comes before the exit (D11, D20), also if the manager was killed in between;
 # and a restart after it.

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# testbed: vm
+# testbed: vm --timeout=900
 #
 # The supervisor without a manager where all cgroup controllers are: what needs them, and the main things once more
 
