@@ -43,8 +43,11 @@ def unavailable(walk):
 
 
 def count(task):
-    with open(f"/proc/{task.get('Process.Pid')}/root/count") as f:
-        return int(f.read() or 0)
+    try:
+        with open(f"/proc/{task.get('Process.Pid')}/root/count") as f:
+            return int(f.read() or 0)
+    except FileNotFoundError:  # its first turn is not over
+        return 0
 
 
 def directories(walk):

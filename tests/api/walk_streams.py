@@ -5,7 +5,7 @@ import os
 import pathlib
 import subprocess
 
-WORK = pathlib.Path("/run/walk-streams")
+WORK = pathlib.Path("/var/lib/walk-streams")  # programs in /run are not executed everywhere
 
 
 def kinds(walk):
