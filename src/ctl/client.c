@@ -130,8 +130,6 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
 static int request_again(Request *q) {
         uint64_t delay;
 
-        if (now_monotonic() - q->sent_at >= ATTEMPT_LASTED)
-                q->attempts = 0;
         if (++q->attempts >= ATTEMPTS_MAX)
                 return -ECONNRESET;
         delay = MIN_OF(ATTEMPT_DELAY_USEC << (q->attempts - 1), ATTEMPT_DELAY_MAX);
@@ -165,6 +163,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
         const sd_bus_error *b = sd_bus_message_get_error(m);
         Request *q = userdata;
         Loss loss;
+        bool lasted;
 
         if (!b) {
                 q->client->was_answered = true;
@@ -183,10 +182,16 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
                 request_finish(q, NULL, &e);
                 return 1;
         }
-        if (loss == LOSS_AMBIGUOUS)
+        lasted = now_monotonic() - q->sent_at >= ATTEMPT_LASTED;
+        if (loss == LOSS_AMBIGUOUS) {
                 q->ambiguous = true;
+                if (lasted)
+                        q->attempts = 0;
+        }
         if (loss == LOSS_AMBIGUOUS && q->call.once)
                 request_fail(q, -ECONNRESET, "the service went away before it answered");
+        else if (loss == LOSS_UNSENT && lasted) /* the bus has tried for that long */
+                request_fail(q, -ECONNREFUSED, "the service failed to start, its journal says why");
         else if (request_again(q) < 0)
                 request_fail(q, -ECONNRESET, "the service went away and does not come back");
         return 1;
