@@ -191,7 +191,7 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
         if (loss == LOSS_AMBIGUOUS && q->call.once)
                 request_fail(q, -ECONNRESET, "the service went away before it answered");
         else if (loss == LOSS_UNSENT && lasted) /* the bus has tried for that long */
-                request_fail(q, -ECONNREFUSED, "the service failed to start, its journal says why");
+                request_fail(q, -ECONNREFUSED, "the service cannot be reached: it failed to start");
         else if (request_again(q) < 0)
                 request_fail(q, -ECONNRESET, "the service went away and does not come back");
         return 1;
