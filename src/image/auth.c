@@ -193,15 +193,6 @@ static char *token_form(const Challenge *c, const Credential *credential) {
         return form;
 }
 
-static int form_read(void *buffer, size_t size, uint64_t offset, size_t *ret_size, void *userdata,
-                     Error *e) {
-        const char *form = userdata;
-
-        *ret_size = MIN_OF(size, strlen(form) - (size_t) offset);
-        memcpy(buffer, form + offset, *ret_size);
-        return 0;
-}
-
 static int token_from_answer(const Challenge *c, const Answer *answer, char **ret, Error *e) {
         _cleanup_json_ json_t *j = NULL;
         const char *token = NULL;
@@ -253,17 +244,19 @@ static int get_token(const Challenge *c, const Credential *credential, Http *htt
         _cleanup_secret_ char *authorization = NULL, *body = NULL;
         _cleanup_free_ char *url = NULL;
         HttpRequest request = *template;
+        HttpText text;
         int r;
 
         if (credential && credential->identity_token) {
                 body = token_form(c, credential);
                 if (!body)
                         return -ENOMEM;
+                text = (HttpText){.data = body, .size = strlen(body)};
                 request.method = "POST";
                 request.content_type = "application/x-www-form-urlencoded";
-                request.source = form_read;
-                request.source_size = strlen(body);
-                request.source_userdata = body;
+                request.source = http_text_source;
+                request.source_size = text.size;
+                request.source_userdata = &text;
                 request.url = c->realm;
                 return token_request(c, http, &request, ret, e);
         }

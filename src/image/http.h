@@ -22,6 +22,16 @@ typedef int (*HttpBody)(const void *data, size_t size, void *userdata, Error *e)
 typedef int (*HttpSource)(void *buffer, size_t size, uint64_t offset, size_t *ret_size,
                           void *userdata, Error *e);
 
+/* The source of something that is in memory; userdata is a const HttpText, which outlives the
+ * request. */
+typedef struct HttpText {
+        const char *data;
+        size_t size;
+} HttpText;
+
+int http_text_source(void *buffer, size_t size, uint64_t offset, size_t *ret_size, void *userdata,
+                     Error *e);
+
 /* How to speak TLS. What it points to lives as long as the request. */
 typedef struct HttpTls {
         bool skip_verify;   /* accept any certificate */

@@ -293,20 +293,6 @@ int registry_put_blob(Registry *r, Http *http, const RegistryUpload *upload, Err
         return k;
 }
 
-typedef struct Text {
-        const char *data;
-        size_t size;
-} Text;
-
-static int text_read(void *buffer, size_t size, uint64_t offset, size_t *ret_size, void *userdata,
-                     Error *e) {
-        const Text *t = userdata;
-
-        *ret_size = MIN_OF(size, t->size - (size_t) offset);
-        memcpy(buffer, t->data + offset, *ret_size);
-        return 0;
-}
-
 int registry_put_manifest(Registry *r, Http *http, const char *tag_or_digest,
                           const char *media_type, const char *data, size_t size, Error *e) {
         char what[REGISTRY_WHAT_SIZE];
@@ -322,10 +308,10 @@ int registry_put_manifest(Registry *r, Http *http, const char *tag_or_digest,
         for (unsigned attempt = 0;; attempt++) {
                 _cleanup_(http_response_clear) HttpResponse response = {};
                 _cleanup_error_ Error local = ERROR_NULL;
-                Text text = {.data = data, .size = size};
+                HttpText text = {.data = data, .size = size};
                 HttpRequest request = {
                                 .content_type = media_type,
-                                .source = text_read,
+                                .source = http_text_source,
                                 .source_size = size,
                                 .source_userdata = &text,
                 };
