@@ -222,22 +222,21 @@ static int freeze_start(BatchItem *item, Error *e) {
         return client_request(item->batch->client, &call, on_done, item, NULL, e);
 }
 
-int verb_pause(Client *c, char **args, Error *e) {
+static int freeze(Client *c, const char *verb, char **args, Error *e) {
         _cleanup_(batch_clear) Batch batch = {.client = c,
-                                              .verb = "pause",
+                                              .verb = verb,
                                               .kind = "task",
                                               .start = freeze_start};
 
         return batch_run(&batch, args, e);
 }
 
-int verb_resume(Client *c, char **args, Error *e) {
-        _cleanup_(batch_clear) Batch batch = {.client = c,
-                                              .verb = "resume",
-                                              .kind = "task",
-                                              .start = freeze_start};
+int verb_pause(Client *c, char **args, Error *e) {
+        return freeze(c, "pause", args, e);
+}
 
-        return batch_run(&batch, args, e);
+int verb_resume(Client *c, char **args, Error *e) {
+        return freeze(c, "resume", args, e);
 }
 
 static int append_update(sd_bus_message *m, void *userdata) {
