@@ -14,6 +14,7 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "manager/event-internal.h"
+#include "manager/exec-internal.h"
 
 #define B(topic) (1U << (topic))
 #define OVER     (B(EVENT_TASK_EXIT) | B(EVENT_TASK_DELETE))
@@ -177,14 +178,22 @@ void event_reached(Process *p, EventTopic step) {
         note_step(p, step);
 }
 
-void event_task_deleted(Task *t) {
+void event_settle(const Process *p) {
         _cleanup_error_ Error e = ERROR_NULL;
 
+        if (event_flush(p->object.manager, &e) != 0)
+                log_error("The end of %s is not written yet: %s", p->object.name, error_text(&e));
+}
+
+void event_task_deleted(Task *t) {
         event_reached(&t->process, EVENT_TASK_EXIT);
         note_step(&t->process, EVENT_TASK_DELETE);
-        if (event_flush(t->process.object.manager, &e) != 0)
-                log_error("The deletion of %s is not written yet: %s", t->process.object.name,
-                          error_text(&e));
+        event_settle(&t->process);
+}
+
+void event_vanished(Process *p) {
+        note_step(p, EVENT_TASK_EXIT);
+        event_forget(p);
 }
 
 void event_checkpointed(Task *t, const char *checkpoint) {
@@ -279,8 +288,12 @@ static int lost_parse(const char *run, Lost *ret) {
 static bool is_there(Manager *m, const Lost *l) {
         Object *o = object_find(m, OBJECT_CONTAINER, l->namespace, l->id);
         const Task *t = o ? CONTAINER(o)->task : NULL;
+        const Exec *x;
 
-        return t && (*l->exec || t->process.run == l->run);
+        if (!t || !*l->exec)
+                return t && t->process.run == l->run;
+        x = task_find_exec(t, l->exec);
+        return x && x->process.run == l->run;
 }
 
 static int record_lost(Manager *m, const Lost *l, EventTopic topic, Error *e) {

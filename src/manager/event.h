@@ -79,6 +79,14 @@ void event_reached(Process *p, EventTopic step);
  * a creation that failed. */
 void event_task_deleted(Task *t);
 
+/* Writes what was noted by now, before the record of p that tells it is removed: a killed manager
+ * cannot lose it any more. On failure it stays queued. */
+void event_settle(const Process *p);
+
+/* p is not there any more, and how it ended is not known: publishes EVENT_TASK_EXIT if its start
+ * was told and its end was not, then event_forget(). */
+void event_vanished(Process *p);
+
 /* p, its documents and records are gone: its id may be used again. After the removal of the task's
  * directory or of the exec's document; that of a task is that of its execs, too. */
 void event_forget(Process *p);

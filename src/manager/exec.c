@@ -133,6 +133,7 @@ void exec_remove(Exec *x) {
                 process_stopped_unknown(p);
         waiters_complete(&p->exit_waiters, &p->object, 0, NULL);
         process_drop_operations(p);
+        event_settle(p);
         exec_remove_files(x);
         event_forget(p);
         waiters_complete(&p->delete_waiters, &p->object, 0, NULL);
@@ -146,7 +147,7 @@ Exec *exec_vanish(Exec *x, const Error *e) {
         waiters_complete(&p->delete_waiters, &p->object, CTR_NOT_FOUND, e);
         process_drop_operations(p);
         exec_remove_files(x);
-        event_forget(p);
+        event_vanished(p);
         return exec_free(x);
 }
 
@@ -180,6 +181,8 @@ static void delete_send(Exec *x) {
                 exec_remove(x);
                 return;
         }
+        /* the supervisor removes the record */
+        event_settle(p);
         r = process_request(p, &(SupervisorMessage){.type = SUPERVISOR_EXEC_DELETE}, NULL, 0,
                             PROCESS_REQUEST_USEC,
                             &(Operation){.reply = on_deleted, .callback = process_ignore}, &e);

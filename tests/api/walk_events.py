@@ -83,7 +83,7 @@ def history(walk):
 
 def restart_of_manager(walk):
     """The history outlives the manager, whose death loses and doubles nothing."""
-    container, task = walk.running("outlives", "sh", "-c", "sleep 0.7; exit 4")
+    container, task = walk.running("outlives", "sh", "-c", "sleep 2; exit 4")
     before = walk.root.call("Manager.ListEvents", AllNamespaces=True, Limit=10000)
     system.kill_manager()
     status, at = task.call("Process.Wait")

@@ -11,8 +11,8 @@ from walk import HELD
 def life(walk):
     """Added, started, exited, deleted: the same interface as init's."""
     container, task = walk.running("host")
-    process = walk.thing(task.call("Task.Exec", "first", ["sh", "-c", "sleep 0.2; exit 5"], Stdin="null",
-                                   Stdout="null", Stderr="null"))
+    process = walk.thing(task.call("Task.Exec", "first", ["sleep", "1000"], Stdin="null", Stdout="null",
+                                   Stderr="null"))
     walk.equal("an exec has its place", f"{task.path}/exec/first", process.path)
     walk.event("it is told", "/tasks/exec-added", "host", Id="host", ExecId="first")
     for member, value in (("ExecId", "first"), ("Status", "CREATED"), ("Pid", 0), ("Terminal", False),
@@ -32,15 +32,16 @@ def life(walk):
     walk.check("the pids know it", (pid, "first") in task.call("Task.Pids"))
     walk.refused("it is not started twice", "FailedPrecondition", "RUNNING", process.call, "Process.Start")
     walk.refused("nor deleted while it runs", "FailedPrecondition", "RUNNING", process.call, "Process.Delete")
+    process.call("Process.Kill", signal.SIGKILL)
     status, at = walk.answer(waiting)
-    walk.equal("who waited hears its status", 5, status)
-    walk.signal("it tells its exit", "Process.Exited", process.path, lambda a: a == (5, at))
-    walk.event("so does the manager", "/tasks/exit", "host", Id="first", ContainerId="host", Pid=pid, ExitStatus=5,
+    walk.equal("who waited hears its status", 137, status)
+    walk.signal("it tells its exit", "Process.Exited", process.path, lambda a: a == (137, at))
+    walk.event("so does the manager", "/tasks/exit", "host", Id="first", ContainerId="host", Pid=pid, ExitStatus=137,
                ExitedAt=at)
     walk.property("it is stopped", process, "Process.Status", "STOPPED")
     walk.property("the task is not", task, "Process.Status", "RUNNING")
     walk.refused("a signal after the exit", "NotFound", "first", process.call, "Process.Kill", signal.SIGTERM)
-    walk.equal("Delete answers as a task's", (pid, 5, at), process.call("Process.Delete"))
+    walk.equal("Delete answers as a task's", (pid, 137, at), process.call("Process.Delete"))
     walk.gone("its object goes", process)
     again = walk.thing(task.call("Task.Exec", "first", ["true"]))
     walk.property("its id is free again", again, "Process.Status", "CREATED")
@@ -148,7 +149,7 @@ def recovery(walk):
     """Execs outlive the manager."""
     container, task = walk.running("kept")
     names = ("runs", "ends", "waits")
-    execs = [walk.thing(task.call("Task.Exec", n, ["sh", "-c", "sleep 0.5; exit 9"] if n == "ends" else HELD,
+    execs = [walk.thing(task.call("Task.Exec", n, ["sh", "-c", "sleep 2; exit 9"] if n == "ends" else HELD,
                                   Start=n != "waits")) for n in names]
     pid = execs[0].get("Process.Pid")
     system.kill_manager()

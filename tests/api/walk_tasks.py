@@ -14,7 +14,7 @@ from walk import FOREVER, HELD, IMAGE
 def life(walk):
     """Created, running, stopped, gone."""
     root = walk.root
-    container, task = walk.task("life", "sh", "-c", "sleep 0.2; exit 7")
+    container, task = walk.task("life", "sh", "-c", "sleep 2; exit 7")
     created = walk.event("a task is told", "/tasks/create", "life", Terminal=False, Stdout="null", Checkpoint="")
     walk.equal("it has its place", f"{bus.ROOT}/task/default/life", task.path)
     walk.equal("and is found by its id", task.path, root.call("Manager.GetTask", "life", Namespace="default"))
