@@ -32,6 +32,8 @@ typedef struct Setup {
         char *rootfs_lower, *rootfs_upper, *rootfs_work;
         char *hostname_fallback;
         char *seccomp_cache;
+        bool independent, no_pivot, no_keyring;
+        unsigned preserve_fds;
 } Setup;
 
 struct Container {
@@ -69,13 +71,18 @@ static int setup_new(const ContainerParameters *p, Setup **ret, Error *e) {
         memcpy(s->stdio, p->stdio, sizeof(s->stdio));
         s->open_stdio = p->open_stdio;
         s->userdata = p->userdata;
+        s->independent = p->independent;
+        s->no_pivot = p->no_pivot;
+        s->no_keyring = p->no_keyring;
+        s->preserve_fds = p->preserve_fds;
         if (free_and_strdup(&s->rootfs_lower, p->rootfs_lower) < 0 ||
             free_and_strdup(&s->rootfs_upper, p->rootfs_upper) < 0 ||
             free_and_strdup(&s->rootfs_work, p->rootfs_work) < 0 ||
             free_and_strdup(&s->hostname_fallback, p->hostname_fallback) < 0 ||
             free_and_strdup(&s->seccomp_cache, p->seccomp_cache) < 0)
                 return -ENOMEM;
-        r = spec_read(p->config_dir_fd, p->config_name, &s->spec, e);
+        r = p->document ? spec_parse(json_incref(p->document), &s->spec, e)
+                        : spec_read(p->config_dir_fd, p->config_name, &s->spec, e);
         if (r != 0)
                 return r;
         if (s->spec->seccomp) {
@@ -147,6 +154,10 @@ static int clone_init(Container *c, int child_fd, Error *e) {
                                 .stdio = {s->stdio[0], s->stdio[1], s->stdio[2]},
                                 .open_stdio = s->open_stdio,
                                 .userdata = s->userdata,
+                                .independent = s->independent,
+                                .no_pivot = s->no_pivot,
+                                .no_keyring = s->no_keyring,
+                                .preserve_fds = s->preserve_fds,
                 };
 
                 fd_close(c->sync_fd);
@@ -321,6 +332,25 @@ int container_start(Container *c, uint64_t timeout_usec, Error *e) {
         if (r == 0 && !done)
                 r = no_answer(-ETIMEDOUT, "execute the program", e);
         return r;
+}
+
+int container_detach(Container *c, int listen_fd, uint64_t timeout_usec, Error *e) {
+        SyncAnswer answer;
+        int r;
+
+        assert(c && listen_fd >= 0);
+
+        if (!c->created || c->starting || c->sync_fd < 0)
+                return error_setf(e, CTR_FAILED_PRECONDITION, "The container is not set up");
+        r = sync_send(c->sync_fd, SYNC_DETACH, 0, listen_fd);
+        if (r < 0)
+                return error_setf(e, r, "Failed to let go of init: %m");
+        r = sync_receive(c->sync_fd, deadline_after(timeout_usec), &answer, e);
+        fd_close(answer.fd);
+        if (r != 0)
+                return answer.failed ? r : no_answer(r, "stand alone", e);
+        c->sync_fd = fd_close(c->sync_fd);
+        return 0;
 }
 
 pid_t container_pid(const Container *c) {

@@ -24,6 +24,7 @@
  * leaves nothing behind, and its text names the stage and the path.
  */
 
+#include <jansson.h>
 #include <sys/types.h>
 
 #include "basic/error.h"
@@ -45,6 +46,13 @@ typedef struct ContainerParameters {
         void *userdata;
         const char *hostname_fallback; /* when the document names none; may be NULL */
         const char *seccomp_cache;     /* directory for compiled filters, made 0700; NULL: none */
+        json_t *document; /* what config_name says, read already by spec_read_document(); NULL: not
+                           * read yet. A reference is taken */
+        bool independent; /* init may outlive the caller from container_detach() or START on */
+        bool no_pivot;    /* chroot() where pivot_root() cannot work: on an initramfs */
+        bool no_keyring;  /* keep the caller's session keyring */
+        unsigned preserve_fds; /* the program gets this many of the caller's descriptors from 3 on,
+                                * besides standard streams */
 } ContainerParameters;
 
 /* 0, CTR_INVALID_ARGUMENT with the JSON path of what is wrong, CTR_NOT_IMPLEMENTED for a property
@@ -88,8 +96,14 @@ int container_start_receive(Container *c, bool *ret_done, Error *e);
 /* The two in one, for callers who have nothing else to do: waits for at most timeout_usec. */
 int container_start(Container *c, uint64_t timeout_usec, Error *e);
 
+/* After container_enter(), of an independent container: lets go of init, which then waits for its
+ * START on listen_fd (detached.h) and lives without the caller. Waits until that is so, at most
+ * timeout_usec. */
+int container_detach(Container *c, int listen_fd, uint64_t timeout_usec, Error *e);
+
 pid_t container_pid(const Container *c) _pure_;
 int container_pidfd(const Container *c) _pure_;
 
-/* Tells the container that its pidfd was reaped by the caller (pidfd_wait()). */
+/* Tells the container that its pidfd was reaped by the caller (pidfd_wait()), or that init is to
+ * live on after container_free(). */
 void container_set_reaped(Container *c);

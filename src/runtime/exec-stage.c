@@ -13,10 +13,12 @@
 #include "runtime/program.h"
 #include "runtime/step.h"
 
-/* What the sibling is born with, besides 0, 1 and 2. */
-#define SYNC_FD 3
-#define INIT_FD 4
-#define GO_FD   5
+/* What the sibling is born with, besides 0, 1, 2 and those that are preserved. */
+enum {
+        SYNC_FD = 3,
+        INIT_FD,
+        GO_FD,
+};
 
 typedef struct Stage {
         const ExecParameters *p;
@@ -137,19 +139,21 @@ static int find_executable(void *userdata, Error *e) {
 
 /* Moves the two descriptors that are still needed to where all others can be closed at once. */
 static int close_others(Stage *s) {
+        const int kept = (int) s->p->preserve_fds;
         int sync_fd, init_fd;
 
-        sync_fd = fcntl(s->program.sync_fd, F_DUPFD_CLOEXEC, GO_FD);
+        sync_fd = fcntl(s->program.sync_fd, F_DUPFD_CLOEXEC, GO_FD + kept);
         if (sync_fd < 0)
                 return -errno;
-        init_fd = fcntl(s->init_pidfd, F_DUPFD_CLOEXEC, GO_FD);
+        init_fd = fcntl(s->init_pidfd, F_DUPFD_CLOEXEC, GO_FD + kept);
         if (init_fd < 0)
                 return -errno;
-        if (dup3(sync_fd, SYNC_FD, O_CLOEXEC) < 0 || dup3(init_fd, INIT_FD, O_CLOEXEC) < 0 ||
-            syscall(SYS_close_range, (unsigned) GO_FD, ~0U, 0) < 0)
+        if (dup3(sync_fd, SYNC_FD + kept, O_CLOEXEC) < 0 ||
+            dup3(init_fd, INIT_FD + kept, O_CLOEXEC) < 0 ||
+            syscall(SYS_close_range, (unsigned) (GO_FD + kept), ~0U, 0) < 0)
                 return -errno;
-        s->program.sync_fd = SYNC_FD;
-        s->init_pidfd = INIT_FD;
+        s->program.sync_fd = SYNC_FD + kept;
+        s->init_pidfd = INIT_FD + kept;
         s->root_fd = -1;
         return 0;
 }
@@ -220,6 +224,9 @@ void exec_stage_run(const ExecParameters *p, int sync_fd) {
                                                                   p->stdio[2]},
                                                         .terminal = {-1, -1},
                                                         .null_fd = -1,
+                                                        .independent = p->independent,
+                                                        .no_keyring = p->no_keyring,
+                                                        .preserve_fds = p->preserve_fds,
                                         },
                         .root_fd = -1,
         };

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 
+#include "runtime/detached.h"
 #include "runtime/devices.h"
 #include "runtime/filesystems.h"
 #include "runtime/masks.h"
@@ -189,7 +190,7 @@ static int build_user(void *userdata, Error *e) {
 
 static int build_pivot(void *userdata, Error *e) {
         Init *i = userdata;
-        return rootfs_enter(i->root_fd, i->spec->root_propagation, e);
+        return rootfs_enter(i->root_fd, i->spec->root_propagation, i->p->no_pivot, e);
 }
 
 static const Step build_steps[] = {
@@ -255,12 +256,25 @@ static const Step enter_steps[] = {
 };
 
 /* Waits for the supervisor's word. If it is gone, so is the reason to be here. */
-static void wait_for(const Init *i, SyncType type) {
+static void wait_for_enter(const Init *i) {
         SyncAnswer answer;
 
-        if (sync_receive(i->p->sync_fd, UINT64_MAX, &answer, NULL) != (int) type)
+        if (sync_receive(i->p->sync_fd, UINT64_MAX, &answer, NULL) != SYNC_ENTER)
                 _exit(125);
         fd_close(answer.fd);
+}
+
+static void wait_for_start(Init *i) {
+        SyncAnswer answer;
+        int r;
+
+        r = sync_receive(i->p->sync_fd, UINT64_MAX, &answer, NULL);
+        if (r == SYNC_DETACH && i->p->independent && answer.fd >= 0)
+                i->program.sync_fd = detached_wait(answer.fd, i->p->sync_fd);
+        else if (r != SYNC_START)
+                _exit(125);
+        else
+                fd_close(answer.fd);
 }
 
 _noreturn_ void init_run(const InitParameters *p) {
@@ -277,6 +291,9 @@ _noreturn_ void init_run(const InitParameters *p) {
                                                         .personality = p->spec->personality,
                                                         .terminal = {-1, -1},
                                                         .null_fd = -1,
+                                                        .independent = p->independent,
+                                                        .no_keyring = p->no_keyring,
+                                                        .preserve_fds = p->preserve_fds,
                                         },
                         .root_fd = -1,
         };
@@ -284,11 +301,11 @@ _noreturn_ void init_run(const InitParameters *p) {
 
         program_separate(&i.program);
         steps_run(p->sync_fd, build_steps, ELEMENTSOF(build_steps), &i);
-        wait_for(&i, SYNC_ENTER);
+        wait_for_enter(&i);
         steps_run(p->sync_fd, enter_steps, ELEMENTSOF(enter_steps), &i);
         if (sync_send(p->sync_fd, SYNC_CREATED, 0, t->master_fd) < 0)
                 _exit(125);
         t->master_fd = fd_close(t->master_fd);
-        wait_for(&i, SYNC_START);
+        wait_for_start(&i);
         program_start(&i.program);
 }

@@ -26,6 +26,8 @@ typedef struct InitParameters {
         int stdio[3];
         int (*open_stdio)(void *userdata, int stdio[3], Error *e);
         void *userdata;
+        bool independent, no_pivot, no_keyring;
+        unsigned preserve_fds;
 } InitParameters;
 
 /* To be called in the clone, with the new (or joined) pid namespace. */

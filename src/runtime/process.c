@@ -90,19 +90,20 @@ int process_enter_directory(int root_fd, const char *path, bool make, Error *e) 
         return 0;
 }
 
-int process_set_stdio(const int fds[3], Error *e) {
+int process_set_stdio(const int fds[3], unsigned preserve_fds, Error *e) {
+        const unsigned first = 3U + preserve_fds;
         int copies[3];
 
         /* from above the targets, so that no dup2() overwrites one that is still to be copied */
         for (int i = 0; i < 3; i++) {
-                copies[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+                copies[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, (int) first);
                 if (copies[i] < 0)
                         return error_setf(e, -errno, "Failed to duplicate stream %d: %m", i);
         }
         for (int i = 0; i < 3; i++)
                 if (dup2(copies[i], i) < 0)
                         return error_setf(e, -errno, "Failed to set stream %d: %m", i);
-        if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+        if (syscall(SYS_close_range, first, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
                 return error_setf(e, -errno, "Failed to mark descriptors: %m");
         return 0;
 }

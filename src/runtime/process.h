@@ -20,8 +20,9 @@ int process_new_keyring(Error *e);
 /* Makes path below root_fd the working directory; with make, what is missing of it is made. */
 int process_enter_directory(int root_fd, const char *path, bool make, Error *e);
 
-/* Makes fds the descriptors 0, 1 and 2 and marks all others to be closed by execve(). */
-int process_set_stdio(const int fds[3], Error *e);
+/* Makes fds the descriptors 0, 1 and 2 and marks all others to be closed by execve(), but for the
+ * preserve_fds that follow. */
+int process_set_stdio(const int fds[3], unsigned preserve_fds, Error *e);
 
 /* Gives what was made for the container (the terminal, anonymous pipes) to its user, so that
  * /dev/stdout can be opened. Files of somebody else stay as they are. */

@@ -69,7 +69,7 @@ int program_set_stdio(Program *p, Error *e) {
                 fds[i] = p->process->terminal ? p->terminal.slave_fd
                          : p->stdio[i] >= 0   ? p->stdio[i]
                                               : p->null_fd;
-        r = process_set_stdio(fds, e);
+        r = process_set_stdio(fds, p->preserve_fds, e);
         if (r != 0)
                 return r;
         return process_give_stdio(p->user.uid, e);
@@ -85,7 +85,7 @@ int program_become(Program *p, Error *e) {
         const SpecProcess *process = p->process;
         int r;
 
-        r = process_new_keyring(e);
+        r = p->no_keyring ? 0 : process_new_keyring(e);
         if (r == 0)
                 r = rlimits_apply(&process->rlimits, false, e);
         if (r == 0)
@@ -112,6 +112,11 @@ static int start_tie_to_parent(void *userdata, Error *e) {
         const Program *p = userdata;
         struct pollfd poll_fd = {.fd = p->sync_fd};
 
+        if (p->independent)
+                return prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0) < 0
+                                       ? error_setf(e, -errno,
+                                                    "Failed to unset the parent death signal: %m")
+                                       : 0;
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || poll(&poll_fd, 1, 0) < 0)
                 return error_setf(e, -errno, "Failed to set the parent death signal: %m");
         if (poll_fd.revents & (POLLHUP | POLLERR))

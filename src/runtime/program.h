@@ -29,6 +29,8 @@ typedef struct Program {
         char *path;
         int null_fd;  /* the host's /dev/null for streams that are -1, or -1 */
         mode_t umask; /* as the supervisor has it */
+        bool independent, no_keyring;
+        unsigned preserve_fds;
 } Program;
 
 /* Out of the supervisor's session, signal dispositions and reach of ptrace, with a umask of 0.

@@ -265,15 +265,25 @@ int rootfs_attach(int root_fd, bool attached, unsigned long propagation, Error *
         return 0;
 }
 
-int rootfs_enter(int root_fd, unsigned long propagation, Error *e) {
-        int r;
-
-        /* pivot_root(2): with both at ".", the old root lies on top of the new one until it goes,
-         * and no directory for it is needed in the image. */
+/* pivot_root(2): with both at ".", the old root lies on top of the new one until it goes, and no
+ * directory for it is needed in the image. */
+static int pivot(int root_fd, Error *e) {
         if (fchdir(root_fd) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
                 return error_setf(e, -errno, "Failed to change the root: %m");
         if (umount2(".", MNT_DETACH) < 0)
                 return error_setf(e, -errno, "Failed to let go of the host's root: %m");
+        return 0;
+}
+
+int rootfs_enter(int root_fd, unsigned long propagation, bool no_pivot, Error *e) {
+        int r = 0;
+
+        if (!no_pivot)
+                r = pivot(root_fd, e);
+        else if (fchdir(root_fd) < 0 || chroot(".") < 0)
+                r = error_setf(e, -errno, "Failed to change the root: %m");
+        if (r != 0)
+                return r;
         if (chdir("/") < 0)
                 return error_setf(e, -errno, "Failed to enter the root: %m");
         /* pivot_root() refuses a shared one */

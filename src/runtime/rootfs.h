@@ -33,5 +33,6 @@ int rootfs_make_overlay(const RootfsParameters *p, int *ret_fd, bool *ret_attach
 int rootfs_attach(int root_fd, bool attached, unsigned long propagation, Error *e);
 
 /* Makes root_fd the root directory, lets go of the old one with everything below, and sets the
- * propagation (MS_*; 0: private) of the root mount. */
-int rootfs_enter(int root_fd, unsigned long propagation, Error *e);
+ * propagation (MS_*; 0: private) of the root mount. no_pivot: where the old root is the kernel's
+ * own, which cannot go, it stays below the new one. */
+int rootfs_enter(int root_fd, unsigned long propagation, bool no_pivot, Error *e);

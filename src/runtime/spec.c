@@ -336,9 +336,8 @@ int spec_parse_text(char *text, size_t size, const char *what, Spec **ret, Error
         return r != 0 ? r : spec_parse(document, ret, e);
 }
 
-static int read_with(SectionsParser parse, int dir_fd, const char *name, Spec **ret, Error *e) {
+int spec_read_document(int dir_fd, const char *name, json_t **ret, Error *e) {
         _cleanup_free_ char *text = NULL;
-        json_t *document = NULL;
         size_t size;
         int r;
 
@@ -348,7 +347,14 @@ static int read_with(SectionsParser parse, int dir_fd, const char *name, Spec **
                                   SPEC_SIZE_MAX);
         if (r < 0)
                 return error_setf(e, r, "Failed to read %s: %m", name);
-        r = parse_text(text, size, name, &document, e);
+        return parse_text(text, size, name, ret, e);
+}
+
+static int read_with(SectionsParser parse, int dir_fd, const char *name, Spec **ret, Error *e) {
+        json_t *document = NULL;
+        int r;
+
+        r = spec_read_document(dir_fd, name, &document, e);
         return r != 0 ? r : parse_with(parse, document, ret, e);
 }
 

@@ -131,6 +131,10 @@ int spec_parse(json_t *document, Spec **ret, Error *e);
 /* Parses JSON text, which is changed; what names it in errors. As spec_parse(). */
 int spec_parse_text(char *text, size_t size, const char *what, Spec **ret, Error *e);
 
+/* The JSON of the file name in dir_fd, at most SPEC_SIZE_MAX bytes: for who needs more of it than a
+ * Spec has. CTR_INVALID_ARGUMENT for what is no JSON. */
+int spec_read_document(int dir_fd, const char *name, json_t **ret, Error *e);
+
 /* Reads and parses the file name in dir_fd; at most SPEC_SIZE_MAX bytes. */
 int spec_read(int dir_fd, const char *name, Spec **ret, Error *e);
 

@@ -13,6 +13,9 @@
  *              <- end of file            executed
  *              <- FAILED                 instead of any answer, also before ENTER; then it exits
  *
+ *              DETACH ->                 instead of START, with a listening socket: START will come
+ *              <- end of file            through that, and this end may go (detached.h)
+ *
  *   supervisor                    stage of an exec, and its sibling
  *              <- TERMINAL               (with the terminal's master), if it has one
  *              <- CLONED                 (with the sibling's pid)
@@ -30,6 +33,7 @@ typedef enum SyncType {
         SYNC_ENTER = 1,
         SYNC_CREATED,
         SYNC_START,
+        SYNC_DETACH,
         SYNC_TERMINAL,
         SYNC_CLONED,
         SYNC_FAILED,

@@ -123,7 +123,7 @@ static int enter_old_kernels_root(const RootfsParameters *p) {
                 return 2;
         if (rootfs_attach(root_fd, attached, 0, NULL) != 0)
                 return 3;
-        if (rootfs_enter(root_fd, 0, NULL) != 0)
+        if (rootfs_enter(root_fd, 0, false, NULL) != 0)
                 return 4;
         if (access("/name", R_OK) < 0 || access("/bin/busybox", X_OK) < 0 ||
             access("/var/tmp", F_OK) >= 0)
