@@ -79,28 +79,39 @@ const AuthorizeRule *authorize_find_rule(const char *interface, const char *memb
         return NULL;
 }
 
-static int authorize_full(Service *s, sd_bus_message *m, bool more, const AuthorityDetails *d,
-                          sd_bus_error *error) {
-        const char *member = sd_bus_message_get_member(m);
-        const AuthorizeRule *rule;
+static int refuse(const char *member, sd_bus_error *error) {
+        return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                 "There is no rule who may call %s", member);
+}
+
+/* more_action may be NULL. */
+static int check_actions(Service *s, sd_bus_message *m, const char *action, const char *more_action,
+                         const AuthorityDetails *d, sd_bus_error *error) {
         uid_t uid;
         int r;
 
-        rule = authorize_find_rule(sd_bus_message_get_interface(m), member);
-        if (!rule || (more && !rule->more_action))
-                return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-                                         "There is no rule who may call %s", member);
         r = authority_sender(s->authority, m, &uid, error);
         if (r <= 0)
                 return r;
         if (uid != 0) {
-                r = authority_check(s->authority, m, uid, rule->action, d, error);
-                if (r > 0 && more)
-                        r = authority_check(s->authority, m, uid, rule->more_action, d, error);
+                r = authority_check(s->authority, m, uid, action, d, error);
+                if (r > 0 && more_action)
+                        r = authority_check(s->authority, m, uid, more_action, d, error);
         }
         if (r != 0)
                 authority_decided(s->authority, m);
         return r;
+}
+
+static int authorize_full(Service *s, sd_bus_message *m, bool more, const AuthorityDetails *d,
+                          sd_bus_error *error) {
+        const char *member = sd_bus_message_get_member(m);
+        const AuthorizeRule *rule;
+
+        rule = authorize_find_rule(sd_bus_message_get_interface(m), member);
+        if (!rule || (more && !rule->more_action))
+                return refuse(member, error);
+        return check_actions(s, m, rule->action, more ? rule->more_action : NULL, d, error);
 }
 
 int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error) {
@@ -109,4 +120,16 @@ int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_e
 
 int authorize_more(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error) {
         return authorize_full(s, m, true, d, error);
+}
+
+int authorize_action(Service *s, sd_bus_message *m, const char *name, const AuthorityDetails *d,
+                     sd_bus_error *error) {
+        const char *member = sd_bus_message_get_member(m), *action = NULL;
+
+        for (size_t i = 0; !action && i < ELEMENTSOF(rules); i++)
+                if (streq_ptr(startswith(rules[i].action, ACTION_PREFIX), name))
+                        action = rules[i].action;
+        if (!action || !authorize_find_rule(sd_bus_message_get_interface(m), member))
+                return refuse(member, error);
+        return check_actions(s, m, action, NULL, d, error);
 }

@@ -37,3 +37,9 @@ int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_e
  * image; CreateTask, Exec and Checkpoint that make root open, write or run what their caller names
  * on the host, or give a process more than its container has. */
 int authorize_more(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error);
+
+/* The same for an object whose method needs another action than the table says: name is one of the
+ * table's without ACTION_PREFIX, anything else is denied. Job.Cancel asks for the action of the
+ * method that made the job. */
+int authorize_action(Service *s, sd_bus_message *m, const char *name, const AuthorityDetails *d,
+                     sd_bus_error *error);

@@ -11,7 +11,7 @@
 #include "bus/path.h"
 #include "bus/service.h"
 #include "manager/image.h"
-#include "manager/job.h"
+#include "manager/pull.h"
 
 static int reply_path(sd_bus_message *m, Object *o) {
         _cleanup_free_ char *path = NULL;

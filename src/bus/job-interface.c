@@ -6,6 +6,7 @@
 #include "bus/error.h"
 #include "bus/interfaces.h"
 #include "bus/options.h"
+#include "bus/path.h"
 #include "bus/service.h"
 #include "manager/job.h"
 
@@ -13,6 +14,70 @@ static int job_authorize(Job *j, sd_bus_message *m, sd_bus_error *error) {
         return authorize(service_of(&j->object), m,
                          &(AuthorityDetails){.namespace = j->namespace, .image = j->description},
                          error);
+}
+
+/* The image of that name, in the job's namespace. */
+static int append_image(sd_bus_message *m, const Job *j, const char *name) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = bus_path_new(OBJECT_IMAGE, j->namespace, name, &path);
+        return r < 0 ? r : sd_bus_message_append(m, "v", "o", path);
+}
+
+static int append_strings(sd_bus_message *m, json_t *strings) {
+        json_t *s;
+        size_t i;
+        int r;
+
+        r = sd_bus_message_open_container(m, 'v', "as");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'a', "s");
+        json_array_foreach(strings, i, s)
+                if (r >= 0)
+                        r = sd_bus_message_append_basic(m, 's', strempty(json_string_value(s)));
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int append_outcome(sd_bus_message *m, const Job *j, const char *key, json_t *value) {
+        if (streq(key, "Image"))
+                return append_image(m, j, json_string_value(value));
+        if (json_is_array(value))
+                return append_strings(m, value);
+        if (json_is_boolean(value))
+                return sd_bus_message_append(m, "v", "b", (int) json_is_true(value));
+        if (json_is_integer(value))
+                return sd_bus_message_append(m, "v", "t", (uint64_t) json_integer_value(value));
+        return sd_bus_message_append(m, "v", "s", strempty(json_string_value(value)));
+}
+
+static int reply_outcome(sd_bus_message *m, Object *o) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const Job *j = JOB(o);
+        const char *key;
+        json_t *value;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        json_object_foreach(j->outcome, key, value) {
+                r = sd_bus_message_open_container(reply, 'e', "sv");
+                if (r >= 0)
+                        r = sd_bus_message_append_basic(reply, 's', key);
+                if (r >= 0)
+                        r = append_outcome(reply, j, key, value);
+                if (r >= 0)
+                        r = sd_bus_message_close_container(reply);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
 }
 
 static int method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -28,7 +93,7 @@ static int method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r <= 0)
                 return r < 0 ? r : 1;
 
-        r = late_new(service_of(&j->object), m, late_reply_empty, &late, error);
+        r = late_new(service_of(&j->object), m, reply_outcome, &late, error);
         if (r < 0)
                 return r;
         late_set_waiters(late, &j->waiters);
@@ -44,7 +109,10 @@ static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = options_read_none(m, error);
         if (r < 0)
                 return r;
-        r = job_authorize(j, m, error);
+        r = authorize_action(service_of(&j->object), m, j->type->action,
+                             &(AuthorityDetails){.namespace = j->namespace,
+                                                 .image = j->description},
+                             error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
@@ -57,7 +125,7 @@ static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static BUS_GETTER(property_get_type) {
         const Job *j = userdata;
 
-        return sd_bus_message_append_basic(reply, 's', job_type_to_string(j->type));
+        return sd_bus_message_append_basic(reply, 's', j->type->name);
 }
 
 static int append_progress(sd_bus_message *reply, json_t *blob) {
@@ -101,8 +169,9 @@ const sd_bus_vtable job_vtable[] = {
                                 offsetof(Job, progress), SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_PROPERTY("StartedAt", "t", property_get_uint64, offsetof(Job, started_at),
                                 SD_BUS_VTABLE_PROPERTY_CONST),
-                SD_BUS_METHOD_WITH_ARGS("Wait", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
-                                        method_wait, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Wait", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("a{sv}", result), method_wait,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("a{sv}", options), SD_BUS_NO_RESULT,
                                         method_cancel, SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_VTABLE_END,

@@ -15,7 +15,7 @@
 #include "config.h"
 #include "image/reference.h"
 #include "manager/image.h"
-#include "manager/job.h"
+#include "manager/pull.h"
 #include "manager/task.h"
 
 int option_namespace(OptionReader *o, void *target) {

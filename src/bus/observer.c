@@ -8,6 +8,7 @@
 #include "bus/journal.h"
 #include "bus/object.h"
 #include "bus/service.h"
+#include "manager/pull.h"
 
 /* -ENOENT: the object came and went before its signal could be made. -ENOTCONN: the connection is
  * gone, which is handled where it is noticed. */
@@ -121,7 +122,7 @@ static void on_job_removed(Job *j, int r, const Error *e, void *userdata) {
         signal_sent(sd_bus_emit_signal(s->bus, BUS_PATH, MANAGER_INTERFACE, "JobRemoved", "tosss",
                                        j->id, path, result, error, message),
                     "JobRemoved", &j->object);
-        if (r == 0 && j->type == JOB_PULL)
+        if (r == 0 && j->type == &job_pull_type)
                 journal_image_pulled(j);
 }
 

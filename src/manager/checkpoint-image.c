@@ -100,12 +100,20 @@ int checkpoint_describe(Task *t, const char *name, Error *e) {
         return r < 0 ? error_setf(e, r, "Failed to describe the checkpoint: %m") : 0;
 }
 
+static const JobType store_type = {.name = "checkpoint", .action = "task-checkpoint"};
+
 int checkpoint_store(Manager *m, const char *namespace, const char *reference, const char *name,
                      Job **ret, Error *e) {
         const char *const arguments[] = {name, NULL};
 
-        return job_start(m, JOB_CHECKPOINT, namespace, reference, (char *const *) arguments, ret,
-                         e);
+        return job_start(m,
+                         &(JobRequest){
+                                         .type = &store_type,
+                                         .namespace = namespace,
+                                         .description = reference,
+                                         .arguments = (char *const *) arguments,
+                         },
+                         ret, e);
 }
 
 static int image_new(Manager *m, const char *namespace, const char *reference, json_t *result,

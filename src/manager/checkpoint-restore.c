@@ -170,6 +170,8 @@ static int unpack_arguments(const Unpack *u, const Container *c, const Image *im
         return 0;
 }
 
+static const JobType restore_type = {.name = "restore", .action = "task-start"};
+
 static int unpack_start(Unpack *u, const Container *c, const Image *image, Error *e) {
         _cleanup_strv_free_ char **arguments = NULL;
         Job *job;
@@ -179,8 +181,14 @@ static int unpack_start(Unpack *u, const Container *c, const Image *image, Error
         if (r == 0)
                 r = unpack_arguments(u, c, image, &arguments, e);
         if (r == 0)
-                r = job_start(u->manager, JOB_RESTORE, u->namespace, u->reference, arguments, &job,
-                              e);
+                r = job_start(u->manager,
+                              &(JobRequest){
+                                              .type = &restore_type,
+                                              .namespace = u->namespace,
+                                              .description = u->reference,
+                                              .arguments = arguments,
+                              },
+                              &job, e);
         if (r != 0)
                 return r;
         r = job_wait(job, on_unpacked, u, e);

@@ -1,64 +1,104 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* A long operation in a worker process of its own: it has an owner-independent life, progress, and
- * can be canceled. It is gone when it is done; JobRemoved tells the result. */
+/*
+ * A long operation in a worker process of its own: it has an owner-independent life, progress, and
+ * can be canceled. It is gone when it is done; JobRemoved tells the result.
+ *
+ * What is particular to pulls, exports and the like is their JobType, which lives where its commit
+ * is (manager/pull.c, ...). A job is started by job_start() and nothing else.
+ *
+ * Invariant: whatever the worker brought is in the database, or undone, before anybody who waits
+ * for the job is told.
+ */
 
 #include <jansson.h>
 #include <systemd/sd-event.h>
 
 #include "manager/object.h"
 
-typedef enum JobType {
-        JOB_PULL,
-        JOB_CHECKPOINT, /* see manager/checkpoint-image.h */
-        JOB_RESTORE,
+typedef struct Job Job;
 
-        _JOB_TYPE_MAX,
+/* Any of the functions may be NULL. */
+typedef struct JobType {
+        const char *name;   /* Job.Type: "pull", as in "The pull of ... was canceled" */
+        const char *verb;   /* of ctr-worker; NULL: the name */
+        const char *action; /* of polkit, without the prefix: what Cancel asks for, which is that of
+                             * the method that makes such a job */
+
+        /* The answer to the worker's `plan` (docs/worker-protocol.md). 0 and a new object, or an
+         * error, which ends the worker. */
+        int (*plan)(Job *j, json_t *packet, json_t **ret_answer, Error *e);
+
+        /* The worker has ended well, and said this: records it, and may set j->outcome. An error is
+         * the job's. Not called for a job that failed or was canceled. */
+        int (*commit)(Job *j, json_t *result, Error *e);
+
+        /* The job is over, with j->error set if it failed; called once for every job that was
+         * started, before anybody is told, and never by a manager that ends. */
+        void (*done)(Job *j);
+
+        /* Frees the request's userdata. */
+        void (*destroy)(void *userdata);
 } JobType;
 
-typedef struct Job {
+/* A descriptor for the worker, which gets it as OPTION=N ("--credentials-fd"). */
+typedef struct JobFile {
+        const char *option;
+        int fd;
+} JobFile;
+
+#define JOB_FILES_MAX 4
+
+typedef struct JobRequest {
+        const JobType *type;
+        const char *namespace;
+        const char *description;      /* pull: the normalised reference */
+        char *const *arguments;       /* of the worker's verb, after --root= and --control-fd= */
+        JobFile files[JOB_FILES_MAX]; /* up to the first without an option; they stay the caller's
+                                       */
+        void *userdata;  /* of the type's functions; the job's own once it was started */
+        json_t *outcome; /* not NULL: there is nothing to do. The job is over at once, without a
+                          * worker and without commit(), and this is what it brought; it stays the
+                          * caller's */
+} JobRequest;
+
+struct Job {
         Object object; /* name: the number in decimal */
         uint64_t id;
-        JobType type;
+        const JobType *type;
         char *namespace;
-        char *description; /* pull: the normalised reference */
-        char *phase;
+        char *description;
+        char *phase;      /* "wait" until the worker has started, then what it says */
         json_t *progress; /* array of {ref, phase, offset, total}; docs/worker-protocol.md */
         uint64_t started_at;
+        void *userdata;
 
-        bool unpack, canceled;
+        bool canceled;
+        char **arguments;
+        JobFile files[JOB_FILES_MAX]; /* our copies, until the worker has its own */
         int pidfd, socket_fd;
         sd_event_source *pid_source, *socket_source, *timer;
-        json_t *result;
+        json_t *result;  /* the worker's last word */
+        json_t *outcome; /* what Job.Wait answers: {key: string, integer, boolean, array of
+                          * strings}; the value of "Image" is a name, which is shown as a path */
         Error error;
         Waiter *waiters;
-} Job;
+};
 
 static inline Job *JOB(Object *o) {
         assert(!o || o->type == OBJECT_JOB);
         return (Job *) o;
 }
 
-const char *job_type_to_string(JobType t) _const_;
-
 Job *job_free(Job *j);
 DEFINE_CLEANUP(Job *, job_free);
 
-typedef struct PullRequest {
-        const char *namespace, *reference;
-        bool no_unpack;
-        bool if_missing; /* policy "missing": no job if the image is there */
-} PullRequest;
+/* Makes the job and starts its worker. On failure userdata is still the caller's. */
+int job_start(Manager *m, const JobRequest *request, Job **ret, Error *e);
 
-/* Starts a pull. With if_missing and the image there, the job is over at once without a worker. The
- * image's record is made or changed before the job's waiters are told. */
-int job_pull(Manager *m, const PullRequest *request, Job **ret, Error *e);
-
-/* Starts a worker for another job: arguments of its verb, after the options that all have. What it
- * reports is in result when the job's waiters are told. */
-int job_start(Manager *m, JobType type, const char *namespace, const char *description,
-              char *const *arguments, Job **ret, Error *e);
+/* Sets one item of what Job.Wait answers; takes over value, which may be NULL for -ENOMEM. */
+int job_set_outcome(Job *j, const char *key, json_t *value);
 
 /* Told when it ends: 0, CTR_CANCELED or its error. */
 int job_wait(Job *j, Callback callback, void *userdata, Error *e);

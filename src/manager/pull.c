@@ -7,6 +7,8 @@
 #include "basic/clock.h"
 #include "basic/json.h"
 #include "basic/log.h"
+#include "basic/strv.h"
+#include "image/reference.h"
 #include "manager/db.h"
 #include "manager/image.h"
 #include "manager/manager.h"
@@ -15,8 +17,9 @@
 
 #define LAYERS_MAX 512
 
-int pull_answer_plan(Manager *m, json_t *plan, json_t **ret, Error *e) {
+int pull_answer_plan(Job *j, json_t *plan, json_t **ret, Error *e) {
         _cleanup_json_ json_t *have = json_array();
+        Manager *m = j->object.manager;
         json_t *layers, *layer;
         size_t i;
         int r;
@@ -241,8 +244,8 @@ static int commit_or_discard(Manager *m, Image *i, bool unpacked, json_t *result
         return r;
 }
 
-int pull_commit(Manager *m, const char *namespace, const char *reference, bool unpacked,
-                json_t *result, Error *e) {
+static int pull_commit(Manager *m, const char *namespace, const char *reference, bool unpacked,
+                       json_t *result, Error *e) {
         _cleanup_(image_freep) Image *i = NULL;
         Object *old;
         int r;
@@ -276,4 +279,77 @@ int pull_commit(Manager *m, const char *namespace, const char *reference, bool u
                 return r;
         TAKE_PTR(i);
         return 0;
+}
+
+typedef struct PullState {
+        bool unpack;
+} PullState;
+
+static int commit(Job *j, json_t *result, Error *e) {
+        const PullState *state = j->userdata;
+        int r;
+
+        r = pull_commit(j->object.manager, j->namespace, j->description, state->unpack, result, e);
+        if (r == 0)
+                r = job_set_outcome(j, "Image", json_string(j->description));
+        if (r == 0)
+                r = job_set_outcome(j, "Digest", json_incref(json_object_get(result, "digest")));
+        return r;
+}
+
+const JobType job_pull_type = {
+                .name = "pull",
+                .action = "image-pull",
+                .plan = pull_answer_plan,
+                .commit = commit,
+                .destroy = free,
+};
+
+/* What a pull that has nothing to do brings; NULL if it has. */
+static json_t *outcome_if_there(Manager *m, const PullRequest *request, const char *name) {
+        Object *o = object_find(m, OBJECT_IMAGE, request->namespace, name);
+
+        if (!request->if_missing || !o || (!IMAGE(o)->unpacked && !request->no_unpack))
+                return NULL;
+        return json_pack("{ss ss}", "Image", name, "Digest", IMAGE(o)->digest);
+}
+
+static int pull_arguments(const PullRequest *request, const char *name, char ***ret) {
+        _cleanup_strv_free_ char **l = NULL;
+
+        if ((request->no_unpack && strv_extend(&l, "--no-unpack") < 0) ||
+            strv_extend(&l, "--") < 0 || strv_extend(&l, name) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(l);
+        return 0;
+}
+
+int job_pull(Manager *m, const PullRequest *request, Job **ret, Error *e) {
+        _cleanup_strv_free_ char **arguments = NULL;
+        _cleanup_json_ json_t *outcome = NULL;
+        _cleanup_free_ PullState *state = NULL;
+        _cleanup_free_ char *name = NULL;
+        int r;
+
+        r = reference_normalize(request->reference, &name, e);
+        if (r != 0)
+                return r;
+        state = malloc(sizeof(PullState));
+        if (!state || pull_arguments(request, name, &arguments) < 0)
+                return -ENOMEM;
+        *state = (PullState){.unpack = !request->no_unpack};
+        outcome = outcome_if_there(m, request, name);
+        r = job_start(m,
+                      &(JobRequest){
+                                      .type = &job_pull_type,
+                                      .namespace = request->namespace,
+                                      .description = name,
+                                      .arguments = arguments,
+                                      .userdata = state,
+                                      .outcome = outcome,
+                      },
+                      ret, e);
+        if (r == 0)
+                TAKE_PTR(state);
+        return r;
 }

@@ -433,12 +433,13 @@ Job *harness_job(Harness *h, uint64_t id, const char *namespace) {
         (void) snprintf(name, sizeof(name), "%" PRIu64, id);
         link_object(h, &j->object, OBJECT_JOB, "", name);
         j->id = id;
-        j->type = JOB_PULL;
+        j->type = &job_pull_type;
         j->namespace = strdup(namespace);
         j->description = strdup("docker.io/library/busybox:latest");
         j->phase = strdup("download");
         j->progress = json_pack("[{ss,ss,si,si}]", "ref", "layer-sha256:1", "phase", "download",
                                 "offset", 10, "total", 100);
+        j->outcome = json_object();
         j->started_at = 6;
         j->pidfd = j->socket_fd = -1;
         assert_int_equal(object_link(&j->object), 0);

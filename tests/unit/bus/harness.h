@@ -17,7 +17,7 @@
 #include "manager/container.h"
 #include "manager/exec.h"
 #include "manager/image.h"
-#include "manager/job.h"
+#include "manager/pull.h"
 #include "manager/task.h"
 #include "unit/systemd.h"
 

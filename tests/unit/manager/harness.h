@@ -18,8 +18,8 @@
 
 #include "manager/container.h"
 #include "manager/image.h"
-#include "manager/job.h"
 #include "manager/manager.h"
+#include "manager/pull.h"
 #include "manager/task.h"
 #include "unit/systemd.h"
 
