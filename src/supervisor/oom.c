@@ -4,7 +4,7 @@
 
 #include <fcntl.h>
 
-#include "supervisor/cgroup.h"
+#include "runtime/cgroup-tree.h"
 
 void oom_levels_read(int cgroup_fd, OomLevels *ret) {
         char path[3 * OOM_LEVELS_MAX + sizeof("memory.events.local")];

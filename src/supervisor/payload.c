@@ -11,7 +11,7 @@
 #include "basic/fs.h"
 #include "basic/log.h"
 #include "basic/process.h"
-#include "supervisor/cgroup.h"
+#include "runtime/cgroup-tree.h"
 #include "supervisor/oom.h"
 
 #define CGROUP_FILE_MAX  (64U * 1024)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "supervisor/cgroup.h"
+#include "runtime/cgroup-tree.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
