@@ -21,6 +21,7 @@ const ApplyLimits apply_limits_default = {
 
 void apply_result_clear(ApplyResult *result) {
         result->implied = strv_free(result->implied);
+        result->hiding = strv_free(result->hiding);
         result->links = strv_free(result->links);
         *result = (ApplyResult){};
 }
@@ -244,6 +245,7 @@ int layer_apply(int dir_fd, int links_fd, ApplySource source, void *userdata,
         r = tree_take_implied(a.tree, &result.implied);
         if (r < 0)
                 return r;
+        result.hiding = tree_take_hiding(a.tree);
         result.links = TAKE_PTR(a.links);
         *ret = result;
         return 0;

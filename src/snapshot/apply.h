@@ -30,6 +30,8 @@ typedef struct ApplyResult {
         uint64_t inodes; /* made, the root included */
         char **implied;  /* directories that were needed but not in the archive, sorted ("" is the
                           * root): their attributes are those of the layer below */
+        char **hiding;   /* directories with whiteouts: of no use where no lower layer has the
+                          * directory */
         char **links;    /* files of lower layers that hard links lead to; the n-th is to be copied
                           * into the file named n in links_fd */
 } ApplyResult;

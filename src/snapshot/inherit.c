@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
+#include "basic/fs.h"
 #include "basic/strv.h"
 
 #define XATTR_LIST_MAX 65536
@@ -108,43 +110,105 @@ int layer_find_directory(int fs_fd, const char *path, int *ret_fd, bool *ret_opa
         return 1;
 }
 
-static int inherit_one(int fs_fd, const char *path, const int *lower_fds, size_t n_lower,
-                       Error *e) {
-        _cleanup_close_ int to_fd = -1;
-        bool opaque;
-        int r;
-
-        r = layer_find_directory(fs_fd, path, &to_fd, &opaque);
-        if (r == 0 || r == -ENOENT)
-                return 0; /* a later entry of the layer took its place */
-        if (r < 0)
-                return error_setf(e, r, "Failed to open the directory \"%s\": %m", path);
-
+/* What the stack of lower layers has as that directory: 1 and its descriptor, or 0. */
+static int find_lower(const char *path, const int *lower_fds, size_t n_lower, int *ret_fd,
+                      Error *e) {
         for (size_t i = 0; i < n_lower; i++) {
-                _cleanup_close_ int from_fd = -1;
+                bool opaque;
+                int r;
 
-                r = layer_find_directory(lower_fds[i], path, &from_fd, &opaque);
-                if (r == -ENOENT)
-                        return 0;
+                r = layer_find_directory(lower_fds[i], path, ret_fd, &opaque);
+                if (r == 1 || r == -ENOENT)
+                        return r == 1;
                 if (r < 0)
                         return error_setf(e, r, "Failed to open the lower directory \"%s\": %m",
                                           path);
-                if (r == 0)
-                        continue;
-                r = attributes_copy(from_fd, to_fd, e);
-                if (r != 0)
-                        return error_prefix(e, r, "Directory \"%s\"", path);
-                return 0;
         }
         return 0;
 }
 
-int layer_inherit(int fs_fd, char *const *implied, const int *lower_fds, size_t n_lower, Error *e) {
-        STRV_FOREACH(path, implied) {
-                int r = inherit_one(fs_fd, *path, lower_fds, n_lower, e);
+/* A directory of the layer itself: 1, its descriptor and whether lower ones show through; 0 if a
+ * later entry of the layer took its place. */
+static int find_own(int fs_fd, const char *path, int *ret_fd, bool *ret_opaque, Error *e) {
+        int r;
 
+        r = layer_find_directory(fs_fd, path, ret_fd, ret_opaque);
+        if (r >= 0 || r == -ENOENT)
+                return r == 1;
+        return error_setf(e, r, "Failed to open the directory \"%s\": %m", path);
+}
+
+static int inherit_attributes(int fs_fd, const char *path, const int *lower_fds, size_t n_lower,
+                              Error *e) {
+        _cleanup_close_ int to_fd = -1, from_fd = -1;
+        bool opaque;
+        int r;
+
+        r = find_own(fs_fd, path, &to_fd, &opaque, e);
+        if (r == 1)
+                r = find_lower(path, lower_fds, n_lower, &from_fd, e);
+        if (r != 1)
+                return r;
+        r = attributes_copy(from_fd, to_fd, e);
+        return r == 0 ? 0 : error_prefix(e, r, "Directory \"%s\"", path);
+}
+
+static int remove_whiteouts(int dir_fd, ApplyResult *result) {
+        _cleanup_closedir_ DIR *stream = dir_stream_open_at(dir_fd, ".");
+        struct timespec times[2];
+        struct dirent *entry;
+        struct stat st;
+
+        if (!stream || fstat(dir_fd, &st) < 0)
+                return -errno;
+        times[0] = times[1] = st.st_mtim;
+        while ((errno = 0, entry = readdir(stream))) {
+                if (fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                        return -errno;
+                if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(0, 0))
+                        continue;
+                if (unlinkat(dir_fd, entry->d_name, 0) < 0)
+                        return -errno;
+                result->inodes--;
+        }
+        return errno != 0 || futimens(dir_fd, times) < 0 ? -errno : 0;
+}
+
+static int clean_directory(int fs_fd, const char *path, const int *lower_fds, size_t n_lower,
+                           ApplyResult *result, Error *e) {
+        _cleanup_close_ int fd = -1, lower_fd = -1;
+        bool opaque;
+        int r;
+
+        r = find_own(fs_fd, path, &fd, &opaque, e);
+        if (r != 1)
+                return r;
+        /* what hides everything below the root has whiteouts there instead of a mark */
+        if (!opaque || !*path) {
+                r = find_lower(path, lower_fds, n_lower, &lower_fd, e);
+                if (r != 0)
+                        return r == 1 ? 0 : r;
+        }
+        r = remove_whiteouts(fd, result);
+        return r == 0 ? 0
+                      : error_setf(e, r, "Failed to remove whiteouts in the directory \"%s\": %m",
+                                   path);
+}
+
+int layer_inherit(int fs_fd, int links_fd, const ApplyLimits *limits, const int *lower_fds,
+                  size_t n_lower, ApplyResult *result, Error *e) {
+        int r;
+
+        r = layer_inherit_links(fs_fd, links_fd, limits, lower_fds, n_lower, result, e);
+        STRV_FOREACH(path, r == 0 ? result->implied : NULL) {
+                r = inherit_attributes(fs_fd, *path, lower_fds, n_lower, e);
                 if (r != 0)
                         return r;
         }
-        return 0;
+        STRV_FOREACH(path, r == 0 ? result->hiding : NULL) {
+                r = clean_directory(fs_fd, *path, lower_fds, n_lower, result, e);
+                if (r != 0)
+                        return r;
+        }
+        return r != 0 ? r : layer_inherit_opaque_root(fs_fd, lower_fds, n_lower, result, e);
 }

@@ -6,8 +6,9 @@
  * stacked, their own attributes and not those of the same directory below. So they get those, as
  * soon as the layers below are complete.
  *
- * The same is the time for two other things that a layer cannot have by itself: the content of
- * lower files that it links to, and hiding the whole root, for which overlayfs knows no mark.
+ * The same is the time for other things that a layer cannot have by itself: the content of lower
+ * files that it links to, hiding the whole root, for which overlayfs knows no mark, and knowing
+ * which of its whiteouts hide anything.
  */
 
 #include "snapshot/apply.h"
@@ -15,11 +16,6 @@
 /* Copies owner, mode, time of modification and extended attributes (but overlayfs's own) of one
  * directory or file to another. */
 int attributes_copy(int from_fd, int to_fd, Error *e);
-
-/* Gives each of the directories in implied (see ApplyResult) of the layer at fs_fd the attributes
- * that it has in the stack of layers below, nearest first; one that is not there, or hidden by a
- * whiteout or an opaque directory, keeps its own. */
-int layer_inherit(int fs_fd, char *const *implied, const int *lower_fds, size_t n_lower, Error *e);
 
 /* Looks for a directory in one layer. 1 and its descriptor; 0 if the layers below may have it;
  * -ENOENT if it is hidden from them. *ret_opaque (set with 1) says whether what it does not have is
@@ -36,3 +32,12 @@ int layer_inherit_links(int fs_fd, int links_fd, const ApplyLimits *limits, cons
 /* If the root of the layer is opaque, hides by name what the lower layers have there. */
 int layer_inherit_opaque_root(int fs_fd, const int *lower_fds, size_t n_lower, ApplyResult *result,
                               Error *e);
+
+/* All of it, for what layer_apply() said about the layer at fs_fd; the lower layers are complete,
+ * nearest first:
+ *  - layer_inherit_links() and layer_inherit_opaque_root();
+ *  - each implied directory gets the attributes that it has in the stack below; one that is not
+ *    there, or hidden by a whiteout or an opaque directory, keeps its own;
+ *  - whiteouts go where no lower layer has the directory, as overlayfs would list their names. */
+int layer_inherit(int fs_fd, int links_fd, const ApplyLimits *limits, const int *lower_fds,
+                  size_t n_lower, ApplyResult *result, Error *e);

@@ -28,6 +28,7 @@ struct Tree {
 
         PathList implied; /* as made */
         PathList named;   /* those that the archive named when they were there already */
+        PathList hiding;  /* with whiteouts in them */
 };
 
 static int path_list_add(PathList *l, const char *path) {
@@ -76,6 +77,7 @@ Tree *tree_free(Tree *t) {
                 return NULL;
         strv_free(t->implied.paths);
         strv_free(t->named.paths);
+        strv_free(t->hiding.paths);
         free(t->parent_path);
         fd_close(t->parent_fd);
         free(t);
@@ -388,6 +390,18 @@ int tree_opaque(Tree *t, const char *path, Error *e) {
         return set_opaque(fd, path, e);
 }
 
+/* Notes the directory of path, which archives list entry by entry. */
+static int note_hiding(Tree *t, const char *path) {
+        const char *slash = strrchr(path, '/');
+        _cleanup_free_ char *parent = strndup(path, slash ? (size_t) (slash - path) : 0);
+
+        if (!parent)
+                return -ENOMEM;
+        if (t->hiding.n > 0 && streq(t->hiding.paths[t->hiding.n - 1], parent))
+                return 0;
+        return path_list_add(&t->hiding, parent);
+}
+
 int tree_whiteout(Tree *t, const char *path, Error *e) {
         TreePlace place;
         struct stat st;
@@ -400,7 +414,7 @@ int tree_whiteout(Tree *t, const char *path, Error *e) {
                 return r;
         if (mknodat(place.dir_fd, place.name, S_IFCHR, makedev(0, 0)) >= 0) {
                 t->inodes++;
-                return 0;
+                return note_hiding(t, path);
         }
         if (errno != EEXIST)
                 return error_setf(e, -errno, "Failed to make the whiteout of \"%s\": %m", path);
@@ -436,4 +450,11 @@ int tree_take_implied(Tree *t, char ***ret) {
         t->implied.n = 0;
         *ret = TAKE_PTR(left);
         return 0;
+}
+
+char **tree_take_hiding(Tree *t) {
+        char **paths = t->hiding.paths;
+
+        t->hiding = (PathList){};
+        return paths;
 }

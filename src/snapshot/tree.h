@@ -65,6 +65,9 @@ int tree_opaque(Tree *t, const char *path, Error *e);
  * empty list may be NULL. Only once, at the end. */
 int tree_take_implied(Tree *t, char ***ret);
 
+/* Hands over the paths of the directories in which whiteouts were made; NULL if there are none. */
+char **tree_take_hiding(Tree *t);
+
 /* How many inodes were made, the root included. */
 uint64_t tree_inodes(const Tree *t) _pure_;
 void tree_count_inode(Tree *t);

@@ -189,11 +189,7 @@ static int inherit(const Store *s, const char *name, int fs_fd, int links_fd,
                 n += r == 0;
         }
         if (r == 0)
-                r = layer_inherit_links(fs_fd, links_fd, &apply_limits_default, fds, n, result, e);
-        if (r == 0)
-                r = layer_inherit(fs_fd, result->implied, fds, n, e);
-        if (r == 0)
-                r = layer_inherit_opaque_root(fs_fd, fds, n, result, e);
+                r = layer_inherit(fs_fd, links_fd, &apply_limits_default, fds, n, result, e);
         if (r == 0)
                 r = overlayfs_remove_links(s->snapshots_fd, name, e);
         while (n > 0)

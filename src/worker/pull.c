@@ -105,12 +105,8 @@ static int inherit_layer(Pull *p, Layer *l, const int *lower, size_t n_lower, Er
 
         r = overlayfs_open_links(p->store->snapshots_fd, l->directory, &links_fd, e);
         if (r == 0)
-                r = layer_inherit_links(l->fs_fd, links_fd, &p->options->limits, lower, n_lower,
-                                        &l->result, e);
-        if (r == 0)
-                r = layer_inherit(l->fs_fd, l->result.implied, lower, n_lower, e);
-        if (r == 0)
-                r = layer_inherit_opaque_root(l->fs_fd, lower, n_lower, &l->result, e);
+                r = layer_inherit(l->fs_fd, links_fd, &p->options->limits, lower, n_lower,
+                                  &l->result, e);
         if (r == 0)
                 r = overlayfs_remove_links(p->store->snapshots_fd, l->directory, e);
         return r;

@@ -9,9 +9,9 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 
-here=$(realpath "$(dirname "$0")")
-worker=/usr/lib/ctr/ctr-worker
-store=/var/lib/ctr/test-pull
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "$0")/pull-lib.sh"
+
 layout=$test_dir/layout
 
 # add_layer CMD...: unpack the image, change it with CMD ROOT, add the difference as a layer.
@@ -67,35 +67,6 @@ change_files() {
         echo inside >"$root/shared/soft/file"
         echo linked >"$root/a/b/c/linked"
         ln "$root/a/b/c/linked" "$root/etc/linked"
-}
-
-# mount_result FILE DIRECTORY: stack the layers of a result as the manager will.
-mount_result() {
-        local lower
-
-        lower=$(python3 -c '
-import json, sys
-layers = json.load(sys.stdin)["layers"]
-print(":".join(sys.argv[1] + "/" + layer["directory"] + "/fs" for layer in reversed(layers)))' \
-                "$store/snapshots/overlayfs" <"$1")
-        mkdir -p "$2" "$test_dir/empty"
-        mount -t overlay overlay -o "ro,lowerdir=$lower:$test_dir/empty" "$2"
-}
-
-# compare NAME REFERENCE LAYOUT: pull, mount, and compare with umoci's tree.
-compare() {
-        local ours=$test_dir/ours.$1 theirs=$test_dir/theirs.$1
-
-        check "$1: is pulled" "$worker" pull --root="$store" "$2"
-        cp "$test_dir/stdout" "$test_dir/result.$1"
-        mount_result "$test_dir/result.$1" "$ours" || die "the layers of $1 cannot be mounted"
-        umoci unpack --image "$3:latest" "$theirs" >/dev/null || die "umoci cannot unpack $3"
-        "$here/pull-compare" "$theirs/rootfs" >"$theirs.list" || die "umoci's tree cannot be listed"
-        "$here/pull-compare" "$ours" >"$ours.list" || die "our tree cannot be listed"
-        check_match "$1: the tree has files" '^[1-9][0-9]+$' "$(wc -l <"$theirs.list")"
-        check_equal "$1: the tree is umoci's" "" "$(diff "$theirs.list" "$ours.list" | cut -c1-300 | head -n 20)"
-        umount "$ours"
-        rm -rf "$theirs"
 }
 
 registry_start
