@@ -2,25 +2,36 @@
 #pragma once
 
 /*
- * The inverse of apply.h: a directory as an uncompressed tar stream (PAX). With DIFF_OVERLAY it is
- * an upper directory of overlayfs, whose whiteouts and opaque directories become the entries of
- * layer.md in the OCI image specification (".wh.NAME", ".wh..wh..opq").
+ * The inverse of apply.h: a file or a directory with all that is in it as an uncompressed tar
+ * stream. With DIFF_OVERLAY it is an upper directory of overlayfs, whose whiteouts and opaque
+ * directories become the entries of layer.md in the OCI image specification (".wh.NAME",
+ * ".wh..wh..opq"), before what else is in their directory.
  *
- * Entries come in the order of their names, so that the same tree gives the same stream. Sockets
- * are left out: nobody listens in an archive. The tree must not change meanwhile.
+ * Equal trees give equal streams: entries come in the order of their names, holes are where files
+ * have long runs of zeros, whether or not their file system has stored those. Sockets are left out:
+ * nobody listens in an archive. The tree may change meanwhile; nothing outside of it is ever read.
  */
 
-#include "basic/error.h"
+#include <stdatomic.h>
+
+#include "snapshot/tar-stream.h"
 
 typedef enum DiffFlags {
         DIFF_OVERLAY = 1 << 0,
 } DiffFlags;
 
-/* Takes the next piece of the stream. 0 or an error that ends it. */
-typedef int (*DiffSink)(void *userdata, const void *data, size_t size, Error *e);
+typedef struct DiffOptions {
+        DiffFlags flags;
+        const char *name; /* of the tree's root in the archive, "." or relative; NULL: its entry is
+                           * left out, and its content is at the top */
+        uint64_t entries; /* at most; 0: as many as a layer may have */
+        uint64_t bytes;   /* of the stream, at most; 0: as a layer */
+        const atomic_bool *canceled; /* NULL: it cannot be */
+} DiffOptions;
 
-/* 0; the sink's error; CTR_RESOURCE_EXHAUSTED for a tree deeper than DIFF_DEPTH_MAX; -errno. Texts
- * name the entry. */
-int layer_diff(int dir_fd, DiffFlags flags, DiffSink sink, void *userdata, Error *e);
-
-#define DIFF_DEPTH_MAX 1024U
+/* fd is the tree's root: a directory, or any other file (O_PATH), for which options->name is
+ * needed. 0; the sink's error; CTR_CANCELED; CTR_RESOURCE_EXHAUSTED for a tree that is deeper than
+ * WALK_DEPTH_MAX or larger than the limits; CTR_CONFLICT for a file that became shorter;
+ * CTR_FAILED_PRECONDITION for names and marks that a layer cannot have; -errno. Texts name the
+ * entry. */
+int layer_diff(int fd, const DiffOptions *options, TarSink sink, void *userdata, Error *e);

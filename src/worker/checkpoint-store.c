@@ -59,7 +59,7 @@ static int store_tree(Storing *x, int tree_fd, DiffFlags flags, const char *medi
 
         r = blob_new(x, media_type, &b, e);
         if (r == 0)
-                r = layer_diff(tree_fd, flags, blob_write, b, e);
+                r = layer_diff(tree_fd, &(DiffOptions){.flags = flags}, blob_write, b, e);
         return r != 0 ? r : ingest_verify(b->ingest, e);
 }
 
