@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A layer as anybody may make it, applied in a directory beside which lies another one: that must
- * be as it was, and a refusal has its sentence. Without root little is made, but all is read. */
+/* A layer as anybody may make it, applied in a directory beside which lies another one, and what it
+ * takes from a lower layer then: what is outside must be as it was, and a refusal has its sentence.
+ * Without root little is made, but all is read. */
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
 #include "basic/fs.h"
-#include "snapshot/apply.h"
+#include "snapshot/inherit.h"
 
 #define PIECE_SIZE 700 /* so that headers are split */
 
@@ -35,8 +36,22 @@ static void check_outside(int dir_fd) {
         struct stat st;
 
         if (file_read_at(dir_fd, "outside", 16, &text, NULL) < 0 || !streq(text, "untouched") ||
-            fstat(dir_fd, &st) < 0 || st.st_nlink != 4)
+            fstat(dir_fd, &st) < 0 || st.st_nlink != 5)
                 abort();
+}
+
+/* What the names of the samples find below them. */
+static int make_lower(int dir_fd) {
+        int fd = dir_open_make_at(dir_fd, "lower", 0755);
+        _cleanup_close_ int etc_fd = -1;
+
+        if (fd < 0 || file_write_atomic_at(fd, "file", "lower", 5, 0644, 0) < 0 ||
+            (symlinkat("../../outside", fd, "link") < 0))
+                abort();
+        etc_fd = dir_open_make_at(fd, "etc", 0750);
+        if (etc_fd < 0 || file_write_atomic_at(etc_fd, "passwd", "lower", 5, 0644, 0) < 0)
+                abort();
+        return fd;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -46,9 +61,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                                            .xattr_count = 8};
         char path[] = "/tmp/fuzz-apply-XXXXXX";
         Source source = {.data = data, .size = size};
-        _cleanup_close_ int dir_fd = -1, tree_fd = -1, links_fd = -1;
+        _cleanup_close_ int dir_fd = -1, tree_fd = -1, links_fd = -1, lower_fd = -1;
+        _cleanup_(apply_result_clear) ApplyResult result = {};
         _cleanup_error_ Error e = ERROR_NULL;
-        ApplyResult result = {};
+        int r;
 
         if (!mkdtemp(path))
                 abort();
@@ -57,11 +73,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
                 abort();
         tree_fd = dir_open_make_at(dir_fd, "tree", 0755);
         links_fd = dir_open_make_at(dir_fd, "links", 0700);
+        lower_fd = make_lower(dir_fd);
         if (tree_fd < 0 || links_fd < 0)
                 abort();
-        if (layer_apply(tree_fd, links_fd, read_piece, &source, &limits, &result, &e) == 0)
-                apply_result_clear(&result);
-        else if (e.code == 0 || isempty(e.text))
+        r = layer_apply(tree_fd, links_fd, read_piece, &source, &limits, &result, &e);
+        if (r == 0)
+                r = layer_inherit(tree_fd, links_fd, &limits, &lower_fd, 1, &result, &e);
+        if (r != 0 && (e.code == 0 || isempty(e.text)))
                 abort();
         check_outside(dir_fd);
         if (tree_remove_at(AT_FDCWD, path) < 0)

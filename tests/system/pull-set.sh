@@ -8,7 +8,7 @@
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/pull-lib.sh"
+. "$(dirname "$0")/pull-lib"
 
 # of those that umoci cannot read, the one with the same files
 declare -A same=([zstd]=layers [foreign]=busybox)

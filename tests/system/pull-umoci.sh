@@ -10,7 +10,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # shellcheck source-path=SCRIPTDIR
-. "$(dirname "$0")/pull-lib.sh"
+. "$(dirname "$0")/pull-lib"
 
 layout=$test_dir/layout
 
