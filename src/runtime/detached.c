@@ -2,8 +2,10 @@
 
 #include "runtime/detached.h"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "basic/clock.h"
@@ -68,10 +70,14 @@ int detached_start(int dir_fd, const char *name, uint64_t timeout_usec, Error *e
         return error_setf(e, r < 0 ? r : -EBADMSG, "Failed to hear from init: %m");
 }
 
-int detached_wait(int listen_fd, int sync_fd) {
+int detached_wait(int listen_fd, unsigned first) {
         if (prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0) < 0)
                 _exit(125);
-        fd_close(sync_fd);
+        if (listen_fd != (int) first && dup3(listen_fd, (int) first, O_CLOEXEC) < 0)
+                _exit(125);
+        if (syscall(SYS_close_range, first + 1, ~0U, 0) < 0)
+                _exit(125);
+        listen_fd = (int) first;
         for (;;) {
                 SyncAnswer answer;
                 int fd, r;

@@ -20,7 +20,7 @@ int detached_listen(int dir_fd, const char *name, int *ret_fd, Error *e);
  * name stays. */
 int detached_start(int dir_fd, const char *name, uint64_t timeout_usec, Error *e);
 
-/* Called in init: takes listen_fd over, tells over sync_fd (which is closed with that) that its
- * parent may go, and waits. Returns the connection that START came over; exits if it cannot wait.
- */
-int detached_wait(int listen_fd, int sync_fd);
+/* Called in init: takes listen_fd over, closes all other descriptors from first on, which tells the
+ * parent that it may go, and waits. Returns the connection that START came over; exits if it cannot
+ * wait. */
+int detached_wait(int listen_fd, unsigned first);

@@ -270,7 +270,7 @@ static void wait_for_start(Init *i) {
 
         r = sync_receive(i->p->sync_fd, UINT64_MAX, &answer, NULL);
         if (r == SYNC_DETACH && i->p->independent && answer.fd >= 0)
-                i->program.sync_fd = detached_wait(answer.fd, i->p->sync_fd);
+                i->program.sync_fd = detached_wait(answer.fd, 3U + i->p->preserve_fds);
         else if (r != SYNC_START)
                 _exit(125);
         else

@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "oci/cgroup.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include "basic/clock.h"
+#include "basic/fs.h"
+#include "basic/json.h"
+#include "basic/log.h"
+#include "oci/scope.h"
+#include "runtime/cgroup-tree.h"
+#include "runtime/path.h"
+
+#define FREEZE_USEC     (10 * USEC_PER_SEC)
+#define PROCS_MAX       (4U * 1024 * 1024)
+#define CONTROLLERS_MAX 1024U
+
+/* Relative paths, and containers without one, start where root's containers are by convention, or
+ * beside the caller: its own cgroup has processes, and so no controllers to hand down. */
+static int plan_directory(const Context *c, const char *path, const char *id, char **ret,
+                          Error *e) {
+        _cleanup_free_ char *own = NULL;
+        char *slash;
+        int r;
+
+        if (path && path[0] == '/') {
+                path += strspn(path, "/");
+                return *path && (*ret = strdup(path)) ? 0 : -ENOMEM;
+        }
+        if (!c->rootless)
+                return asprintf(ret, RUNTIME_NAME "/%s", path ? path : id) < 0 ? -ENOMEM : 0;
+        r = cgroup_path_of(0, &own, e);
+        if (r != 0)
+                return r;
+        slash = strrchr(own, '/');
+        if (slash)
+                *slash = '\0';
+        return asprintf(ret, "%s/%s", slash ? own : "", path ? path : id) < 0 ? -ENOMEM : 0;
+}
+
+/* "slice:prefix:name" */
+static int plan_scope(const Context *c, const char *path, State *s, char **ret_slice, Error *e) {
+        _cleanup_free_ char *copy = NULL;
+        char *slice, *prefix = NULL, *name = NULL;
+
+        copy = strdup(path ? path : "");
+        if (!copy)
+                return -ENOMEM;
+        slice = copy;
+        prefix = strchr(slice, ':');
+        if (prefix) {
+                *prefix++ = '\0';
+                name = strchr(prefix, ':');
+        }
+        if (name)
+                *name++ = '\0';
+        if (path && (!name || !*name || strchr(path, '/')))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "linux.cgroupsPath: \"%s\" is not of the form "
+                                  "\"slice:prefix:name\", which --systemd-cgroup needs",
+                                  path);
+        if (!path) {
+                prefix = (char *) RUNTIME_NAME;
+                name = s->id;
+        }
+        if (asprintf(&s->scope, "%s%s%s.scope", prefix, *prefix ? "-" : "", name) < 0) {
+                s->scope = NULL;
+                return -ENOMEM;
+        }
+        s->user_bus = c->rootless;
+        if (!*slice)
+                slice = (char *) (c->rootless ? "user.slice" : "system.slice");
+        *ret_slice = strdup(slice);
+        return *ret_slice ? 0 : -ENOMEM;
+}
+
+int cgroup_plan(const Context *c, json_t *config, State *s, char **ret_slice, Error *e) {
+        const char *path = NULL;
+        json_t *section;
+        int r;
+
+        r = json_get_object(config, "", "linux", &section, e);
+        if (r > 0)
+                r = json_get_string(section, "linux", "cgroupsPath", &path, e);
+        if (r < 0)
+                return r;
+        if (isempty(path))
+                path = NULL;
+        if (path && strstr(path, ".."))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "linux.cgroupsPath: \"%s\" leads away",
+                                  path);
+        return c->systemd_cgroup ? plan_scope(c, path, s, ret_slice, e)
+                                 : plan_directory(c, path, s->id, &s->cgroup, e);
+}
+
+static bool has_word(const char *list, const char *word, size_t n) {
+        for (const char *p = list; (p = strstr(p, word)); p += n)
+                if ((p == list || p[-1] == ' ') && strchr(" \n", p[n]))
+                        return true;
+        return false;
+}
+
+/* Hands down what can be handed down; what a limit needs and is missing then is told by the limit.
+ */
+static void enable_controllers(int fd) {
+        _cleanup_free_ char *have = NULL, *enabled = NULL;
+        char one[64];
+
+        if (file_read_at(fd, "cgroup.controllers", CONTROLLERS_MAX, &have, NULL) < 0 ||
+            file_read_at(fd, "cgroup.subtree_control", CONTROLLERS_MAX, &enabled, NULL) < 0)
+                return;
+        for (const char *p = have; *p && *p != '\n'; p += strspn(p, " ")) {
+                size_t n = strcspn(p, " \n");
+                int r = 0;
+
+                (void) snprintf(one, sizeof(one), "+%.*s", (int) n, p);
+                if (!has_word(enabled, one + 1, n))
+                        r = cgroup_attribute_write(fd, "cgroup.subtree_control", one);
+                if (r < 0)
+                        log_debug_errno(r, "Failed to enable the controller %s: %m", one + 1);
+                p += n;
+        }
+}
+
+/* Makes the directories on the way, each with the controllers of the one above. */
+static int make_directory(const char *path, int *ret_fd, Error *e) {
+        _cleanup_free_ char *copy = strdup(path);
+        _cleanup_close_ int fd = -1;
+        char *save = NULL;
+        int r;
+
+        if (!copy)
+                return -ENOMEM;
+        r = cgroup_root_open(&fd, e);
+        if (r != 0)
+                return r;
+        for (char *name = strtok_r(copy, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
+                int child_fd;
+
+                enable_controllers(fd);
+                if (mkdirat(fd, name, 0755) < 0 && errno != EEXIST)
+                        return error_setf(e, -errno, "Failed to make the cgroup %s: %m", path);
+                child_fd = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                if (child_fd < 0)
+                        return error_setf(e, -errno, "Failed to open the cgroup %s: %m", path);
+                fd_close(fd);
+                fd = child_fd;
+        }
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+/* A container that runs there already would share its limits, and its end. */
+static int check_empty(int fd, const char *path, Error *e) {
+        _cleanup_close_ int events_fd = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+        uint64_t populated = 0;
+
+        if (events_fd >= 0)
+                (void) cgroup_flat_file_get(events_fd, "populated", &populated);
+        return populated != 0 ? error_setf(e, CTR_FAILED_PRECONDITION,
+                                           "container's cgroup is not empty: %s", path)
+                              : 0;
+}
+
+static bool is_refusal(int r) {
+        return r == -EACCES || r == -EPERM || r == -EROFS || r == -ENOENT ||
+               r == CTR_NOT_IMPLEMENTED || r == CTR_UNAVAILABLE;
+}
+
+/* What is not ours must not be ended with us. */
+static int make_scope(State *s, const char *slice, pid_t pid, const Limits *limits, int *ret_fd,
+                      Error *e) {
+        int r;
+
+        r = scope_start(s->user_bus, s->scope, slice, s->id, pid, limits, e);
+        if (r != 0) {
+                (void) free_and_strdup(&s->scope, NULL);
+                return r;
+        }
+        r = cgroup_path_of(pid, &s->cgroup, e);
+        return r == 0 ? state_open_cgroup(s, ret_fd, e) : r;
+}
+
+static int make_own(State *s, int *ret_fd, Error *e) {
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        r = make_directory(s->cgroup, &fd, e);
+        if (r == 0)
+                r = check_empty(fd, s->cgroup, e);
+        if (r != 0) {
+                (void) free_and_strdup(&s->cgroup, NULL);
+                return r;
+        }
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int cgroup_make(const Context *c, State *s, const char *slice, pid_t pid, const Limits *limits,
+                int *ret_fd, Error *e) {
+        _cleanup_error_ Error refused = ERROR_NULL;
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        if (s->scope) {
+                r = make_scope(s, slice, pid, limits, &fd, e);
+        } else {
+                r = make_own(s, &fd, &refused);
+                if (r != 0 && c->rootless && is_refusal(r) && limits_are_none(limits)) {
+                        *ret_fd = -1;
+                        return 0;
+                }
+                (void) error_move(e, &refused);
+        }
+        if (r == 0)
+                r = limits_apply(limits, fd, c->rootless, e);
+        if (r != 0)
+                return r;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+/* Waits until key of cgroup.events is value. 1 when it is, 0 at the deadline. */
+static int wait_for_event(int cgroup_fd, const char *key, uint64_t wanted, uint64_t deadline) {
+        _cleanup_close_ int fd = openat(cgroup_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        for (;;) {
+                struct pollfd p = {.fd = fd, .events = POLLPRI};
+                uint64_t value = 0, now;
+                int r;
+
+                r = cgroup_flat_file_get(fd, key, &value);
+                if (r < 0)
+                        return r;
+                if (value == wanted)
+                        return 1;
+                now = now_monotonic();
+                if (now >= deadline)
+                        return 0;
+                if (poll(&p, 1, (int) ((deadline - now) / USEC_PER_MSEC) + 1) < 0 && errno != EINTR)
+                        return -errno;
+        }
+}
+
+int cgroup_freeze(int cgroup_fd, bool freeze, Error *e) {
+        int r;
+
+        r = cgroup_attribute_write(cgroup_fd, "cgroup.freeze", freeze ? "1" : "0");
+        if (r == 0)
+                r = wait_for_event(cgroup_fd, "frozen", freeze, now_monotonic() + FREEZE_USEC);
+        if (r > 0)
+                return 0;
+        /* half frozen is no state to leave it in */
+        if (freeze)
+                (void) cgroup_attribute_write(cgroup_fd, "cgroup.freeze", "0");
+        return error_setf(e, r < 0 ? r : CTR_DEADLINE_EXCEEDED, "Failed to %s the container: %s",
+                          freeze ? "freeze" : "thaw",
+                          r < 0 ? strerror(-r) : "its processes do not react");
+}
+
+static int each_remove(int parent_fd, const char *name, int fd, int arg) {
+        return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int remove_directory(const char *path, Error *e) {
+        _cleanup_close_ int root_fd = -1, fd = -1;
+        int r;
+
+        r = cgroup_root_open(&root_fd, e);
+        if (r != 0)
+                return r;
+        fd = path_open(root_fd, path, O_RDONLY | O_DIRECTORY);
+        if (fd < 0)
+                return fd == -ENOENT ? 0 : error_setf(e, fd, "Failed to open cgroup %s: %m", path);
+        (void) cgroup_walk(fd, each_remove, 0);
+        r = unlinkat(root_fd, path, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+        return r < 0 ? error_setf(e, r, "Failed to remove the cgroup %s: %m", path) : 0;
+}
+
+static int empty(const State *s, Error *e) {
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        r = state_open_cgroup(s, &fd, NULL);
+        if (r != 0)
+                return 0; /* gone */
+        r = wait_for_event(fd, "populated", 0, 0);
+        if (r == 0)
+                r = cgroup_attribute_write(fd, "cgroup.kill", "1");
+        if (r == 0)
+                r = wait_for_event(fd, "populated", 0, now_monotonic() + REMOVE_TIMEOUT);
+        if (r > 0 || r == -ENODEV || r == -ENOENT)
+                return 0;
+        return error_setf(e, r < 0 ? r : CTR_DEADLINE_EXCEEDED,
+                          "Failed to kill what is in the cgroup %s: %s", s->cgroup,
+                          r < 0 ? strerror(-r) : "it does not die");
+}
+
+int cgroup_destroy(const State *s, Error *e) {
+        int r = 0;
+
+        if (s->cgroup) {
+                r = empty(s, e);
+                if (r != 0)
+                        return r;
+        }
+        if (s->scope)
+                return scope_stop(s->user_bus, s->scope, e);
+        return s->cgroup ? remove_directory(s->cgroup, e) : 0;
+}
+
+typedef struct PidWalk {
+        int (*each)(pid_t pid, void *userdata);
+        void *userdata;
+} PidWalk;
+
+static int each_pid_of(int cgroup_fd, const PidWalk *w) {
+        _cleanup_free_ char *pids = NULL;
+        char *save = NULL;
+        int r;
+
+        r = file_read_at(cgroup_fd, "cgroup.procs", PROCS_MAX, &pids, NULL);
+        if (r == -EOPNOTSUPP || r == -ENODEV)
+                return 0; /* threaded: they are listed further up; or removed */
+        if (r < 0)
+                return r;
+        for (char *p = strtok_r(pids, "\n", &save); p; p = strtok_r(NULL, "\n", &save)) {
+                pid_t pid = (pid_t) strtol(p, NULL, 10);
+
+                r = pid > 0 ? w->each(pid, w->userdata) : 0;
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static int walk_pids(int fd, const PidWalk *w, unsigned depth) {
+        _cleanup_closedir_ DIR *dir = NULL;
+        struct dirent *de;
+        int r;
+
+        r = each_pid_of(fd, w);
+        if (r < 0 || depth == 0)
+                return r;
+        dir = dir_stream_open_at(fd, ".");
+        if (!dir)
+                return -errno;
+        while ((errno = 0, de = readdir(dir))) {
+                _cleanup_close_ int child_fd = -1;
+
+                if (de->d_type != DT_DIR || de->d_name[0] == '.')
+                        continue;
+                child_fd = openat(fd, de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                r = child_fd < 0 ? 0 : walk_pids(child_fd, w, depth - 1);
+                if (r < 0)
+                        return r;
+        }
+        return -errno;
+}
+
+int cgroup_each_pid(int cgroup_fd, int (*each)(pid_t pid, void *userdata), void *userdata,
+                    Error *e) {
+        const PidWalk w = {each, userdata};
+        int r;
+
+        r = walk_pids(cgroup_fd, &w, 64);
+        return r < 0 ? error_setf(e, r, "Failed to read the processes of the container: %m") : 0;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The container's cgroup: a directory of the unified hierarchy that we make ourselves, or one that
+ * systemd makes for a scope (scope.h). Either way the container's processes are directly in it.
+ *
+ * Invariant: a cgroup that we made is removed only when nothing lives in it.
+ */
+
+#include "oci/cgroup-limits.h"
+#include "oci/state.h"
+
+/* Reads linux.cgroupsPath: says which cgroup it will be, in s->cgroup (a plain one) or s->scope and
+ * *ret_slice. */
+int cgroup_plan(const Context *c, json_t *config, State *s, char **ret_slice, Error *e);
+
+/* Makes it for the process pid, which is moved into it at once if it is a scope (then s->cgroup is
+ * known, too), and applies the limits. *ret_fd is its directory; -1 and s->cgroup NULL if a user
+ * who may make none wants no limits either. */
+int cgroup_make(const Context *c, State *s, const char *slice, pid_t pid, const Limits *limits,
+                int *ret_fd, Error *e);
+
+/* SIGKILL to all that is in it, waits until it is gone, and removes it. */
+int cgroup_destroy(const State *s, Error *e);
+
+/* Freezes or thaws, and waits until that is done. */
+int cgroup_freeze(int cgroup_fd, bool freeze, Error *e);
+
+/* The processes in it and in cgroups below: calls each() for every pid. */
+int cgroup_each_pid(int cgroup_fd, int (*each)(pid_t pid, void *userdata), void *userdata,
+                    Error *e);
