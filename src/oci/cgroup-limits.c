@@ -74,17 +74,17 @@ static int get(json_t *o, const char *path, const char *key, int64_t *ret, Error
 }
 
 /* 0 is "not given", as programs in Go write it. */
-static int read_maximum(Limits *l, json_t *section, const char *path, const char *key,
-                        const char *file, int64_t *ret, Error *e) {
+static int read_maximum(Limits *l, json_t *section, const char *property, const char *file,
+                        int64_t *ret, Error *e) {
         int64_t value = 0;
         int r;
 
-        r = get(section, path, key, &value, e);
+        r = get(section, PATH, strrchr(property, '.') + 1, &value, e);
         if (r <= 0 || value == 0)
                 return MIN_OF(r, 0);
         if (ret)
                 *ret = value;
-        return add_maximum(l, path, file, value, e);
+        return add_maximum(l, property, file, value, e);
 }
 
 /* The specification counts swap together with memory, the kernel by itself. */
@@ -121,9 +121,9 @@ static int read_memory(Limits *l, json_t *memory, Error *e) {
                 if (r != 0)
                         return r;
         }
-        r = read_maximum(l, memory, PATH ".memory", "limit", "memory.max", &limit, e);
+        r = read_maximum(l, memory, PATH ".memory.limit", "memory.max", &limit, e);
         if (r == 0)
-                r = read_maximum(l, memory, PATH ".memory", "reservation", "memory.low", NULL, e);
+                r = read_maximum(l, memory, PATH ".memory.reservation", "memory.low", NULL, e);
         if (r == 0)
                 r = read_swap(l, memory, e);
         if (r != 0)
@@ -211,7 +211,7 @@ static int read_cpu(Limits *l, json_t *cpu, Error *e) {
 }
 
 static int read_pids(Limits *l, json_t *pids, Error *e) {
-        return read_maximum(l, pids, PATH ".pids", "limit", "pids.max", NULL, e);
+        return read_maximum(l, pids, PATH ".pids.limit", "pids.max", NULL, e);
 }
 
 /* 10 to 1000 become 1 to 10000. */

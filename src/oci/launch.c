@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
+#include <sys/prctl.h>
 
 #include "basic/fs.h"
 #include "basic/json.h"
@@ -188,6 +189,25 @@ int pid_file_write(const char *path, pid_t pid, Error *e) {
         (void) snprintf(text, sizeof(text), "%d", pid);
         r = fd < 0 ? -errno : file_write_atomic_at(fd, basename(name), text, strlen(text), 0644, 0);
         return r < 0 ? error_setf(e, r, "Failed to write the pid file %s: %m", path) : 0;
+}
+
+int launch_prepare_stay(bool subreaper, int *ret_signal_fd, Error *e) {
+        if (subreaper && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+                return error_setf(e, -errno, "Failed to become a subreaper: %m");
+        return console_block_signals(ret_signal_fd, e);
+}
+
+int launch_stay(Launch *l, bool keep, int signal_fd, Error *e) {
+        int r;
+
+        /* others may want to look at it meanwhile, or delete it */
+        state_unlock(l->state);
+        r = console_stay(container_pidfd(l->container), l->terminal_fd, signal_fd,
+                         &l->context->exit_status, e);
+        container_set_reaped(l->container);
+        if (r != 0 || keep || state_lock(l->state, NULL) != 0)
+                launch_release(l);
+        return r;
 }
 
 void launch_release(Launch *l) {

@@ -53,6 +53,12 @@ int launch_hand_over_terminal(Launch *l, Error *e);
 /* Writes pid to the file of --pid-file, at once as a whole. */
 int pid_file_write(const char *path, pid_t pid, Error *e);
 
+/* For who stays with the container: before it is set up, and when it runs. The second one returns
+ * when the container has ended, with its exit status in the context; without keep it is removed by
+ * launch_clear() then. */
+int launch_prepare_stay(bool subreaper, int *ret_signal_fd, Error *e);
+int launch_stay(Launch *l, bool keep, int signal_fd, Error *e);
+
 /* Lets go of the container: it stays. */
 void launch_release(Launch *l);
 

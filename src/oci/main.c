@@ -22,16 +22,23 @@ static const struct {
         Verb run;
         const char *help;
 } verbs[] = {
+                {"checkpoint", verb_checkpoint, "write a running container down, with CRIU"},
                 {"create", verb_create, "set a container up, to be started later"},
                 {"delete", verb_delete, "remove what is left of a container"},
+                {"events", verb_events, "show figures and out-of-memory events"},
+                {"exec", verb_exec, "run a further process in a container"},
+                {"features", verb_features, "show what this runtime can do"},
                 {"kill", verb_kill, "send a signal to a container"},
                 {"list", verb_list, "list containers"},
                 {"pause", verb_pause, "freeze all processes of a container"},
                 {"ps", verb_ps, "list the processes of a container"},
+                {"restore", verb_restore, "continue a container that was written down"},
                 {"resume", verb_resume, "let a paused container go on"},
                 {"run", verb_run, "create and start a container"},
+                {"spec", verb_spec, "write a config.json to begin with"},
                 {"start", verb_start, "start a container that was created"},
                 {"state", verb_state, "show the state of a container"},
+                {"update", verb_update, "change the limits of a container"},
 };
 
 static bool in_user_namespace(void) {

@@ -2,10 +2,6 @@
 
 /* create and run. */
 
-#include <sys/prctl.h>
-
-#include "basic/log.h"
-#include "oci/console.h"
 #include "oci/launch.h"
 #include "runtime/detached.h"
 
@@ -77,19 +73,6 @@ int verb_create(Context *c, int argc, char *argv[], Error *e) {
         return r;
 }
 
-/* Until the container ends; others may want to look at it meanwhile, or delete it. */
-static int stay(Launch *l, const RunOptions *o, int signal_fd, Error *e) {
-        int r;
-
-        state_unlock(l->state);
-        r = console_stay(container_pidfd(l->container), l->terminal_fd, signal_fd,
-                         &l->context->exit_status, e);
-        container_set_reaped(l->container);
-        if (r != 0 || o->keep || state_lock(l->state, NULL) != 0)
-                launch_release(l);
-        return r; /* launch_clear() removes what was not released */
-}
-
 int verb_run(Context *c, int argc, char *argv[], Error *e) {
         _cleanup_(launch_clear) Launch l = LAUNCH_NULL;
         _cleanup_close_ int signal_fd = -1;
@@ -102,10 +85,7 @@ int verb_run(Context *c, int argc, char *argv[], Error *e) {
                 return r;
         r = launch_open(&l, c, &o.launch, id, e);
         if (r == 0 && !o.launch.detach)
-                r = console_block_signals(&signal_fd, e);
-        if (r == 0 && !o.launch.detach && !o.no_subreaper &&
-            prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-                r = error_setf(e, -errno, "Failed to become a subreaper: %m");
+                r = launch_prepare_stay(!o.no_subreaper, &signal_fd, e);
         if (r == 0)
                 r = launch_set_up(&l, e);
         if (r == 0)
@@ -116,5 +96,5 @@ int verb_run(Context *c, int argc, char *argv[], Error *e) {
                 launch_release(&l);
                 return 0;
         }
-        return stay(&l, &o, signal_fd, e);
+        return launch_stay(&l, o.keep, signal_fd, e);
 }

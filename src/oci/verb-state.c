@@ -10,14 +10,7 @@
 #include "basic/strv.h"
 #include "oci/cgroup.h"
 #include "oci/options.h"
-
-static int print_json(json_t *j, size_t flags, Error *e) {
-        char *text = j ? json_dumps(j, flags) : NULL;
-        int r = text && puts(text) >= 0 && fflush(stdout) >= 0 ? 0 : -EIO;
-
-        free(text);
-        return r < 0 ? error_setf(e, r, "Failed to write: %m") : 0;
-}
+#include "oci/print.h"
 
 int verb_state(Context *c, int argc, char *argv[], Error *e) {
         const OptionTable table = {"state CONTAINER", NULL, 0, 1, 1, false};
