@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 
+import measure_images
 import measure_process
 from common import WINDOW, Program, client, memory_row, run_quietly, run_rounds, say
 
@@ -132,6 +133,9 @@ def main():
     if "thousand" in parts:
         result["thousand"] = measure_process.measure_thousand(image, where)
         say("a thousand tasks done")
+    if "images" in parts:
+        result["images"] = measure_images.measure_images(3)
+        say("images done")
     result["load"] = os.getloadavg()[0]
     print(json.dumps(result))
 

@@ -106,6 +106,21 @@ def render_thousand(result, markdown):
     return f"{text}\n\n{table(head, rows, markdown)}\n\nDelete by force: {number(result['delete'])} ms each."
 
 
+def render_images(result, markdown):
+    ours = {}
+    for row in result["rows"]:
+        ours.setdefault(row["what"], statistics.median(row["times"]))
+    rows = []
+    for row in result["rows"]:
+        median = statistics.median(row["times"])
+        rows.append([f"{row['what']}: {row['name']}", *spread(row["times"]), str(len(row["times"])),
+                     f"{median / ours[row['what']]:.2f}", number(max(row["memory"]))])
+    mebibytes = [number(result[key] / (1 << 20)) for key in ("size", "largest")]
+    return (table([f"{result['layers']} layers, {mebibytes[0]} MiB, the largest {mebibytes[1]}", "median ms", "min",
+                   "max", "runs", "to ours", "peak MiB"], rows, markdown)
+            + "\n\nThe peak is that of the process named; that of ctrctl pull and ctr images pull is of the client alone.")
+
+
 def render_memory(memory, markdown):
     rows = []
     for row in memory:
@@ -187,7 +202,8 @@ def describe(result):
 def render(result, markdown=False):
     parts = [describe(result), render_goals(result, markdown)]
     for name, renderer in (("run", render_run), ("calls", render_calls), ("scaling", render_scaling),
-                           ("memory", render_memory), ("exec", render_exec), ("thousand", render_thousand)):
+                           ("memory", render_memory), ("exec", render_exec), ("thousand", render_thousand),
+                           ("images", render_images)):
         if name in result:
             parts.append(renderer(result[name], markdown))
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -26,7 +26,7 @@ list_podman() {
 
         check "$1: podman pulls it" podman pull --quiet --tls-verify=false "$2"
         root=$(podman image mount "$2") || die "podman cannot mount $2"
-        "$here/pull-compare" "$root" >"$test_dir/podman.$1.list" || die "podman's tree cannot be listed"
+        "$here/pull-compare" "$root" --ignore-missing >"$test_dir/podman.$1.list" || die "podman's tree cannot be listed"
         podman image unmount "$2" >/dev/null
 }
 
@@ -35,15 +35,15 @@ list_containerd() {
         check "$1: containerd pulls it" ctr images pull --plain-http "$2"
         mkdir -p "$test_dir/containerd"
         check "$1: containerd mounts it" ctr images mount "$2" "$test_dir/containerd"
-        "$here/pull-compare" "$test_dir/containerd" >"$test_dir/containerd.$1.list" ||
+        "$here/pull-compare" "$test_dir/containerd" --ignore-missing >"$test_dir/containerd.$1.list" ||
                 die "containerd's tree cannot be listed"
         ctr images unmount --rm "$test_dir/containerd" >/dev/null
 }
 
-# equal_trees TEXT A B
+# equal_trees TEXT A B: but for the root directory itself, whose mode and time podman decides on
 equal_trees() {
         check_match "$1: there are files" '^[1-9][0-9]+$' "$(wc -l <"$test_dir/$2.list")"
-        check_equal "$1" "" "$(diff "$test_dir/$2.list" "$test_dir/$3.list" | cut -c1-300 | head -n 20)"
+        check_equal "$1" "" "$(diff <(tail -n +2 "$test_dir/$2.list") <(tail -n +2 "$test_dir/$3.list") | cut -c1-300 | head -n 20)"
 }
 
 digest_of() {
@@ -70,7 +70,6 @@ for name in special whiteouts foreign layers; do
         list_podman "$name" "localhost:5000/ours/$name:1"
         equal_trees "$name: podman has what we pushed" "ours.$name" "podman.$name"
         list_containerd "$name" "localhost:5000/ours/$name:1"
-        # overlayfs's own whiteouts are seen in what containerd mounts of a layer that removes nothing
         equal_trees "$name: containerd has what we pushed" "ours.$name" "containerd.$name"
 
         cp "$test_dir/ours.$name.list" "$test_dir/before.list"
