@@ -6,13 +6,15 @@
  * ("snapshots/overlayfs/.new-..."), which a worker turns into an image of the kind of A3.16. The
  * way back is in checkpoint-restore.h.
  *
- * Invariant: such a directory is never left behind: who made it discards it, and after a crash it
- * is nobody's, and removed with the others at the manager's start.
+ * Invariant: such a directory is never left behind: who made it discards it, after a crash the
+ * manager that goes on with the checkpoint, or, if there is none, its start.
  */
 
 #include "manager/image.h"
 #include "manager/job.h"
 #include "manager/task.h"
+
+#define CHECKPOINT_DUMP_PREFIX ".new-checkpoint-"
 
 /* Makes a directory with a name that begins with prefix (".new-..."): *ret_name, and *ret_path is
  * "<its path>/images". Both are to be freed. */

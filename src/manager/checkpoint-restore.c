@@ -11,6 +11,7 @@
 #include "basic/log.h"
 #include "basic/strv.h"
 #include "manager/checkpoint-image.h"
+#include "manager/checkpoint.h"
 #include "manager/db.h"
 #include "manager/image.h"
 #include "manager/manager.h"
@@ -255,13 +256,14 @@ void checkpoint_directories_recovered(Manager *m) {
 
         dir = dir_stream_open_at(m->snapshots_fd, ".");
         while (dir && (errno = 0, de = readdir(dir))) {
-                if (!startswith(de->d_name, CHECKPOINT_RESTORE_PREFIX) ||
+                if ((!startswith(de->d_name, CHECKPOINT_RESTORE_PREFIX) &&
+                     !startswith(de->d_name, CHECKPOINT_DUMP_PREFIX)) ||
+                    checkpoint_has_directory(m, de->d_name) ||
                     object_foreach(m, OBJECT_CONTAINER, NULL, has_directory, de->d_name) != 0)
                         continue;
-                log_info("Removing the extracted checkpoint %s, which no task waits for",
-                         de->d_name);
+                log_info("Removing the checkpoint in %s, which nobody waits for", de->d_name);
                 checkpoint_directory_discard(m, de->d_name);
         }
         if (errno != 0)
-                log_warning_errno(errno, "Failed to list the extracted checkpoints: %m");
+                log_warning_errno(errno, "Failed to list the directories of checkpoints: %m");
 }

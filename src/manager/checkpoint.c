@@ -4,39 +4,30 @@
 
 #include <fcntl.h>
 
+#include "basic/clock.h"
 #include "basic/log.h"
 #include "basic/process.h"
 #include "basic/strv.h"
 #include "image/reference.h"
 #include "manager/checkpoint-image.h"
+#include "manager/checkpoint-internal.h"
 #include "manager/event.h"
 #include "manager/manager.h"
 #include "manager/task-internal.h"
 
 /* a little more than the supervisor gives CRIU */
 #define DUMP_TIMEOUT_USEC (11 * 60 * USEC_PER_SEC)
-#define INVENTORY         "inventory.img" /* CRIU's list of what else there is */
 
-typedef struct Dump Dump;
-struct Dump {
-        Manager *manager;
-        Task *task; /* NULL: it is gone, which it may be after Exit */
-        CheckpointRequest request;
-        char *reference;               /* NULL: only to a directory */
-        char *namespace, *base, *name; /* with reference: of the task, its image, the directory */
-        Image *image;
-        bool resume; /* it ran before, and shall go on */
-        Callback callback;
-        void *userdata;
-        int result;
-        Error error;
-};
-
-static Dump *dump_free(Dump *d) {
+Dump *dump_free(Dump *d) {
         if (!d)
                 return NULL;
         if (d->task)
                 d->task->dump = NULL;
+        for (Dump **p = &d->manager->dumps; *p; p = &(*p)->next)
+                if (*p == d) {
+                        *p = d->next;
+                        break;
+                }
         checkpoint_directory_discard(d->manager, d->name);
         checkpoint_request_clear(&d->request);
         free(d->reference);
@@ -47,20 +38,57 @@ static Dump *dump_free(Dump *d) {
         free(d);
         return NULL;
 }
-DEFINE_CLEANUP(Dump *, dump_free);
+
+int dump_attach(Task *t, Dump **ret) {
+        Dump *d = calloc(1, sizeof(*d));
+
+        if (!d)
+                return -ENOMEM;
+        d->manager = t->process.object.manager;
+        d->next = d->manager->dumps;
+        d->manager->dumps = d;
+        d->task = t;
+        t->dump = *ret = d;
+        return 0;
+}
+
+/* The manager ends. What was begun is the next one's: nothing is undone. */
+static void dump_abandon(Dump *d) {
+        d->callback(NULL, -ESHUTDOWN, NULL, d->userdata);
+        free(TAKE_PTR(d->name));
+        dump_free(d);
+}
 
 void checkpoint_task_gone(Task *t) {
-        if (t->dump)
-                t->dump->task = NULL;
+        Dump *d = t->dump;
+
+        if (!d)
+                return;
+        d->task = NULL;
+        if (d->recovered)
+                dump_abandon(d);
+}
+
+/* Nothing of it is left to be done, by a later manager either. */
+static void dump_drop(Dump *d) {
+        Task *t = d->task;
+        int r;
+
+        dump_free(d);
+        r = t ? process_save(&t->process) : 0;
+        if (r < 0)
+                log_warning_errno(r, "Failed to save that the checkpoint of %s is through: %m",
+                                  t->process.object.name);
 }
 
 static void dump_complete(Dump *d) {
         Object *o = d->image ? &d->image->object : d->task ? &d->task->process.object : NULL;
+        Task *t = d->task;
 
-        if (d->result == 0 && d->task)
-                event_checkpointed(d->task, d->reference ?: d->request.images);
+        if (d->result == 0 && t && !d->told)
+                event_checkpointed(t, d->reference ?: d->request.images);
         d->callback(o, d->result, &d->error, d->userdata);
-        dump_free(d);
+        dump_drop(d);
 }
 
 static void dump_fail(Dump *d, int r, const Error *e) {
@@ -71,9 +99,13 @@ static void dump_fail(Dump *d, int r, const Error *e) {
 
 /* A checkpoint that was made is not undone by a task that cannot be resumed, but that must be
  * known. */
-static void on_resumed(Object *o, int r, const Error *e, void *userdata) {
+void dump_resumed(Object *o, int r, const Error *e, void *userdata) {
         Dump *d = userdata;
 
+        if (r == -ESHUTDOWN) {
+                dump_abandon(d);
+                return;
+        }
         if (r != 0 && d->task && process_status(&d->task->process) != TASK_STOPPED) {
                 log_warning("The task %s is still paused: %s", d->task->process.object.name,
                             error_text_of(r, e));
@@ -95,15 +127,19 @@ static void dump_finish(Dump *d) {
                 dump_complete(d);
                 return;
         }
-        r = task_resume(d->task, on_resumed, d, &e);
+        r = task_resume(d->task, dump_resumed, d, &e);
         if (r != 0)
-                on_resumed(NULL, r, &e, d);
+                dump_resumed(NULL, r, &e, d);
 }
 
 static void on_stored(Object *o, int r, const Error *e, void *userdata) {
         _cleanup_error_ Error local = ERROR_NULL;
         Dump *d = userdata;
 
+        if (r == -ESHUTDOWN) {
+                dump_abandon(d);
+                return;
+        }
         if (r == 0) {
                 r = checkpoint_commit(d->manager, d->namespace, d->reference, d->base,
                                       JOB(o)->result, &d->image, &local);
@@ -126,16 +162,20 @@ static int dump_store(Dump *d, Error *e) {
         return r;
 }
 
-static void on_dumped(Object *o, int r, const Error *e, void *userdata) {
+void dump_written(Object *o, int r, const Error *e, void *userdata) {
         _cleanup_error_ Error local = ERROR_NULL;
         Dump *d = userdata;
 
+        if (r == -ESHUTDOWN) {
+                dump_abandon(d);
+                return;
+        }
         if (r != 0 && d->task)
                 d->task->dump_exit = false;
         /* with Exit only the failure leaves somebody to be resumed */
         if (r == 0 && !d->request.leave_running)
                 d->resume = false;
-        if (r == 0 && d->reference) {
+        if (r == 0 && d->reference && !d->image) {
                 r = dump_store(d, &local);
                 if (r == 0)
                         return;
@@ -158,7 +198,7 @@ static int dump_request(Dump *d, Task *t, Error *e) {
                                   "The path of the checkpoint is too long");
         memcpy(m.text, text, strlen(text) + 1);
         r = process_request(&t->process, &m, NULL, 0, DUMP_TIMEOUT_USEC,
-                            &(Operation){.callback = on_dumped, .userdata = d}, e);
+                            &(Operation){.callback = dump_written, .userdata = d}, e);
         if (r == 0)
                 t->dump_exit = !d->request.leave_running;
         return r;
@@ -168,15 +208,18 @@ static void on_paused(Object *o, int r, const Error *e, void *userdata) {
         _cleanup_error_ Error local = ERROR_NULL;
         Dump *d = userdata;
 
+        if (r == -ESHUTDOWN) {
+                dump_abandon(d);
+                return;
+        }
         if (r != 0) {
                 dump_fail(d, r, e);
                 dump_complete(d);
                 return;
         }
-        d->resume = true;
         r = dump_request(d, TASK(o), &local);
         if (r != 0)
-                on_dumped(o, r, &local, d);
+                dump_written(o, r, &local, d);
 }
 
 /* The directory that an image is made from. */
@@ -192,8 +235,8 @@ static int dump_prepare_image(Dump *d, Task *t, const char *image, Error *e) {
         if (free_and_strdup(&d->namespace, t->process.object.namespace) < 0 ||
             free_and_strdup(&d->base, t->container->image) < 0)
                 return -ENOMEM;
-        r = checkpoint_directory_new(d->manager, ".new-checkpoint-", &d->name, &d->request.images,
-                                     e);
+        r = checkpoint_directory_new(d->manager, CHECKPOINT_DUMP_PREFIX, &d->name,
+                                     &d->request.images, e);
         return r != 0 ? r : checkpoint_describe(t, d->name, e);
 }
 
@@ -201,10 +244,13 @@ static int dump_new(Task *t, const CheckpointOptions *o, Dump **ret, Error *e) {
         _cleanup_(dump_freep) Dump *d = NULL;
         CheckpointRequest *q;
 
-        d = calloc(1, sizeof(*d));
-        if (!d)
-                return -ENOMEM;
-        d->manager = t->process.object.manager;
+        int r;
+
+        r = dump_attach(t, &d);
+        if (r < 0)
+                return r;
+        d->started_at = now_realtime();
+        d->resume = process_status(&t->process) == TASK_RUNNING;
         q = &d->request;
         q->leave_running = !o->exit;
         q->allow_tcp = o->allow_tcp;
@@ -217,11 +263,14 @@ static int dump_new(Task *t, const CheckpointOptions *o, Dump **ret, Error *e) {
                 if (strv_extend(&q->empty_namespaces, *s) < 0)
                         return -ENOMEM;
         if (o->image) {
-                int r = dump_prepare_image(d, t, o->image, e);
-
+                r = dump_prepare_image(d, t, o->image, e);
                 if (r != 0)
                         return r;
         }
+        /* who lives to see the end of it has to know what is to come after */
+        r = process_save(&t->process);
+        if (r < 0)
+                return error_setf(e, r, "Failed to write down that a checkpoint is made: %m");
         *ret = TAKE_PTR(d);
         return 0;
 }
@@ -258,16 +307,13 @@ int task_checkpoint(Task *t, const CheckpointOptions *options, Callback callback
         r = dump_new(t, options, &d, e);
         if (r != 0)
                 return r;
-        d->task = t;
-        t->dump = d;
         d->callback = callback;
         d->userdata = userdata;
-        if (process_status(&t->process) == TASK_PAUSED)
-                r = dump_request(d, t, e);
-        else
-                r = task_pause(t, on_paused, d, e);
+        r = d->resume ? task_pause(t, on_paused, d, e) : dump_request(d, t, e);
         if (r == 0)
                 TAKE_PTR(d);
+        else
+                dump_drop(TAKE_PTR(d));
         return r;
 }
 
@@ -281,7 +327,7 @@ int checkpoint_check(const char *path, Error *e) {
         if (fd < 0)
                 return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
                                   "Failed to open the checkpoint %s: %m", path);
-        if (faccessat(fd, INVENTORY, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+        if (faccessat(fd, CHECKPOINT_INVENTORY, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "There is no checkpoint in %s", path);
         return 0;
 }

@@ -4,7 +4,8 @@
 /*
  * Checkpoints of tasks: the order of A3.15 around the supervisor's dump. The task is paused, unless
  * it is already; its processes are written down; it is resumed whatever came of that, unless it was
- * to end.
+ * to end. A manager that is killed meanwhile leaves all of this to the next one, which finds it in
+ * the task's state.json.
  *
  * Invariant: the callback comes once, after the task runs again, or was left paused because it was
  * paused before, or has ended.
@@ -34,3 +35,16 @@ int checkpoint_check(const char *path, Error *e);
 
 /* t is being freed. */
 void checkpoint_task_gone(Task *t);
+
+/* In what a later manager finds: adds what it has to know of a checkpoint that is being made, if
+ * one is. 0 or -ENOMEM. */
+int checkpoint_save(const Task *t, json_t *state);
+
+/* At the manager's start: takes it from there; 0, -EBADMSG, -ENOMEM. Then, when the state of t is
+ * known (flags: SUPERVISOR_STATE_*; 0 if it has ended), waits for the dump, or looks what came of
+ * it, and does what comes after: stores it, resumes the task. */
+int checkpoint_load(Task *t, json_t *state, Error *e);
+void checkpoint_recovered(Task *t, uint32_t flags);
+
+/* Whether the directory of snapshots is one that a checkpoint is being written to. */
+bool checkpoint_has_directory(const Manager *m, const char *name);

@@ -66,6 +66,7 @@ struct Manager {
         struct Rdt *rdt;
         EventLog *events;
         struct Restarts *restarts;
+        struct Dump *dumps; /* checkpoints that are being made */
         const struct TaskMonitor *monitors[MONITORS_MAX];
         size_t n_monitors;
         char boot_id[64]; /* of this run of the machine */

@@ -9,10 +9,11 @@
 #include "manager/process.h"
 #include "manager/supervisor.h"
 
-/* The files with what the manager alone knows: times, and whether an exec removes itself. */
+/* The files with what the manager alone knows: times, whether an exec removes itself, and what has
+ * to come after a checkpoint that is being made. */
 #define TASK_FILE_STATE        "state.json"
 #define TASK_FILE_STATE_PREFIX "state-" /* + exec id + ".json" */
-#define TASK_STATE_MAX         4096U
+#define TASK_STATE_MAX         32768U
 
 /* Initialises the head, in status UNKNOWN. 0 or negative errno; process_done() in both cases. */
 int process_init(Process *p, Manager *m, ObjectType type, const char *namespace, const char *name);

@@ -14,6 +14,7 @@
 #include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/log.h"
+#include "manager/checkpoint.h"
 #include "manager/event.h"
 #include "manager/exec-internal.h"
 #include "manager/manager.h"
@@ -159,7 +160,9 @@ int process_save(Process *p) {
         if (j && is_exec(p) &&
             json_object_set_new(j, "autoRemove", json_boolean(EXEC(&p->object)->auto_remove)) < 0)
                 return -ENOMEM;
-        r = j ? json_to_text(j, &text) : -ENOMEM;
+        r = j && !is_exec(p) ? checkpoint_save(TASK(&p->object), j) : j ? 0 : -ENOMEM;
+        if (r >= 0)
+                r = json_to_text(j, &text);
         if (r < 0)
                 return r;
         return file_write_atomic_at(process_task(p)->dir_fd, state_file(p, name), text,
@@ -184,6 +187,8 @@ static int read_state(Process *p, json_t *j, Error *e) {
                 r = json_get_uint64(j, "", "startedAt", INT64_MAX, &p->started_at, e);
         if (r >= 0 && is_exec(p))
                 r = json_get_bool(j, "", "autoRemove", &EXEC(&p->object)->auto_remove, e);
+        if (r >= 0 && !is_exec(p))
+                r = checkpoint_load(TASK(&p->object), j, e);
         return MIN_OF(r, 0);
 }
 

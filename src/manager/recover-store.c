@@ -4,8 +4,8 @@
  * The store at the start of the manager, which a crash may have left in the middle of anything.
  * Rows are the truth: directories and blobs without one go. What a pull has fetched so far has no
  * row and is in the ingest directory until its end; it stays for a day, so that a pull that is
- * tried again goes on from it. Checkpoints that wait for their task's Start are compared with the
- * tasks, when those are known (checkpoint-restore.h).
+ * tried again goes on from it. Checkpoints that are being made, or wait for their task's Start,
+ * are compared with the tasks, when those are known (checkpoint-restore.h).
  */
 
 #include <dirent.h>
@@ -17,6 +17,7 @@
 #include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/log.h"
+#include "manager/checkpoint-image.h"
 #include "manager/checkpoint-restore.h"
 #include "manager/db.h"
 #include "manager/recover-internal.h"
@@ -66,7 +67,8 @@ static int recover_snapshots(Manager *m, Error *e) {
 
                 if (streq(de->d_name, ".") || streq(de->d_name, "..") ||
                     startswith(de->d_name, ".doomed-") ||
-                    startswith(de->d_name, CHECKPOINT_RESTORE_PREFIX))
+                    startswith(de->d_name, CHECKPOINT_RESTORE_PREFIX) ||
+                    startswith(de->d_name, CHECKPOINT_DUMP_PREFIX))
                         continue;
                 id = strtoll(de->d_name, &end, 10);
                 if (*end || id <= 0 || !bsearch(&id, ids, n, sizeof(int64_t), compare_ids))

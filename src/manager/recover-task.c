@@ -13,6 +13,7 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "manager/checkpoint-restore.h"
+#include "manager/checkpoint.h"
 #include "manager/exec-internal.h"
 #include "manager/monitor.h"
 #include "manager/recover-internal.h"
@@ -66,6 +67,8 @@ static void probe_release(Probe *p) {
 static void probe_done(Probe *p) {
         if (p->task->process.status == TASK_UNKNOWN)
                 task_recheck(p->task);
+        if (p->task->process.status == TASK_STOPPED)
+                checkpoint_recovered(p->task, 0);
         probe_release(p);
         probe_free(p);
 }
@@ -147,7 +150,10 @@ static bool hello_apply(Task *t, const SupervisorMessage *reply) {
                                                                                  : TASK_RUNNING);
         if (t->process.ran)
                 checkpoint_restored(t);
-        recover_ask_again(&t->process, reply->flags);
+        if (t->dump)
+                checkpoint_recovered(t, reply->flags);
+        else
+                recover_ask_again(&t->process, reply->flags);
         return true;
 }
 

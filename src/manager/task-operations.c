@@ -21,7 +21,7 @@ static void on_resumed(Operation *o, int r, const Error *e, const SupervisorMess
         o->callback(&p->object, r, e, o->userdata);
 }
 
-static int resume_send(Task *t, Callback callback, void *userdata, Error *e) {
+int task_thaw(Task *t, Callback callback, void *userdata, Error *e) {
         return process_request(&t->process, &(SupervisorMessage){.type = SUPERVISOR_RESUME}, NULL,
                                0, FREEZE_TIMEOUT_USEC,
                                &(Operation){.reply = on_resumed,
@@ -35,7 +35,7 @@ int task_resume(Task *t, Callback callback, void *userdata, Error *e) {
                 return process_wrong_state(&t->process, "cannot resume task in ", " state", e);
         if (t->process.status != TASK_PAUSED)
                 return process_wrong_state(&t->process, "cannot resume a ", " process", e);
-        return resume_send(t, callback, userdata, e);
+        return task_thaw(t, callback, userdata, e);
 }
 
 static void on_paused(Operation *o, int r, const Error *e, const SupervisorMessage *reply) {
@@ -52,7 +52,7 @@ static void on_paused(Operation *o, int r, const Error *e, const SupervisorMessa
                 process_set_status(p, TASK_RUNNING);
         /* nobody knows whether a supervisor that did not answer is still about to freeze it */
         if (r == CTR_DEADLINE_EXCEEDED && !reply)
-                (void) resume_send(process_task(p), process_ignore, NULL, NULL);
+                (void) task_thaw(process_task(p), process_ignore, NULL, NULL);
         o->callback(&p->object, r, e, o->userdata);
 }
 
@@ -133,7 +133,7 @@ static int stop_send(Task *t, int signo, uint64_t timeout_usec, bool force, Erro
 
         /* a frozen program handles no signal; that it runs again is no error, either (D4) */
         if (p->status == TASK_PAUSED || p->status == TASK_PAUSING)
-                (void) resume_send(t, process_ignore, NULL, NULL);
+                (void) task_thaw(t, process_ignore, NULL, NULL);
         return process_request(p, &m, NULL, 0, PROCESS_REQUEST_USEC,
                                &(Operation){.callback = process_ignore}, e);
 }

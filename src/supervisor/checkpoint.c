@@ -56,6 +56,10 @@ bool checkpoint_is_restoring(const Supervisor *s) {
         return s->checkpoint && s->checkpoint->restoring;
 }
 
+bool checkpoint_is_dumping(const Supervisor *s) {
+        return s->checkpoint && !s->checkpoint->restoring;
+}
+
 bool checkpoint_owns(const Supervisor *s, pid_t pid) {
         return checkpoint_is_restoring(s) ||
                (s->checkpoint && s->checkpoint->criu && criu_pid(s->checkpoint->criu) == pid);
@@ -207,6 +211,9 @@ static void on_timeout(void *userdata) {
                 restore_failed(s, r, &e);
                 return;
         }
+        /* so that it writes no more */
+        source_remove(&c->source);
+        c->criu = criu_free(c->criu);
         dump_undo(c);
         reply_send(&c->reply, r, &e, 0);
         checkpoint_free(c);
@@ -272,10 +279,22 @@ static int dump_start(Checkpoint *c, Error *e) {
         return r < 0 ? error_setf(e, r, "Failed to watch CRIU: %m") : 0;
 }
 
+static int request_outcome(Supervisor *s, Request *q, Error *e) {
+        if (!checkpoint_is_dumping(s) || reply_is_awaited(&s->checkpoint->reply))
+                return error_setf(e, CTR_FAILED_PRECONDITION, "%s",
+                                  checkpoint_is_dumping(s)
+                                                  ? "Somebody else waits for the checkpoint"
+                                                  : "No checkpoint of the task is being made");
+        request_defer(q, &s->checkpoint->reply);
+        return 0;
+}
+
 int request_checkpoint(Supervisor *s, Request *q, Error *e) {
         Checkpoint *c;
         int r;
 
+        if (q->message->text[0] == '\0')
+                return request_outcome(s, q, e);
         if (s->state != STATE_RUNNING || supervisor_is_starting(s))
                 return error_setf(e, CTR_FAILED_PRECONDITION, "The task is %s and not running",
                                   supervisor_state_to_string(s->state));

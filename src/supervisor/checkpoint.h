@@ -13,7 +13,8 @@
 
 #include "supervisor/supervisor.h"
 
-/* SUPERVISOR_CHECKPOINT: q is answered when the images are written, or with the reason why not. */
+/* SUPERVISOR_CHECKPOINT: q is answered when the images are written, or with the reason why not.
+ * Without text q takes the place of the one who asked for the dump that goes on and is gone. */
 int request_checkpoint(Supervisor *s, Request *q, Error *e);
 
 /* START of a task with a checkpoint: s->start_reply tells the outcome. If it fails the task has
@@ -21,6 +22,7 @@ int request_checkpoint(Supervisor *s, Request *q, Error *e);
 void supervisor_restore(Supervisor *s);
 
 bool checkpoint_is_restoring(const Supervisor *s) _pure_;
+bool checkpoint_is_dumping(const Supervisor *s) _pure_;
 
 /* Whether the child is criu, or may be what it restores. */
 bool checkpoint_owns(const Supervisor *s, pid_t pid) _pure_;

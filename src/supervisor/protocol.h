@@ -21,8 +21,8 @@
  * A request names the process it is about by its text: "" is init, anything else an exec's id. No
  * request holds up another one: those that take their time (START, EXEC_START, PAUSE, CHECKPOINT)
  * are answered when they are done. If the connection of one that is under way has gone, a new
- * manager sees STARTING or PAUSING and makes the same request again, which then waits for the same
- * outcome.
+ * manager sees STARTING, PAUSING or DUMPING and makes the same request again, which then waits for
+ * the same outcome.
  */
 
 #include <sys/types.h>
@@ -75,7 +75,8 @@ typedef enum SupervisorMessageType {
         SUPERVISOR_RESUME,     /* also while it is pausing: whoever waits for that gets
                                 * CTR_FAILED_PRECONDITION */
         SUPERVISOR_CHECKPOINT, /* text = JSON (CheckpointRequest in supervisor/record.h); REPLY when
-                                * the images are written, or why not */
+                                * the images are written, or why not. Without text: of the one that
+                                * is being made; CTR_FAILED_PRECONDITION if none is */
 
         /* supervisor -> manager */
         SUPERVISOR_REPLY = 64,  /* code, text */
@@ -102,6 +103,7 @@ typedef enum SupervisorMessageType {
 #define SUPERVISOR_STATE_PAUSED   (1U << 3)
 #define SUPERVISOR_STATE_STARTING (1U << 4) /* besides STARTED: START is not answered yet */
 #define SUPERVISOR_STATE_PAUSING  (1U << 5)
+#define SUPERVISOR_STATE_DUMPING  (1U << 6) /* a checkpoint is being made */
 
 typedef struct SupervisorMessage {
         uint32_t type;

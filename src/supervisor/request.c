@@ -40,7 +40,8 @@ static int request_hello(Supervisor *s, Request *q, Error *e) {
                          (supervisor_has_exited(s) ? SUPERVISOR_STATE_EXITED : 0) |
                          (s->init.terminal ? SUPERVISOR_STATE_TERMINAL : 0) |
                          (s->freeze == FREEZE_DONE ? SUPERVISOR_STATE_PAUSED : 0) |
-                         (s->freeze == FREEZE_PENDING ? SUPERVISOR_STATE_PAUSING : 0);
+                         (s->freeze == FREEZE_PENDING ? SUPERVISOR_STATE_PAUSING : 0) |
+                         (checkpoint_is_dumping(s) ? SUPERVISOR_STATE_DUMPING : 0);
         return 0;
 }
 

@@ -223,6 +223,55 @@ check "deleted before its start" busctl call "$destination" "$root/task/default/
 check_equal "no directory is left" "" "$(restore_directories)"
 check "clean up" ctrctl rm --force own
 
+# --- the manager killed in the middle: what is to come after is done by the next one
+slow=$test_dir/slow
+mkdir -p "$slow" /run/systemd/system/ctr.service.d
+cat >"$slow/criu" <<EOF
+#!/bin/sh
+: >$slow/begun
+while [ ! -e $slow/go ]; do /bin/sleep 0.1; done
+exec $(command -v criu) "\$@"
+EOF
+chmod +x "$slow/criu"
+printf '[Service]\nEnvironment=PATH=%s:%s\n' "$slow" "$PATH" >/run/systemd/system/ctr.service.d/path.conf
+systemctl daemon-reload
+systemctl restart ctr.service
+
+# killed_during ID ARGUMENT...: a checkpoint whose CRIU waits while the manager is killed, and then goes on.
+killed_during() {
+        local id=$1
+
+        rm -f "$slow/begun" "$slow/go"
+        ctrctl checkpoint "${@:2}" "$id" >/dev/null 2>&1 &
+        wait_until 20 test -e "$slow/begun" && manager_kill && wait_until 10 status_is "$id" PAUSED && touch "$slow/go"
+}
+
+checkpoints_told() {
+        ctrctl events --json=short | jq -r 'select(.Topic == "/tasks/checkpointed") | .Details.Id' | grep -cx "$1"
+}
+
+check "a task that counts" ctrctl run -d --name killed "$image" sh -c "$counter"
+check_within "it counts" 10 counts_beyond killed 3
+check "the manager is killed while its checkpoint is made" killed_during killed --path="$images/killed" --leave-running
+check_within "the task is resumed by the next one (A3.15)" 60 status_is killed RUNNING
+check_equal "it is not frozen" 0 "$(frozen killed)"
+check_within "and goes on" 10 counts_beyond killed "$(count killed)"
+check "the checkpoint is there" test -s "$images/killed/inventory.img"
+check_within "and told, once" 10 eval '[[ $(checkpoints_told killed) == 1 ]]'
+check "another restart of the service" systemctl restart ctr.service
+check_equal "changes nothing" "RUNNING 1" "$(property killed Process Status) $(checkpoints_told killed)"
+check "the same with one that ends it, as an image" killed_during killed --image=localhost/checkpoint:3
+check_within "it has ended" 60 status_is killed STOPPED
+check_within "the image is stored by the next one" 60 ctrctl inspect localhost/checkpoint:3
+check_within "no directory is left" 20 eval '[[ -z $(find /var/lib/ctr/snapshots/overlayfs -maxdepth 1 -name ".*" -type d) ]]'
+check "another container" ctrctl create --name after "$image" sh
+check "is restored from it" ctrctl restore --image=localhost/checkpoint:3 after
+check_within "it goes on" 10 counts_beyond after 3
+check "clean up" ctrctl rm --force killed after
+rm /run/systemd/system/ctr.service.d/path.conf
+systemctl daemon-reload
+systemctl restart ctr.service
+
 # --- what fails
 connection='sleep 1000 | nc -l -p 7000 & sleep 1; sleep 1000 | nc 127.0.0.1 7000'
 check "a task with a connection" ctrctl run -d --name tcp "$image" sh -c "$connection"

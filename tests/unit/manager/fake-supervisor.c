@@ -11,8 +11,10 @@
  *   q  ends with 7 on START
  *   z  cannot freeze                 1  is of version 1, 9 of a later one
  *   w  takes its time: answers START, EXEC_START and PAUSE when asked for the second time
+ *   p  does not answer PAUSE
  *   W  the same, but is done with them in the moment before that
- *   C  does not answer CHECKPOINT
+ *   C  answers CHECKPOINT when somebody asks what has become of it
+ *   E  does not answer CHECKPOINT, and nobody knows of it later
  *   y  answers HELLO after more than 2 s
  * Otherwise it does as the real one: CREATED after GO, STOP and SIGNAL end it with 128 + signal,
  * and START with a file "exit-now" in the task directory's parent ends it with 7.
@@ -30,7 +32,7 @@
 
 static int dir_fd, launch_fd = SUPERVISOR_LAUNCH_FD, control_fd = -1;
 static const char *mode;
-static bool started, paused, starting, pausing;
+static bool started, paused, starting, pausing, dumping;
 
 typedef struct FakeExec {
         char id[128];
@@ -225,6 +227,7 @@ static void handle(int fd, const SupervisorMessage *m, const int *fds) {
                 reply.flags = (started || starting ? SUPERVISOR_STATE_STARTED : 0) |
                               (starting ? SUPERVISOR_STATE_STARTING : 0) |
                               (pausing ? SUPERVISOR_STATE_PAUSING : 0) |
+                              (dumping ? SUPERVISOR_STATE_DUMPING : 0) |
                               (paused ? SUPERVISOR_STATE_PAUSED : 0);
                 break;
         case SUPERVISOR_START:
@@ -255,7 +258,8 @@ static void handle(int fd, const SupervisorMessage *m, const int *fds) {
                         finish(fd, 128 + m->number);
                 return;
         case SUPERVISOR_PAUSE:
-                if (is_slow(&pausing))
+                pausing = pausing || strchr(mode, 'p');
+                if (strchr(mode, 'p') || is_slow(&pausing))
                         return;
                 reply.code = strchr(mode, 'z') ? CTR_DEADLINE_EXCEEDED : 0;
                 paused = reply.code == 0;
@@ -263,10 +267,13 @@ static void handle(int fd, const SupervisorMessage *m, const int *fds) {
                         reply.code = CTR_FAILED_PRECONDITION;
                 break;
         case SUPERVISOR_RESUME:
-                paused = false;
+                if (dumping)
+                        _exit(10);
+                paused = pausing = false;
                 break;
         case SUPERVISOR_CHECKPOINT:
-                if (strchr(mode, 'C'))
+                dumping = strchr(mode, 'C') && *m->text;
+                if (dumping || strchr(mode, 'E'))
                         return;
                 say(fd, &reply);
                 if (strstr(m->text, "\"leave_running\":false"))

@@ -463,27 +463,46 @@ static void test_checkpoint(void **state) {
         setenv("PATH", saved, 1);
 }
 
-/* The manager ends in the middle of one: the task is not left as it is during that, and nothing is
- * answered. */
+/* The manager ends in the middle of one: nothing is answered, and its successor does what has to
+ * come after: a task is not left as it is during that, but for one that was paused before. */
 static void test_checkpoint_abandoned(void **state) {
+        static const struct {
+                const char *supervisor;
+                bool paused;
+                TaskStatus during, after;
+        } cases[] = {
+                        {"C", false, TASK_PAUSED, TASK_RUNNING},  /* the dump goes on */
+                        {"E", false, TASK_PAUSED, TASK_RUNNING},  /* it is over */
+                        {"p", false, TASK_PAUSING, TASK_RUNNING}, /* it has not begun */
+                        {"C", true, TASK_PAUSED, TASK_PAUSED},
+        };
         const CheckpointOptions options = {.path = "/tmp/none"};
         _cleanup_free_ char *saved = strdup(getenv("PATH"));
-        _cleanup_error_ Error e = ERROR_NULL;
         Harness *h = *state;
-        Container *c;
-        Answer a = {};
 
-        setenv("FAKE_SUPERVISOR", "C", 1);
-        c = make(h, "web", "no");
-        run(h, c);
-        provide_criu(h);
-        assert_int_equal(task_checkpoint(c->task, &options, answer_callback, &a, &e), 0);
-        wait_for(h, c->task->process.status == TASK_PAUSED);
-        harness_restart(h);
-        assert_int_equal(a.r, -ESHUTDOWN);
-        assert_int_equal(find(h, "web")->task->process.status, TASK_RUNNING);
-        error_clear(&a.error);
-        setenv("PATH", saved, 1);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const char *id = (const char *const[]){"a", "b", "c", "d"}[i];
+                _cleanup_error_ Error e = ERROR_NULL;
+                Answer a = {}, p = {};
+                Container *c;
+
+                setenv("FAKE_SUPERVISOR", cases[i].supervisor, 1);
+                c = make(h, id, "no");
+                run(h, c);
+                provide_criu(h);
+                if (cases[i].paused) {
+                        assert_int_equal(task_pause(c->task, answer_callback, &p, &e), 0);
+                        harness_wait(h, &p.done);
+                }
+                assert_int_equal(task_checkpoint(c->task, &options, answer_callback, &a, &e), 0);
+                wait_for(h, c->task->process.status == cases[i].during && c->task->dump);
+                harness_restart(h);
+                assert_int_equal(a.r, -ESHUTDOWN);
+                error_clear(&a.error);
+                c = find(h, id);
+                wait_for(h, !c->task->dump && c->task->process.status == cases[i].after);
+                setenv("PATH", saved, 1);
+        }
 }
 
 /* The machine goes down: that is nobody's stop, and nothing is started in the last moment; what
