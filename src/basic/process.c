@@ -26,6 +26,15 @@ int exit_status_from_siginfo(const siginfo_t *si) {
         return si->si_code == CLD_EXITED ? si->si_status : 128 + si->si_status;
 }
 
+void pidfd_forsake(int pidfd) {
+        siginfo_t si = {};
+
+        if (waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED | WNOHANG) < 0 || si.si_pid != 0)
+                return;
+        (void) pidfd_signal(pidfd, SIGKILL);
+        (void) waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED | WNOHANG);
+}
+
 int pidfd_wait(int pidfd, int *ret_status) {
         siginfo_t si = {};
 

@@ -21,6 +21,11 @@ int pidfd_signal(int pidfd, int signo);
  * signal number if it was killed (what shells and containerd report). */
 int pidfd_wait(int pidfd, int *ret_status);
 
+/* Ends a child that nobody asks about any more, without waiting: what is in uninterruptible sleep
+ * (a dead network file system) does not even die of SIGKILL. It is reaped now if it is dead, else
+ * by whoever reaps the children that he does not know. */
+void pidfd_forsake(int pidfd);
+
 /* The exit status in the sense of pidfd_wait() from what waitid() filled in. */
 int exit_status_from_siginfo(const siginfo_t *si) _pure_;
 

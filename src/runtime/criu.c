@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -12,15 +11,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/process.h"
 #include "basic/strv.h"
 #include "runtime/step.h"
 
-#define KILL_TIMEOUT_USEC (10 * USEC_PER_SEC)
-#define LOG_LINE_MAX      1000U
-#define LOG_SIZE_MAX      (256U * 1024 * 1024)
+#define LOG_LINE_MAX 1000U
+#define LOG_SIZE_MAX (256U * 1024 * 1024)
 
 struct Criu {
         pid_t pid;
@@ -105,14 +102,8 @@ int criu_new(CriuPrepare prepare, void *userdata, Criu **ret, Error *e) {
 Criu *criu_free(Criu *c) {
         if (!c)
                 return NULL;
-        if (c->pid > 0 && !c->reaped) {
-                struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
-                siginfo_t si;
-
-                (void) pidfd_signal(c->pidfd, SIGKILL);
-                (void) poll(&p, 1, (int) (KILL_TIMEOUT_USEC / USEC_PER_MSEC));
-                (void) waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG);
-        }
+        if (c->pid > 0 && !c->reaped)
+                pidfd_forsake(c->pidfd);
         fd_close(c->pidfd);
         fd_close(c->sync_fd);
         free(c);

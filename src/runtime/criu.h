@@ -23,7 +23,7 @@ typedef int (*CriuPrepare)(void *userdata, char ***ret_arguments, Error *e);
 /* CTR_UNAVAILABLE if there is no program criu in $PATH. Nothing is started then. */
 int criu_new(CriuPrepare prepare, void *userdata, Criu **ret, Error *e);
 
-/* Kills criu if it still runs. */
+/* Kills criu if it still runs; it may have to be reaped as a child that nobody knows. */
 Criu *criu_free(Criu *c);
 DEFINE_CLEANUP(Criu *, criu_free);
 

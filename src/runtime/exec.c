@@ -3,20 +3,17 @@
 #include "runtime/exec.h"
 
 #include <linux/sched.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#include "basic/clock.h"
 #include "basic/process.h"
 #include "runtime/cgroup.h"
 #include "runtime/exec-stage.h"
 #include "runtime/sync.h"
 
-#define MESSAGES_MAX      8U /* of an honest sender: terminal, clone, failure, end */
-#define KILL_TIMEOUT_USEC (10 * USEC_PER_SEC)
+#define MESSAGES_MAX 8U /* of an honest sender: terminal, clone, failure, end */
 
 /* A child of ours, until it is reaped or handed out. */
 typedef struct Child {
@@ -35,19 +32,10 @@ struct ContainerExec {
         Error error; /* why it failed, not handed out yet */
 };
 
-/* Kills and reaps it. Bounded, because a process in uninterruptible sleep (a dead network file
- * system) does not even die of SIGKILL; it is the subreaper's then. */
 static void child_end(Child *c) {
-        struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
-        siginfo_t si = {};
-
         if (c->pid == 0)
                 return;
-        if (waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG) >= 0 && si.si_pid == 0) {
-                (void) pidfd_signal(c->pidfd, SIGKILL);
-                (void) poll(&p, 1, (int) (KILL_TIMEOUT_USEC / USEC_PER_MSEC));
-                (void) waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG);
-        }
+        pidfd_forsake(c->pidfd);
         c->pidfd = fd_close(c->pidfd);
         c->pid = 0;
 }
@@ -188,10 +176,11 @@ static void receive_all(ContainerExec *x) {
                 ;
 }
 
-/* Ends all that is not handed out. */
+/* Ends all that is not handed out. The stage may still be on its way out of a system call. Had it
+ * told of the program before, that is known now; if not it will not tell it to go on, and the
+ * program ends by itself. */
 static void end_children(ContainerExec *x) {
         child_end(&x->stage);
-        /* what the stage had time to clone */
         receive_all(x);
         child_end(&x->program);
 }

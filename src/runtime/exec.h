@@ -69,8 +69,8 @@ int container_exec_receive(ContainerExec *x, ContainerExecNews *ret, Error *e);
  * program was handed out. */
 bool container_exec_owns(ContainerExec *x, pid_t pid);
 
-/* Kills and reaps what was not handed out; with that it also ends an exec that takes too long. A
- * process that was cloned in the very moment of this ends by itself, and is an orphan to whoever
- * reaps those. */
+/* Kills what was not handed out; with that it also ends an exec that takes too long. What is not
+ * dead at once, and a process that was cloned in the very moment of this, which ends by itself, are
+ * orphans to whoever reaps those (pidfd_forsake()). */
 ContainerExec *container_exec_free(ContainerExec *x);
 DEFINE_CLEANUP(ContainerExec *, container_exec_free);

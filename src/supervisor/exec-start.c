@@ -12,7 +12,6 @@
 #include "supervisor/supervisor.h"
 
 #define START_USEC (30 * USEC_PER_SEC)
-#define KILL_MSEC  1000
 
 static int status_of_failure(int r) {
         if (r == CTR_COMMAND_NOT_FOUND)
@@ -55,15 +54,8 @@ static int exec_take_news(Exec *x, ContainerExecNews *news, Error *e) {
 
 /* Its program runs and is told of in vain: it must not go on unwatched. */
 static void exec_kill(Exec *x) {
-        struct pollfd pfd = {.fd = x->pidfd, .events = POLLIN};
-        siginfo_t si;
-
-        if (x->pidfd < 0)
-                return;
-        (void) pidfd_signal(x->pidfd, SIGKILL);
-        /* bounded: uninterruptible sleep outlives SIGKILL */
-        (void) poll(&pfd, 1, KILL_MSEC);
-        (void) waitid(P_PIDFD, (id_t) x->pidfd, &si, WEXITED | WNOHANG);
+        if (x->pidfd >= 0)
+                pidfd_forsake(x->pidfd);
 }
 
 static void on_news(void *userdata, short revents) {

@@ -28,11 +28,43 @@ int exec_fixture_setup(void **state) {
         return 0;
 }
 
+/* True if one is left that is not dead yet. */
+static bool reap_others(pid_t init) {
+        _cleanup_fclose_ FILE *f = NULL;
+        bool left = false;
+        char path[64];
+        pid_t pid;
+
+        (void) snprintf(path, sizeof(path), "/proc/self/task/%i/children", (int) getpid());
+        f = fopen(path, "re");
+        assert_non_null(f);
+        while (fscanf(f, "%d", &pid) == 1) {
+                siginfo_t si = {};
+
+                if (pid == init)
+                        continue;
+                assert_int_equal(waitid(P_PID, (id_t) pid, &si, WEXITED | WNOHANG), 0);
+                left = left || si.si_pid == 0;
+        }
+        return left;
+}
+
+void exec_fixture_reap(const ExecFixture *x) {
+        pid_t init = x->container ? container_pid(x->container) : 0;
+        uint64_t until = now_monotonic() + TIMEOUT_USEC;
+
+        while (reap_others(init)) {
+                assert_true(now_monotonic() < until);
+                (void) usleep(USEC_PER_MSEC);
+        }
+}
+
 int exec_fixture_teardown(void **state) {
         ExecFixture *x = *state;
         void *f = x->f;
 
-        container_free(x->container);
+        x->container = container_free(x->container);
+        exec_fixture_reap(x);
         json_decref(x->process);
         fd_close(x->cgroup_fd);
         free(x);
@@ -183,11 +215,9 @@ void exec_expect(ExecFixture *x, const char *output) {
 
 void exec_expect_failure(ExecFixture *x, int code, const char *part) {
         const ExecOutcome *o = exec_run(x);
-        siginfo_t si = {};
 
         if (o->code != code || !strstr(o->error, part))
                 fail_msg("wanted %d and \"%s\", not %d: %s", code, part, o->code, o->error);
-        /* the container's init at most */
-        if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid != 0)
-                assert_int_equal(si.si_pid, container_pid(x->container));
+        /* what is left of it is dead, or dying */
+        exec_fixture_reap(x);
 }

