@@ -4,79 +4,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/xattr.h>
+
+#include "snapshot/entry.h"
 
 static int system_error(Apply *a, const char *action) {
         return error_setf(a->e, -errno, "Failed to %s \"%s\": %m", action, a->path);
-}
-
-static struct timespec entry_mtime(struct archive_entry *entry) {
-        if (!archive_entry_mtime_is_set(entry))
-                return (struct timespec){};
-        return (struct timespec){.tv_sec = archive_entry_mtime(entry),
-                                 .tv_nsec = archive_entry_mtime_nsec(entry)};
-}
-
-static mode_t entry_mode(struct archive_entry *entry) {
-        return archive_entry_perm(entry) & 07777;
-}
-
-/* What is kept: file capabilities, ACLs, and what users set. The labels of a security module belong
- * to the machine where the layer was made. The trusted and user names of overlayfs would make it
- * look for the file's data elsewhere. */
-static bool xattr_is_wanted(const char *name) {
-        if (startswith(name, "user."))
-                return !startswith(name, "user.overlay.");
-        if (startswith(name, "trusted."))
-                return !startswith(name, "trusted.overlay.");
-        return streq(name, "security.capability") || streq(name, "system.posix_acl_access") ||
-               streq(name, "system.posix_acl_default");
-}
-
-/* fd may be an O_PATH one: then it goes by way of /proc, which works for every type of file. */
-static int set_xattrs(Apply *a, int fd) {
-        int n = archive_entry_xattr_reset(a->entry);
-        char proc[STRLEN("/proc/self/fd/") + 12];
-
-        if (n > (int) a->limits->xattr_count)
-                return error_setf(a->e, CTR_RESOURCE_EXHAUSTED,
-                                  "\"%s\" has more than %u extended attributes", a->path,
-                                  a->limits->xattr_count);
-        (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%i", fd);
-        while (n-- > 0) {
-                const char *name;
-                const void *value;
-                size_t size;
-
-                if (archive_entry_xattr_next(a->entry, &name, &value, &size) != ARCHIVE_OK)
-                        break;
-                if (!xattr_is_wanted(name))
-                        continue;
-                if (size > a->limits->xattr_bytes)
-                        return error_setf(a->e, CTR_RESOURCE_EXHAUSTED,
-                                          "The extended attribute %.64s of \"%s\" is larger than "
-                                          "%zu bytes",
-                                          name, a->path, a->limits->xattr_bytes);
-                if (setxattr(proc, name, value, size, 0) < 0)
-                        return error_setf(a->e, -errno,
-                                          "Failed to set the extended attribute %.64s of \"%s\": "
-                                          "%m",
-                                          name, a->path);
-        }
-        return 0;
-}
-
-static int entry_owner(Apply *a, uid_t *ret_uid, gid_t *ret_gid) {
-        int64_t uid = archive_entry_uid(a->entry), gid = archive_entry_gid(a->entry);
-
-        /* -1 means "leave it" to chown(2) */
-        if (uid < 0 || gid < 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
-                return error_setf(a->e, CTR_INVALID_ARGUMENT,
-                                  "\"%s\" has an owner out of range: %lli:%lli", a->path,
-                                  (long long) uid, (long long) gid);
-        *ret_uid = (uid_t) uid;
-        *ret_gid = (gid_t) gid;
-        return 0;
 }
 
 static int remember_time(Apply *a) {
@@ -105,7 +37,7 @@ int apply_directory(Apply *a) {
         gid_t gid;
         int r;
 
-        r = entry_owner(a, &uid, &gid);
+        r = entry_owner(a->entry, a->path, &uid, &gid, a->e);
         if (r != 0)
                 return r;
         r = tree_make_directory(a->tree, a->path, &fd, a->e);
@@ -113,7 +45,7 @@ int apply_directory(Apply *a) {
                 return r;
         if (fchown(fd, uid, gid) < 0 || fchmod(fd, entry_mode(a->entry)) < 0)
                 return system_error(a, "set owner and mode of");
-        r = set_xattrs(a, fd);
+        r = entry_set_xattrs(a->entry, a->path, fd, a->limits, a->e);
         if (r != 0)
                 return r;
         return remember_time(a);
@@ -177,7 +109,7 @@ int apply_file(Apply *a, const TreePlace *place) {
                                   "With \"%s\" the layer's files are larger than %llu bytes",
                                   a->path, (unsigned long long) a->limits->bytes);
         a->file_bytes += (uint64_t) size;
-        r = entry_owner(a, &uid, &gid);
+        r = entry_owner(a->entry, a->path, &uid, &gid, a->e);
         if (r != 0)
                 return r;
 
@@ -203,7 +135,7 @@ int apply_file(Apply *a, const TreePlace *place) {
         /* chown() clears set-user-ID and capabilities, so it comes first; the time comes last */
         if (fchown(fd, uid, gid) < 0 || fchmod(fd, entry_mode(a->entry)) < 0)
                 return system_error(a, "set owner and mode of");
-        r = set_xattrs(a, fd);
+        r = entry_set_xattrs(a->entry, a->path, fd, a->limits, a->e);
         if (r != 0)
                 return r;
         if (futimens(fd, times) < 0)
@@ -327,7 +259,7 @@ int apply_special(Apply *a, const TreePlace *place) {
         gid_t gid;
         int r;
 
-        r = entry_owner(a, &uid, &gid);
+        r = entry_owner(a->entry, a->path, &uid, &gid, a->e);
         if (r != 0)
                 return r;
         r = tree_clear(a->tree, place, &whiteout, a->e);
@@ -353,7 +285,7 @@ int apply_special(Apply *a, const TreePlace *place) {
                 return system_error(a, "set the owner of");
         if (type != AE_IFLNK && fchmodat(place->dir_fd, place->name, mode, 0) < 0)
                 return system_error(a, "set the mode of");
-        r = set_xattrs(a, fd);
+        r = entry_set_xattrs(a->entry, a->path, fd, a->limits, a->e);
         if (r != 0)
                 return r;
         if (utimensat(place->dir_fd, place->name, times, AT_SYMLINK_NOFOLLOW) < 0)

@@ -66,18 +66,33 @@ static int allow_reading(int ruleset, const char *path) {
         return r == -EINVAL ? allow(ruleset, fd, LANDLOCK_ACCESS_FS_READ_FILE) : r;
 }
 
-static int readable_fd = -1;
+/* What the callers named. */
+static struct {
+        int fd;
+        bool write;
+} open_to_us[4];
+static size_t n_open_to_us;
+
+static void let(int dir_fd, bool write) {
+        assert(n_open_to_us < ELEMENTSOF(open_to_us));
+        open_to_us[n_open_to_us].fd = dir_fd;
+        open_to_us[n_open_to_us++].write = write;
+}
 
 void sandbox_let_read(int dir_fd) {
-        readable_fd = dir_fd;
+        let(dir_fd, false);
+}
+
+void sandbox_let_write(int dir_fd) {
+        let(dir_fd, true);
 }
 
 static int add_rules(int ruleset, int root_fd, uint64_t store) {
         int r;
 
         r = root_fd >= 0 ? allow(ruleset, root_fd, store) : 0;
-        if (r == 0 && readable_fd >= 0)
-                r = allow(ruleset, readable_fd, ACCESS_READ);
+        for (size_t i = 0; r == 0 && i < n_open_to_us; i++)
+                r = allow(ruleset, open_to_us[i].fd, open_to_us[i].write ? store : ACCESS_READ);
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(readable); i++)
                 r = allow_reading(ruleset, readable[i]);
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(readable_variables); i++)

@@ -16,9 +16,20 @@ static const struct {
         const char *name;
         int (*run)(int argc, char *argv[]);
 } verbs[] = {
-                {"pull", verb_pull},       {"push", verb_push},     {"import", verb_import},
-                {"resolve", verb_resolve}, {"remove", verb_remove}, {"checkpoint", verb_checkpoint},
-                {"restore", verb_restore}, {"verify", verb_verify}, {"export", verb_export},
+                {"pull", verb_pull},
+                {"push", verb_push},
+                {"import", verb_import},
+                {"resolve", verb_resolve},
+                {"remove", verb_remove},
+                {"checkpoint", verb_checkpoint},
+                {"restore", verb_restore},
+                {"verify", verb_verify},
+                {"export", verb_export},
+                {"copy-in", verb_copy_in},
+                {"copy-out", verb_copy_out},
+                {"diff", verb_diff},
+                {"export-root", verb_export_root},
+                {"stat-path", verb_stat_path},
 };
 
 static int help(void) {
@@ -34,7 +45,12 @@ static int help(void) {
                     "  remove [OPTION...] NAME...   Remove doomed snapshots\n"
                     "  checkpoint [OPTION...] NAME  Store a checkpoint\n"
                     "  restore [OPTION...] DIGEST NAME LAYER...\n"
-                    "                               Extract a checkpoint\n\n"
+                    "                               Extract a checkpoint\n"
+                    "  commit [OPTION...]           Make an image of a container\n"
+                    "  diff [OPTION...]             List what a container has changed\n"
+                    "  copy-out, copy-in, stat-path [OPTION...] PATH\n"
+                    "                               Files of a container, and an archive\n"
+                    "  export-root [OPTION...]      All files of a container\n\n"
                     "Options:\n"
                     "  --root=DIR            The store (default: " CTR_STATE_DIR ")\n"
                     "  --control-fd=N        Report to this SOCK_SEQPACKET socket\n"

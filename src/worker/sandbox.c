@@ -19,10 +19,12 @@
 
 /* What foreign files need. CAP_SYS_ADMIN is the price of overlayfs's marker for opaque directories,
  * trusted.overlay.opaque; what else it would allow is not in the list of system calls. */
-#define CAPS_EXTRACT                                                                               \
+#define CAPS_MAKE                                                                                  \
         (CAP(CAP_CHOWN) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_FOWNER) | CAP(CAP_FSETID) |              \
-         CAP(CAP_MKNOD) | CAP(CAP_SETFCAP) | CAP(CAP_SYS_ADMIN))
-#define CAPS_REMOVE (CAP(CAP_DAC_OVERRIDE) | CAP(CAP_FOWNER))
+         CAP(CAP_MKNOD) | CAP(CAP_SETFCAP))
+#define CAPS_EXTRACT (CAPS_MAKE | CAP(CAP_SYS_ADMIN))
+#define CAPS_REMOVE  (CAP(CAP_DAC_OVERRIDE) | CAP(CAP_FOWNER))
+#define CAPS_READ    CAP(CAP_DAC_READ_SEARCH)
 
 /* Everything read-only, and the store through its own mount. The latter stays detached: only its
  * descriptor leads there. */
@@ -103,7 +105,10 @@ static int set_limits(Error *e) {
 
 int sandbox_enter(SandboxFlags flags, int *root_fd, Error *e) {
         uint64_t keep = (flags & SANDBOX_EXTRACT ? CAPS_EXTRACT : 0) |
-                        (flags & SANDBOX_REMOVE ? CAPS_REMOVE : 0);
+                        (flags & SANDBOX_MAKE ? CAPS_MAKE : 0) |
+                        (flags & SANDBOX_REMOVE ? CAPS_REMOVE : 0) |
+                        (flags & SANDBOX_READ ? CAPS_READ : 0) |
+                        (flags & SANDBOX_MARKS ? CAP(CAP_SYS_ADMIN) : 0);
         int r;
 
         assert(!root_fd || *root_fd >= 0);

@@ -33,11 +33,18 @@ typedef enum SandboxFlags {
         SANDBOX_EXTRACT = 1 << 0, /* make files with any owner, mode, type and attribute */
         SANDBOX_REMOVE = 1 << 1,  /* remove files of any owner */
         SANDBOX_NETWORK = 1 << 2, /* connect to other machines */
+        SANDBOX_READ = 1 << 3,    /* read files of any owner, with their attributes */
+        SANDBOX_MAKE = 1 << 4,    /* as SANDBOX_EXTRACT, but for the marks of overlayfs */
+        SANDBOX_MARKS = 1 << 5,   /* read those */
 } SandboxFlags;
 
 /* Before sandbox_enter(): what is below this directory may be read afterwards, too. It stays the
- * caller's. */
+ * caller's. At most four of both kinds. */
 void sandbox_let_read(int dir_fd);
+
+/* The same for writing. The directory has to be on a mount that is not in this mount namespace,
+ * where everything becomes read-only. */
+void sandbox_let_write(int dir_fd);
 
 /* root_fd is the store (NULL: there is none, and everything is read-only). It is replaced by the
  * same directory seen through its own mount, and what is below it must be opened from there. Must

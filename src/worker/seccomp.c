@@ -45,6 +45,9 @@ static const char *const extraction[] = {"fchmod",      "fchmodat",  "fchmodat2"
                                          "llistxattr",  "lsetxattr", "mknodat",    "fremovexattr",
                                          "removexattr", "setxattr",  "symlinkat",  "utimensat"};
 
+static const char *const reading[] = {"fgetxattr", "flistxattr", "getxattr",
+                                      "lgetxattr", "listxattr",  "llistxattr"};
+
 /* getaddrinfo() asks the kernel for the addresses of the machine (netlink), and name service
  * modules ask their daemons (unix); curl's resolver thread wakes us through a socket pair. */
 static const char *const network[] = {"bind", "connect", "recvmmsg", "sendmmsg", "socketpair"};
@@ -69,8 +72,10 @@ static int add_rules(scmp_filter_ctx filter, SandboxFlags flags) {
         int r;
 
         r = allow(filter, always, ELEMENTSOF(always));
-        if (r >= 0 && flags & SANDBOX_EXTRACT)
+        if (r >= 0 && flags & (SANDBOX_EXTRACT | SANDBOX_MAKE))
                 r = allow(filter, extraction, ELEMENTSOF(extraction));
+        if (r >= 0 && flags & SANDBOX_READ)
+                r = allow(filter, reading, ELEMENTSOF(reading));
         if (r >= 0 && flags & SANDBOX_NETWORK) {
                 r = allow(filter, network, ELEMENTSOF(network));
                 for (size_t i = 0; r >= 0 && i < ELEMENTSOF(families); i++)

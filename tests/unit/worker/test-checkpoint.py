@@ -122,6 +122,9 @@ class Checkpoint(worker.TestCase):
 
     def make_changes(self):
         """What overlayfs makes of changes in a container."""
+        below = self.snapshots / "3" / "fs" / "dir"
+        below.mkdir(exist_ok=True)
+        (below / "removed").write_bytes(b"r")
         for path in ("dir/sub", "opaque", "empty"):
             (self.upper / path).mkdir(parents=True)
         (self.upper / "dir").chmod(0o2750)

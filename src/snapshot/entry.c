@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "snapshot/entry.h"
+
+#include <archive.h>
+#include <sys/xattr.h>
+
+struct timespec entry_mtime(struct archive_entry *entry) {
+        if (!archive_entry_mtime_is_set(entry))
+                return (struct timespec){};
+        return (struct timespec){.tv_sec = archive_entry_mtime(entry),
+                                 .tv_nsec = archive_entry_mtime_nsec(entry)};
+}
+
+mode_t entry_mode(struct archive_entry *entry) {
+        return archive_entry_perm(entry) & 07777;
+}
+
+/* What is kept: file capabilities, ACLs, and what users set. The labels of a security module belong
+ * to the machine where the layer was made. The trusted and user names of overlayfs would make it
+ * look for the file's data elsewhere. */
+static bool xattr_is_wanted(const char *name) {
+        if (startswith(name, "user."))
+                return !startswith(name, "user.overlay.");
+        if (startswith(name, "trusted."))
+                return !startswith(name, "trusted.overlay.");
+        return streq(name, "security.capability") || streq(name, "system.posix_acl_access") ||
+               streq(name, "system.posix_acl_default");
+}
+
+/* fd may be an O_PATH one: then it goes by way of /proc, which works for every type of file. */
+int entry_set_xattrs(struct archive_entry *entry, const char *path, int fd,
+                     const ApplyLimits *limits, Error *e) {
+        int n = archive_entry_xattr_reset(entry);
+        char proc[STRLEN("/proc/self/fd/") + 12];
+
+        if (n > (int) limits->xattr_count)
+                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                  "\"%s\" has more than %u extended attributes", path,
+                                  limits->xattr_count);
+        (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%i", fd);
+        while (n-- > 0) {
+                const char *name;
+                const void *value;
+                size_t size;
+
+                if (archive_entry_xattr_next(entry, &name, &value, &size) != ARCHIVE_OK)
+                        break;
+                if (!xattr_is_wanted(name))
+                        continue;
+                if (size > limits->xattr_bytes)
+                        return error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                          "The extended attribute %.64s of \"%s\" is larger than "
+                                          "%zu bytes",
+                                          name, path, limits->xattr_bytes);
+                if (setxattr(proc, name, value, size, 0) < 0)
+                        return error_setf(e, -errno,
+                                          "Failed to set the extended attribute %.64s of \"%s\": "
+                                          "%m",
+                                          name, path);
+        }
+        return 0;
+}
+
+int entry_owner(struct archive_entry *entry, const char *path, uid_t *ret_uid, gid_t *ret_gid,
+                Error *e) {
+        int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
+
+        /* -1 means "leave it" to chown(2) */
+        if (uid < 0 || gid < 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "\"%s\" has an owner out of range: %lli:%lli", path,
+                                  (long long) uid, (long long) gid);
+        *ret_uid = (uid_t) uid;
+        *ret_gid = (gid_t) gid;
+        return 0;
+}

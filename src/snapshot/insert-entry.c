@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Files in a container, from the entries of an archive: see snapshot/insert.h. */
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "basic/fs.h"
+#include "snapshot/entry.h"
+#include "snapshot/insert-internal.h"
+#include "snapshot/tree.h"
+
+/* somebody in the container makes the same name again and again */
+#define ATTEMPTS_MAX 16U
+
+struct InsertTime {
+        char *path;
+        struct timespec mtime;
+};
+
+static int failed(Insert *c, const char *action) {
+        /* a read-only mount, and what is mounted itself, is the container's state */
+        int code = errno == EROFS || errno == EBUSY || errno == EXDEV ? CTR_FAILED_PRECONDITION
+                                                                      : -errno;
+
+        return error_setf(c->e, code, "Failed to %s \"%s\": %s", action, c->path,
+                          strerrordesc_np(errno));
+}
+
+static int entry_ids(Insert *c, uid_t *ret_uid, gid_t *ret_gid) {
+        if (c->options->own) {
+                *ret_uid = 0;
+                *ret_gid = 0;
+                return 0;
+        }
+        return entry_owner(c->entry, c->path, ret_uid, ret_gid, c->e);
+}
+
+/* Owner before mode and attributes: chown() clears set-user-ID and capabilities. */
+static int set_attributes(Insert *c, int fd) {
+        uid_t uid;
+        gid_t gid;
+        int r;
+
+        r = entry_ids(c, &uid, &gid);
+        if (r != 0)
+                return r;
+        if (fchown(fd, uid, gid) < 0 || fchmod(fd, entry_mode(c->entry)) < 0)
+                return failed(c, "set owner and mode of");
+        return entry_set_xattrs(c->entry, c->path, fd, c->options->limits, c->e);
+}
+
+static int remember_time(Insert *c) {
+        if (c->n_times == c->allocated_times) {
+                size_t allocated = MAX_OF(c->allocated_times * 2, (size_t) 64);
+                struct InsertTime *larger;
+
+                larger = reallocarray(c->times, allocated, sizeof(*larger));
+                if (!larger)
+                        return -ENOMEM;
+                c->times = larger;
+                c->allocated_times = allocated;
+        }
+        c->times[c->n_times].path = strdup(c->path);
+        c->times[c->n_times].mtime = entry_mtime(c->entry);
+        return c->times[c->n_times++].path ? 0 : -ENOMEM;
+}
+
+void insert_forget_times(Insert *c) {
+        for (size_t i = 0; i < c->n_times; i++)
+                free(c->times[i].path);
+        free(c->times);
+        c->times = NULL;
+        c->n_times = 0;
+}
+
+/* What the container has changed or removed meanwhile keeps its time. */
+int insert_set_times(Insert *c) {
+        for (size_t i = c->n_times; i > 0; i--) {
+                _cleanup_(insert_place_clear) InsertPlace place = {.dir_fd = -1};
+                struct InsertTime *t = c->times + i - 1;
+                struct timespec times[2] = {t->mtime, t->mtime};
+                int r;
+
+                r = insert_find(c, t->path, &place);
+                if (r != 0)
+                        return r;
+                if (utimensat(place.dir_fd, place.name, times, AT_SYMLINK_NOFOLLOW) < 0 &&
+                    errno != ENOENT)
+                        return error_setf(c->e, -errno, "Failed to set the time of \"%s\": %m",
+                                          t->path);
+        }
+        return 0;
+}
+
+/* Makes room for the entry. -EEXIST (without a text) if there is a directory that it becomes one
+ * with. */
+static int clear_place(Insert *c, const InsertPlace *place, bool directory) {
+        struct stat st;
+        int r;
+
+        if (fstatat(place->dir_fd, place->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : failed(c, "look at");
+        if (S_ISDIR(st.st_mode) && directory)
+                return -EEXIST;
+        if (S_ISDIR(st.st_mode) != directory && c->options->keep_kind)
+                return error_setf(c->e, CTR_FAILED_PRECONDITION,
+                                  directory ? "\"%s\" in the container is no directory, and is not "
+                                              "replaced by one"
+                                            : "\"%s\" in the container is a directory, and is not "
+                                              "replaced by a file",
+                                  c->path);
+        r = tree_remove_at(place->dir_fd, place->name);
+        errno = -r;
+        return r < 0 ? failed(c, "replace") : 0;
+}
+
+static int make_directory(Insert *c, const InsertPlace *place) {
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        r = clear_place(c, place, true);
+        if (r == 0 && mkdirat(place->dir_fd, place->name, 0700) < 0 && errno != EEXIST)
+                return failed(c, "make the directory");
+        if (r != 0 && r != -EEXIST)
+                return r;
+        fd = openat(place->dir_fd, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0)
+                return failed(c, "open the directory");
+        r = set_attributes(c, fd);
+        return r == 0 ? remember_time(c) : r;
+}
+
+static int write_block(Insert *c, int fd, const char *data, size_t size, off_t offset) {
+        while (size > 0) {
+                ssize_t n = pwrite(fd, data, size, offset);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0)
+                        return failed(c, "write");
+                data += n;
+                offset += n;
+                size -= (size_t) n;
+        }
+        return 0;
+}
+
+/* Blocks come with their offset: what lies between them is a hole. */
+static int write_data(Insert *c, int fd, int64_t size) {
+        const void *data;
+        la_int64_t offset;
+        size_t n;
+        int r;
+
+        while ((r = archive_read_data_block(c->archive, &data, &n, &offset)) != ARCHIVE_EOF) {
+                if (r != ARCHIVE_OK)
+                        return insert_archive_failed(c, c->path);
+                if (offset < 0 || offset > size || (int64_t) n > size - offset)
+                        return error_setf(c->e, CTR_DATA_LOSS, "\"%s\" has data beyond its size",
+                                          c->path);
+                r = write_block(c, fd, data, n, offset);
+                if (r != 0)
+                        return r;
+        }
+        return ftruncate(fd, size) < 0 ? failed(c, "set the size of") : 0;
+}
+
+static int fill_file(Insert *c, int fd) {
+        struct timespec times[2] = {entry_mtime(c->entry), entry_mtime(c->entry)};
+        int r;
+
+        r = write_data(c, fd, archive_entry_size(c->entry));
+        if (r == 0)
+                r = set_attributes(c, fd);
+        if (r == 0 && futimens(fd, times) < 0)
+                r = failed(c, "set the time of");
+        return r;
+}
+
+/* Gives a file without a name its name. */
+static int link_file(Insert *c, int fd, const InsertPlace *place) {
+        char proc[STRLEN("/proc/self/fd/") + 12];
+        int r;
+
+        (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%i", fd);
+        for (unsigned i = 0; i < ATTEMPTS_MAX; i++) {
+                r = clear_place(c, place, false);
+                if (r != 0)
+                        return r;
+                if (linkat(AT_FDCWD, proc, place->dir_fd, place->name, AT_SYMLINK_FOLLOW) >= 0)
+                        return 0;
+                if (errno != EEXIST)
+                        break;
+        }
+        return failed(c, "make");
+}
+
+/* Nothing but complete files gets a name, so that nothing is left of a copy that was killed. Where
+ * the file system cannot do that, an incomplete one is removed at least after an error. */
+static int make_file(Insert *c, const InsertPlace *place) {
+        int64_t size = archive_entry_size(c->entry);
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        if (size < 0 || (uint64_t) size > c->options->limits->bytes - c->bytes)
+                return error_setf(c->e, CTR_RESOURCE_EXHAUSTED,
+                                  "With \"%s\" the archive's files are larger than %llu bytes",
+                                  c->path, (unsigned long long) c->options->limits->bytes);
+        c->bytes += (uint64_t) size;
+        fd = openat(place->dir_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+        if (fd >= 0) {
+                r = fill_file(c, fd);
+                return r == 0 ? link_file(c, fd, place) : r;
+        }
+        if (errno != EOPNOTSUPP && errno != EISDIR)
+                return failed(c, "make");
+        r = clear_place(c, place, false);
+        if (r != 0)
+                return r;
+        fd = openat(place->dir_fd, place->name,
+                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (fd < 0)
+                return failed(c, "make");
+        r = fill_file(c, fd);
+        if (r != 0)
+                (void) unlinkat(place->dir_fd, place->name, 0);
+        return r;
+}
+
+static int make_hard_link(Insert *c, const InsertPlace *place, const char *target) {
+        _cleanup_(insert_place_clear) InsertPlace from = {.dir_fd = -1};
+        _cleanup_free_ char *clean = NULL;
+        struct stat a, b;
+        int r;
+
+        r = tree_clean_path(target, &clean, c->e);
+        if (r == 0 && !*clean)
+                r = error_setf(c->e, CTR_INVALID_ARGUMENT, "It leads to a directory");
+        if (r > 0)
+                return error_prefix(c->e, r, "Hard link \"%s\"", c->path);
+        if (r == 0)
+                r = insert_find(c, clean, &from);
+        if (r != 0)
+                return r;
+        if (fstatat(from.dir_fd, from.name, &a, AT_SYMLINK_NOFOLLOW) < 0)
+                return failed(c, "find the target of the hard link");
+        if (fstatat(place->dir_fd, place->name, &b, AT_SYMLINK_NOFOLLOW) >= 0 &&
+            a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+                return 0;
+        r = clear_place(c, place, false);
+        if (r == 0 && linkat(from.dir_fd, from.name, place->dir_fd, place->name, 0) < 0)
+                r = failed(c, "make the hard link");
+        return r;
+}
+
+/* Attributes of what has no descriptor from its making: it must be what was made, and have no other
+ * name, where somebody in the container put another file in its place. */
+static int set_special_attributes(Insert *c, const InsertPlace *place) {
+        struct timespec times[2] = {entry_mtime(c->entry), entry_mtime(c->entry)};
+        char proc[STRLEN("/proc/self/fd/") + 12];
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+        uid_t uid;
+        gid_t gid;
+        int r;
+
+        r = entry_ids(c, &uid, &gid);
+        if (r != 0)
+                return r;
+        fd = openat(place->dir_fd, place->name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return failed(c, "open");
+        if ((st.st_mode & S_IFMT) != archive_entry_filetype(c->entry) || st.st_nlink != 1)
+                return error_setf(c->e, CTR_CONFLICT, "\"%s\" was replaced while it was made",
+                                  c->path);
+        (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%i", fd);
+        if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
+                return failed(c, "set the owner of");
+        if (!S_ISLNK(st.st_mode) && fchmodat(AT_FDCWD, proc, entry_mode(c->entry), 0) < 0)
+                return failed(c, "set the mode of");
+        r = entry_set_xattrs(c->entry, c->path, fd, c->options->limits, c->e);
+        if (r == 0 && utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
+                r = failed(c, "set the time of");
+        return r;
+}
+
+static int make_special(Insert *c, const InsertPlace *place) {
+        mode_t type = archive_entry_filetype(c->entry);
+        int r;
+
+        r = clear_place(c, place, false);
+        if (r != 0)
+                return r;
+        if (type == AE_IFLNK) {
+                const char *target = archive_entry_symlink(c->entry);
+
+                if (isempty(target))
+                        return error_setf(c->e, CTR_INVALID_ARGUMENT,
+                                          "The symbolic link \"%s\" has no target", c->path);
+                r = symlinkat(target, place->dir_fd, place->name);
+        } else
+                r = mknodat(place->dir_fd, place->name, type | 0600,
+                            type == AE_IFIFO ? 0 : archive_entry_rdev(c->entry));
+        return r < 0 ? failed(c, "make") : set_special_attributes(c, place);
+}
+
+int insert_make(Insert *c, const InsertPlace *place) {
+        const char *target = archive_entry_hardlink(c->entry);
+
+        if (target)
+                return make_hard_link(c, place, target);
+        switch (archive_entry_filetype(c->entry)) {
+        case AE_IFDIR:
+                return make_directory(c, place);
+        case AE_IFREG:
+                return make_file(c, place);
+        case AE_IFLNK:
+        case AE_IFCHR:
+        case AE_IFBLK:
+        case AE_IFIFO:
+                return make_special(c, place);
+        default:
+                return error_setf(c->e, CTR_INVALID_ARGUMENT,
+                                  "\"%s\" has the type %o, which is not copied", c->path,
+                                  archive_entry_filetype(c->entry));
+        }
+}

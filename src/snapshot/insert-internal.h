@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Private to insert.c, which reads the archive and finds places, and insert-entry.c, which makes
+ * files there. */
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include "snapshot/insert.h"
+#include "snapshot/inside.h"
+
+typedef struct Insert {
+        int root_fd;
+        const InsertOptions *options;
+        ApplySource source;
+        void *userdata;
+        struct archive *archive;
+        struct archive_entry *entry; /* the present one */
+        char *path;                  /* of it, cleaned; not "" */
+        InsideFile directory;        /* that everything goes to */
+        int source_result;           /* libarchive cannot carry our errors */
+        uint64_t entries, bytes;
+
+        struct InsertTime *times; /* of directories, for the end */
+        size_t n_times, allocated_times;
+        Error *e;
+} Insert;
+
+/* A name in a directory of the container, which may be changing meanwhile. */
+typedef struct InsertPlace {
+        int dir_fd; /* O_PATH */
+        const char *name;
+} InsertPlace;
+
+/* The place of a cleaned path other than "", below the directory; its parents are made where
+ * missing. Links on the way are followed, with the container's root as their "/". */
+int insert_find(Insert *c, const char *path, InsertPlace *ret);
+void insert_place_clear(InsertPlace *p);
+
+/* What libarchive failed with. */
+int insert_archive_failed(Insert *c, const char *where);
+
+/* insert-entry.c: makes c->entry at place. */
+int insert_make(Insert *c, const InsertPlace *place);
+/* Sets the times of the directories, which making something in them has changed. */
+int insert_set_times(Insert *c);
+void insert_forget_times(Insert *c);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* ctr-worker diff: what a container has changed of its image, as a list. */
+
+#include <getopt.h>
+
+#include "basic/fs.h"
+#include "basic/json.h"
+#include "config.h"
+#include "snapshot/changes.h"
+#include "worker/copy.h"
+#include "worker/options.h"
+#include "worker/report.h"
+#include "worker/sandbox.h"
+#include "worker/worker.h"
+
+#define CHANGES_MAX 100000U
+#define BYTES_MAX   (16U * 1024 * 1024)
+
+typedef struct Listing {
+        WorkerJob job;
+        ContainerRoot lower;
+        int upper_fd, fd;
+        uint64_t max, n, bytes; /* n is guarded by the mutex */
+} Listing;
+
+/* A letter, a path and a NUL, or a line for people. */
+static int add_change(void *userdata, ChangeKind kind, const char *path, Error *e) {
+        _cleanup_free_ char *text = name_to_text(path), *record = NULL;
+        Listing *l = userdata;
+        int n, r;
+
+        n = text ? asprintf(&record, "%c%s%s%c", (char) kind, l->fd < 0 ? " " : "", text,
+                            l->fd < 0 ? '\n' : '\0')
+                 : -1;
+        if (n < 0) {
+                record = NULL;
+                return -ENOMEM;
+        }
+        l->bytes += (uint64_t) n;
+        if (l->n >= l->max || l->bytes > BYTES_MAX)
+                return error_setf(
+                                e, CTR_RESOURCE_EXHAUSTED,
+                                "There are more than %llu changes, or their names are longer than "
+                                "%u bytes",
+                                (unsigned long long) l->max, BYTES_MAX);
+        r = fd_write_all(l->fd < 0 ? STDOUT_FILENO : l->fd, record, (size_t) n);
+        if (r < 0)
+                return error_setf(e, r, "Failed to write the list of changes: %m");
+        (void) pthread_mutex_lock(&l->job.mutex);
+        l->n++;
+        (void) pthread_mutex_unlock(&l->job.mutex);
+        return 0;
+}
+
+static int run(WorkerJob *j, Error *e) {
+        Listing *l = (Listing *) j;
+
+        return layer_changes(l->upper_fd, l->lower.fd, &j->canceled, add_change, l, e);
+}
+
+static json_t *progress(WorkerJob *j) {
+        return json_pack("{s:s, s:s, s:[]}", "type", "progress", "phase", "diff", "layers");
+}
+
+static json_t *result(WorkerJob *j) {
+        return json_pack("{s:s, s:I}", "type", "result", "changes",
+                         (json_int_t) ((Listing *) j)->n);
+}
+
+static const JobType type = {.name = "diff", .run = run, .progress = progress, .result = result};
+
+static int parse_max(const char *value, uint64_t *ret, Error *e) {
+        char *end;
+
+        errno = 0;
+        *ret = strtoull(value, &end, 10);
+        if (errno != 0 || *end || *value < '1' || *value > '9' || *ret > CHANGES_MAX)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "--max=%s is not a number from 1 to %u",
+                                  value, CHANGES_MAX);
+        return 0;
+}
+
+static int parse_options(int argc, char *argv[], Listing *l, const char **ret_root,
+                         int *ret_control_fd, Error *e) {
+        static const struct option options[] = {
+                        {"root", required_argument, NULL, 'r'},
+                        {"control-fd", required_argument, NULL, 'c'},
+                        {"layers", required_argument, NULL, 'l'},
+                        {"fd", required_argument, NULL, 'f'},
+                        {"max", required_argument, NULL, 'm'},
+                        {},
+        };
+        int c, r = 0;
+
+        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                switch (c) {
+                case 'r':
+                        *ret_root = optarg;
+                        break;
+                case 'c':
+                        r = option_control_fd(optarg, ret_control_fd, e);
+                        break;
+                case 'l':
+                        r = container_root_parse_layers(&l->lower, optarg, e);
+                        break;
+                case 'f':
+                        r = option_fd("fd", optarg, &l->fd, e);
+                        break;
+                case 'm':
+                        r = parse_max(optarg, &l->max, e);
+                        break;
+                default:
+                        r = option_unknown(e);
+                }
+        if (r == 0 && (optind != argc || l->lower.n_layers == 0))
+                r = error_setf(e, CTR_INVALID_ARGUMENT, "--layers and no argument is needed");
+        return r;
+}
+
+/* The marks of an upper directory can be read by who may set them only. */
+static int list_changes(Listing *l, const char *root, Error *e) {
+        ContainerRoot upper = CONTAINER_ROOT_NULL;
+        int r;
+
+        upper.layers[0] = l->lower.layers[0];
+        upper.n_layers = 1;
+        /* before the lower ones are mounted on top of all of them */
+        r = container_root_mount(&upper, root, 0, false, e);
+        if (r != 0)
+                return r;
+        l->upper_fd = upper.fd;
+        if (l->lower.n_layers > 1)
+                r = container_root_mount(&l->lower, root, 1, false, e);
+        if (r != 0)
+                return r;
+        sandbox_let_read(l->upper_fd);
+        if (l->lower.fd >= 0)
+                sandbox_let_read(l->lower.fd);
+        r = sandbox_enter(SANDBOX_READ | SANDBOX_MARKS, NULL, e);
+        return r == 0 ? report_run(&l->job, e) : r;
+}
+
+int verb_diff(int argc, char *argv[]) {
+        Listing l = {.upper_fd = -1, .fd = -1, .lower = CONTAINER_ROOT_NULL, .max = CHANGES_MAX};
+        const char *root = CTR_STATE_DIR;
+        _cleanup_error_ Error e = ERROR_NULL;
+        int control_fd = -1, r;
+
+        block_signals();
+        r = parse_options(argc, argv, &l, &root, &control_fd, &e);
+        if (r == 0)
+                r = job_init(&l.job, &type, control_fd, &e);
+        if (r == 0)
+                r = list_changes(&l, root, &e);
+        r = report_end(control_fd, r, &e);
+        job_clear(&l.job);
+        container_root_clear(&l.lower);
+        fd_close(l.upper_fd);
+        fd_close(l.fd);
+        return r;
+}
