@@ -16,19 +16,13 @@ static const struct {
         const char *name;
         int (*run)(int argc, char *argv[]);
 } verbs[] = {
-                {"pull", verb_pull},
-                {"push", verb_push},
-                {"import", verb_import},
-                {"resolve", verb_resolve},
-                {"remove", verb_remove},
-                {"checkpoint", verb_checkpoint},
-                {"restore", verb_restore},
-                {"verify", verb_verify},
-                {"export", verb_export},
-                {"copy-in", verb_copy_in},
-                {"copy-out", verb_copy_out},
-                {"diff", verb_diff},
-                {"export-root", verb_export_root},
+                {"pull", verb_pull},           {"push", verb_push},
+                {"import", verb_import},       {"resolve", verb_resolve},
+                {"remove", verb_remove},       {"checkpoint", verb_checkpoint},
+                {"restore", verb_restore},     {"verify", verb_verify},
+                {"export", verb_export},       {"commit", verb_commit},
+                {"copy-in", verb_copy_in},     {"copy-out", verb_copy_out},
+                {"diff", verb_diff},           {"export-root", verb_export_root},
                 {"stat-path", verb_stat_path},
 };
 

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* ctr-worker commit: its options, and the order in which the job is set up. */
+
+#include <getopt.h>
+
+#include "basic/fs.h"
+#include "config.h"
+#include "worker/commit.h"
+#include "worker/container-root.h"
+#include "worker/options.h"
+#include "worker/report.h"
+#include "worker/sandbox.h"
+#include "worker/worker.h"
+
+#define REQUEST_MAX (4U * 1024 * 1024)
+
+typedef struct Options {
+        CommitOptions commit;
+        const char *root;
+        int control_fd, request_fd; /* -1: none */
+} Options;
+
+static int parse_compression(const char *s, Compression *ret, Error *e) {
+        if (streq(s, "gzip"))
+                *ret = COMPRESSION_GZIP;
+        else if (streq(s, "zstd"))
+                *ret = COMPRESSION_ZSTD;
+        else if (streq(s, "none"))
+                *ret = COMPRESSION_NONE;
+        else
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "--compression must be gzip, zstd or none");
+        return 0;
+}
+
+/* Topmost first, as everywhere on the command line. */
+static int parse_layers(const char *s, CommitOptions *o, Error *e) {
+        ContainerRoot c = CONTAINER_ROOT_NULL;
+        int r;
+
+        r = container_root_parse_layers(&c, s, e);
+        if (r == 0 && c.n_layers > COMMIT_LAYERS_MAX)
+                r = error_setf(e, CTR_RESOURCE_EXHAUSTED, "More than %u layers are to be made",
+                               COMMIT_LAYERS_MAX);
+        o->n_layers = r == 0 ? c.n_layers : 0;
+        for (size_t i = 0; i < o->n_layers; i++)
+                o->layers[i] = c.layers[o->n_layers - 1 - i];
+        return r;
+}
+
+static int set_option(Options *o, int c, Error *e) {
+        switch (c) {
+        case 'r':
+                o->root = optarg;
+                return 0;
+        case 'c':
+                return option_control_fd(optarg, &o->control_fd, e);
+        case 'b':
+                return digest_parse(optarg, &o->commit.base, e);
+        case 'l':
+                return parse_layers(optarg, &o->commit, e);
+        case 'z':
+                return parse_compression(optarg, &o->commit.compression, e);
+        case 'q':
+                return option_fd("request-fd", optarg, &o->request_fd, e);
+        case 'm':
+                return option_limit(optarg, &o->commit.pull.limits, e);
+        case 'n':
+                o->commit.pull.unpack = false;
+                return 0;
+        default:
+                return option_unknown(e);
+        }
+}
+
+static int parse_options(int argc, char *argv[], Options *o, Error *e) {
+        static const struct option options[] = {
+                        {"root", required_argument, NULL, 'r'},
+                        {"control-fd", required_argument, NULL, 'c'},
+                        {"base", required_argument, NULL, 'b'},
+                        {"layers", required_argument, NULL, 'l'},
+                        {"compression", required_argument, NULL, 'z'},
+                        {"request-fd", required_argument, NULL, 'q'},
+                        {"limit", required_argument, NULL, 'm'},
+                        {"no-unpack", no_argument, NULL, 'n'},
+                        {},
+        };
+        int c, r = 0;
+
+        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
+                r = set_option(o, c, e);
+        if (r == 0 && (optind != argc || !*o->commit.base.hex || o->commit.n_layers == 0))
+                r = error_setf(e, CTR_INVALID_ARGUMENT,
+                               "--base, --layers and no argument are needed");
+        return r;
+}
+
+static int read_request(Options *o, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r;
+
+        if (o->request_fd < 0) {
+                o->commit.request = json_object();
+                return o->commit.request ? 0 : -ENOMEM;
+        }
+        r = fd_read_all(o->request_fd, REQUEST_MAX, &text, &size);
+        if (r < 0)
+                return error_setf(e, r == -EFBIG ? CTR_INVALID_ARGUMENT : r,
+                                  "Failed to read the request");
+        r = json_parse(text, size, "request", &o->commit.request, e);
+        if (r == 0 && !json_is_object(o->commit.request))
+                r = error_setf(e, CTR_INVALID_ARGUMENT, "The request is no object");
+        return r;
+}
+
+static int commit(Commit *c, Options *o, Error *e) {
+        int r;
+
+        r = read_request(o, e);
+        if (r == 0)
+                r = store_open_root(&c->store, o->root, e);
+        if (r == 0)
+                r = sandbox_enter(SANDBOX_EXTRACT, &c->store.root_fd, e);
+        if (r == 0)
+                r = store_open(&c->store, e);
+        return r == 0 ? report_run(&c->job, e) : r;
+}
+
+int verb_commit(int argc, char *argv[]) {
+        _cleanup_(commit_clear) Commit c = {.store = STORE_NULL};
+        Options o = {.root = CTR_STATE_DIR, .control_fd = -1, .request_fd = -1};
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        block_signals();
+        platform_host(&o.commit.pull.platform);
+        o.commit.pull.unpack = true;
+        o.commit.pull.limits = apply_limits_default;
+        o.commit.compression = COMPRESSION_GZIP;
+        r = parse_options(argc, argv, &o, &e);
+        if (r == 0)
+                r = commit_init(&c, &o.commit, o.control_fd, &e);
+        if (r == 0)
+                r = commit(&c, &o, &e);
+        fd_close(o.request_fd);
+        json_decref(o.commit.request);
+        return report_end(o.control_fd, r, &e);
+}
