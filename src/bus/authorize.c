@@ -8,6 +8,9 @@
 #define READ             ACTION_PREFIX "read"
 #define INSPECT          ACTION_PREFIX "inspect"
 #define IMAGE_PULL       ACTION_PREFIX "image-pull"
+#define IMAGE_PUSH       ACTION_PREFIX "image-push"
+#define IMAGE_IMPORT     ACTION_PREFIX "image-import"
+#define IMAGE_EXPORT     ACTION_PREFIX "image-export"
 #define IMAGE_REMOVE     ACTION_PREFIX "image-remove"
 #define CONTAINER_CREATE ACTION_PREFIX "container-create"
 #define CONTAINER_REMOVE ACTION_PREFIX "container-remove"
@@ -22,9 +25,15 @@
 
 static const AuthorizeRule rules[] = {
                 {MANAGER_INTERFACE, "PullImage", IMAGE_PULL, NULL},
+                {MANAGER_INTERFACE, "PushImage", IMAGE_PUSH, NULL},
+                {MANAGER_INTERFACE, "ImportImages", IMAGE_IMPORT, NULL},
+                {MANAGER_INTERFACE, "ExportImages", IMAGE_EXPORT, NULL},
+                {MANAGER_INTERFACE, "ResolveRemoteDigest", IMAGE_PULL, NULL},
+                {MANAGER_INTERFACE, "TagImage", IMAGE_PULL, NULL},
                 {MANAGER_INTERFACE, "GetImage", READ, NULL},
                 {MANAGER_INTERFACE, "ListImages", READ, NULL},
                 {MANAGER_INTERFACE, "DeleteImage", IMAGE_REMOVE, NULL},
+                {MANAGER_INTERFACE, "PruneImages", IMAGE_REMOVE, NULL},
                 {MANAGER_INTERFACE, "CreateContainer", CONTAINER_CREATE, IMAGE_PULL},
                 {MANAGER_INTERFACE, "GetContainer", READ, NULL},
                 {MANAGER_INTERFACE, "ListContainers", READ, NULL},
@@ -39,6 +48,8 @@ static const AuthorizeRule rules[] = {
                 {MANAGER_INTERFACE, "DeleteNamespace", NAMESPACE_MANAGE, NULL},
 
                 {IMAGE_INTERFACE, "Inspect", INSPECT, NULL},
+                {IMAGE_INTERFACE, "SetLabels", IMAGE_PULL, NULL},
+                {IMAGE_INTERFACE, "Usage", READ, NULL},
 
                 {CONTAINER_INTERFACE, "CreateTask", TASK_START, CONTAINER_CREATE},
                 {CONTAINER_INTERFACE, "Delete", CONTAINER_REMOVE, NULL},

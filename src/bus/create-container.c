@@ -79,7 +79,9 @@ static int pull_and_create(Service *s, sd_bus_message *m, ContainerOptions **opt
                      &(PullRequest){
                                      .namespace = request->namespace,
                                      .reference = request->image,
-                                     .if_missing = (*options)->pull == PULL_MISSING,
+                                     .policy = (*options)->pull == PULL_MISSING
+                                                               ? IMAGE_POLICY_MISSING
+                                                               : IMAGE_POLICY_ALWAYS,
                      },
                      &job, &e);
         if (r != 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* org.example.Ctr.Manager. CreateContainer is in create-container.c, listings are in
- * list-methods.c and the methods about namespaces in namespace-methods.c. */
+ * list-methods.c, what is about images in image-methods.c and image-jobs.c, and about namespaces in
+ * namespace-methods.c. */
 
 #include "basic/identifier.h"
 #include "basic/json.h"
@@ -14,8 +15,6 @@
 #include "bus/service.h"
 #include "config.h"
 #include "image/reference.h"
-#include "manager/image.h"
-#include "manager/pull.h"
 #include "manager/task.h"
 
 int option_namespace(OptionReader *o, void *target) {
@@ -55,7 +54,7 @@ int identifier_read(sd_bus_message *m, const char *what, const char **ret, sd_bu
         return r != 0 ? bus_error_set(error, r, &e) : 0;
 }
 
-static int reply_object(sd_bus_message *m, const Object *o) {
+int reply_object(sd_bus_message *m, const Object *o) {
         _cleanup_free_ char *path = NULL;
         int r;
 
@@ -63,132 +62,6 @@ static int reply_object(sd_bus_message *m, const Object *o) {
         if (r < 0)
                 return r;
         return sd_bus_reply_method_return(m, "o", path);
-}
-
-typedef struct PullOptions {
-        const char *namespace;
-        bool no_unpack, if_missing;
-} PullOptions;
-
-static int option_policy(OptionReader *o, void *target) {
-        bool *if_missing = target;
-        const char *policy;
-        int r;
-
-        r = option_read_string(o, &policy);
-        if (r < 0)
-                return r;
-        *if_missing = streq(policy, "missing");
-        return *if_missing || streq(policy, "always")
-                               ? 0
-                               : option_invalid(o, "\"%.64s\" is neither always nor missing",
-                                                policy);
-}
-
-static int method_pull_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        static const Option table[] = {
-                        {"Namespace", "s", option_namespace, offsetof(PullOptions, namespace)},
-                        {"Unpack", "b", option_bool_inverted, offsetof(PullOptions, no_unpack)},
-                        {"Policy", "s", option_policy, offsetof(PullOptions, if_missing)},
-                        {},
-        };
-        PullOptions options = {.namespace = NAMESPACE_DEFAULT};
-        _cleanup_free_ char *reference = NULL;
-        _cleanup_error_ Error e = ERROR_NULL;
-        Service *s = userdata;
-        Job *job;
-        int r;
-
-        r = reference_read(m, &reference, error);
-        if (r < 0)
-                return r;
-        r = options_read(m, table, &options, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = options.namespace, .image = reference},
-                      error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-
-        r = job_pull(s->manager,
-                     &(PullRequest){
-                                     .namespace = options.namespace,
-                                     .reference = reference,
-                                     .no_unpack = options.no_unpack,
-                                     .if_missing = options.if_missing,
-                     },
-                     &job, &e);
-        if (r != 0)
-                return bus_error_set(error, r, &e);
-        return reply_object(m, &job->object);
-}
-
-typedef struct NameOptions {
-        const char *namespace;
-        bool synchronous;
-} NameOptions;
-
-static int method_get_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *namespace = NAMESPACE_DEFAULT;
-        _cleanup_free_ char *reference = NULL;
-        _cleanup_error_ Error e = ERROR_NULL;
-        Service *s = userdata;
-        Image *image;
-        int r;
-
-        r = reference_read(m, &reference, error);
-        if (r < 0)
-                return r;
-        r = options_read(m, namespace_option, &namespace, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace, .image = reference}, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-
-        r = image_find(s->manager, namespace, reference, &image, &e);
-        if (r != 0)
-                return bus_error_set(error, r, &e);
-        return reply_object(m, &image->object);
-}
-
-static int method_delete_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        static const Option table[] = {
-                        {"Namespace", "s", option_namespace, offsetof(NameOptions, namespace)},
-                        {"Synchronous", "b", option_bool, offsetof(NameOptions, synchronous)},
-                        {},
-        };
-        NameOptions options = {.namespace = NAMESPACE_DEFAULT};
-        _cleanup_free_ char *reference = NULL;
-        _cleanup_error_ Error e = ERROR_NULL;
-        Service *s = userdata;
-        Late *late = NULL;
-        Image *image;
-        int r;
-
-        r = reference_read(m, &reference, error);
-        if (r < 0)
-                return r;
-        r = options_read(m, table, &options, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = options.namespace, .image = reference},
-                      error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
-
-        r = image_find(s->manager, options.namespace, reference, &image, &e);
-        if (r != 0)
-                return bus_error_set(error, r, &e);
-        if (!options.synchronous) {
-                r = image_delete(image, NULL, NULL, &e);
-                return r != 0 ? bus_error_set(error, r, &e) : sd_bus_reply_method_return(m, NULL);
-        }
-        r = late_new(s, m, late_reply_empty, &late, error);
-        if (r < 0)
-                return r;
-        r = image_delete(image, late_complete, late, &e);
-        return late_started(late, r, &e, error);
 }
 
 static int method_get_container(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -266,6 +139,25 @@ const sd_bus_vtable manager_vtable[] = {
                 SD_BUS_METHOD_WITH_ARGS("PullImage", SD_BUS_ARGS("s", reference, "a{sv}", options),
                                         SD_BUS_RESULT("o", job), method_pull_image,
                                         SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("PushImage", SD_BUS_ARGS("s", reference, "a{sv}", options),
+                                        SD_BUS_RESULT("o", job), method_push_image,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("ImportImages", SD_BUS_ARGS("h", source, "a{sv}", options),
+                                        SD_BUS_RESULT("o", job), method_import_images,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("ExportImages",
+                                        SD_BUS_ARGS("as", references, "h", target, "a{sv}",
+                                                    options),
+                                        SD_BUS_RESULT("o", job), method_export_images,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("ResolveRemoteDigest",
+                                        SD_BUS_ARGS("s", reference, "a{sv}", options),
+                                        SD_BUS_RESULT("s", digest), method_resolve_remote_digest,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("TagImage",
+                                        SD_BUS_ARGS("s", reference, "s", name, "a{sv}", options),
+                                        SD_BUS_RESULT("o", image), method_tag_image,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD_WITH_ARGS("GetImage", SD_BUS_ARGS("s", reference, "a{sv}", options),
                                         SD_BUS_RESULT("o", image), method_get_image,
                                         SD_BUS_VTABLE_UNPRIVILEGED),
@@ -275,6 +167,9 @@ const sd_bus_vtable manager_vtable[] = {
                 SD_BUS_METHOD_WITH_ARGS("DeleteImage",
                                         SD_BUS_ARGS("s", reference, "a{sv}", options),
                                         SD_BUS_NO_RESULT, method_delete_image,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("PruneImages", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("as", names), method_prune_images,
                                         SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD_WITH_ARGS("CreateContainer",
                                         SD_BUS_ARGS("s", id, "s", image, "a{sv}", options),

@@ -4,6 +4,7 @@
 /* What the files of the interface Manager share: its methods and the readers of their arguments. */
 
 #include "bus/options.h"
+#include "manager/object.h"
 
 /* An OptionParser, s: const char *, validated. */
 int option_namespace(OptionReader *o, void *target);
@@ -16,6 +17,19 @@ int reference_read(sd_bus_message *m, char **ret, sd_bus_error *error);
 
 /* Reads an argument s: an id, validated. */
 int identifier_read(sd_bus_message *m, const char *what, const char **ret, sd_bus_error *error);
+
+/* Replies with the object's path. */
+int reply_object(sd_bus_message *m, const Object *o);
+
+int method_pull_image(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_push_image(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_import_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_export_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_resolve_remote_digest(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_get_image(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_delete_image(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_tag_image(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_prune_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 int method_create_container(sd_bus_message *m, void *userdata, sd_bus_error *error);
 

@@ -200,6 +200,17 @@ int labels_read(sd_bus_message *m, json_t **ret, sd_bus_error *error) {
         return option_labels(&o, ret);
 }
 
+int strings_read(sd_bus_message *m, const char *what, char ***ret, sd_bus_error *error) {
+        OptionReader o = {
+                        .message = m,
+                        .key = what,
+                        .budget = OPTIONS_BYTES_MAX,
+                        .error = error,
+        };
+
+        return option_strv(&o, ret);
+}
+
 /* Finds the row of key with that signature. *seen has a bit for each key, the one of its first row.
  */
 static int find_option(OptionReader *o, const Option *table, const char *signature, uint64_t *seen,

@@ -61,3 +61,6 @@ int option_filters(OptionReader *o, void *target);       /* as: Filter *, owned 
 
 /* Labels as an argument of their own (a{ss}); *ret is a new object. */
 int labels_read(sd_bus_message *m, json_t **ret, sd_bus_error *error);
+
+/* Strings as an argument of their own (as), bounded as options are; what names them. */
+int strings_read(sd_bus_message *m, const char *what, char ***ret, sd_bus_error *error);

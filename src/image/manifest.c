@@ -65,6 +65,10 @@ static char *content_type_strip(const char *content_type) {
         return s;
 }
 
+bool media_type_is_nondistributable(const char *media_type) {
+        return strstr(media_type, "nondistributable") || strstr(media_type, ".foreign.");
+}
+
 int manifest_identify(const char *data, size_t size, const char *content_type, const char *what,
                       MediaKind *ret_kind, char **ret_media_type, Error *e) {
         _cleanup_free_ char *media_type = NULL;

@@ -55,6 +55,9 @@ typedef struct Index {
 /* What kind of document a media type names. ret_compression (may be NULL) is set for layers. */
 MediaKind media_type_kind(const char *media_type, Compression *ret_compression);
 
+/* True for layers that registries must not be given, and that are not to be had from one. */
+bool media_type_is_nondistributable(const char *media_type) _pure_;
+
 /* The value of the Accept header for a manifest: every media type that we read. */
 extern const char media_types_manifest_accept[];
 

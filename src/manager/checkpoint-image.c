@@ -142,8 +142,9 @@ static int image_new(Manager *m, const char *namespace, const char *reference, j
         json_array_foreach(blobs, k, blob)
                 i->size += (uint64_t) json_integer_value(json_object_get(blob, "size"));
         i->labels = json_pack("{ss}", LABEL, "true");
+        i->platforms = json_array();
         i->created_at = i->updated_at = now_realtime();
-        if (!i->labels)
+        if (!i->labels || !i->platforms)
                 return -ENOMEM;
         *ret = TAKE_PTR(i);
         return 0;

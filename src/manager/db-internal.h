@@ -8,7 +8,7 @@
 
 #include "manager/db.h"
 
-#define DB_STATEMENTS_MAX 64
+#define DB_STATEMENTS_MAX 192
 
 struct Database {
         sqlite3 *handle;
@@ -23,7 +23,7 @@ struct Database {
 };
 
 /* db-schema.c: the steps from an empty database to today's, one version each. */
-#define DB_SCHEMA_VERSION 2
+#define DB_SCHEMA_VERSION 3
 extern const char *const db_schema[DB_SCHEMA_VERSION];
 
 static inline void statement_resetp(sqlite3_stmt **s) {
@@ -53,3 +53,5 @@ int db_column_string(sqlite3_stmt *s, int i, char **ret);
 
 /* Column i parsed as a JSON object; NULL or damage gives an empty one (and a log line). */
 json_t *db_column_object(sqlite3_stmt *s, int i);
+/* The same for an array. */
+json_t *db_column_array(sqlite3_stmt *s, int i);

@@ -124,3 +124,11 @@ int db_blobs_foreach(Database *db, int (*f)(const char *digest, uint64_t size, v
                       (uint64_t) sqlite3_column_int64(s, 1), userdata);
         return r;
 }
+
+int db_blob_find(Database *db, const char *digest, Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        int r;
+
+        r = db_prepare(db, &s, e, "SELECT 1 FROM blobs WHERE digest = ?1", "s", digest);
+        return r != 0 ? r : db_step(db, s, e, "look a blob up");
+}

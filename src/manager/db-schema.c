@@ -114,6 +114,11 @@ static const char schema_2[] =
 
         "PRAGMA user_version = 2;";
 
+static const char schema_3[] =
+        "ALTER TABLE images ADD COLUMN platforms TEXT NOT NULL DEFAULT '[]';"
+
+        "PRAGMA user_version = 3;";
+
 /* clang-format on */
 
-const char *const db_schema[DB_SCHEMA_VERSION] = {schema_1, schema_2};
+const char *const db_schema[DB_SCHEMA_VERSION] = {schema_1, schema_2, schema_3};

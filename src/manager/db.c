@@ -139,18 +139,28 @@ int db_column_string(sqlite3_stmt *s, int i, char **ret) {
         return 0;
 }
 
-json_t *db_column_object(sqlite3_stmt *s, int i) {
+/* Column i as JSON of the type that empty has, which is used if it is not of that. */
+static json_t *column_json(sqlite3_stmt *s, int i, json_t *empty) {
         const char *text = (const char *) sqlite3_column_text(s, i);
         _cleanup_error_ Error e = ERROR_NULL;
         json_t *j = NULL;
 
         if (text && json_parse(text, strlen(text), "a database column", &j, &e) != 0)
                 log_warning("%s", error_text(&e));
-        if (j && !json_is_object(j)) {
-                json_decref(j);
-                j = NULL;
+        if (j && empty && json_typeof(j) == json_typeof(empty)) {
+                json_decref(empty);
+                return j;
         }
-        return j ? j : json_object();
+        json_decref(j);
+        return empty;
+}
+
+json_t *db_column_object(sqlite3_stmt *s, int i) {
+        return column_json(s, i, json_object());
+}
+
+json_t *db_column_array(sqlite3_stmt *s, int i) {
+        return column_json(s, i, json_array());
 }
 
 static int db_run(Database *db, const char *sql, const char *what, Error *e) {

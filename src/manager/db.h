@@ -49,6 +49,10 @@ int db_namespace_list(Database *db, json_t **ret, Error *e);
 
 /* Content: what blobs are there. */
 int db_blob_put(Database *db, const char *digest, const char *media_type, uint64_t size, Error *e);
+/* blobs: array of {digest, media_type, size}. */
+int db_blobs_put(Database *db, json_t *blobs, Error *e);
+/* 1 if there is a row, 0 if not, or an error. */
+int db_blob_find(Database *db, const char *digest, Error *e);
 
 /* Snapshots. parent 0: none. A layer's namespace is "" and its key the chain id. */
 typedef enum SnapshotKind {
@@ -73,7 +77,13 @@ int db_snapshot_list(Database *db, int64_t **ret, size_t *ret_n, Error *e);
 int db_image_put(Database *db, const Image *i, const json_t *blobs, Error *e);
 /* i needs what the image called base has, too. */
 int db_image_share_blobs(Database *db, const Image *i, const char *base, Error *e);
+int db_image_set_labels(Database *db, const Image *i, json_t *labels, uint64_t updated_at,
+                        Error *e);
 int db_image_delete(Database *db, const char *namespace, const char *name, Error *e);
+int db_image_usage(Database *db, const Image *i, ImageUsage *ret, Error *e);
+/* The names of images, in all namespaces, that need blobs of i, each once; those that share the
+ * most bytes first, at most max. *ret: array of strings. */
+int db_image_relatives(Database *db, const Image *i, unsigned max, json_t **ret, Error *e);
 int db_images_load(Database *db, Manager *m, int (*add)(Manager *m, Image *i), Error *e);
 
 /* Containers; spec is the OCI document. */

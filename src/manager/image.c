@@ -2,7 +2,9 @@
 
 #include "manager/image.h"
 
+#include "basic/clock.h"
 #include "basic/fs.h"
+#include "basic/json.h"
 #include "image/config.h"
 #include "image/manifest.h"
 #include "image/reference.h"
@@ -19,6 +21,7 @@ Image *image_free(Image *i) {
         free(i->manifest_digest);
         free(i->config_digest);
         json_decref(i->labels);
+        json_decref(i->platforms);
         free(i);
         return NULL;
 }
@@ -50,6 +53,121 @@ int image_delete(Image *i, Callback callback, void *userdata, Error *e) {
                 return r;
         image_free(i);
         return sweeper_collect(m->sweeper, callback, userdata, e);
+}
+
+#define SWAP(a, b)                                                                                 \
+        do {                                                                                       \
+                __typeof__(a) swapped = (a);                                                       \
+                                                                                                   \
+                (a) = (b);                                                                         \
+                (b) = swapped;                                                                     \
+        } while (false)
+
+void image_replace(Image *i, Image *new) {
+        SWAP(i->digest, new->digest);
+        SWAP(i->media_type, new->media_type);
+        SWAP(i->manifest_digest, new->manifest_digest);
+        SWAP(i->config_digest, new->config_digest);
+        SWAP(i->labels, new->labels);
+        SWAP(i->platforms, new->platforms);
+        i->size = new->size;
+        i->unpacked = new->unpacked;
+        i->snapshot = new->snapshot;
+        i->updated_at = new->updated_at;
+        object_mark_dirty(&i->object);
+}
+
+int image_set_labels(Image *i, json_t *labels, Error *e) {
+        uint64_t now = now_realtime();
+        int r;
+
+        r = db_image_set_labels(i->object.manager->db, i, labels, now, e);
+        if (r != 0)
+                return r;
+        json_incref(labels);
+        json_decref(i->labels);
+        i->labels = labels;
+        i->updated_at = now;
+        object_mark_dirty(&i->object);
+        return 0;
+}
+
+/* A new, unlinked image with another name and the content of i. */
+static int image_copy(const Image *i, const char *name, Image **ret) {
+        _cleanup_(image_freep) Image *new = calloc(1, sizeof(Image));
+        int r;
+
+        if (!new)
+                return -ENOMEM;
+        r = object_init(&new->object, i->object.manager, OBJECT_IMAGE, i->object.namespace, name);
+        if (r < 0)
+                return r;
+        if (free_and_strdup(&new->digest, i->digest) < 0 ||
+            free_and_strdup(&new->media_type, i->media_type) < 0 ||
+            free_and_strdup(&new->manifest_digest, i->manifest_digest) < 0 ||
+            free_and_strdup(&new->config_digest, i->config_digest) < 0)
+                return -ENOMEM;
+        new->size = i->size;
+        new->unpacked = i->unpacked;
+        new->snapshot = i->snapshot;
+        new->labels = json_incref(i->labels);
+        new->platforms = json_incref(i->platforms);
+        new->created_at = new->updated_at = now_realtime();
+        *ret = TAKE_PTR(new);
+        return 0;
+}
+
+static int tag_rows(Manager *m, const Image *i, const Image *new, Error *e) {
+        _cleanup_rollback_ Database *transaction = NULL;
+        int r;
+
+        r = db_begin(m->db, e);
+        if (r != 0)
+                return r;
+        transaction = m->db;
+        r = db_image_put(m->db, new, NULL, e);
+        if (r == 0)
+                r = db_image_share_blobs(m->db, new, i->object.name, e);
+        if (r == 0)
+                r = db_commit(m->db, e);
+        if (r == 0)
+                transaction = NULL;
+        return r;
+}
+
+int image_tag(Image *i, const char *reference, Image **ret, Error *e) {
+        _cleanup_(image_freep) Image *new = NULL;
+        _cleanup_free_ char *name = NULL;
+        Manager *m = i->object.manager;
+        Object *old;
+        int r;
+
+        r = reference_normalize(reference, &name, e);
+        if (r != 0)
+                return r;
+        old = object_find(m, OBJECT_IMAGE, i->object.namespace, name);
+        if (old == &i->object) {
+                *ret = i;
+                return 0;
+        }
+        r = image_copy(i, name, &new);
+        if (r < 0)
+                return r;
+        if (old)
+                new->created_at = IMAGE(old)->created_at;
+        r = tag_rows(m, i, new, e);
+        if (r != 0)
+                return r;
+        if (old) {
+                image_replace(IMAGE(old), new);
+                *ret = IMAGE(old);
+                return sweeper_collect(m->sweeper, NULL, NULL, e);
+        }
+        r = object_link(&new->object);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(new);
+        return 0;
 }
 
 static int read_document(Manager *m, const char *digest, size_t max, char **ret, Error *e) {

@@ -8,6 +8,9 @@
 /* Starts the worker, which ends in job_finish(). */
 int job_spawn(Job *j, Error *e);
 
+/* Asks the job's type for the answer that it could not give before. */
+void job_answer_plan_again(Job *j);
+
 /* Forgets the worker; one that is still there is told to end. */
 void job_release_worker(Job *j);
 
@@ -15,6 +18,14 @@ void job_release_worker(Job *j);
 void job_close_files(Job *j);
 
 void job_set_phase(Job *j, const char *phase);
+
+/* job-queue.c. True if it has to wait for others. */
+bool job_must_wait(const Job *j);
+/* A job is over: starts those whose turn has come, and answers those that waited for it. */
+void jobs_continue(Manager *m);
+
+/* Ends a job without a worker, from the event loop. */
+int job_finish_later(Job *j);
 
 /* Tells everybody how it ended, by j->error, and frees it. */
 void job_finish(Job *j);

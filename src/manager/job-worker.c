@@ -14,6 +14,7 @@
 
 #define PACKET_MAX   (128U * 1024)
 #define PROGRESS_MAX 1024
+#define PARTS_MAX    100000 /* items of all arrays together */
 #define CONTROL_FD   3
 
 static const char *job_verb(const Job *j) {
@@ -66,17 +67,63 @@ static int handle_progress(Job *j, json_t *packet, Error *e) {
         return 0;
 }
 
-static int handle_plan(Job *j, json_t *packet, Error *e) {
+static int answer_plan(Job *j, Error *e) {
         _cleanup_json_ json_t *answer = NULL;
         int r;
 
-        if (!j->type->plan)
-                return error_setf(e, -EBADMSG, "The worker has a plan that nobody asked for");
-        r = j->type->plan(j, packet, &answer, e);
-        if (r != 0)
+        r = j->type->plan(j, j->plan, &answer, e);
+        if (r != 0 || !answer)
                 return r;
+        json_decref(TAKE_PTR(j->plan));
         r = job_send(j, answer);
         return r < 0 ? error_setf(e, r, "Failed to answer the worker: %m") : 0;
+}
+
+static int handle_plan(Job *j, json_t *packet, Error *e) {
+        if (!j->type->plan || j->plan)
+                return error_setf(e, -EBADMSG, "The worker has a plan that nobody asked for");
+        j->plan = json_incref(packet);
+        return answer_plan(j, e);
+}
+
+/* Pieces of a result that is too long for one packet: its arrays begin with them. */
+static int handle_part(Job *j, json_t *packet, Error *e) {
+        const char *key;
+        json_t *value;
+        size_t n = 0;
+
+        if (!j->parts && !(j->parts = json_object()))
+                return -ENOMEM;
+        json_object_foreach(packet, key, value) {
+                json_t *so_far = json_object_get(j->parts, key);
+
+                if (!json_is_array(value))
+                        continue;
+                if (so_far ? json_array_extend(so_far, value) < 0
+                           : json_object_set(j->parts, key, value) < 0)
+                        return -ENOMEM;
+        }
+        json_object_foreach(j->parts, key, value)
+                n += json_array_size(value);
+        return n > PARTS_MAX ? error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                          "The worker's result has more than %i items", PARTS_MAX)
+                             : 0;
+}
+
+static int handle_result(Job *j, json_t *packet) {
+        const char *key;
+        json_t *value;
+
+        json_decref(j->result);
+        j->result = json_incref(packet);
+        json_object_foreach(j->parts, key, value) {
+                json_t *rest = json_object_get(packet, key);
+
+                if ((rest && json_array_extend(value, rest) < 0) ||
+                    json_object_set(packet, key, value) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
 }
 
 static int handle_error(Job *j, json_t *packet, Error *e) {
@@ -106,15 +153,32 @@ static int handle_packet(Job *j, const char *data, size_t size, Error *e) {
                 return handle_plan(j, packet, e);
         if (streq(type, "error"))
                 return handle_error(j, packet, e);
-        if (streq(type, "result")) {
-                json_decref(j->result);
-                j->result = TAKE_PTR(packet);
-                return 0;
-        }
+        if (streq(type, "part"))
+                return handle_part(j, packet, e);
+        if (streq(type, "result"))
+                return handle_result(j, packet);
         return error_setf(e, -EBADMSG, "The worker's packet has the unknown type \"%s\"", type);
 }
 
-/* One packet per turn of the loop. A worker that talks nonsense is ended. */
+/* A worker that talks nonsense is ended. */
+static void job_fail(Job *j, int r, Error *e) {
+        error_setf(e, r, "Failed to handle what the worker said: %m");
+        error_move(&j->error, e);
+        json_decref(TAKE_PTR(j->plan));
+        if (j->pidfd >= 0)
+                (void) pidfd_signal(j->pidfd, SIGTERM);
+}
+
+void job_answer_plan_again(Job *j) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        r = answer_plan(j, &e);
+        if (r != 0)
+                job_fail(j, r, &e);
+}
+
+/* One packet per turn of the loop. */
 static int on_packet(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         _cleanup_error_ Error e = ERROR_NULL;
         _cleanup_free_ char *data = NULL;
@@ -136,11 +200,8 @@ static int on_packet(sd_event_source *source, int fd, uint32_t revents, void *us
                 r = error_setf(&e, -EMSGSIZE, "The worker's packet has %zi bytes", n);
         else
                 r = handle_packet(j, data, (size_t) n, &e);
-        if (r != 0) {
-                error_setf(&e, r, "Failed to handle what the worker said: %m");
-                error_move(&j->error, &e);
-                (void) pidfd_signal(j->pidfd, SIGTERM);
-        }
+        if (r != 0)
+                job_fail(j, r, &e);
         return 0;
 }
 
@@ -191,7 +252,8 @@ static int job_command(const Job *j, const char *path, char ***ret) {
         _cleanup_strv_free_ char **argv = NULL;
 
         if (strv_extend(&argv, path) < 0 || strv_extend(&argv, job_verb(j)) < 0 ||
-            strv_extendf(&argv, "--root=%s", j->object.manager->state_dir) < 0 ||
+            (!j->type->without_store &&
+             strv_extendf(&argv, "--root=%s", j->object.manager->state_dir) < 0) ||
             strv_extendf(&argv, "--control-fd=%i", CONTROL_FD) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < JOB_FILES_MAX && j->files[i].option; i++)

@@ -17,6 +17,7 @@
 #include "manager/sweeper.h"
 
 #define CANCEL_TIMEOUT_USEC (10 * USEC_PER_SEC)
+#define JOBS_MAX            1024
 
 Job *job_free(Job *j) {
         if (!j)
@@ -31,8 +32,12 @@ Job *job_free(Job *j) {
         free(j->namespace);
         free(j->description);
         free(j->phase);
+        free(j->key);
         strv_free(j->arguments);
         json_decref(j->progress);
+        json_decref(j->plan);
+        json_decref(j->claims);
+        json_decref(j->parts);
         json_decref(j->result);
         json_decref(j->outcome);
         error_clear(&j->error);
@@ -55,6 +60,7 @@ void job_finish(Job *j) {
                 observer->job_removed(j, r, &e, m->observer_userdata);
         waiters_complete(&j->waiters, &j->object, r, &e);
         job_free(j);
+        jobs_continue(m);
         if (object_count(m, OBJECT_JOB) == 0)
                 sweeper_resume(m->sweeper);
 }
@@ -71,6 +77,11 @@ int job_set_outcome(Job *j, const char *key, json_t *value) {
 static int on_nothing_to_do(sd_event_source *source, void *userdata) {
         job_finish(userdata);
         return 0;
+}
+
+int job_finish_later(Job *j) {
+        j->timer = sd_event_source_disable_unref(j->timer);
+        return sd_event_add_defer(j->object.manager->event, &j->timer, on_nothing_to_do, j);
 }
 
 static int copy_files(Job *j, const JobRequest *request, Error *e) {
@@ -102,9 +113,11 @@ static int job_new(Manager *m, const JobRequest *request, Job **ret, Error *e) {
         j->description = strdup(request->description);
         j->phase = strdup("wait");
         j->progress = json_array();
+        j->claims = json_object();
         j->outcome = request->outcome ? json_incref(request->outcome) : json_object();
         j->started_at = now_realtime();
-        if (!j->namespace || !j->description || !j->phase || !j->progress || !j->outcome)
+        if (!j->namespace || !j->description || !j->phase || !j->progress || !j->outcome ||
+            !j->claims || free_and_strdup(&j->key, request->key) < 0)
                 return -ENOMEM;
         STRV_FOREACH(s, request->arguments)
                 if (strv_extend(&j->arguments, *s) < 0)
@@ -121,12 +134,16 @@ int job_start(Manager *m, const JobRequest *request, Job **ret, Error *e) {
 
         assert(m && request && request->type && request->namespace && request->description && ret);
 
+        if (object_count(m, OBJECT_JOB) >= JOBS_MAX)
+                return error_setf(e, CTR_RESOURCE_EXHAUSTED, "There are %i jobs already", JOBS_MAX);
         r = job_new(m, request, &j, e);
         if (r != 0)
                 return r;
         /* its functions are called from the event loop only */
         if (request->outcome)
-                r = sd_event_add_defer(m->event, &j->timer, on_nothing_to_do, j);
+                r = job_finish_later(j);
+        else if (job_must_wait(j))
+                j->waiting = true;
         else
                 r = job_spawn(j, e);
         if (r == 0)
@@ -153,7 +170,16 @@ static int on_cancel_timeout(sd_event_source *source, uint64_t usec, void *userd
 int job_cancel(Job *j, Error *e) {
         int r;
 
-        if (j->canceled || j->pidfd < 0)
+        if (j->canceled)
+                return 0;
+        if (j->waiting) {
+                j->canceled = true;
+                j->waiting = false;
+                error_setf(&j->error, CTR_CANCELED, "The %s of \"%s\" was canceled", j->type->name,
+                           j->description);
+                return job_finish_later(j);
+        }
+        if (j->pidfd < 0)
                 return 0;
         r = sd_event_add_time_relative(j->object.manager->event, &j->timer, CLOCK_MONOTONIC,
                                        CANCEL_TIMEOUT_USEC, 0, on_cancel_timeout, j);

@@ -25,9 +25,11 @@ typedef struct JobType {
         const char *verb;   /* of ctr-worker; NULL: the name */
         const char *action; /* of polkit, without the prefix: what Cancel asks for, which is that of
                              * the method that makes such a job */
+        unsigned n_running_max; /* at a time; the others wait. 0: no limit */
+        bool without_store;     /* the verb knows no --root= */
 
-        /* The answer to the worker's `plan` (docs/worker-protocol.md). 0 and a new object, or an
-         * error, which ends the worker. */
+        /* The answer to the worker's `plan` (docs/worker-protocol.md). 0 and a new object; 0 and
+         * NULL to be asked again when another job is over; or an error, which ends the worker. */
         int (*plan)(Job *j, json_t *packet, json_t **ret_answer, Error *e);
 
         /* The worker has ended well, and said this: records it, and may set j->outcome. An error is
@@ -58,6 +60,7 @@ typedef struct JobRequest {
         JobFile files[JOB_FILES_MAX]; /* up to the first without an option; they stay the caller's
                                        */
         void *userdata;  /* of the type's functions; the job's own once it was started */
+        const char *key; /* jobs with the same one run one after the other; NULL: none */
         json_t *outcome; /* not NULL: there is nothing to do. The job is over at once, without a
                           * worker and without commit(), and this is what it brought; it stays the
                           * caller's */
@@ -75,10 +78,16 @@ struct Job {
         void *userdata;
 
         bool canceled;
+        bool waiting; /* for its turn */
+        char *key;
         char **arguments;
         JobFile files[JOB_FILES_MAX]; /* our copies, until the worker has its own */
         int pidfd, socket_fd;
         sd_event_source *pid_source, *socket_source, *timer;
+        json_t *plan;    /* the worker's question that was not answered yet */
+        json_t *claims;  /* what it makes, and no other job shall make meanwhile: an object whose
+                          * keys belong to its type's plan() */
+        json_t *parts;   /* of the result that is going to come */
         json_t *result;  /* the worker's last word */
         json_t *outcome; /* what Job.Wait answers: {key: string, integer, boolean, array of
                           * strings}; the value of "Image" is a name, which is shown as a path */
@@ -94,7 +103,8 @@ static inline Job *JOB(Object *o) {
 Job *job_free(Job *j);
 DEFINE_CLEANUP(Job *, job_free);
 
-/* Makes the job and starts its worker. On failure userdata is still the caller's. */
+/* Makes the job, and starts its worker as soon as its turn has come. On failure userdata is still
+ * the caller's. */
 int job_start(Manager *m, const JobRequest *request, Job **ret, Error *e);
 
 /* Sets one item of what Job.Wait answers; takes over value, which may be NULL for -ENOMEM. */

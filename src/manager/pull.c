@@ -4,292 +4,143 @@
 
 #include <fcntl.h>
 
-#include "basic/clock.h"
 #include "basic/json.h"
-#include "basic/log.h"
 #include "basic/strv.h"
+#include "image/platform.h"
 #include "image/reference.h"
 #include "manager/db.h"
-#include "manager/image.h"
+#include "manager/image-commit.h"
 #include "manager/manager.h"
-#include "manager/sweeper.h"
-#include "snapshot/overlayfs.h"
 
-#define LAYERS_MAX 512
-
-int pull_answer_plan(Job *j, json_t *plan, json_t **ret, Error *e) {
-        _cleanup_json_ json_t *have = json_array();
-        Manager *m = j->object.manager;
-        json_t *layers, *layer;
-        size_t i;
-        int r;
-
-        if (!have)
-                return -ENOMEM;
-        r = json_get_array(plan, "plan", "layers", LAYERS_MAX, &layers, e);
-        if (r < 0)
-                return r;
-        if (r == 0)
-                return error_setf(e, -EBADMSG, "The worker's plan has no layers");
-        json_array_foreach(layers, i, layer) {
-                const char *chain_id;
-                int64_t id = 0;
-
-                r = json_get_string(layer, "plan.layers", "chain_id", &chain_id, e);
-                if (r < 0)
-                        return r;
-                if (r == 0)
-                        return error_setf(e, -EBADMSG,
-                                          "The worker's plan has a layer without chain_id");
-                r = db_snapshot_find(m->db, "", chain_id, &id, e);
-                if (r != 0 && r != 1)
-                        return r;
-                if (json_array_append_new(have, r == 1 ? json_integer(id) : json_null()) < 0)
-                        return -ENOMEM;
-        }
-        *ret = json_pack("{sssO}", "type", "have", "layers", have);
-        return *ret ? 0 : -ENOMEM;
-}
-
-/* Somebody else committed the same layer meanwhile: this tree is not needed. */
-static void discard_tree(Manager *m, const char *directory) {
-        _cleanup_error_ Error e = ERROR_NULL;
-
-        if (overlayfs_discard(m->snapshots_fd, directory, &e) != 0)
-                log_warning("%s", error_text(&e));
-        (void) sweeper_sweep(m->sweeper);
-}
-
-/* The rows that a transaction has made and whose trees have their place already: when it fails, the
- * numbers are given again, and the trees would be in the way. */
-typedef struct Adopted {
-        int64_t ids[LAYERS_MAX];
-        size_t n;
-} Adopted;
-
-static int commit_layer(Manager *m, json_t *layer, int64_t parent, Adopted *adopted,
-                        int64_t *ret_id, Error *e) {
-        const char *chain_id, *directory = NULL;
-        uint64_t bytes = 0, inodes = 0;
-        int64_t id;
-        int r;
-
-        r = json_get_string(layer, "result.layers", "chain_id", &chain_id, e);
-        if (r == 0)
-                return error_setf(e, -EBADMSG, "The worker's result has a layer without chain_id");
-        if (r > 0)
-                r = json_get_string(layer, "result.layers", "directory", &directory, e);
-        if (r >= 0)
-                r = json_get_uint64(layer, "result.layers", "bytes", INT64_MAX, &bytes, e);
-        if (r >= 0)
-                r = json_get_uint64(layer, "result.layers", "inodes", INT64_MAX, &inodes, e);
-        if (r < 0)
-                return r;
-        if (directory && (!startswith(directory, ".new-") || strchr(directory, '/')))
-                return error_setf(e, -EBADMSG, "The worker names no layer: \"%s\"", directory);
-
-        r = db_snapshot_find(m->db, "", chain_id, ret_id, e);
-        if (r == 1 && directory)
-                discard_tree(m, directory);
-        if (r != 0)
-                return r == 1 ? 0 : r;
-        if (!directory)
-                return error_setf(e, CTR_CONFLICT, "The layer %s has vanished", chain_id);
-        r = db_snapshot_insert(m->db, "", chain_id, SNAPSHOT_COMMITTED, parent, bytes, inodes, &id,
-                               e);
-        if (r != 0)
-                return r;
-        r = overlayfs_adopt(m->snapshots_fd, directory, (uint64_t) id, e);
-        if (r != 0)
-                return r;
-        adopted->ids[adopted->n++] = id;
-        *ret_id = id;
-        return 0;
-}
-
-static int commit_layers(Manager *m, json_t *result, Adopted *adopted, int64_t *ret_top, Error *e) {
-        json_t *layers, *layer;
-        int64_t top = 0;
-        size_t i;
-        int r;
-
-        r = json_get_array(result, "result", "layers", LAYERS_MAX, &layers, e);
-        if (r <= 0)
-                return r < 0 ? r : error_setf(e, -EBADMSG, "The worker's result has no layers");
-        json_array_foreach(layers, i, layer) {
-                r = commit_layer(m, layer, top, adopted, &top, e);
-                if (r != 0)
-                        return r;
-        }
-        *ret_top = top;
-        return 0;
-}
-
-static int digest_of(json_t *result, const char *member, char **ret, Error *e) {
-        const char *digest;
-        json_t *o;
-        int r;
-
-        r = json_get_object(result, "result", member, &o, e);
-        if (r > 0)
-                r = json_get_string(o, member, "digest", &digest, e);
-        if (r <= 0)
-                return r < 0 ? r : error_setf(e, -EBADMSG, "The worker's result has no %s", member);
-        return free_and_strdup(ret, digest);
-}
-
-static uint64_t blobs_size(json_t *blobs) {
-        uint64_t size = 0;
-        json_t *blob;
-        size_t i;
-
-        json_array_foreach(blobs, i, blob)
-                size += (uint64_t) json_integer_value(json_object_get(blob, "size"));
-        return size;
-}
-
-/* A new, unlinked image from the worker's result. */
-static int image_from_result(Manager *m, const char *namespace, const char *reference,
-                             json_t *result, Image **ret, Error *e) {
-        _cleanup_(image_freep) Image *i = NULL;
-        const char *digest, *media_type;
-        int r;
-
-        i = calloc(1, sizeof(Image));
-        if (!i)
-                return -ENOMEM;
-        r = object_init(&i->object, m, OBJECT_IMAGE, namespace, reference);
-        if (r < 0)
-                return r;
-        if (json_get_string(result, "result", "digest", &digest, e) <= 0 ||
-            json_get_string(result, "result", "media_type", &media_type, e) <= 0)
-                return error_setf(e, -EBADMSG, "The worker's result has no digest");
-        if (free_and_strdup(&i->digest, digest) < 0 ||
-            free_and_strdup(&i->media_type, media_type) < 0)
-                return -ENOMEM;
-        r = digest_of(result, "manifest", &i->manifest_digest, e);
-        if (r == 0)
-                r = digest_of(result, "config", &i->config_digest, e);
-        if (r != 0)
-                return r;
-        i->size = blobs_size(json_object_get(result, "blobs"));
-        i->labels = json_object();
-        if (!i->labels)
-                return -ENOMEM;
-        i->created_at = i->updated_at = now_realtime();
-        *ret = TAKE_PTR(i);
-        return 0;
-}
-
-/* Keeps the object that the world knows and gives it the new content. */
-static void image_replace(Image *old, Image *new) {
-        char *digest = old->digest, *media_type = old->media_type;
-        char *manifest = old->manifest_digest, *config = old->config_digest;
-
-        old->digest = TAKE_PTR(new->digest);
-        old->media_type = TAKE_PTR(new->media_type);
-        old->manifest_digest = TAKE_PTR(new->manifest_digest);
-        old->config_digest = TAKE_PTR(new->config_digest);
-        old->size = new->size;
-        old->unpacked = new->unpacked;
-        old->snapshot = new->snapshot;
-        old->updated_at = new->updated_at;
-        free(digest);
-        free(media_type);
-        free(manifest);
-        free(config);
-        object_mark_dirty(&old->object);
-}
-
-static int commit_rows(Manager *m, Image *i, bool unpacked, json_t *result, Adopted *adopted,
-                       Error *e) {
-        _cleanup_rollback_ Database *transaction = NULL;
-        int r;
-
-        r = db_begin(m->db, e);
-        if (r != 0)
-                return r;
-        transaction = m->db;
-        i->unpacked = unpacked;
-        if (unpacked) {
-                r = commit_layers(m, result, adopted, &i->snapshot, e);
-                if (r != 0)
-                        return r;
-                /* the worker synced the trees; their new names are to be there before the rows */
-                if (adopted->n > 0 && fsync(m->snapshots_fd) < 0)
-                        return error_setf(e, -errno, "Failed to sync the snapshots: %m");
-        }
-        r = db_image_put(m->db, i, json_object_get(result, "blobs"), e);
-        if (r != 0)
-                return r;
-        r = db_commit(m->db, e);
-        if (r == 0)
-                transaction = NULL;
-        return r;
-}
-
-static int commit_or_discard(Manager *m, Image *i, bool unpacked, json_t *result, Error *e) {
-        Adopted adopted = {};
-        int r;
-
-        r = commit_rows(m, i, unpacked, result, &adopted, e);
-        if (r == 0)
-                return 0;
-        for (size_t n = 0; n < adopted.n; n++) {
-                _cleanup_error_ Error local = ERROR_NULL;
-
-                if (sweeper_doom(m->sweeper, adopted.ids[n], &local) != 0)
-                        log_warning("%s", error_text(&local));
-        }
-        return r;
-}
-
-static int pull_commit(Manager *m, const char *namespace, const char *reference, bool unpacked,
-                       json_t *result, Error *e) {
-        _cleanup_(image_freep) Image *i = NULL;
-        Object *old;
-        int r;
-
-        r = image_from_result(m, namespace, reference, result, &i, e);
-        if (r != 0)
-                return r;
-        old = object_find(m, OBJECT_IMAGE, namespace, reference);
-        if (old) {
-                Image *known = IMAGE(old);
-
-                i->created_at = known->created_at;
-                json_decref(i->labels);
-                i->labels = json_incref(known->labels);
-                /* without unpacking again what is unpacked stays so */
-                if (!unpacked && known->unpacked &&
-                    streq(known->manifest_digest, i->manifest_digest)) {
-                        i->snapshot = known->snapshot;
-                        unpacked = true;
-                }
-        }
-        r = commit_or_discard(m, i, unpacked, result, e);
-        if (r != 0)
-                return r;
-        if (old) {
-                image_replace(IMAGE(old), i);
-                return sweeper_collect(m->sweeper, NULL, NULL, e);
-        }
-        r = object_link(&i->object);
-        if (r < 0)
-                return r;
-        TAKE_PTR(i);
-        return 0;
-}
+#define LAYERS_MAX        512
+#define PULLS_RUNNING_MAX 4
 
 typedef struct PullState {
         bool unpack;
+        bool with_blobs; /* also of layers whose trees are there */
+        KeepLayers keep_layers;
+        json_t *labels;
 } PullState;
+
+static void pull_state_free(void *p) {
+        PullState *state = p;
+
+        json_decref(state->labels);
+        free(state);
+}
+
+static int is_claimed(Object *o, void *userdata) {
+        return json_object_get(JOB(o)->claims, userdata) ? 1 : 0;
+}
+
+/* True if somebody is extracting that layer. Who has begun something himself does not wait, so that
+ * no two can wait for each other. */
+static bool must_wait_for(const Job *j, const char *chain_id) {
+        return json_object_size(j->claims) == 0 &&
+               object_foreach(j->object.manager, OBJECT_JOB, NULL, is_claimed, (void *) chain_id) !=
+                               0;
+}
+
+/* Whether the blob of a layer whose tree is there is to be fetched. 1, 0, or an error. */
+static int blob_is_wanted(Manager *m, json_t *layer, bool with_blobs, Error *e) {
+        const char *digest, *hex;
+        int r;
+
+        r = json_get_string(layer, "plan.layers", "digest", &digest, e);
+        if (r <= 0)
+                return r;
+        hex = startswith(digest, "sha256:");
+        if (!hex || strchr(hex, '/') ||
+            faccessat(m->content_fd, hex, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+                return 0;
+        /* one that has a row was lost */
+        return with_blobs ? 1 : db_blob_find(m->db, digest, e);
+}
+
+typedef struct Answer {
+        json_t *have, *fetch; /* arrays */
+        json_t *missing;      /* {chain id: true} */
+        bool wait;            /* somebody else is making one of them */
+} Answer;
+
+static void answer_clear(Answer *a) {
+        json_decref(a->have);
+        json_decref(a->fetch);
+        json_decref(a->missing);
+}
+
+static int answer_layer(Job *j, json_t *layer, bool with_blobs, Answer *a, Error *e) {
+        Manager *m = j->object.manager;
+        const char *chain_id;
+        int64_t id = 0;
+        int found, r;
+
+        r = json_get_string(layer, "plan.layers", "chain_id", &chain_id, e);
+        if (r <= 0)
+                return r < 0 ? r
+                             : error_setf(e, -EBADMSG,
+                                          "The worker's plan has a layer without chain_id");
+        found = db_snapshot_find(m->db, "", chain_id, &id, e);
+        if (found != 0 && found != 1)
+                return found;
+        a->wait = a->wait || (found == 0 && must_wait_for(j, chain_id));
+        r = found == 1 ? blob_is_wanted(m, layer, with_blobs, e) : 0;
+        if (r != 0 && r != 1)
+                return r;
+        if (json_array_append_new(a->have, found == 1 ? json_integer(id) : json_null()) < 0 ||
+            json_array_append_new(a->fetch, json_boolean(r == 1)) < 0 ||
+            (found == 0 && json_object_set_new(a->missing, chain_id, json_true()) < 0))
+                return -ENOMEM;
+        return 0;
+}
+
+int layers_answer_plan(Job *j, json_t *plan, bool with_blobs, json_t **ret, Error *e) {
+        _cleanup_(answer_clear) Answer a = {.have = json_array(),
+                                            .fetch = json_array(),
+                                            .missing = json_object()};
+        json_t *layers, *layer;
+        size_t i;
+        int r;
+
+        if (!a.have || !a.fetch || !a.missing)
+                return -ENOMEM;
+        r = json_get_array(plan, "plan", "layers", LAYERS_MAX, &layers, e);
+        if (r <= 0)
+                return r < 0 ? r : error_setf(e, -EBADMSG, "The worker's plan has no layers");
+        json_array_foreach(layers, i, layer) {
+                r = answer_layer(j, layer, with_blobs, &a, e);
+                if (r != 0)
+                        return r;
+        }
+        if (a.wait) {
+                *ret = NULL;
+                return 0;
+        }
+        if (json_object_update(j->claims, a.missing) < 0)
+                return -ENOMEM;
+        *ret = json_pack("{sssOsO}", "type", "have", "layers", a.have, "fetch", a.fetch);
+        return *ret ? 0 : -ENOMEM;
+}
+
+static int plan(Job *j, json_t *packet, json_t **ret, Error *e) {
+        const PullState *state = j->userdata;
+
+        return layers_answer_plan(j, packet, state->with_blobs, ret, e);
+}
 
 static int commit(Job *j, json_t *result, Error *e) {
         const PullState *state = j->userdata;
         int r;
 
-        r = pull_commit(j->object.manager, j->namespace, j->description, state->unpack, result, e);
+        r = images_commit(j->object.manager, j->namespace,
+                          &(ImageResult){
+                                          .name = j->description,
+                                          .result = result,
+                                          .labels = state->labels,
+                                          .unpacked = state->unpack,
+                                          .discard_layers = state->keep_layers == KEEP_LAYERS_NONE,
+                          },
+                          1, e);
         if (r == 0)
                 r = job_set_outcome(j, "Image", json_string(j->description));
         if (r == 0)
@@ -300,56 +151,135 @@ static int commit(Job *j, json_t *result, Error *e) {
 const JobType job_pull_type = {
                 .name = "pull",
                 .action = "image-pull",
-                .plan = pull_answer_plan,
+                .n_running_max = PULLS_RUNNING_MAX,
+                .plan = plan,
                 .commit = commit,
-                .destroy = free,
+                .destroy = pull_state_free,
 };
 
-/* What a pull that has nothing to do brings; NULL if it has. */
-static json_t *outcome_if_there(Manager *m, const PullRequest *request, const char *name) {
-        Object *o = object_find(m, OBJECT_IMAGE, request->namespace, name);
+static bool has_platform(const Image *i, const char *platform) {
+        char text[PLATFORM_STRING_SIZE];
+        json_t *item;
+        Platform p;
+        size_t k;
 
-        if (!request->if_missing || !o || (!IMAGE(o)->unpacked && !request->no_unpack))
-                return NULL;
-        return json_pack("{ss ss}", "Image", name, "Digest", IMAGE(o)->digest);
+        if (platform_parse(platform, &p, NULL) != 0)
+                return false;
+        (void) platform_to_string(&p, text);
+        json_array_foreach(i->platforms, k, item)
+                if (streq_ptr(json_string_value(item), text))
+                        return true;
+        return false;
 }
 
-static int pull_arguments(const PullRequest *request, const char *name, char ***ret) {
+/* Whether there is nothing to do, or the error that the policy asks for. */
+static int check_policy(const PullRequest *q, const Image *i, const char *name, bool *ret_done,
+                        Error *e) {
+        bool unpacked = i && (i->unpacked || q->no_unpack);
+
+        if (q->policy == IMAGE_POLICY_NEVER && !i)
+                return error_setf(e, CTR_NOT_FOUND,
+                                  "There is no image \"%s\" in namespace \"%s\", and it is not to "
+                                  "be pulled",
+                                  name, q->namespace);
+        if (q->policy == IMAGE_POLICY_NEVER && !unpacked)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "The image \"%s\" is not unpacked, and it is not to be pulled",
+                                  name);
+        /* of other platforms and of all blobs nobody knows whether they are there */
+        *ret_done = q->policy == IMAGE_POLICY_NEVER ||
+                    (q->policy == IMAGE_POLICY_MISSING && unpacked && !q->all_platforms &&
+                     q->keep_layers != KEEP_LAYERS_ALL &&
+                     (!q->platform || has_platform(i, q->platform)));
+        return 0;
+}
+
+static int find_name(Object *o, void *userdata) {
+        const char **name_or_digest = userdata;
+
+        if (!streq(o->name, *name_or_digest))
+                return 0;
+        *name_or_digest = IMAGE(o)->digest;
+        return 1;
+}
+
+/* What the name stands for as far as we know, in whatever namespace: a hint that saves fetching the
+ * manifest again. NULL if it is new. */
+static const char *known_digest(Manager *m, const Image *i, const char *name) {
+        if (i)
+                return i->digest;
+        return object_foreach(m, OBJECT_IMAGE, NULL, find_name, &name) == 1 ? name : NULL;
+}
+
+static int pull_arguments(Manager *m, const PullRequest *q, const Image *i, const char *name,
+                          char ***ret) {
+        const char *known = known_digest(m, i, name);
         _cleanup_strv_free_ char **l = NULL;
 
-        if ((request->no_unpack && strv_extend(&l, "--no-unpack") < 0) ||
-            strv_extend(&l, "--") < 0 || strv_extend(&l, name) < 0)
+        if ((q->no_unpack && strv_extend(&l, "--no-unpack") < 0) ||
+            (q->all_platforms && strv_extend(&l, "--all-platforms") < 0) ||
+            (q->platform && strv_extendf(&l, "--platform=%s", q->platform) < 0) ||
+            (known && strv_extendf(&l, "--known-digest=%s", known) < 0))
+                return -ENOMEM;
+        STRV_FOREACH(limit, q->limits)
+                if (strv_extendf(&l, "--limit=%s", *limit) < 0)
+                        return -ENOMEM;
+        if (strv_extend(&l, "--") < 0 || strv_extend(&l, name) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(l);
         return 0;
 }
 
-int job_pull(Manager *m, const PullRequest *request, Job **ret, Error *e) {
+static int pull_start(Manager *m, const PullRequest *q, const Image *i, const char *name,
+                      bool nothing_to_do, Job **ret, Error *e) {
         _cleanup_strv_free_ char **arguments = NULL;
         _cleanup_json_ json_t *outcome = NULL;
-        _cleanup_free_ PullState *state = NULL;
+        _cleanup_free_ char *key = NULL;
+        PullState *state;
+        int r;
+
+        if (nothing_to_do) {
+                outcome = json_pack("{ss ss}", "Image", name, "Digest", i->digest);
+                if (!outcome)
+                        return -ENOMEM;
+        }
+        if (pull_arguments(m, q, i, name, &arguments) < 0 || asprintf(&key, "pull %s", name) < 0)
+                return -ENOMEM;
+        state = malloc(sizeof(PullState));
+        if (!state)
+                return -ENOMEM;
+        *state = (PullState){.unpack = !q->no_unpack,
+                             .with_blobs = q->keep_layers == KEEP_LAYERS_ALL || q->all_platforms,
+                             .keep_layers = q->keep_layers,
+                             .labels = json_incref(q->labels)};
+        r = job_start(m,
+                      &(JobRequest){
+                                      .type = &job_pull_type,
+                                      .namespace = q->namespace,
+                                      .description = name,
+                                      .arguments = arguments,
+                                      .files = {{q->credentials_fd > 0 ? "--credentials-fd" : NULL,
+                                                 q->credentials_fd}},
+                                      .userdata = state,
+                                      .key = key,
+                                      .outcome = outcome,
+                      },
+                      ret, e);
+        if (r != 0)
+                pull_state_free(state);
+        return r;
+}
+
+int job_pull(Manager *m, const PullRequest *request, Job **ret, Error *e) {
         _cleanup_free_ char *name = NULL;
+        bool nothing_to_do = false;
+        Image *i;
         int r;
 
         r = reference_normalize(request->reference, &name, e);
         if (r != 0)
                 return r;
-        state = malloc(sizeof(PullState));
-        if (!state || pull_arguments(request, name, &arguments) < 0)
-                return -ENOMEM;
-        *state = (PullState){.unpack = !request->no_unpack};
-        outcome = outcome_if_there(m, request, name);
-        r = job_start(m,
-                      &(JobRequest){
-                                      .type = &job_pull_type,
-                                      .namespace = request->namespace,
-                                      .description = name,
-                                      .arguments = arguments,
-                                      .userdata = state,
-                                      .outcome = outcome,
-                      },
-                      ret, e);
-        if (r == 0)
-                TAKE_PTR(state);
-        return r;
+        i = IMAGE(object_find(m, OBJECT_IMAGE, request->namespace, name));
+        r = check_policy(request, i, name, &nothing_to_do, e);
+        return r == 0 ? pull_start(m, request, i, name, nothing_to_do, ret, e) : r;
 }

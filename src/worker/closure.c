@@ -30,11 +30,6 @@ static int add_document(Closure *c, const Descriptor *d, Error *e) {
         return r;
 }
 
-/* Layers that may not be given on: registries know them by their media type. */
-static bool stays_where_it_is(const Descriptor *d) {
-        return strstr(d->media_type, "nondistributable") || strstr(d->media_type, ".foreign.");
-}
-
 static int add_blob(Closure *c, const Descriptor *d, Error *e) {
         _cleanup_close_ int fd = -1;
         Descriptor *larger;
@@ -44,7 +39,7 @@ static int add_blob(Closure *c, const Descriptor *d, Error *e) {
         for (size_t i = 0; i < c->n_blobs; i++)
                 if (digest_equal(&c->blobs[i].digest, &d->digest))
                         return 0;
-        if (stays_where_it_is(d))
+        if (media_type_is_nondistributable(d->media_type))
                 return 0;
         r = content_open_blob(c->content_fd, &d->digest, &fd, &size, e);
         if (r == CTR_NOT_FOUND)

@@ -19,7 +19,7 @@ static void set_available(Pull *p, Layer *l, uint64_t available, bool complete) 
         l->available = available;
         l->complete = complete;
         if (complete)
-                l->phase = p->options->unpack ? LAYER_UNPACK : LAYER_DONE;
+                l->phase = p->options->unpack && !l->fetch_only ? LAYER_UNPACK : LAYER_DONE;
         (void) pthread_cond_broadcast(&p->job->changed);
         (void) pthread_mutex_unlock(&p->job->mutex);
         if (complete)
@@ -37,6 +37,13 @@ static int share_fd(Pull *p, Layer *l, int fd, Error *e) {
         (void) pthread_cond_broadcast(&p->job->changed);
         (void) pthread_mutex_unlock(&p->job->mutex);
         return 0;
+}
+
+/* Nobody is going to read it. */
+static void close_shared(Pull *p, Layer *l) {
+        (void) pthread_mutex_lock(&p->job->mutex);
+        l->fd = fd_close(l->fd);
+        (void) pthread_mutex_unlock(&p->job->mutex);
 }
 
 static int on_data(const void *data, size_t size, void *userdata, Error *e) {
@@ -113,6 +120,8 @@ static int fetch_layer(Pull *p, Layer *l, Http *http, Error *e) {
                 r = download(p, l, http, e);
         if (r != 0)
                 return error_prefix(e, r, "Layer %s", DIGEST_STRING(&l->descriptor->digest));
+        if (l->fetch_only)
+                close_shared(p, l);
         return 0;
 }
 
@@ -122,9 +131,11 @@ static Layer *next_layer(Pull *p) {
         (void) pthread_mutex_lock(&p->job->mutex);
         while (!l && p->next_fetch < p->n_layers && !atomic_load(&p->job->canceled)) {
                 l = p->layers + p->next_fetch++;
-                if (l->existing > 0)
+                if (layer_is_there(l) && !l->fetch_only)
                         l = NULL;
         }
+        if (!l && p->next_fetch_other < p->n_others && !atomic_load(&p->job->canceled))
+                l = p->others + p->next_fetch_other++;
         (void) pthread_mutex_unlock(&p->job->mutex);
         return l;
 }

@@ -54,13 +54,14 @@ static int commit(Import *m, Error *e) {
 }
 
 /* The image as something that can be pulled out of the store. */
-static int begin_image(Import *m, ImportImage *image) {
+static int begin_image(Import *m, ImportImage *image, Pull *earlier) {
         Reference *ref;
 
         image->pull = calloc(1, sizeof(Pull));
         if (!image->pull)
                 return -ENOMEM;
         pull_init(image->pull, &m->job, &m->store, &m->options->pull);
+        image->pull->earlier = earlier;
         ref = &image->pull->reference;
         ref->registry = strdup("localhost");
         ref->repository = strdup("import");
@@ -85,7 +86,7 @@ static int run(WorkerJob *j, Error *e) {
         if (r == 0)
                 r = commit(m, e);
         for (size_t i = 0; r == 0 && i < m->n_images; i++) {
-                r = begin_image(m, m->images + i);
+                r = begin_image(m, m->images + i, i > 0 ? m->images[i - 1].pull : NULL);
                 if (r == 0)
                         r = pull_run(m->images[i].pull, NULL, e);
         }
@@ -95,6 +96,10 @@ static int run(WorkerJob *j, Error *e) {
 static void undo(WorkerJob *j) {
         Import *m = (Import *) j;
 
+        /* nothing of them can be taken up by another import: the archive may have been a pipe */
+        for (size_t i = 0; i < m->n_files; i++)
+                if (m->files[i].ingest)
+                        ingest_discard(m->files[i].ingest);
         for (size_t i = 0; i < m->n_images; i++)
                 if (m->images[i].pull)
                         pull_undo(m->images[i].pull);

@@ -79,6 +79,8 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
                         {"limit", required_argument, NULL, 'm'},
                         {"policy", required_argument, NULL, 'l'},
                         {"credentials-fd", required_argument, NULL, 'k'},
+                        {"known-digest", required_argument, NULL, 'd'},
+                        {"all-platforms", no_argument, NULL, 'a'},
                         {},
         };
         int c, r = 0;
@@ -105,6 +107,13 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
                         break;
                 case 'l':
                         r = parse_policy(optarg, &o->pull.prefer_local, e);
+                        break;
+                case 'a':
+                        o->pull.all_platforms = true;
+                        break;
+                case 'd':
+                        o->pull.has_known = true;
+                        r = digest_parse(optarg, &o->pull.known, e);
                         break;
                 default:
                         r = option_unknown(e);

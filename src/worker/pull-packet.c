@@ -5,6 +5,9 @@
 #include "image/content.h"
 #include "worker/packet.h"
 
+/* as many as fit into a packet, and more than people look at */
+#define PROGRESS_BLOBS_MAX 400
+
 static const char *const layer_phases[_LAYER_PHASE_MAX] = {
                 [LAYER_WAIT] = "wait", [LAYER_DOWNLOAD] = "download", [LAYER_UNPACK] = "unpack",
                 [LAYER_DONE] = "done", [LAYER_EXISTS] = "exists",
@@ -60,6 +63,9 @@ static JobPhase job_phase(const Pull *p) {
         for (size_t i = 0; i < p->n_layers; i++)
                 if (p->layers[i].phase < LAYER_UNPACK)
                         return JOB_DOWNLOAD;
+        for (size_t i = 0; i < p->n_others; i++)
+                if (p->others[i].phase < LAYER_UNPACK)
+                        return JOB_DOWNLOAD;
         return JOB_UNPACK;
 }
 
@@ -80,27 +86,23 @@ json_t *pack_pull_progress(Pull *p) {
         }
         for (size_t i = 0; i < p->n_layers; i++)
                 (void) json_array_append_new(layers, pack_layer_progress(p, p->layers + i));
+        for (size_t i = 0; i < p->n_others && json_array_size(layers) < PROGRESS_BLOBS_MAX; i++)
+                (void) json_array_append_new(layers, pack_layer_progress(p, p->others + i));
         (void) pthread_mutex_unlock(&p->job->mutex);
         return json_pack("{s:s, s:s, s:o}", "type", "progress", "phase", job_phases[phase],
                          "layers", layers);
 }
 
-int unpack_pull_have(Pull *p, json_t *packet, Error *e) {
-        _cleanup_free_ uint64_t *snapshots = NULL;
+static int read_have(json_t *packet, uint64_t *snapshots, size_t n, Error *e) {
         json_t *layers, *item;
         size_t i;
         int r;
 
-        if (!packet)
-                return 0;
-        r = json_get_array(packet, "have", "layers", p->n_layers, &layers, e);
+        r = json_get_array(packet, "have", "layers", n, &layers, e);
         if (r < 0)
                 return r;
-        if (r == 0 || json_array_size(layers) != p->n_layers)
+        if (r == 0 || json_array_size(layers) != n)
                 return error_setf(e, -EBADMSG, "have.layers must have one entry for each layer");
-        snapshots = calloc(p->n_layers + 1, sizeof(uint64_t));
-        if (!snapshots)
-                return -ENOMEM;
         json_array_foreach(layers, i, item) {
                 if (json_is_null(item))
                         continue;
@@ -111,8 +113,42 @@ int unpack_pull_have(Pull *p, json_t *packet, Error *e) {
                                           i);
                 snapshots[i] = (uint64_t) json_integer_value(item);
         }
-        pull_set_have(p, snapshots, p->n_layers);
         return 0;
+}
+
+static int read_fetch(json_t *packet, bool *fetch, size_t n, Error *e) {
+        json_t *layers, *item;
+        size_t i;
+        int r;
+
+        r = json_get_array(packet, "have", "fetch", n, &layers, e);
+        if (r <= 0)
+                return r;
+        json_array_foreach(layers, i, item) {
+                if (!json_is_boolean(item))
+                        return error_setf(e, -EBADMSG, "have.fetch[%zu] must be a boolean", i);
+                fetch[i] = json_is_true(item);
+        }
+        return 0;
+}
+
+int unpack_pull_have(Pull *p, json_t *packet, Error *e) {
+        _cleanup_free_ uint64_t *snapshots = NULL;
+        _cleanup_free_ bool *fetch = NULL;
+        int r;
+
+        if (!packet)
+                return 0;
+        snapshots = calloc(p->n_layers + 1, sizeof(uint64_t));
+        fetch = calloc(p->n_layers + 1, sizeof(bool));
+        if (!snapshots || !fetch)
+                return -ENOMEM;
+        r = read_have(packet, snapshots, p->n_layers, e);
+        if (r == 0)
+                r = read_fetch(packet, fetch, p->n_layers, e);
+        if (r == 0)
+                pull_set_have(p, snapshots, fetch, p->n_layers);
+        return r;
 }
 
 static json_t *pack_result_layer(const Pull *p, const Layer *l) {
@@ -153,12 +189,42 @@ static json_t *pack_blobs(const Pull *p) {
                         (void) json_array_append_new(blobs,
                                                      pack_descriptor(p->layers[i].descriptor));
         }
+        for (size_t i = 0; i < p->other_documents.n; i++)
+                (void) json_array_append_new(blobs, pack_descriptor(p->other_documents.items + i));
+        for (size_t i = 0; i < p->other_blobs.n; i++)
+                (void) json_array_append_new(blobs, pack_descriptor(p->other_blobs.items + i));
         return blobs;
+}
+
+static void add_platform(json_t *platforms, const Platform *platform) {
+        char text[PLATFORM_STRING_SIZE];
+        json_t *item;
+        size_t i;
+
+        (void) platform_to_string(platform, text);
+        json_array_foreach(platforms, i, item)
+                if (streq_ptr(json_string_value(item), text))
+                        return;
+        (void) json_array_append_new(platforms, json_string(text));
+}
+
+/* Those whose content is here. What an index has besides images calls its platform unknown. */
+static json_t *pack_platforms(const Pull *p) {
+        json_t *platforms = json_array();
+
+        add_platform(platforms,
+                     *p->config->platform.os ? &p->config->platform : &p->options->platform);
+        for (size_t i = 0; i < p->platforms.n; i++) {
+                const Descriptor *d = p->platforms.items + i;
+
+                if (d->has_platform && !streq(d->platform.os, "unknown"))
+                        add_platform(platforms, &d->platform);
+        }
+        return platforms;
 }
 
 json_t *pack_pull_result(const Pull *p) {
         _cleanup_free_ char *reference = NULL;
-        char platform[PLATFORM_STRING_SIZE];
         const Document *manifest = NULL;
         json_t *layers = json_array();
 
@@ -174,13 +240,10 @@ json_t *pack_pull_result(const Pull *p) {
                 json_decref(layers);
                 return NULL;
         }
-        (void) platform_to_string(*p->config->platform.os ? &p->config->platform
-                                                          : &p->options->platform,
-                                  platform);
-        return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:[s], s:o}", "type", "result",
+        return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o, s:o, s:o, s:o}", "type", "result",
                          "reference", reference, "digest", DIGEST_STRING(&p->target.digest),
                          "media_type", p->target.media_type, "size", (json_int_t) p->target.size,
                          "manifest", pack_descriptor(&manifest->descriptor), "config",
                          pack_descriptor(&p->manifest->config), "blobs", pack_blobs(p), "platforms",
-                         platform, "layers", layers);
+                         pack_platforms(p), "layers", layers);
 }

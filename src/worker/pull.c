@@ -33,11 +33,12 @@ void pull_set_layer_phase(Pull *p, Layer *l, LayerPhase phase) {
         job_notify(p->job);
 }
 
-void pull_set_have(Pull *p, const uint64_t *snapshots, size_t n) {
+void pull_set_have(Pull *p, const uint64_t *snapshots, const bool *fetch, size_t n) {
         (void) pthread_mutex_lock(&p->job->mutex);
         for (size_t i = 0; i < n && i < p->n_layers; i++) {
                 p->layers[i].existing = snapshots[i];
-                if (snapshots[i] > 0)
+                p->layers[i].fetch_only = snapshots[i] > 0 && fetch[i];
+                if (snapshots[i] > 0 && !fetch[i])
                         p->layers[i].phase = LAYER_EXISTS;
         }
         (void) pthread_mutex_unlock(&p->job->mutex);
@@ -73,7 +74,8 @@ static int plan(Pull *p, Error *e) {
 static int run_threads(Pull *p, Error *e) {
         pthread_t threads[FETCHERS_MAX + UNPACKERS_MAX];
         long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-        size_t n = 0, n_unpackers = 0, n_fetchers = MIN_OF(p->n_layers, (size_t) FETCHERS_MAX);
+        size_t n = 0, n_unpackers = 0,
+               n_fetchers = MIN_OF(p->n_layers + p->n_others, (size_t) FETCHERS_MAX);
         int r = 0;
 
         /* one more than processors: extraction also waits for the disk */
@@ -112,6 +114,17 @@ static int inherit_layer(Pull *p, Layer *l, const int *lower, size_t n_lower, Er
         return r;
 }
 
+static int open_tree_of(const Pull *p, Layer *l, Error *e) {
+        char path[OVERLAYFS_NAME_SIZE + STRLEN("/fs")];
+
+        if (!l->shared)
+                return overlayfs_open_tree(p->store->snapshots_fd, l->existing, &l->fs_fd, e);
+        (void) snprintf(path, sizeof(path), "%s/fs", l->shared);
+        l->fs_fd = openat(p->store->snapshots_fd, path,
+                          O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        return l->fs_fd < 0 ? error_setf(e, -errno, "Failed to open %s: %m", path) : 0;
+}
+
 /* Bottom layer first. */
 static int inherit(Pull *p, Error *e) {
         _cleanup_free_ int *lower = NULL;
@@ -123,8 +136,8 @@ static int inherit(Pull *p, Error *e) {
         for (size_t i = 0; i < p->n_layers && r == 0; i++) {
                 Layer *l = p->layers + i;
 
-                if (l->existing > 0) {
-                        r = overlayfs_open_tree(p->store->snapshots_fd, l->existing, &l->fs_fd, e);
+                if (layer_is_there(l)) {
+                        r = open_tree_of(p, l, e);
                         if (r != 0)
                                 return r;
                         continue;
@@ -161,10 +174,25 @@ static int commit_pending(Pull *p, bool synced, Error *e) {
         return r;
 }
 
-int pull_open_ingest(Pull *p, const Descriptor *d, Ingest **ret, Error *e) {
-        for (;;) {
-                int r;
+static bool has_room(Pull *p) {
+        size_t n;
 
+        (void) pthread_mutex_lock(&p->job->mutex);
+        n = p->n_pending;
+        (void) pthread_mutex_unlock(&p->job->mutex);
+        return n + FETCHERS_MAX + 1 < ELEMENTSOF(p->pending);
+}
+
+int pull_open_ingest(Pull *p, const Descriptor *d, Ingest **ret, Error *e) {
+        int r;
+
+        /* of an index with all its images there may be more than should wait for the end */
+        if (!has_room(p)) {
+                r = commit_pending(p, false, e);
+                if (r != 0)
+                        return r;
+        }
+        for (;;) {
                 r = ingest_open(p->store->content_fd, &d->digest, d->size, &p->job->canceled, ret,
                                 e);
                 if (r != CTR_CONFLICT)
@@ -179,29 +207,31 @@ int pull_open_ingest(Pull *p, const Descriptor *d, Ingest **ret, Error *e) {
         }
 }
 
+int pull_store_document(Pull *p, const Descriptor *d, const char *data, Error *e) {
+        _cleanup_(ingest_freep) Ingest *ingest = NULL;
+        uint64_t offset;
+        int r;
+
+        r = pull_open_ingest(p, d, &ingest, e);
+        if (r != 0)
+                return r == CTR_ALREADY_EXISTS ? 0 : r;
+        /* what somebody left half done is the same data: only the rest is appended */
+        offset = ingest_offset(ingest);
+        r = ingest_write(ingest, data + offset, d->size - offset, e);
+        if (r == 0)
+                r = ingest_verify(ingest, e);
+        if (r == 0)
+                pull_add_pending(p, TAKE_PTR(ingest));
+        return r;
+}
+
 /* Writes what resolve.c fetched. */
 static int store_documents(Pull *p, Error *e) {
-        for (size_t i = 0; i < p->n_documents; i++) {
-                _cleanup_(ingest_freep) Ingest *ingest = NULL;
-                const Document *d = p->documents + i;
-                uint64_t offset;
-                int r;
+        int r = 0;
 
-                r = pull_open_ingest(p, &d->descriptor, &ingest, e);
-                if (r == CTR_ALREADY_EXISTS)
-                        continue;
-                if (r != 0)
-                        return r;
-                /* what somebody left half done is the same data: only the rest is appended */
-                offset = ingest_offset(ingest);
-                r = ingest_write(ingest, d->data + offset, d->descriptor.size - offset, e);
-                if (r == 0)
-                        r = ingest_verify(ingest, e);
-                if (r != 0)
-                        return r;
-                pull_add_pending(p, TAKE_PTR(ingest));
-        }
-        return 0;
+        for (size_t i = 0; r == 0 && i < p->n_documents; i++)
+                r = pull_store_document(p, &p->documents[i].descriptor, p->documents[i].data, e);
+        return r;
 }
 
 /* Makes everything durable and gives it the names under which it is found. */
@@ -235,6 +265,37 @@ static bool changed(const Pull *p) {
         return p->n_pending > 0;
 }
 
+/* The directory in which an image before this one has put that layer, or NULL. */
+static const char *find_earlier(const Pull *p, const Digest *chain_id) {
+        for (const Pull *q = p->earlier; q; q = q->earlier)
+                for (size_t i = 0; i < q->n_layers; i++)
+                        if (*q->layers[i].directory &&
+                            digest_equal(&q->layers[i].chain_id, chain_id))
+                                return q->layers[i].directory;
+        return NULL;
+}
+
+static void share_earlier(Pull *p) {
+        (void) pthread_mutex_lock(&p->job->mutex);
+        for (size_t i = 0; i < p->n_layers; i++) {
+                Layer *l = p->layers + i;
+
+                if (l->existing > 0)
+                        continue;
+                l->shared = find_earlier(p, &l->chain_id);
+                if (l->shared)
+                        l->phase = LAYER_EXISTS;
+        }
+        (void) pthread_mutex_unlock(&p->job->mutex);
+}
+
+static void close_layers(Pull *p) {
+        for (size_t i = 0; i < p->n_layers; i++) {
+                p->layers[i].fd = fd_close(p->layers[i].fd);
+                p->layers[i].fs_fd = fd_close(p->layers[i].fs_fd);
+        }
+}
+
 int pull_run(Pull *p, Registry *registry, Error *e) {
         _cleanup_(http_freep) Http *http = NULL;
         int r;
@@ -252,6 +313,7 @@ int pull_run(Pull *p, Registry *registry, Error *e) {
         r = job_ask(p->job);
         if (r != 0)
                 return r;
+        share_earlier(p);
         pull_set_phase(p, JOB_DOWNLOAD);
         r = run_threads(p, e);
         if (r != 0)
@@ -265,6 +327,8 @@ int pull_run(Pull *p, Registry *registry, Error *e) {
                 r = publish(p, e);
         if (r != 0)
                 return r;
+        /* the next image of the job may need as many */
+        close_layers(p);
         pull_set_phase(p, JOB_DONE);
         return 0;
 }
@@ -281,13 +345,23 @@ void pull_undo(Pull *p) {
         }
 }
 
+static void list_clear(DescriptorList *l) {
+        for (size_t i = 0; i < l->n; i++)
+                descriptor_clear(l->items + i);
+        free(l->items);
+}
+
 void pull_clear(Pull *p) {
-        for (size_t i = 0; i < p->n_layers; i++) {
-                fd_close(p->layers[i].fd);
-                fd_close(p->layers[i].fs_fd);
+        close_layers(p);
+        for (size_t i = 0; i < p->n_layers; i++)
                 apply_result_clear(&p->layers[i].result);
-        }
         free(p->layers);
+        for (size_t i = 0; i < p->n_others; i++)
+                fd_close(p->others[i].fd);
+        free(p->others);
+        list_clear(&p->other_documents);
+        list_clear(&p->other_blobs);
+        list_clear(&p->platforms);
         for (size_t i = 0; i < p->n_pending; i++)
                 ingest_free(p->pending[i]);
         for (size_t i = 0; i < p->n_documents; i++) {

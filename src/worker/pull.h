@@ -25,6 +25,7 @@
 #include "image/registry.h"
 #include "snapshot/apply.h"
 #include "snapshot/overlayfs.h"
+#include "worker/document.h"
 #include "worker/job.h"
 #include "worker/store.h"
 
@@ -54,7 +55,11 @@ typedef struct PullOptions {
         Platform platform;
         ApplyLimits limits; /* of one layer */
         bool unpack;
-        bool prefer_local; /* --policy=missing */
+        bool prefer_local;  /* --policy=missing */
+        bool all_platforms; /* of an index everything is fetched */
+        bool has_known;
+        Digest known; /* what the tag stood for before: the registry is asked whether it still does
+                       */
 } PullOptions;
 
 /* A document on the way to the layers. It goes into the store at the end of the job, so that no
@@ -69,8 +74,10 @@ typedef struct Layer {
         const Descriptor *descriptor;
         Compression compression;
         Digest diff_id, chain_id;
-        uint64_t existing; /* the committed snapshot's number, 0 if there is none */
-        bool stored;       /* the blob was in the store from the start */
+        uint64_t existing;  /* the committed snapshot's number, 0 if there is none */
+        const char *shared; /* an earlier image of the job has published it in this directory */
+        bool fetch_only;    /* its blob is wanted, its tree not, or it is there */
+        bool stored;        /* the blob was in the store from the start */
 
         /* guarded by the mutex */
         LayerPhase phase;
@@ -85,15 +92,28 @@ typedef struct Layer {
         ApplyResult result;
 } Layer;
 
-typedef struct Pull {
+/* Its tree is not for us to make. */
+static inline bool layer_is_there(const Layer *l) {
+        return l->existing > 0 || l->shared;
+}
+
+typedef struct DescriptorList {
+        Descriptor *items;
+        size_t n;
+} DescriptorList;
+
+typedef struct Pull Pull;
+struct Pull {
+        Pull *earlier; /* the image before this one in the same job, which is done; NULL: none */
         const PullOptions *options;
         WorkerJob *job; /* whose mutex guards what follows, and the layers where they say so */
         const Store *store;
         Registry *registry; /* NULL: everything is in the store */
 
         JobPhase phase;
-        size_t next_fetch, next_unpack;
-        Ingest *pending[INDEX_DEPTH_MAX + 2 + MANIFEST_LAYERS_MAX]; /* verified, not committed */
+        size_t next_fetch, next_fetch_other, next_unpack;
+        /* verified, not committed; with room for what threads have begun */
+        Ingest *pending[INDEX_DEPTH_MAX + 2 + MANIFEST_LAYERS_MAX + FETCHERS_MAX + 2];
         size_t n_pending;
 
         /* written by the job before the threads that read them start */
@@ -106,7 +126,13 @@ typedef struct Pull {
         Layer *layers;
         size_t n_layers;
         bool planned;
-} Pull;
+
+        /* with all_platforms, of the other images of the index */
+        DescriptorList other_documents, other_blobs;
+        DescriptorList platforms; /* all manifests, ours as well, as the index has them */
+        Layer *others;            /* the blobs */
+        size_t n_others;
+};
 
 /* Prepares an empty Pull. What is given lives longer. */
 void pull_init(Pull *p, WorkerJob *job, const Store *store, const PullOptions *options);
@@ -119,8 +145,9 @@ int pull_run(Pull *p, Registry *registry, Error *e);
 /* Removes the trees of a job that failed. */
 void pull_undo(Pull *p);
 
-/* Gives `have` (see docs/worker-protocol.md) to the job: one number or 0 per layer. */
-void pull_set_have(Pull *p, const uint64_t *snapshots, size_t n);
+/* Gives `have` (see docs/worker-protocol.md) to the job: one number or 0 per layer, and whether its
+ * blob is to be fetched in any case. */
+void pull_set_have(Pull *p, const uint64_t *snapshots, const bool *fetch, size_t n);
 
 /* Take the mutex, and let progress be reported. */
 void pull_set_phase(Pull *p, JobPhase phase);
@@ -133,8 +160,18 @@ int pull_open_ingest(Pull *p, const Descriptor *d, Ingest **ret, Error *e);
 /* Takes over a verified blob. Its commit is at the end of the job, when everything is synced. */
 void pull_add_pending(Pull *p, Ingest *i);
 
+/* Puts a verified document into the store, as pending. */
+int pull_store_document(Pull *p, const Descriptor *d, const char *data, Error *e);
+
 /* resolve.c: finds, fetches and verifies the manifest and the config. */
 int pull_resolve(Pull *p, Http *http, Error *e);
+/* Brings the document of a descriptor: from the store, else from the registry, verified. */
+int pull_fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_config, Text *ret,
+                        Error *e);
+
+/* pull-platforms.c: the same for all else that the index has, whose blobs are going to be fetched.
+ */
+int pull_resolve_others(Pull *p, Http *http, Error *e);
 
 /* fetch.c and unpack.c: thread functions that take layers until none is left. */
 void *pull_fetcher(void *pull);

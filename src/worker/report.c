@@ -12,7 +12,9 @@
 #include "basic/log.h"
 
 #define PACKET_SIZE_MAX (128 * 1024)
-#define PROGRESS_MSEC   500
+/* what one array of a packet may take, and where a `part` is long enough */
+#define ARRAY_SIZE_MAX (32 * 1024)
+#define PROGRESS_MSEC  500
 
 typedef struct Report {
         WorkerJob *job;
@@ -216,6 +218,45 @@ static int run(Report *t, Error *e) {
         return r;
 }
 
+/* Moves items from the front of an array, as many as belong into one packet. NULL: no memory. */
+static json_t *take_items(json_t *array) {
+        json_t *items = json_array();
+        size_t size = 0;
+
+        while (items && json_array_size(array) > 0 && size < ARRAY_SIZE_MAX) {
+                json_t *item = json_array_get(array, 0);
+
+                size += json_dumpb(item, NULL, 0, JSON_COMPACT);
+                if (json_array_append(items, item) < 0 || json_array_remove(array, 0) < 0) {
+                        json_decref(items);
+                        return NULL;
+                }
+        }
+        return items;
+}
+
+/* Sends beforehand what would make a result too long for one packet. */
+static int send_parts(int fd, json_t *result, Error *e) {
+        json_t *value;
+        const char *key;
+        int r = 0;
+
+        json_object_foreach(result, key, value) {
+                if (!json_is_array(value) ||
+                    json_dumpb(value, NULL, 0, JSON_COMPACT) <= ARRAY_SIZE_MAX)
+                        continue;
+                while (r == 0 && json_array_size(value) > 0) {
+                        json_t *items = take_items(value);
+
+                        r = items ? send_packet(fd,
+                                                json_pack("{s:s, s:o}", "type", "part", key, items),
+                                                e)
+                                  : -ENOMEM;
+                }
+        }
+        return r;
+}
+
 static int send_result(WorkerJob *j, Error *e) {
         _cleanup_json_ json_t *result = NULL;
         _cleanup_free_ char *text = NULL;
@@ -223,8 +264,13 @@ static int send_result(WorkerJob *j, Error *e) {
         result = j->type->result(j);
         if (!result)
                 return -ENOMEM;
-        if (j->control_fd >= 0)
-                return send_packet(j->control_fd, json_incref(result), e);
+        if (j->control_fd >= 0) {
+                int r = 0;
+
+                if (json_dumpb(result, NULL, 0, JSON_COMPACT) > PACKET_SIZE_MAX)
+                        r = send_parts(j->control_fd, result, e);
+                return r == 0 ? send_packet(j->control_fd, json_incref(result), e) : r;
+        }
         text = json_dumps(result, JSON_INDENT(2));
         if (!text)
                 return -ENOMEM;

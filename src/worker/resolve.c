@@ -61,9 +61,8 @@ static int read_stored(Pull *p, const Digest *d, Text *ret, Error *e) {
         return p->registry ? CTR_NOT_FOUND : error_move(e, &local);
 }
 
-/* Brings the document of a descriptor: from the store, else from the registry, verified. */
-static int fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_config, Text *ret,
-                          Error *e) {
+int pull_fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_config, Text *ret,
+                        Error *e) {
         _cleanup_(text_clear) Text text = {};
         int r;
 
@@ -97,16 +96,49 @@ static int fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_conf
         return 0;
 }
 
+/* A tag that stands for what it did before needs no manifest to be fetched. 0, CTR_NOT_FOUND if it
+ * is to be fetched, or an error. */
+static int find_known(Pull *p, Http *http, Text *ret, Error *e) {
+        const Digest *known = &p->options->known;
+        _cleanup_(text_clear) Text text = {};
+        _cleanup_error_ Error local = ERROR_NULL;
+        Digest now;
+        int r;
+
+        if (p->reference.has_digest || !p->options->has_known || !p->registry)
+                return CTR_NOT_FOUND;
+        r = read_stored(p, known, &text, e);
+        if (r != 0)
+                return r;
+        r = registry_resolve(p->registry, http, p->reference.tag, MANIFEST_SIZE_MAX, &now, &local);
+        if (r != 0)
+                return r == CTR_NOT_FOUND ? r : error_move(e, &local);
+        if (!digest_equal(&now, known))
+                return CTR_NOT_FOUND;
+        p->target.digest = now;
+        *ret = text;
+        text = (Text){};
+        return 0;
+}
+
+/* From the store: where nobody has to be asked, or has said that it is still the same. */
+static int find_target(Pull *p, Http *http, Text *ret, Error *e) {
+        const Reference *ref = &p->reference;
+
+        if (ref->has_digest && (p->options->prefer_local || !p->registry))
+                return read_stored(p, &ref->digest, ret, e);
+        return find_known(p, http, ret, e);
+}
+
 /* The document that the reference names. */
 static int fetch_target(Pull *p, Http *http, Text *ret, Error *e) {
         const Reference *ref = &p->reference;
         _cleanup_(text_clear) Text text = {};
         const char *wanted;
-        int r = CTR_NOT_FOUND;
+        int r;
 
-        if (ref->has_digest && (p->options->prefer_local || !p->registry))
-                r = read_stored(p, &ref->digest, &text, e);
-        if (r != 0 && (r < 0 || !p->registry))
+        r = find_target(p, http, &text, e);
+        if (r != 0 && (r != CTR_NOT_FOUND || !p->registry))
                 return r;
         if (r != 0) {
                 wanted = ref->has_digest ? DIGEST_STRING(&ref->digest) : ref->tag;
@@ -114,16 +146,17 @@ static int fetch_target(Pull *p, Http *http, Text *ret, Error *e) {
                                           &text.size, &text.media_type, e);
                 if (r != 0)
                         return r;
+                r = ref->has_digest ? 0
+                                    : hash_buffer(DIGEST_SHA256, text.data, text.size,
+                                                  &p->target.digest);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to compute a digest: %m");
         }
         if (ref->has_digest) {
                 p->target.digest = ref->digest;
                 r = text_check(&text, &ref->digest, "The registry sent", e);
                 if (r != 0)
                         return r;
-        } else {
-                r = hash_buffer(DIGEST_SHA256, text.data, text.size, &p->target.digest);
-                if (r < 0)
-                        return error_setf(e, r, "Failed to compute a digest: %m");
         }
         p->target.size = text.size;
         *ret = text;
@@ -151,7 +184,7 @@ static int descend(Pull *p, Http *http, Text *text, Descriptor *current, const c
         text_clear(text);
         descriptor_clear(current);
         *current = next;
-        return fetch_document(p, http, current, false, text, e);
+        return pull_fetch_document(p, http, current, false, text, e);
 }
 
 /* From what the reference names to the manifest, through at most a few indexes. */
@@ -225,14 +258,14 @@ int pull_resolve(Pull *p, Http *http, Error *e) {
         if (r != 0)
                 return r;
 
-        r = fetch_document(p, http, &p->manifest->config, true, &config, e);
+        r = pull_fetch_document(p, http, &p->manifest->config, true, &config, e);
         if (r != 0)
                 return r;
         r = add_document(p, "config", &p->manifest->config, &config);
         if (r < 0)
                 return r;
         r = image_config_parse(config.data, config.size, what, &p->config, e);
-        if (r != 0)
-                return r;
-        return check_config(p, what, e);
+        if (r == 0)
+                r = check_config(p, what, e);
+        return r == 0 && p->options->all_platforms ? pull_resolve_others(p, http, e) : r;
 }

@@ -175,7 +175,7 @@ static Layer *next_layer(Pull *p) {
         (void) pthread_mutex_lock(&p->job->mutex);
         while (!l && p->next_unpack < p->n_layers && !atomic_load(&p->job->canceled)) {
                 l = p->layers + p->next_unpack++;
-                if (l->existing > 0)
+                if (layer_is_there(l))
                         l = NULL;
         }
         (void) pthread_mutex_unlock(&p->job->mutex);

@@ -11,7 +11,18 @@ LIMITS = {"MemoryMax": "t", "MemoryHigh": "t", "MemoryLow": "t", "MemorySwapMax"
           "CPUWeight": "t", "IOWeight": "t", "CPUQuotaPerSecUSec": "t", "AllowedCPUs": "s", "AllowedMemoryNodes": "s"}
 
 OPTIONS = {
-    "Manager.PullImage": {"Namespace": "s", "Unpack": "b", "Policy": "s"},
+    "Manager.PullImage": {
+        "Namespace": "s", "Unpack": "b", "Policy": "s", "Platform": "s", "AllPlatforms": "b", "KeepLayers": "b",
+        "Credentials": "h", "Labels": "a{ss}", "Limits": "a{st}"},
+    "Manager.PushImage": {
+        "Namespace": "s", "Target": "s", "Platform": "s", "AllPlatforms": "b", "ChunkSize": "t", "Credentials": "h"},
+    "Manager.ImportImages": {
+        "Namespace": "s", "Name": "s", "Rootfs": "b", "Unpack": "b", "Platform": "s", "KeepLayers": "b",
+        "Labels": "a{ss}", "Limits": "a{st}"},
+    "Manager.ExportImages": {"Namespace": "s", "Format": "s", "Platform": "s", "AllPlatforms": "b"},
+    "Manager.ResolveRemoteDigest": {"Namespace": "s", "Credentials": "h"},
+    "Manager.TagImage": NAMESPACE,
+    "Manager.PruneImages": {"Namespace": "s", "Filters": "as", "Before": "t", "Synchronous": "b"},
     "Manager.GetImage": NAMESPACE,
     "Manager.ListImages": {**LIST, "Filters": "as"},
     "Manager.DeleteImage": {"Namespace": "s", "Synchronous": "b"},
@@ -34,6 +45,8 @@ OPTIONS = {
     "Manager.SetNamespaceLabels": NAMESPACE,
     "Manager.DeleteNamespace": NAMESPACE,
     "Image.Inspect": {},
+    "Image.SetLabels": {},
+    "Image.Usage": {},
     "Container.CreateTask": {**STREAMS, "Checkpoint": "s", "CheckpointPath": "s"},
     "Container.Delete": {"Force": "b", "CleanupSnapshot": "b"},
     "Container.GetSpec": {},

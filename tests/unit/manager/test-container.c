@@ -151,7 +151,7 @@ static void test_pull_missing_policy(void **state) {
         PullRequest request = {
                         .namespace = "default",
                         .reference = "localhost/test",
-                        .if_missing = true,
+                        .policy = IMAGE_POLICY_MISSING,
         };
         _cleanup_error_ Error e = ERROR_NULL;
         Harness *h = *state;

@@ -34,6 +34,7 @@ class Session:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.settimeout(TIMEOUT)
         self.progress = []
+        self.n_parts = 0
         self.process = subprocess.Popen(
             [*wrap, WORKER, verb, *([f"--root={root}"] if root else []), f"--control-fd={theirs.fileno()}", *arguments],
             pass_fds=[theirs.fileno(), *fds], stdin=subprocess.DEVNULL, env={**os.environ, **(env or {})})
@@ -62,7 +63,17 @@ class Session:
             self.plan = packet
             self.send({"type": "have", "layers": have or [None] * len(packet["layers"])})
             packet = self.next()
+        # a long result comes in pieces
+        parts = {}
+        while packet and packet["type"] == "part":
+            assert len(packet) == 2, packet.keys()
+            for key in packet.keys() - {"type"}:
+                parts.setdefault(key, []).extend(packet[key])
+            self.n_parts += 1
+            packet = self.next()
         code = self.wait()
+        for key, items in parts.items():
+            packet[key] = items + packet[key]
         if packet is None:
             raise AssertionError(f"the worker ended with {code} and without a packet")
         if packet["type"] == "error":
