@@ -93,6 +93,9 @@ static int method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         if (r <= 0)
                 return r < 0 ? r : 1;
 
+        if (j->ended)
+                return j->error.code != 0 ? bus_error_set(error, j->error.code, &j->error)
+                                          : reply_outcome(m, &j->object);
         r = late_new(service_of(&j->object), m, reply_outcome, &late, error);
         if (r < 0)
                 return r;

@@ -5,6 +5,7 @@
 #include "basic/strv.h"
 #include "bus/interfaces.h"
 #include "bus/service.h"
+#include "manager/job.h"
 #include "manager/manager.h"
 
 const BusObjectKind *bus_object_kind(ObjectType type) {
@@ -37,6 +38,21 @@ static int find_of_type(Manager *m, ObjectType type, const char *path, void **re
         return 1;
 }
 
+/* A job that has ended is not shown any more, but Wait still tells what it brought. */
+static int find_ended_job(Manager *m, sd_bus *bus, const char *path, void **ret_found) {
+        _cleanup_free_ char *namespace = NULL, *name = NULL;
+        sd_bus_message *call = sd_bus_get_current_message(bus);
+        int r;
+
+        if (!call || sd_bus_message_is_method_call(call, JOB_INTERFACE, "Wait") <= 0)
+                return 0;
+        r = bus_path_parse(OBJECT_JOB, path, &namespace, &name);
+        if (r <= 0)
+                return r;
+        *ret_found = job_find_ended(m, name);
+        return *ret_found ? 1 : 0;
+}
+
 /* An interface has one vtable below a prefix: Process there is that of tasks and of execs. */
 static int find_object(sd_bus *bus, const char *path, const char *interface, void *userdata,
                        void **ret_found, sd_bus_error *error) {
@@ -47,6 +63,8 @@ static int find_object(sd_bus *bus, const char *path, const char *interface, voi
         r = find_of_type(m, registration->type, path, ret_found);
         if (r == 0 && registration->type == OBJECT_TASK && streq(interface, PROCESS_INTERFACE))
                 r = find_of_type(m, OBJECT_EXEC, path, ret_found);
+        if (r == 0 && registration->type == OBJECT_JOB)
+                r = find_ended_job(m, bus, path, ret_found);
         return r;
 }
 

@@ -169,6 +169,7 @@ static int import_plan(Job *j, json_t *packet, json_t **ret, Error *e) {
 static const JobType import_type = {
                 .name = "import",
                 .action = "image-import",
+                .first_phase = "read",
                 .n_running_max = IMPORTS_RUNNING_MAX,
                 .plan = import_plan,
                 .commit = import_commit,
@@ -259,6 +260,7 @@ static void export_destroy(void *names) {
 static const JobType export_type = {
                 .name = "export",
                 .action = "image-export",
+                .first_phase = "write",
                 .n_running_max = EXPORTS_RUNNING_MAX,
                 .commit = export_commit,
                 .destroy = export_destroy,

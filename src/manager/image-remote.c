@@ -38,6 +38,7 @@ static int push_commit(Job *j, json_t *result, Error *e) {
 static const JobType push_type = {
                 .name = "push",
                 .action = "image-push",
+                .first_phase = "resolve",
                 .n_running_max = RUNNING_MAX,
                 .commit = push_commit,
 };
@@ -133,6 +134,7 @@ static int resolve_commit(Job *j, json_t *result, Error *e) {
 static const JobType resolve_type = {
                 .name = "resolve",
                 .action = "image-pull",
+                .first_phase = "resolve",
                 .n_running_max = RUNNING_MAX,
                 .without_store = true,
                 .commit = resolve_commit,

@@ -304,5 +304,6 @@ int job_spawn(Job *j, Error *e) {
         if (r < 0)
                 return error_setf(e, r, "Failed to start %s: %m", path);
         job_close_files(j);
+        job_set_phase(j, j->type->first_phase ?: "start");
         return job_watch(j, e);
 }

@@ -18,6 +18,7 @@
 
 #define CANCEL_TIMEOUT_USEC (10 * USEC_PER_SEC)
 #define JOBS_MAX            1024
+#define ENDED_MAX           64
 
 Job *job_free(Job *j) {
         if (!j)
@@ -45,6 +46,43 @@ Job *job_free(Job *j) {
         return NULL;
 }
 
+/* Keeps what may be asked for. */
+static void job_retire(Job *j) {
+        Manager *m = j->object.manager;
+        Job **last = &m->ended_jobs;
+
+        object_unlink(&j->object);
+        job_release_worker(j);
+        job_close_files(j);
+        j->timer = sd_event_source_disable_unref(j->timer);
+        json_decref(TAKE_PTR(j->result));
+        json_decref(TAKE_PTR(j->progress));
+        j->ended = true;
+        j->ended_next = m->ended_jobs;
+        m->ended_jobs = j;
+        for (size_t n = 0; *last && n < ENDED_MAX; n++)
+                last = &(*last)->ended_next;
+        if (*last)
+                *last = job_free(*last);
+}
+
+Job *job_find_ended(const Manager *m, const char *name) {
+        Job *j = m->ended_jobs;
+
+        while (j && !streq(j->object.name, name))
+                j = j->ended_next;
+        return j;
+}
+
+void jobs_forget_ended(Manager *m) {
+        while (m->ended_jobs) {
+                Job *j = m->ended_jobs;
+
+                m->ended_jobs = j->ended_next;
+                job_free(j);
+        }
+}
+
 void job_finish(Job *j) {
         Manager *m = j->object.manager;
         const ManagerObserver *observer = m->observer;
@@ -59,7 +97,8 @@ void job_finish(Job *j) {
         if (observer && observer->job_removed)
                 observer->job_removed(j, r, &e, m->observer_userdata);
         waiters_complete(&j->waiters, &j->object, r, &e);
-        job_free(j);
+        error_move(&j->error, &e);
+        job_retire(j);
         jobs_continue(m);
         if (object_count(m, OBJECT_JOB) == 0)
                 sweeper_resume(m->sweeper);

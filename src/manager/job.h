@@ -3,7 +3,8 @@
 
 /*
  * A long operation in a worker process of its own: it has an owner-independent life, progress, and
- * can be canceled. It is gone when it is done; JobRemoved tells the result.
+ * can be canceled. It is gone when it is done; JobRemoved tells the result, and so does Wait for a
+ * while: a job may be over before its maker can ask.
  *
  * What is particular to pulls, exports and the like is their JobType, which lives where its commit
  * is (manager/pull.c, ...). A job is started by job_start() and nothing else.
@@ -25,8 +26,9 @@ typedef struct JobType {
         const char *verb;   /* of ctr-worker; NULL: the name */
         const char *action; /* of polkit, without the prefix: what Cancel asks for, which is that of
                              * the method that makes such a job */
-        unsigned n_running_max; /* at a time; the others wait. 0: no limit */
-        bool without_store;     /* the verb knows no --root= */
+        const char *first_phase; /* which the worker begins with; NULL: "start" */
+        unsigned n_running_max;  /* at a time; the others wait. 0: no limit */
+        bool without_store;      /* the verb knows no --root= */
 
         /* The answer to the worker's `plan` (docs/worker-protocol.md). 0 and a new object; 0 and
          * NULL to be asked again when another job is over; or an error, which ends the worker. */
@@ -72,13 +74,15 @@ struct Job {
         const JobType *type;
         char *namespace;
         char *description;
-        char *phase;      /* "wait" until the worker has started, then what it says */
+        char *phase;      /* "wait" until its turn has come, then what the worker says */
         json_t *progress; /* array of {ref, phase, offset, total}; docs/worker-protocol.md */
         uint64_t started_at;
         void *userdata;
 
         bool canceled;
         bool waiting; /* for its turn */
+        bool ended;   /* only its error and its outcome count */
+        Job *ended_next;
         char *key;
         char **arguments;
         JobFile files[JOB_FILES_MAX]; /* our copies, until the worker has its own */
@@ -109,6 +113,10 @@ int job_start(Manager *m, const JobRequest *request, Job **ret, Error *e);
 
 /* Sets one item of what Job.Wait answers; takes over value, which may be NULL for -ENOMEM. */
 int job_set_outcome(Job *j, const char *key, json_t *value);
+
+/* One of the last that have ended, or NULL. */
+Job *job_find_ended(const Manager *m, const char *name);
+void jobs_forget_ended(Manager *m);
 
 /* Told when it ends: 0, CTR_CANCELED or its error. */
 int job_wait(Job *j, Callback callback, void *userdata, Error *e);

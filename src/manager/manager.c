@@ -239,6 +239,7 @@ Manager *manager_free(Manager *m) {
         blockio_free(m->blockio);
         rdt_free(m->rdt);
         free_objects(m, OBJECT_JOB);
+        jobs_forget_ended(m);
         free_objects(m, OBJECT_TASK);
         free_objects(m, OBJECT_CONTAINER);
         free_objects(m, OBJECT_IMAGE);

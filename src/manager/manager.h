@@ -60,6 +60,7 @@ struct Manager {
         void *observer_userdata;
 
         uint64_t last_job_id;
+        Job *ended_jobs; /* newest first */
         struct Sweeper *sweeper;
         struct Limits *limits;
         struct BlockIO *blockio;

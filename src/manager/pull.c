@@ -151,6 +151,7 @@ static int commit(Job *j, json_t *result, Error *e) {
 const JobType job_pull_type = {
                 .name = "pull",
                 .action = "image-pull",
+                .first_phase = "resolve",
                 .n_running_max = PULLS_RUNNING_MAX,
                 .plan = plan,
                 .commit = commit,

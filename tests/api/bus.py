@@ -166,7 +166,13 @@ class Object:
                     return GLib.Variant(signature, value)
             raise TypeError(f"{member}: {key}={value!r}")
 
-        values = list(arguments)
+        def argument(signature, value):
+            if signature != "h":
+                return value
+            fds.append(value)
+            return len(fds) - 1
+
+        values = [argument(signature, value) for (_, signature), value in zip(method.inputs, arguments)]
         if method.has_options:
             values.append({key: value if isinstance(value, GLib.Variant) else option(key, value)
                            for key, value in options.items()})

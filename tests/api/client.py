@@ -29,6 +29,7 @@ import walk_refusals
 import walk_resources
 import walk_streams
 import walk_tasks
+import walk_transfers
 
 # What cannot be used, and why. Entries that are used all the same fail.
 NOT_HERE = {
@@ -38,11 +39,11 @@ NOT_HERE = {
              *(f"Task.Checkpoint:{key}" for key in options.OPTIONS["Task.Checkpoint"])},
 }
 NEVER_CHANGES = {
-    "Image.Labels",  # no method sets them
+    "Image.Platforms",  # all images of the test bed are for one
 }
 NOT_HERE_CHANGES = {"memory": {"Task.OOMKilled", "Task.OOMCgroup"}, "criu": set()}
 
-CHAPTERS = [chapter for module in (walk_images, walk_containers, walk_tasks, walk_execs, walk_streams, walk_resources,
+CHAPTERS = [chapter for module in (walk_images, walk_transfers, walk_containers, walk_tasks, walk_execs, walk_streams, walk_resources,
                                    walk_checkpoint, walk_events, walk_refusals) for chapter in module.CHAPTERS]
 LAST = walk_images.LAST + walk_events.LAST
 

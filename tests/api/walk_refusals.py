@@ -17,7 +17,9 @@ from walk import IMAGE
 
 # What stands before the options of each method.
 BEFORE = {
-    "Manager.PullImage": (IMAGE,), "Manager.GetImage": (IMAGE,), "Manager.DeleteImage": ("localhost:5000/none",),
+    "Manager.PullImage": (IMAGE,), "Manager.PushImage": (IMAGE,), "Manager.ResolveRemoteDigest": (IMAGE,),
+    "Manager.TagImage": (IMAGE, "refused"), "Manager.ImportImages": (0,), "Manager.ExportImages": ([IMAGE], 0),
+    "Image.SetLabels": ({},), "Manager.GetImage": (IMAGE,), "Manager.DeleteImage": ("localhost:5000/none",),
     "Manager.CreateContainer": ("refused", IMAGE), "Manager.GetContainer": ("matrix",), "Manager.GetTask": ("matrix",),
     "Manager.CreateNamespace": ("refused", {}), "Manager.DeleteNamespace": ("refused",),
     "Manager.SetNamespaceLabels": ("refused", {}),
@@ -52,8 +54,10 @@ def refused(walk, thing, member, before, key, value):
     interface, name = member.split(".")
     method = walk.contract.method(interface, name)
     body = GLib.Variant("(" + "".join(t for _, t in method.inputs) + ")", (*before, {key: value}))
+    nothing = os.open("/dev/null", os.O_RDWR)  # for what wants a descriptor
     walk.refused(f"{member}: {key} as {value.get_type_string()}", "InvalidArgument", key, walk.bus.raw, thing.path,
-                 f"{bus.SERVICE}.{interface}", name, body)
+                 f"{bus.SERVICE}.{interface}", name, body, [nothing])
+    os.close(nothing)
 
 
 def objects(walk):
