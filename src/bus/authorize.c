@@ -13,6 +13,8 @@
 #define IMAGE_EXPORT     ACTION_PREFIX "image-export"
 #define IMAGE_REMOVE     ACTION_PREFIX "image-remove"
 #define CONTAINER_CREATE ACTION_PREFIX "container-create"
+#define CONTAINER_COPY   ACTION_PREFIX "container-copy"
+#define CONTAINER_EXPORT ACTION_PREFIX "container-export"
 #define CONTAINER_REMOVE ACTION_PREFIX "container-remove"
 #define TASK_START       ACTION_PREFIX "task-start"
 #define TASK_SIGNAL      ACTION_PREFIX "task-signal"
@@ -55,6 +57,12 @@ static const AuthorizeRule rules[] = {
                 {CONTAINER_INTERFACE, "Delete", CONTAINER_REMOVE, NULL},
                 {CONTAINER_INTERFACE, "SetLabels", CONTAINER_CREATE, NULL},
                 {CONTAINER_INTERFACE, "GetSpec", INSPECT, NULL},
+                {CONTAINER_INTERFACE, "Diff", CONTAINER_EXPORT, NULL},
+                {CONTAINER_INTERFACE, "Commit", IMAGE_IMPORT, NULL},
+                {CONTAINER_INTERFACE, "Export", CONTAINER_EXPORT, NULL},
+                {CONTAINER_INTERFACE, "CopyOut", CONTAINER_EXPORT, NULL},
+                {CONTAINER_INTERFACE, "CopyIn", CONTAINER_COPY, NULL},
+                {CONTAINER_INTERFACE, "StatPath", CONTAINER_EXPORT, NULL},
 
                 {TASK_INTERFACE, "Stop", TASK_SIGNAL, NULL},
                 {TASK_INTERFACE, "Pause", TASK_PAUSE, NULL},

@@ -5,6 +5,7 @@
 #include "basic/json.h"
 #include "bus/authorize.h"
 #include "bus/container.h"
+#include "bus/copy-methods.h"
 #include "bus/error.h"
 #include "bus/interfaces.h"
 #include "bus/options.h"
@@ -135,6 +136,26 @@ const sd_bus_vtable container_vtable[] = {
                                         method_set_labels, SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD_WITH_ARGS("GetSpec", SD_BUS_ARGS("a{sv}", options),
                                         SD_BUS_RESULT("s", spec), method_get_spec,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Diff", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("a(ss)", changes), method_diff,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Commit", SD_BUS_ARGS("s", reference, "a{sv}", options),
+                                        SD_BUS_RESULT("o", job), method_commit,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Export", SD_BUS_ARGS("h", target, "a{sv}", options),
+                                        SD_BUS_RESULT("o", job), method_export,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("CopyOut",
+                                        SD_BUS_ARGS("s", path, "h", target, "a{sv}", options),
+                                        SD_BUS_RESULT("o", job), method_copy_out,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("CopyIn",
+                                        SD_BUS_ARGS("s", path, "h", source, "a{sv}", options),
+                                        SD_BUS_RESULT("o", job), method_copy_in,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("StatPath", SD_BUS_ARGS("s", path, "a{sv}", options),
+                                        SD_BUS_RESULT("a{sv}", file), method_stat_path,
                                         SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_VTABLE_END,
 };

@@ -105,8 +105,11 @@ void job_finish(Job *j) {
 }
 
 void job_set_phase(Job *j, const char *phase) {
-        if (!streq_ptr(j->phase, phase) && free_and_strdup(&j->phase, phase) >= 0)
-                object_mark_dirty(&j->object);
+        if (streq_ptr(j->phase, phase) || free_and_strdup(&j->phase, phase) < 0)
+                return;
+        object_mark_dirty(&j->object);
+        if (j->type->phase)
+                j->type->phase(j);
 }
 
 int job_set_outcome(Job *j, const char *key, json_t *value) {

@@ -34,6 +34,9 @@ typedef struct JobType {
          * NULL to be asked again when another job is over; or an error, which ends the worker. */
         int (*plan)(Job *j, json_t *packet, json_t **ret_answer, Error *e);
 
+        /* j->phase is another one. */
+        void (*phase)(Job *j);
+
         /* The worker has ended well, and said this: records it, and may set j->outcome. An error is
          * the job's. Not called for a job that failed or was canceled. */
         int (*commit)(Job *j, json_t *result, Error *e);

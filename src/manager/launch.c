@@ -22,6 +22,7 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/process.h"
+#include "manager/copy.h"
 #include "manager/db.h"
 #include "manager/manager.h"
 #include "manager/monitor.h"
@@ -424,6 +425,9 @@ int task_create(Container *c, const TaskRequest *request, Callback callback, voi
                 return error_setf(e, CTR_ALREADY_EXISTS,
                                   "The container \"%s\" has a task already (%s)", id,
                                   task_status_to_string(c->task->process.status));
+        r = container_check_writers(c, e);
+        if (r != 0)
+                return r;
         /* what a crash may have left there belongs to nobody */
         r = task_dir_remove(m, namespace, id);
         if (r < 0)

@@ -160,6 +160,9 @@ int process_save(Process *p) {
         if (j && is_exec(p) &&
             json_object_set_new(j, "autoRemove", json_boolean(EXEC(&p->object)->auto_remove)) < 0)
                 return -ENOMEM;
+        if (j && !is_exec(p) && TASK(&p->object)->committing &&
+            json_object_set_new(j, "committing", json_true()) < 0)
+                return -ENOMEM;
         r = j && !is_exec(p) ? checkpoint_save(TASK(&p->object), j) : j ? 0 : -ENOMEM;
         if (r >= 0)
                 r = json_to_text(j, &text);
@@ -187,6 +190,8 @@ static int read_state(Process *p, json_t *j, Error *e) {
                 r = json_get_uint64(j, "", "startedAt", INT64_MAX, &p->started_at, e);
         if (r >= 0 && is_exec(p))
                 r = json_get_bool(j, "", "autoRemove", &EXEC(&p->object)->auto_remove, e);
+        if (r >= 0 && !is_exec(p))
+                r = json_get_bool(j, "", "committing", &TASK(&p->object)->committing, e);
         if (r >= 0 && !is_exec(p))
                 r = checkpoint_load(TASK(&p->object), j, e);
         return MIN_OF(r, 0);

@@ -14,6 +14,7 @@
 #include "basic/log.h"
 #include "manager/checkpoint-restore.h"
 #include "manager/checkpoint.h"
+#include "manager/commit.h"
 #include "manager/exec-internal.h"
 #include "manager/monitor.h"
 #include "manager/recover-internal.h"
@@ -152,6 +153,8 @@ static bool hello_apply(Task *t, const SupervisorMessage *reply) {
                 checkpoint_restored(t);
         if (t->dump)
                 checkpoint_recovered(t, reply->flags);
+        else if (t->committing)
+                commit_recovered(t);
         else
                 recover_ask_again(&t->process, reply->flags);
         return true;

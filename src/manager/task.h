@@ -26,6 +26,7 @@ struct Task {
         char *checkpoint; /* what it is restored from, as named by the caller; NULL: nothing */
         char *checkpoint_directory; /* see checkpoint-restore.h; NULL: none of ours */
         struct Dump *dump;          /* a checkpoint that is being made */
+        bool committing;            /* paused by a commit, or about to be: see manager/commit.h */
         bool dump_exit;             /* it is to end the task, or has: as a user's stop does */
 
         json_t *limits; /* in force, as systemd says; NULL: as of the container */
