@@ -44,14 +44,51 @@ int container_layers(const Container *c, size_t max, char **ret, Error *e) {
         return 0;
 }
 
+static int commit_bytes(Job *j, json_t *result, Error *e) {
+        json_t *bytes = json_object_get(result, "bytes");
+
+        if (!json_is_integer(bytes))
+                return error_setf(e, -EBADMSG, "The worker does not tell how much it has copied");
+        return job_set_outcome(j, "Bytes", json_incref(bytes));
+}
+
+static const JobType type_out = {.name = "copy",
+                                 .verb = "copy-out",
+                                 .action = "container-export",
+                                 .commit = commit_bytes};
+static const JobType type_in = {.name = "copy",
+                                .verb = "copy-in",
+                                .action = "container-copy",
+                                .commit = commit_bytes};
+static const JobType type_export = {.name = "export",
+                                    .verb = "export-root",
+                                    .action = "container-export",
+                                    .commit = commit_bytes};
+
+/* The same for a container without a task. */
+static const JobType type_in_layers = {.name = "copy",
+                                       .verb = "copy-in",
+                                       .action = "container-copy",
+                                       .commit = commit_bytes};
+
+/* Such a job is under way, whether or not its worker has locked the snapshot by now. */
+static int is_writer(Object *o, void *userdata) {
+        const Container *c = userdata;
+        const Job *j = JOB(o);
+
+        return j->type == &type_in_layers && !j->ended &&
+               streq(j->namespace, c->object.namespace) && streq(j->description, c->object.name);
+}
+
 int container_check_writers(const Container *c, Error *e) {
+        Manager *m = c->object.manager;
+        bool busy = object_foreach(m, OBJECT_JOB, NULL, is_writer, (void *) c) != 0;
         _cleanup_close_ int fd = -1;
         char name[OVERLAYFS_NAME_SIZE];
 
         (void) snprintf(name, sizeof(name), "%" PRIi64, c->snapshot);
-        fd = openat(c->object.manager->snapshots_fd, name,
-                    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+        fd = openat(m->snapshots_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (busy || (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK))
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "Files are being copied into the container \"%s\"",
                                   c->object.name);
@@ -161,27 +198,6 @@ static int start(Container *c, const JobType *type, char **arguments, const char
         return job_start(c->object.manager, &request, ret, e);
 }
 
-static int commit_bytes(Job *j, json_t *result, Error *e) {
-        json_t *bytes = json_object_get(result, "bytes");
-
-        if (!json_is_integer(bytes))
-                return error_setf(e, -EBADMSG, "The worker does not tell how much it has copied");
-        return job_set_outcome(j, "Bytes", json_incref(bytes));
-}
-
-static const JobType type_out = {.name = "copy",
-                                 .verb = "copy-out",
-                                 .action = "container-export",
-                                 .commit = commit_bytes};
-static const JobType type_in = {.name = "copy",
-                                .verb = "copy-in",
-                                .action = "container-copy",
-                                .commit = commit_bytes};
-static const JobType type_export = {.name = "export",
-                                    .verb = "export-root",
-                                    .action = "container-export",
-                                    .commit = commit_bytes};
-
 int container_copy_out(Container *c, const CopyRequest *request, Job **ret, Error *e) {
         char **l = NULL;
 
@@ -191,11 +207,12 @@ int container_copy_out(Container *c, const CopyRequest *request, Job **ret, Erro
 }
 
 int container_copy_in(Container *c, const CopyRequest *request, Job **ret, Error *e) {
+        bool running = c->task && has_root(c->task);
         char **l = NULL;
         int r;
 
         r = check_writable(c, e);
-        if (r == 0 && !(c->task && has_root(c->task)))
+        if (r == 0 && !running)
                 r = container_check_writers(c, e);
         if (r != 0)
                 return r;
@@ -204,7 +221,8 @@ int container_copy_in(Container *c, const CopyRequest *request, Job **ret, Error
                 strv_free(l);
                 return -ENOMEM;
         }
-        return start(c, &type_in, l, request->path, request->fd, true, NULL, ret, e);
+        return start(c, running ? &type_in : &type_in_layers, l, request->path, request->fd, true,
+                     NULL, ret, e);
 }
 
 int container_export(Container *c, int fd, Job **ret, Error *e) {

@@ -24,6 +24,7 @@ import walk_checkpoint
 import walk_containers
 import walk_events
 import walk_execs
+import walk_files
 import walk_images
 import walk_refusals
 import walk_resources
@@ -43,7 +44,7 @@ NEVER_CHANGES = {
 }
 NOT_HERE_CHANGES = {"memory": {"Task.OOMKilled", "Task.OOMCgroup"}, "criu": set()}
 
-CHAPTERS = [chapter for module in (walk_images, walk_transfers, walk_containers, walk_tasks, walk_execs, walk_streams, walk_resources,
+CHAPTERS = [chapter for module in (walk_images, walk_transfers, walk_containers, walk_tasks, walk_execs, walk_files, walk_streams, walk_resources,
                                    walk_checkpoint, walk_events, walk_refusals) for chapter in module.CHAPTERS]
 LAST = walk_images.LAST + walk_events.LAST
 

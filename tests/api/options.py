@@ -50,6 +50,13 @@ OPTIONS = {
     "Container.CreateTask": {**STREAMS, "Checkpoint": "s", "CheckpointPath": "s"},
     "Container.Delete": {"Force": "b", "CleanupSnapshot": "b"},
     "Container.GetSpec": {},
+    "Container.Diff": {"Limit": "u"},
+    "Container.Commit": {
+        "Pause": "b", "Author": "s", "Comment": "s", "Changes": "as", "Compression": "s", "Unpack": "b"},
+    "Container.Export": {},
+    "Container.CopyOut": {"FollowLink": "b"},
+    "Container.CopyIn": {"NoOverwriteDirNonDir": "b", "CopyUIDGID": "b"},
+    "Container.StatPath": {"FollowLink": "b"},
     "Task.Stop": {"Signal": "i", "TimeoutUSec": "t", "Force": "b"},
     "Task.Pause": {},
     "Task.Resume": {},
