@@ -12,6 +12,8 @@
 #define IMAGE_IMPORT     ACTION_PREFIX "image-import"
 #define IMAGE_EXPORT     ACTION_PREFIX "image-export"
 #define IMAGE_REMOVE     ACTION_PREFIX "image-remove"
+#define IMAGE_EXPORT     ACTION_PREFIX "image-export"
+#define CONTENT_MANAGE   ACTION_PREFIX "content-manage"
 #define CONTAINER_CREATE ACTION_PREFIX "container-create"
 #define CONTAINER_COPY   ACTION_PREFIX "container-copy"
 #define CONTAINER_EXPORT ACTION_PREFIX "container-export"
@@ -48,6 +50,21 @@ static const AuthorizeRule rules[] = {
                 {MANAGER_INTERFACE, "CreateNamespace", NAMESPACE_MANAGE, NULL},
                 {MANAGER_INTERFACE, "SetNamespaceLabels", NAMESPACE_MANAGE, NULL},
                 {MANAGER_INTERFACE, "DeleteNamespace", NAMESPACE_MANAGE, NULL},
+                {MANAGER_INTERFACE, "ListContent", READ, NULL},
+                {MANAGER_INTERFACE, "ListIngests", READ, NULL},
+                {MANAGER_INTERFACE, "GetContent", IMAGE_EXPORT, NULL},
+                {MANAGER_INTERFACE, "DeleteContent", CONTENT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "SetContentLabels", CONTENT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "VerifyContent", CONTENT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "ListQuarantine", READ, NULL},
+                {MANAGER_INTERFACE, "CollectGarbage", CONTENT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "DiskUsage", READ, NULL},
+                {MANAGER_INTERFACE, "CreateLease", CONTENT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "DeleteLease", CONTENT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "ListLeases", READ, NULL},
+                {MANAGER_INTERFACE, "AddLeaseResource", CONTENT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "RemoveLeaseResource", CONTENT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "ListLeaseResources", READ, NULL},
 
                 {IMAGE_INTERFACE, "Inspect", INSPECT, NULL},
                 {IMAGE_INTERFACE, "SetLabels", IMAGE_PULL, NULL},

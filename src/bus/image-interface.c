@@ -109,6 +109,8 @@ const sd_bus_vtable image_vtable[] = {
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_PROPERTY("Unpacked", "b", property_get_bool, offsetof(Image, unpacked),
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_PROPERTY("Damaged", "b", property_get_bool, offsetof(Image, damaged),
+                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_PROPERTY("Labels", "a{ss}", property_get_labels, offsetof(Image, labels),
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_PROPERTY("Platforms", "as", property_get_platforms,

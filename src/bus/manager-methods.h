@@ -45,3 +45,19 @@ int method_list_namespaces(sd_bus_message *m, void *userdata, sd_bus_error *erro
 int method_create_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_set_namespace_labels(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_delete_namespace(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+int method_list_content(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_ingests(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_get_content(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_delete_content(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_set_content_labels(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_verify_content(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_quarantine(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_collect_garbage(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_disk_usage(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_create_lease(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_delete_lease(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_leases(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_add_lease_resource(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_remove_lease_resource(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_lease_resources(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -17,16 +17,24 @@ static int put_blob(Database *db, json_t *blob, const char **ret_digest, Error *
         return db_blob_put(db, digest, media_type, (uint64_t) size, e);
 }
 
-int db_blobs_put(Database *db, json_t *blobs, Error *e) {
+int db_blobs_put(Database *db, const char *namespace, json_t *blobs, Error *e) {
         const char *digest;
         json_t *blob;
         size_t n;
-        int r = 0;
+        int r;
 
-        json_array_foreach(blobs, n, blob)
+        json_array_foreach(blobs, n, blob) {
+                r = put_blob(db, blob, &digest, e);
                 if (r == 0)
-                        r = put_blob(db, blob, &digest, e);
-        return r;
+                        r = db_exec(db, e, "record content",
+                                    "INSERT INTO content(namespace, digest, created_at, updated_at)"
+                                    " VALUES(?1, ?2, now_usec(), now_usec()) ON CONFLICT DO "
+                                    "NOTHING",
+                                    "ss", namespace, digest);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
 }
 
 static int put_blobs(Database *db, const Image *i, const json_t *blobs, Error *e) {

@@ -19,11 +19,13 @@ struct Database {
         size_t n_statements;
         void (*on_event)(void *userdata);
         void *on_event_userdata;
+        void (*on_mutation)(void *userdata);
+        void *on_mutation_userdata;
         bool unsynced; /* this transaction's commit does not wait for the disk */
 };
 
 /* db-schema.c: the steps from an empty database to today's, one version each. */
-#define DB_SCHEMA_VERSION 3
+#define DB_SCHEMA_VERSION 4
 extern const char *const db_schema[DB_SCHEMA_VERSION];
 
 static inline void statement_resetp(sqlite3_stmt **s) {

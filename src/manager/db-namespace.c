@@ -109,7 +109,7 @@ int db_namespace_list(Database *db, json_t **ret, Error *e) {
 int db_blob_put(Database *db, const char *digest, const char *media_type, uint64_t size, Error *e) {
         return db_exec(db, e, "record a blob",
                        "INSERT INTO blobs(digest, media_type, size) VALUES(?1, ?2, ?3)"
-                       " ON CONFLICT DO NOTHING",
+                       " ON CONFLICT DO UPDATE SET damaged_at = 0 WHERE damaged_at <> 0",
                        "ssl", digest, media_type, (int64_t) size);
 }
 

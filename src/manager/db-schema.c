@@ -114,11 +114,100 @@ static const char schema_2[] =
 
         "PRAGMA user_version = 2;";
 
+/* Keys of snapshots are those of a snapshotter: the table is made anew (its UNIQUE cannot be
+ * changed), with the numbers that were given, as directories are named by them. Foreign keys are
+ * off during a migration, and checked at its end. Layers belong to no namespace (''), as always.
+ *
+ * container and version make a committed snapshot a version of a container (manager/version.h);
+ * operation is what has begun with one and is not over. */
 static const char schema_3[] =
+        "CREATE TABLE snapshots_3 (id INTEGER PRIMARY KEY AUTOINCREMENT,"
+        " snapshotter TEXT NOT NULL, namespace TEXT NOT NULL, key TEXT NOT NULL,"
+        " kind INTEGER NOT NULL, parent INTEGER REFERENCES snapshots(id),"
+        " bytes INTEGER NOT NULL DEFAULT 0, inodes INTEGER NOT NULL DEFAULT 0,"
+        " labels TEXT NOT NULL DEFAULT '{}', container TEXT, version INTEGER,"
+        " created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL,"
+        " UNIQUE (snapshotter, namespace, key));"
+        "INSERT INTO snapshots_3 SELECT id, 'overlayfs', namespace, key, kind, parent, bytes,"
+        " inodes, labels, NULL, NULL, created_at, created_at FROM snapshots;"
+        "DELETE FROM sqlite_sequence WHERE name = 'snapshots_3';"
+        "INSERT INTO sqlite_sequence(name, seq)"
+        " SELECT 'snapshots_3', seq FROM sqlite_sequence WHERE name = 'snapshots';"
+        "DROP TABLE snapshots;"
+        "ALTER TABLE snapshots_3 RENAME TO snapshots;"
+        "CREATE INDEX snapshots_parent ON snapshots(parent);"
+        "CREATE UNIQUE INDEX snapshots_version ON snapshots(namespace, container, version)"
+        " WHERE version IS NOT NULL;"
+        "ALTER TABLE containers ADD COLUMN last_version INTEGER NOT NULL DEFAULT 0;"
+        "ALTER TABLE containers ADD COLUMN operation TEXT;"
+
+        /* they went with the table; kind 0 is a committed one */
+        EVENT("snapshot_prepare", "INSERT ON snapshots WHEN NEW.kind != 0",
+              "/snapshot/prepare", "NEW.namespace", "NEW.key",
+              "'Key', NEW.key, 'Parent', ifnull((SELECT key FROM snapshots WHERE id = NEW.parent),"
+              " ''), 'Snapshotter', NEW.snapshotter")
+        EVENT("snapshot_commit", "INSERT ON snapshots WHEN NEW.kind = 0",
+              "/snapshot/commit", "NEW.namespace", "NEW.key",
+              "'Key', NEW.key, 'Name', NEW.key, 'Snapshotter', NEW.snapshotter")
+        EVENT("snapshot_commit_active",
+              "UPDATE OF kind ON snapshots WHEN NEW.kind = 0 AND OLD.kind != 0",
+              "/snapshot/commit", "NEW.namespace", "NEW.key",
+              "'Key', OLD.key, 'Name', NEW.key, 'Snapshotter', NEW.snapshotter")
+        EVENT("snapshot_remove", "DELETE ON snapshots",
+              "/snapshot/remove", "OLD.namespace", "OLD.key",
+              "'Key', OLD.key, 'Snapshotter', OLD.snapshotter")
+        "DROP TRIGGER container_update;"
+        EVENT("container_update",
+              "UPDATE OF image, runtime, labels, resources, spec, snapshot_key ON containers",
+              "/containers/update", "NEW.namespace", "NEW.id",
+              "'Id', NEW.id, 'Image', NEW.image, 'Runtime', NEW.runtime")
+
         "ALTER TABLE images ADD COLUMN platforms TEXT NOT NULL DEFAULT '[]';"
 
         "PRAGMA user_version = 3;";
 
+/* content: which blobs a namespace has, over blobs, which all namespaces share; an image's are its
+ * namespace's. damaged_at: when the blob was found to be damaged or missing, 0 if it is as it should
+ * be. ingests: who fetches what is not complete yet; the bytes are in content/ingest/ (image/ingest.h).
+ * The partial indexes are for the garbage collection, which looks at all labels of its own
+ * (db-gc.c). */
+static const char schema_4[] =
+        "CREATE TABLE content (id INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT NOT NULL,"
+        " digest TEXT NOT NULL REFERENCES blobs(digest), labels TEXT NOT NULL DEFAULT '{}',"
+        " created_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, UNIQUE (namespace, digest));"
+        "CREATE INDEX content_digest ON content(digest);"
+        "DELETE FROM blobs WHERE digest NOT IN (SELECT digest FROM image_blobs);"
+        "INSERT INTO content(namespace, digest, created_at, updated_at)"
+        " SELECT DISTINCT namespace, digest, now_usec(), now_usec() FROM image_blobs;"
+        "CREATE TRIGGER image_blobs_content AFTER INSERT ON image_blobs BEGIN"
+        " INSERT INTO content(namespace, digest, created_at, updated_at)"
+        " VALUES (NEW.namespace, NEW.digest, now_usec(), now_usec()) ON CONFLICT DO NOTHING; END;"
+
+        "ALTER TABLE blobs ADD COLUMN damaged_at INTEGER NOT NULL DEFAULT 0;"
+        "CREATE INDEX blobs_damaged ON blobs(digest) WHERE damaged_at <> 0;"
+        "CREATE TABLE ingests (namespace TEXT NOT NULL, digest TEXT NOT NULL,"
+        " size INTEGER NOT NULL, started_at INTEGER NOT NULL, PRIMARY KEY (namespace, digest))"
+        " WITHOUT ROWID;"
+
+        "CREATE TABLE leases (namespace TEXT NOT NULL, id TEXT NOT NULL,"
+        " labels TEXT NOT NULL DEFAULT '{}', created_at INTEGER NOT NULL,"
+        " expires_at INTEGER NOT NULL, PRIMARY KEY (namespace, id)) WITHOUT ROWID;"
+        "CREATE INDEX leases_expiry ON leases(expires_at) WHERE expires_at <> 0;"
+        "CREATE TABLE lease_resources (namespace TEXT NOT NULL, lease TEXT NOT NULL,"
+        " type TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (namespace, lease, type, key),"
+        " FOREIGN KEY (namespace, lease) REFERENCES leases(namespace, id) ON DELETE CASCADE)"
+        " WITHOUT ROWID;"
+        "CREATE INDEX lease_resources_key ON lease_resources(type, key);"
+
+        "CREATE INDEX content_gc ON content(id) WHERE instr(labels, 'containerd.io/gc.') > 0;"
+        "CREATE INDEX snapshots_gc ON snapshots(id) WHERE instr(labels, 'containerd.io/gc.') > 0;"
+        "CREATE INDEX images_gc ON images(namespace, name)"
+        " WHERE instr(labels, 'containerd.io/gc.') > 0;"
+        "CREATE INDEX containers_gc ON containers(namespace, id)"
+        " WHERE instr(labels, 'containerd.io/gc.') > 0;"
+
+        "PRAGMA user_version = 4;";
+
 /* clang-format on */
 
-const char *const db_schema[DB_SCHEMA_VERSION] = {schema_1, schema_2, schema_3};
+const char *const db_schema[DB_SCHEMA_VERSION] = {schema_1, schema_2, schema_3, schema_4};

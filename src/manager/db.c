@@ -7,6 +7,7 @@
 #include "basic/clock.h"
 #include "basic/json.h"
 #include "basic/log.h"
+#include "manager/db-gc.h"
 #include "manager/db-internal.h"
 
 #define BUSY_MSEC 5000
@@ -213,6 +214,21 @@ void db_rollback(Database *db) {
                 log_error("%s", error_text(&e));
 }
 
+/* The tables refer to each other as they should; each row of the answer is one that does not. */
+static int check_foreign_keys(Database *db, Error *e) {
+        sqlite3_stmt *s = NULL;
+        int r;
+
+        if (sqlite3_prepare_v2(db->handle, "PRAGMA foreign_key_check", -1, &s, NULL) != SQLITE_OK)
+                return db_error(db, e, "check the tables");
+        r = db_step(db, s, e, "check the tables");
+        sqlite3_finalize(s);
+        return r == 1 ? error_setf(e, -EBADMSG,
+                                   "The database refers to rows that it has not, and cannot be "
+                                   "brought to this version")
+                      : r;
+}
+
 static int db_migrate(Database *db, Error *e) {
         sqlite3_stmt *s = NULL;
         int version, r;
@@ -233,7 +249,9 @@ static int db_migrate(Database *db, Error *e) {
                                   version, DB_SCHEMA_VERSION);
         if (version == DB_SCHEMA_VERSION)
                 return 0;
-        r = db_run(db, "BEGIN IMMEDIATE", "begin the migration", e);
+        /* as a table that others refer to cannot be replaced otherwise; it has no effect inside of
+         * the transaction */
+        r = db_run(db, "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE", "begin the migration", e);
         if (r != 0)
                 return r;
         for (; version < DB_SCHEMA_VERSION; version++) {
@@ -241,7 +259,10 @@ static int db_migrate(Database *db, Error *e) {
                 if (r != 0)
                         return r;
         }
-        return db_run(db, "COMMIT", "commit the migration", e);
+        r = check_foreign_keys(db, e);
+        if (r != 0)
+                return r;
+        return db_run(db, "COMMIT; PRAGMA foreign_keys = ON", "commit the migration", e);
 }
 
 /* The time of events that triggers record. */
@@ -257,9 +278,58 @@ static void on_update(void *userdata, int operation, const char *database, const
                 db->on_event(db->on_event_userdata);
 }
 
+/* Not for events of processes, which leave no garbage: those commits are not synced. */
+static int on_commit(void *userdata) {
+        Database *db = userdata;
+
+        if (!db->unsynced && db->on_mutation)
+                db->on_mutation(db->on_mutation_userdata);
+        return 0;
+}
+
+void db_set_on_mutation(Database *db, void (*f)(void *userdata), void *userdata) {
+        db->on_mutation = f;
+        db->on_mutation_userdata = userdata;
+}
+
 void db_set_on_event(Database *db, void (*f)(void *userdata), void *userdata) {
         db->on_event = f;
         db->on_event_userdata = userdata;
+}
+
+/* sqlite3_open_v2() with what every connection has. */
+static int connection_new(const char *path, int flags, Database **ret, Error *e) {
+        _cleanup_(db_closep) Database *db = NULL;
+
+        db = calloc(1, sizeof(Database));
+        if (!db)
+                return -ENOMEM;
+        if (sqlite3_open_v2(path, &db->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
+                return db->handle ? db_error(db, e, "open it") : -ENOMEM;
+        sqlite3_extended_result_codes(db->handle, 1);
+        sqlite3_busy_timeout(db->handle, BUSY_MSEC);
+        *ret = TAKE_PTR(db);
+        return 0;
+}
+
+static int connection_set_up(Database *db, Error *e) {
+        int r;
+
+        /* the lookaside and page caches of the defaults alone would be 2 MiB */
+        r = db_run(db,
+                   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                   "PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;"
+                   "PRAGMA wal_autocheckpoint = 256;",
+                   "set it up", e);
+        if (r != 0)
+                return r;
+        if (sqlite3_create_function(db->handle, "now_usec", 0, SQLITE_UTF8, NULL, sql_now, NULL,
+                                    NULL) != SQLITE_OK)
+                return db_error(db, e, "set it up");
+        sqlite3_update_hook(db->handle, on_update, db);
+        sqlite3_commit_hook(db->handle, on_commit, db);
+        r = db_migrate(db, e);
+        return r != 0 ? r : db_gc_prepare(db, e);
 }
 
 int db_open(const char *dir, Database **ret, Error *e) {
@@ -271,37 +341,36 @@ int db_open(const char *dir, Database **ret, Error *e) {
 
         if (asprintf(&path, "%s/ctr.db", dir) < 0)
                 return -ENOMEM;
-        db = calloc(1, sizeof(Database));
-        if (!db)
-                return -ENOMEM;
-        if (sqlite3_open_v2(path, &db->handle,
-                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-                            NULL) != SQLITE_OK) {
-                if (!db->handle)
-                        return -ENOMEM;
-                r = db_error(db, e, "open it");
-                return error_prefix(e, r, "%s", path);
-        }
-        sqlite3_extended_result_codes(db->handle, 1);
-        sqlite3_busy_timeout(db->handle, BUSY_MSEC);
-        /* the lookaside and page caches of the defaults alone would be 2 MiB */
-        r = db_run(db,
-                   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                   "PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;"
-                   "PRAGMA wal_autocheckpoint = 256;",
-                   "set it up", e);
+        r = connection_new(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db, e);
+        if (r == 0)
+                r = connection_set_up(db, e);
         if (r != 0)
                 return error_prefix(e, r, "%s", path);
-        if (sqlite3_create_function(db->handle, "now_usec", 0, SQLITE_UTF8, NULL, sql_now, NULL,
-                                    NULL) != SQLITE_OK)
-                return db_error(db, e, "set it up");
-        sqlite3_update_hook(db->handle, on_update, db);
-        r = db_migrate(db, e);
-        if (r != 0)
-                return error_prefix(e, r, "%s", path);
-
         *ret = TAKE_PTR(db);
         return 0;
+}
+
+int db_open_reader(const char *dir, Database **ret, Error *e) {
+        _cleanup_(db_closep) Database *db = NULL;
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        assert(dir && ret);
+
+        if (asprintf(&path, "%s/ctr.db", dir) < 0)
+                return -ENOMEM;
+        r = connection_new(path, SQLITE_OPEN_READONLY, &db, e);
+        if (r == 0)
+                r = db_run(db, "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY", "set it up",
+                           e);
+        if (r != 0)
+                return error_prefix(e, r, "%s", path);
+        *ret = TAKE_PTR(db);
+        return 0;
+}
+
+void db_interrupt(Database *reader) {
+        sqlite3_interrupt(reader->handle);
 }
 
 Database *db_close(Database *db) {

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include "manager/container.h"
+#include "manager/content.h"
 #include "manager/event.h"
 #include "manager/image.h"
 
@@ -21,6 +22,9 @@ typedef struct Database Database;
 int db_open(const char *dir, Database **ret, Error *e);
 Database *db_close(Database *db);
 DEFINE_CLEANUP(Database *, db_close);
+
+/* f is told about each synced transaction that changed something, before it is committed. */
+void db_set_on_mutation(Database *db, void (*f)(void *userdata), void *userdata);
 
 int db_begin(Database *db, Error *e);
 
@@ -47,10 +51,10 @@ int db_namespace_set_labels(Database *db, const char *name, const char *labels, 
 int db_namespace_delete(Database *db, const char *name, Error *e);
 int db_namespace_list(Database *db, json_t **ret, Error *e);
 
-/* Content: what blobs are there. */
+/* Content: what blobs are there, for all namespaces and (manager/content.h) for each. */
 int db_blob_put(Database *db, const char *digest, const char *media_type, uint64_t size, Error *e);
-/* blobs: array of {digest, media_type, size}. */
-int db_blobs_put(Database *db, json_t *blobs, Error *e);
+/* They are content of the namespace. blobs: array of {digest, media_type, size}. */
+int db_blobs_put(Database *db, const char *namespace, json_t *blobs, Error *e);
 /* 1 if there is a row, 0 if not, or an error. */
 int db_blob_find(Database *db, const char *digest, Error *e);
 
@@ -132,10 +136,53 @@ int db_boot_seen(Database *db, const char *reader, const char *boot_id, Error *e
 /* 1 if reader has not seen this boot of the machine before, 0 if it has: recorded as seen now. */
 int db_boot_changed(Database *db, const char *reader, const char *boot_id, Error *e);
 
-/* Garbage: removes what no image and no container reaches. In a transaction of its own. *ret_blobs:
- * array of digests, *ret_snapshots: array of ids whose rows are gone now. */
-int db_collect(Database *db, json_t **ret_blobs, json_t **ret_snapshots, Error *e);
-
 /* Calls f for each blob until it returns other than 0, and returns that. */
 int db_blobs_foreach(Database *db, int (*f)(const char *digest, uint64_t size, void *userdata),
                      void *userdata, Error *e);
+
+int db_content_foreach(Database *db, const char *namespace,
+                       int (*f)(const Content *c, void *userdata), void *userdata, Error *e);
+/* 1 and the id, 0 if there is none. */
+int db_content_find(Database *db, const char *namespace, const char *digest, int64_t *ret_id,
+                    Error *e);
+int db_content_set_labels(Database *db, int64_t id, json_t *labels, Error *e);
+/* 1 and who needs it ("the image \"...\"", a new string), 0 if nobody does. */
+int db_content_user(Database *db, const char *namespace, const char *digest, char **ret, Error *e);
+/* damaged_at 0: it is as it should be. */
+int db_blob_set_damaged(Database *db, const char *digest, uint64_t damaged_at, Error *e);
+int db_damaged_images_foreach(Database *db,
+                              int (*f)(const char *namespace, const char *name, void *userdata),
+                              void *userdata, Error *e);
+int db_ingest_put(Database *db, const char *namespace, const char *digest, uint64_t size, Error *e);
+int db_ingest_forget(Database *db, const char *digest, Error *e);
+int db_ingest_foreach(Database *db, const char *namespace,
+                      int (*f)(const IngestEntry *i, void *userdata), void *userdata, Error *e);
+
+/* Leases (manager/lease.h) */
+int db_lease_create(Database *db, const char *namespace, const char *id, json_t *labels,
+                    uint64_t expires_at, Error *e);
+/* 1 or 0. */
+int db_lease_exists(Database *db, const char *namespace, const char *id, Error *e);
+int db_lease_delete(Database *db, const char *namespace, const char *id, Error *e);
+/* *ret: array of {namespace, id, labels, created_at, expires_at}. namespace NULL: all;
+ * expired_by 0: also those that have not expired. */
+int db_lease_list(Database *db, const char *namespace, uint64_t expired_by, json_t **ret, Error *e);
+/* 0 if none expires. */
+int db_lease_next_expiry(Database *db, uint64_t *ret, Error *e);
+int db_lease_add(Database *db, const char *namespace, const char *id, const char *type,
+                 const char *key, Error *e);
+int db_lease_add_image(Database *db, const char *namespace, const char *id, const char *image,
+                       Error *e);
+int db_lease_add_layer(Database *db, const char *namespace, const char *id, int64_t snapshot,
+                       Error *e);
+/* CTR_NOT_FOUND */
+int db_lease_remove(Database *db, const char *namespace, const char *id, const char *type,
+                    const char *key, Error *e);
+/* *ret: array of {type, key}. */
+int db_lease_resources(Database *db, const char *namespace, const char *id, json_t **ret, Error *e);
+/* 1 if a lease of any namespace that has not expired holds it, 0 if none does. */
+int db_lease_holds(Database *db, const char *type, const char *key, Error *e);
+int db_leased_content_foreach(Database *db, int (*f)(const char *digest, void *userdata),
+                              void *userdata, Error *e);
+/* 1 and the microseconds since the epoch, 0 if text is no time of RFC 3339. */
+int db_parse_time(Database *db, const char *text, uint64_t *ret, Error *e);

@@ -233,7 +233,7 @@ static int commit_image(Manager *m, Image *i, const ImageResult *q, int64_t top,
         i->size = blobs_size(needed);
         r = db_image_put(m->db, i, needed, e);
         /* a blob that is recorded and that nothing needs is collected */
-        return r != 0 ? r : db_blobs_put(m->db, rest, e);
+        return r != 0 ? r : db_blobs_put(m->db, i->object.namespace, rest, e);
 }
 
 static int commit_rows(Manager *m, Image **images, const ImageResult *results, size_t n,

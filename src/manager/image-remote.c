@@ -133,6 +133,7 @@ static int resolve_commit(Job *j, json_t *result, Error *e) {
 
 static const JobType resolve_type = {
                 .name = "resolve",
+                .blobs = JOB_BLOBS_NONE,
                 .action = "image-pull",
                 .first_phase = "resolve",
                 .n_running_max = RUNNING_MAX,

@@ -18,6 +18,8 @@ typedef struct Image {
         json_t *labels;    /* {key: value} */
         json_t *platforms; /* array of strings: those whose content is there */
         uint64_t created_at, updated_at;
+        bool damaged;     /* a blob that it needs is, or is gone (manager/content.h) */
+        bool was_damaged; /* before the last look at all */
 } Image;
 
 static inline Image *IMAGE(Object *o) {

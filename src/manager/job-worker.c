@@ -10,7 +10,9 @@
 #include "basic/process.h"
 #include "basic/strv.h"
 #include "manager/job-internal.h"
+#include "manager/lease.h"
 #include "manager/manager.h"
+#include "manager/sweeper.h"
 
 #define PACKET_MAX   (128U * 1024)
 #define PROGRESS_MAX 1024
@@ -72,11 +74,17 @@ static int answer_plan(Job *j, Error *e) {
         int r;
 
         r = j->type->plan(j, j->plan, &answer, e);
+        if (r == 0 && answer)
+                r = lease_protect_plan(j, j->plan, answer, e);
         if (r != 0 || !answer)
                 return r;
         json_decref(TAKE_PTR(j->plan));
         r = job_send(j, answer);
-        return r < 0 ? error_setf(e, r, "Failed to answer the worker: %m") : 0;
+        if (r < 0)
+                return error_setf(e, r, "Failed to answer the worker: %m");
+        j->planned = true;
+        sweeper_resume(j->object.manager->sweeper);
+        return 0;
 }
 
 static int handle_plan(Job *j, json_t *packet, Error *e) {

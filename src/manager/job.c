@@ -13,6 +13,7 @@
 #include "basic/process.h"
 #include "basic/strv.h"
 #include "manager/job-internal.h"
+#include "manager/lease.h"
 #include "manager/manager.h"
 #include "manager/sweeper.h"
 
@@ -34,6 +35,7 @@ Job *job_free(Job *j) {
         free(j->description);
         free(j->phase);
         free(j->key);
+        free(j->lease);
         strv_free(j->arguments);
         json_decref(j->progress);
         json_decref(j->plan);
@@ -93,6 +95,7 @@ void job_finish(Job *j) {
                 job_set_phase(j, "done");
         if (j->type->done)
                 j->type->done(j);
+        lease_job_done(j, r == 0);
         error_move(&e, &j->error);
         if (observer && observer->job_removed)
                 observer->job_removed(j, r, &e, m->observer_userdata);
@@ -100,8 +103,7 @@ void job_finish(Job *j) {
         error_move(&j->error, &e);
         job_retire(j);
         jobs_continue(m);
-        if (object_count(m, OBJECT_JOB) == 0)
-                sweeper_resume(m->sweeper);
+        sweeper_resume(m->sweeper);
 }
 
 void job_set_phase(Job *j, const char *phase) {
@@ -110,6 +112,17 @@ void job_set_phase(Job *j, const char *phase) {
         object_mark_dirty(&j->object);
         if (j->type->phase)
                 j->type->phase(j);
+}
+
+static int uses_blobs(Object *o, void *userdata) {
+        const Job *j = JOB(o);
+
+        return j->type->blobs == JOB_BLOBS_ANY ||
+               (j->type->blobs == JOB_BLOBS_PLANNED && (!j->planned || j->needs_more));
+}
+
+bool jobs_use_blobs(Manager *m) {
+        return object_foreach(m, OBJECT_JOB, NULL, uses_blobs, NULL) != 0;
 }
 
 int job_set_outcome(Job *j, const char *key, json_t *value) {

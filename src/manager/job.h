@@ -20,6 +20,14 @@
 
 typedef struct Job Job;
 
+/* Which files of the content store a worker relies on besides those that have a record: they are
+ * not removed meanwhile (manager/sweeper.h). */
+typedef enum JobBlobs {
+        JOB_BLOBS_ANY,     /* nobody knows: none is removed until the job is over */
+        JOB_BLOBS_PLANNED, /* those that its plan names, from then on */
+        JOB_BLOBS_NONE,
+} JobBlobs;
+
 /* Any of the functions may be NULL. */
 typedef struct JobType {
         const char *name;   /* Job.Type: "pull", as in "The pull of ... was canceled" */
@@ -29,6 +37,7 @@ typedef struct JobType {
         const char *first_phase; /* which the worker begins with; NULL: "start" */
         unsigned n_running_max;  /* at a time; the others wait. 0: no limit */
         bool without_store;      /* the verb knows no --root= */
+        JobBlobs blobs;
 
         /* The answer to the worker's `plan` (docs/worker-protocol.md). 0 and a new object; 0 and
          * NULL to be asked again when another job is over; or an error, which ends the worker. */
@@ -87,6 +96,9 @@ struct Job {
         bool ended;   /* only its error and its outcome count */
         Job *ended_next;
         char *key;
+        bool planned;    /* its plan was answered */
+        bool needs_more; /* than the plan names */
+        char *lease;     /* holds what was planned; NULL: there is none */
         char **arguments;
         JobFile files[JOB_FILES_MAX]; /* our copies, until the worker has its own */
         int pidfd, socket_fd;
@@ -125,3 +137,6 @@ void jobs_forget_ended(Manager *m);
 int job_wait(Job *j, Callback callback, void *userdata, Error *e);
 
 int job_cancel(Job *j, Error *e);
+
+/* Whether a worker may rely on any file of the content store at the moment. */
+bool jobs_use_blobs(Manager *m);

@@ -15,11 +15,13 @@
 #include "manager/event.h"
 #include "manager/image.h"
 #include "manager/job.h"
+#include "manager/lease.h"
 #include "manager/limits.h"
 #include "manager/rdt.h"
 #include "manager/restart.h"
 #include "manager/sweeper.h"
 #include "manager/task-internal.h"
+#include "manager/usage.h"
 #include "unit/systemd.h"
 
 #define SECCOMP_MAX  (1024U * 1024)
@@ -189,6 +191,8 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         if (r != 0)
                 return r;
         r = sweeper_new(m, &m->sweeper);
+        if (r >= 0)
+                r = leases_new(m, &m->leases);
         if (r < 0)
                 return r;
         r = sd_event_add_defer(event, &m->dirty_source, on_dirty, m);
@@ -243,7 +247,9 @@ Manager *manager_free(Manager *m) {
         free_objects(m, OBJECT_TASK);
         free_objects(m, OBJECT_CONTAINER);
         free_objects(m, OBJECT_IMAGE);
+        usages_cancel(m);
         sweeper_free(m->sweeper);
+        leases_free(m->leases);
         restarts_free(m->restarts);
         event_log_free(m->events);
         sd_event_source_disable_unref(m->dirty_source);
@@ -273,9 +279,9 @@ static int has_task(Object *o, void *userdata) {
 }
 
 bool manager_is_idle(const Manager *m) {
-        return !m->recovering && object_count(m, OBJECT_JOB) == 0 && !sweeper_is_busy(m->sweeper) &&
-               !event_log_is_busy(m->events) && !restarts_are_busy(m->restarts) &&
-               object_count(m, OBJECT_TASK) == 0 &&
+        return !m->recovering && !m->usages && object_count(m, OBJECT_JOB) == 0 &&
+               !sweeper_is_busy(m->sweeper) && !event_log_is_busy(m->events) &&
+               !restarts_are_busy(m->restarts) && object_count(m, OBJECT_TASK) == 0 &&
                object_foreach((Manager *) m, OBJECT_CONTAINER, NULL, has_task, NULL) == 0;
 }
 

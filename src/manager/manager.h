@@ -17,6 +17,7 @@ typedef struct Systemd Systemd;
 typedef struct Task Task;
 typedef struct Process Process;
 typedef struct Job Job;
+typedef struct PendingUsage PendingUsage;
 typedef struct Event Event;
 typedef struct EventLog EventLog;
 
@@ -62,6 +63,8 @@ struct Manager {
         uint64_t last_job_id;
         Job *ended_jobs; /* newest first */
         struct Sweeper *sweeper;
+        struct Leases *leases;
+        PendingUsage *usages;
         struct Limits *limits;
         struct BlockIO *blockio;
         struct Rdt *rdt;

@@ -33,6 +33,12 @@ bool waiter_remove(Waiter **list, Callback callback, const void *userdata) {
         return false;
 }
 
+void waiters_move(Waiter **to, Waiter **from) {
+        while (*to)
+                to = &(*to)->next;
+        *to = TAKE_PTR(*from);
+}
+
 void waiters_complete(Waiter **list, Object *object, int r, const Error *e) {
         Waiter *w = TAKE_PTR(*list);
 

@@ -58,6 +58,9 @@ int waiter_add(Waiter **list, Callback callback, void *userdata);
  * told, or is about to be. */
 bool waiter_remove(Waiter **list, Callback callback, const void *userdata);
 
+/* Appends all of from to to. */
+void waiters_move(Waiter **to, Waiter **from);
+
 /* Empties the list first, then calls all in the order they were added. */
 void waiters_complete(Waiter **list, Object *object, int r, const Error *e);
 

@@ -17,6 +17,7 @@
 
 typedef struct PullState {
         bool unpack;
+        bool all_platforms;
         bool with_blobs; /* also of layers whose trees are there */
         KeepLayers keep_layers;
         json_t *labels;
@@ -125,6 +126,7 @@ int layers_answer_plan(Job *j, json_t *plan, bool with_blobs, json_t **ret, Erro
 static int plan(Job *j, json_t *packet, json_t **ret, Error *e) {
         const PullState *state = j->userdata;
 
+        j->needs_more = state->all_platforms;
         return layers_answer_plan(j, packet, state->with_blobs, ret, e);
 }
 
@@ -153,6 +155,7 @@ const JobType job_pull_type = {
                 .action = "image-pull",
                 .first_phase = "resolve",
                 .n_running_max = PULLS_RUNNING_MAX,
+                .blobs = JOB_BLOBS_PLANNED,
                 .plan = plan,
                 .commit = commit,
                 .destroy = pull_state_free,
@@ -250,6 +253,7 @@ static int pull_start(Manager *m, const PullRequest *q, const Image *i, const ch
         if (!state)
                 return -ENOMEM;
         *state = (PullState){.unpack = !q->no_unpack,
+                             .all_platforms = q->all_platforms,
                              .with_blobs = q->keep_layers == KEEP_LAYERS_ALL || q->all_platforms,
                              .keep_layers = q->keep_layers,
                              .labels = json_incref(q->labels)};

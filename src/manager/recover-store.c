@@ -2,10 +2,11 @@
 
 /*
  * The store at the start of the manager, which a crash may have left in the middle of anything.
- * Rows are the truth: directories and blobs without one go. What a pull has fetched so far has no
- * row and is in the ingest directory until its end; it stays for a day, so that a pull that is
- * tried again goes on from it. Checkpoints that are being made, or wait for their task's Start,
- * are compared with the tasks, when those are known (checkpoint-restore.h).
+ * Rows are the truth: directories and blobs without one go, and blobs that are gone are marked as
+ * damaged. What a pull has fetched so far has no row: complete blobs stay as long as the pull's
+ * lease, partial ones for a day, so that a pull that is tried again goes on from there. Checkpoints
+ * that are being made, or wait for their task's Start, are compared with the tasks, when those are
+ * known (checkpoint-restore.h).
  */
 
 #include <dirent.h>
@@ -17,14 +18,15 @@
 #include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/log.h"
+#include "image/digest.h"
 #include "manager/checkpoint-image.h"
 #include "manager/checkpoint-restore.h"
+#include "manager/content.h"
 #include "manager/db.h"
+#include "manager/lease.h"
 #include "manager/recover-internal.h"
 #include "manager/sweeper.h"
 #include "snapshot/overlayfs.h"
-
-#define INGEST_KEEP_USEC (24 * 3600 * USEC_PER_SEC)
 
 static int compare_ids(const void *a, const void *b) {
         int64_t x = *(const int64_t *) a, y = *(const int64_t *) b;
@@ -81,53 +83,89 @@ static int recover_snapshots(Manager *m, Error *e) {
         return r < 0 ? error_setf(e, r, "Failed to schedule the removal of snapshots: %m") : 0;
 }
 
-static int add_blob(const char *digest, uint64_t size, void *userdata) {
-        const char *hex = startswith(digest, "sha256:");
+static const char *directories[] = {
+                [DIGEST_SHA256] = "content/sha256",
+                [DIGEST_SHA512] = "content/sha512",
+};
 
-        return hex && json_object_set_new(userdata, hex, json_true()) < 0 ? -ENOMEM : 0;
+typedef struct BlobRows {
+        json_t *recorded, *leased; /* {digest: true} */
+} BlobRows;
+
+static int add_blob(const char *digest, uint64_t size, void *userdata) {
+        const BlobRows *rows = userdata;
+
+        return json_object_set_new(rows->recorded, digest, json_true()) < 0 ? -ENOMEM : 0;
 }
 
-/* Removes the files of a directory that are not in rows and not younger than keep_usec; what is in
- * rows and there is taken from them. */
-static int sweep_files(Manager *m, const char *path, uint64_t keep_usec, json_t *rows) {
+static int add_leased(const char *digest, void *userdata) {
+        const BlobRows *rows = userdata;
+
+        return json_object_set_new(rows->leased, digest, json_true()) < 0 ? -ENOMEM : 0;
+}
+
+/* Removes the files of a directory that are in no row and in no lease; what is recorded and there
+ * is taken from the rows. */
+static int sweep_blobs(Manager *m, DigestAlgorithm algorithm, const BlobRows *rows) {
         _cleanup_closedir_ DIR *dir = NULL;
         struct dirent *de;
 
-        dir = dir_stream_open_at(m->state_fd, path);
+        dir = dir_stream_open_at(m->state_fd, directories[algorithm]);
+        if (!dir && errno == ENOENT)
+                return 0;
         while (dir && (errno = 0, de = readdir(dir))) {
-                struct stat st;
+                char digest[DIGEST_STRING_SIZE];
 
-                if (de->d_name[0] == '.' || json_object_del(rows, de->d_name) == 0)
+                if (streq(de->d_name, ".") || streq(de->d_name, ".."))
                         continue;
-                if (fstatat(dirfd(dir), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-                    (uint64_t) st.st_mtime * USEC_PER_SEC + keep_usec > now_realtime())
+                (void) snprintf(digest, sizeof(digest), "%s:%.*s",
+                                digest_algorithm_to_string(algorithm), DIGEST_HEX_MAX, de->d_name);
+                if (json_object_del(rows->recorded, digest) == 0 ||
+                    json_object_get(rows->leased, digest))
                         continue;
-                log_info("Removing %s/%s, which has no record", path, de->d_name);
+                log_info("Removing the blob %s, which has no record", digest);
                 if (unlinkat(dirfd(dir), de->d_name, 0) < 0 && errno != ENOENT)
-                        log_warning_errno(errno, "Failed to remove %s/%s: %m", path, de->d_name);
+                        log_warning_errno(errno, "Failed to remove the blob %s: %m", digest);
         }
         return -errno;
 }
 
-static int recover_blobs(Manager *m, Error *e) {
-        _cleanup_json_ json_t *rows = json_object();
-        const char *hex;
+/* What a damaged one is needed for says so from the start. */
+static int mark_missing(Manager *m, json_t *missing, Error *e) {
+        const char *digest;
         json_t *value;
+
+        json_object_foreach(missing, digest, value) {
+                int r;
+
+                log_error("The blob %s is missing in the content store", digest);
+                r = db_blob_set_damaged(m->db, digest, now_realtime(), e);
+                if (r != 0)
+                        return r;
+        }
+        return content_update_images(m, e);
+}
+
+static int recover_blobs(Manager *m, Error *e) {
+        _cleanup_json_ json_t *recorded = json_object(), *leased = json_object();
+        BlobRows rows = {.recorded = recorded, .leased = leased};
+        uint64_t ignored;
         int r;
 
-        if (!rows)
+        if (!recorded || !leased)
                 return -ENOMEM;
-        r = db_blobs_foreach(m->db, add_blob, rows, e);
+        r = db_blobs_foreach(m->db, add_blob, &rows, e);
+        if (r == 0)
+                r = db_leased_content_foreach(m->db, add_leased, &rows, e);
         if (r != 0)
                 return r;
-        r = sweep_files(m, "content/sha256", 0, rows);
-        if (r < 0)
-                return error_setf(e, r, "Failed to list the blobs: %m");
-        json_object_foreach(rows, hex, value)
-                log_error("The blob sha256:%s is missing in the content store", hex);
-        json_object_clear(rows);
-        r = sweep_files(m, "content/ingest", INGEST_KEEP_USEC, rows);
-        return r < 0 ? error_setf(e, r, "Failed to list the partial blobs: %m") : 0;
+        for (DigestAlgorithm a = 0; a < _DIGEST_ALGORITHM_MAX; a++) {
+                r = sweep_blobs(m, a, &rows);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to list the blobs: %m");
+        }
+        r = mark_missing(m, recorded, e);
+        return r != 0 ? r : ingests_expire(m, &ignored, e);
 }
 
 int recover_store(Manager *m, Error *e) {
@@ -136,10 +174,11 @@ int recover_store(Manager *m, Error *e) {
         r = recover_snapshots(m, e);
         if (r != 0)
                 return r;
-        r = recover_blobs(m, e);
+        r = leases_expire(m->leases, e);
+        if (r == 0)
+                r = recover_blobs(m, e);
         if (r != 0)
                 return r;
         /* rows that nothing needs: the collection after the last deletion may not have come */
-        r = sweeper_collect(m->sweeper, NULL, NULL, e);
-        return r < 0 ? error_setf(e, r, "Failed to schedule a collection: %m") : 0;
+        return sweeper_collect_at_start(m->sweeper, e);
 }
