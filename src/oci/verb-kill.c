@@ -71,7 +71,8 @@ int verb_kill(Context *c, int argc, char *argv[], Error *e) {
         if (r != 0 || first == 0)
                 return r;
         if (argv[first + 1]) {
-                signo = signal_from_string(argv[first + 1]);
+                /* 0 only asks whether there is somebody */
+                signo = streq(argv[first + 1], "0") ? 0 : signal_from_string(argv[first + 1]);
                 if (signo < 0)
                         return error_setf(e, CTR_INVALID_ARGUMENT, "unknown signal \"%s\"",
                                           argv[first + 1]);

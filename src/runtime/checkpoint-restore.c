@@ -25,6 +25,8 @@ typedef struct Restore {
         char root[PATH_MAX];
         int stdio[3];
         int network_fd;
+        int copies[4]; /* of what criu gets */
+        size_t n_copies;
 } Restore;
 
 int checkpoint_mount_source(const Spec *spec, const char *mount, const char *terminal_path,
@@ -153,10 +155,11 @@ static int mount_root(Restore *x, const Spec *spec, Error *e) {
         return 0;
 }
 
-/* A copy that stays open for criu. Through one far away: what is at the place may be needed. */
-static int pass(const int copies[static 4], size_t n, Error *e) {
-        for (size_t i = 0; i < n; i++)
-                if (dup2(copies[i], (int) (CHECKPOINT_FD_FIRST + i)) < 0)
+/* The copies where they stay open for criu. The very last step: what was at these places may have
+ * been anybody's. */
+static int pass_descriptors(const Restore *x, Error *e) {
+        for (size_t i = 0; i < x->n_copies; i++)
+                if (dup2(x->copies[i], (int) (CHECKPOINT_FD_FIRST + i)) < 0)
                         return error_setf(e, -errno, "Failed to pass a descriptor on: %m");
         return 0;
 }
@@ -205,11 +208,11 @@ static int open_network(Restore *x, const Spec *spec, const CheckpointDocument *
                           "has the host's");
 }
 
-/* The streams from CHECKPOINT_FD_FIRST on, then the network. */
-static int pass_descriptors(Restore *x, const Spec *spec, const CheckpointDocument *d, Error *e) {
+/* The streams, to be passed from CHECKPOINT_FD_FIRST on, then the network. */
+static int copy_descriptors(Restore *x, const Spec *spec, const CheckpointDocument *d, Error *e) {
         _cleanup_close_ int null_fd = -1, network_fd = -1;
-        int copies[4], r;
         size_t n = 0;
+        int r;
 
         r = open_network(x, spec, d, &network_fd, e);
         if (r != 0)
@@ -218,18 +221,19 @@ static int pass_descriptors(Restore *x, const Spec *spec, const CheckpointDocume
         if (null_fd < 0)
                 return error_setf(e, -errno, "Failed to open /dev/null: %m");
         for (; n < 3; n++) {
-                copies[n] = fcntl(x->stdio[n] >= 0 ? x->stdio[n] : null_fd, F_DUPFD_CLOEXEC,
-                                  CRIU_FD_MAX);
-                if (copies[n] < 0)
+                x->copies[n] = fcntl(x->stdio[n] >= 0 ? x->stdio[n] : null_fd, F_DUPFD_CLOEXEC,
+                                     CRIU_FD_MAX);
+                if (x->copies[n] < 0)
                         return error_setf(e, -errno, "Failed to copy a stream: %m");
         }
         if (network_fd >= 0) {
-                copies[n] = fcntl(network_fd, F_DUPFD_CLOEXEC, CRIU_FD_MAX);
-                if (copies[n] < 0)
+                x->copies[n] = fcntl(network_fd, F_DUPFD_CLOEXEC, CRIU_FD_MAX);
+                if (x->copies[n] < 0)
                         return error_setf(e, -errno, "Failed to copy the network: %m");
                 x->network_fd = (int) (CHECKPOINT_FD_FIRST + n++);
         }
-        return pass(copies, n, e);
+        x->n_copies = n;
+        return 0;
 }
 
 static int prepare(void *userdata, char ***ret, Error *e) {
@@ -252,9 +256,11 @@ static int prepare(void *userdata, char ***ret, Error *e) {
                                   doc.terminal ? "without" : "with");
         r = separate(x, spec, e);
         if (r == 0)
-                r = pass_descriptors(x, spec, &doc, e);
+                r = copy_descriptors(x, spec, &doc, e);
         if (r == 0)
                 r = mount_root(x, spec, e);
+        if (r == 0)
+                r = pass_descriptors(x, e);
         if (r != 0)
                 return r;
         (void) snprintf(images, sizeof(images), "/proc/%i/fd/%i", x->caller, x->p->images_fd);
