@@ -3,6 +3,7 @@
 #include "ctl/batch.h"
 
 #include "basic/strv.h"
+#include "ctl/arguments.h"
 #include "ctl/output.h"
 
 #define IN_FLIGHT_MAX 64 /* the bus limits the replies that one connection may wait for */
@@ -86,4 +87,41 @@ int batch_run(Batch *b, char *const *names, Error *e) {
                 if (b->items[i].code != 0)
                         return EXIT_FAILURE;
         return EXIT_SUCCESS;
+}
+
+static void on_method_done(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
+        BatchItem *item = userdata;
+
+        if (e && e->code == CTR_NOT_FOUND && request_is_ambiguous(q))
+                e = NULL;
+        batch_item_finish(item, e);
+}
+
+static int append_item(sd_bus_message *m, void *userdata) {
+        const BatchItem *item = userdata;
+        Arguments arguments = {.client = item->batch->client,
+                               .texts = {item->name},
+                               .keys = item->batch->keys};
+
+        return append_arguments(m, &arguments);
+}
+
+static int method_start(BatchItem *item, Error *e) {
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = item->batch->member,
+                           .append = append_item,
+                           .userdata = item};
+
+        return client_request(item->batch->client, &call, on_method_done, item, NULL, e);
+}
+
+int batch_methods(Client *c, const char *verb, const char *member, unsigned keys,
+                  char *const *names, Error *e) {
+        _cleanup_(batch_clear) Batch batch = {.client = c,
+                                              .verb = verb,
+                                              .member = member,
+                                              .keys = keys,
+                                              .start = method_start};
+
+        return batch_run(&batch, names, e);
 }

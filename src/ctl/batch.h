@@ -24,6 +24,8 @@ struct BatchItem {
 struct Batch {
         Client *client;
         const char *verb;
+        const char *member; /* of batch_methods() */
+        unsigned keys;
         /* "task", ..., or "process" for a task or an exec: the object path of each item is made
          * from it; or NULL */
         const char *kind;
@@ -45,3 +47,8 @@ void batch_item_finish(BatchItem *item, const Error *e);
 
 /* Makes a request of item, or finishes it if that is impossible. */
 void batch_item_call(BatchItem *item, const Call *call, RequestHandler handler);
+
+/* Calls a method of the manager, (s, a{sv}), with each argument and these ArgumentKeys. What is not
+ * there is an error, unless it may have been this call that removed it. */
+int batch_methods(Client *c, const char *verb, const char *member, unsigned keys,
+                  char *const *names, Error *e);

@@ -148,38 +148,50 @@ int bus_message_read_json(sd_bus_message *m, json_t **ret) {
         return contents ? read_container(m, type, contents, ret) : read_basic(m, type, ret);
 }
 
-int bus_message_read_listing(sd_bus_message *m, json_t **ret) {
-        _cleanup_json_ json_t *rows = NULL;
+/* An array of structures of a text (an object's path or a string) and a dictionary. */
+static int read_rows(sd_bus_message *m, char type, const char *contents, const char *key,
+                     json_t **ret) {
+        _cleanup_json_ json_t *rows = json_array();
+        char array[16];
         int r;
 
-        assert(m && ret);
-
-        rows = json_array();
         if (!rows)
                 return -ENOMEM;
-        r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, "(oa{sv})");
+        (void) snprintf(array, sizeof(array), "(%s)", contents);
+        r = sd_bus_message_enter_container(m, SD_BUS_TYPE_ARRAY, array);
         if (r < 0)
                 return r;
-        while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_STRUCT, "oa{sv}")) > 0) {
+        while ((r = sd_bus_message_enter_container(m, SD_BUS_TYPE_STRUCT, contents)) > 0) {
                 _cleanup_json_ json_t *row = NULL;
-                const char *path;
+                const char *text;
 
-                r = sd_bus_message_read_basic(m, SD_BUS_TYPE_OBJECT_PATH, &path);
+                r = sd_bus_message_read_basic(m, type, &text);
                 if (r >= 0)
                         r = bus_message_read_json(m, &row);
                 if (r >= 0)
                         r = sd_bus_message_exit_container(m);
                 if (r < 0)
                         return r;
-                if (json_object_set_new(row, "ObjectPath", json_string(path)) < 0 ||
+                if (json_object_set_new(row, key, json_string(text)) < 0 ||
                     json_array_append(rows, row) < 0)
                         return -ENOMEM;
         }
-        if (r < 0)
-                return r;
-        r = sd_bus_message_exit_container(m);
+        if (r >= 0)
+                r = sd_bus_message_exit_container(m);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(rows);
         return 0;
+}
+
+int bus_message_read_listing(sd_bus_message *m, json_t **ret) {
+        assert(m && ret);
+
+        return read_rows(m, SD_BUS_TYPE_OBJECT_PATH, "oa{sv}", "ObjectPath", ret);
+}
+
+int bus_message_read_named(sd_bus_message *m, const char *key, json_t **ret) {
+        assert(m && key && ret);
+
+        return read_rows(m, SD_BUS_TYPE_STRING, "sa{sv}", key, ret);
 }

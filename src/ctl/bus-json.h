@@ -18,3 +18,7 @@ int bus_message_read_json(sd_bus_message *m, json_t **ret);
 /* Reads a listing a(oa{sv}) as an array of objects: the properties, and the path as "ObjectPath".
  */
 int bus_message_read_listing(sd_bus_message *m, json_t **ret);
+
+/* Reads a listing a(sa{sv}) of things without objects: the dictionaries, and the text as member
+ * key. */
+int bus_message_read_named(sd_bus_message *m, const char *key, json_t **ret);

@@ -2,32 +2,14 @@
 
 #include "ctl/create.h"
 
+#include <fcntl.h>
 #include <sys/random.h>
 
 #include "basic/clock.h"
+#include "basic/fs.h"
 #include "basic/strv.h"
+#include "ctl/arguments.h"
 #include "ctl/container-keys.h"
-
-static int append_labels(sd_bus_message *m, char *const *labels) {
-        int r;
-
-        if (!labels)
-                return 0;
-        r = message_open_array(m, "Labels", "{ss}");
-        STRV_FOREACH(label, labels) {
-                size_t n = strcspn(*label, "=");
-                char *key;
-
-                if (r < 0)
-                        return r;
-                key = strndup(*label, n);
-                if (!key)
-                        return -ENOMEM;
-                r = sd_bus_message_append(m, "{ss}", key, *label + n + 1);
-                free(key);
-        }
-        return r < 0 ? r : message_close_array(m);
-}
 
 static int append_mounts(sd_bus_message *m, const MountList *mounts) {
         int r;
@@ -92,7 +74,7 @@ static int append_create_container(sd_bus_message *m, void *userdata) {
         if (r >= 0)
                 r = append_command(m, o, request->command);
         if (r >= 0)
-                r = append_labels(m, o->labels);
+                r = message_append_labels_key(m, "Labels", o->labels);
         if (r >= 0)
                 r = append_mounts(m, &o->mounts);
         if (r >= 0)
@@ -185,4 +167,35 @@ void generate_id(char buf[static GENERATED_ID_SIZE]) {
         /* so few bytes are never interrupted, and the pool is ready long before there is a bus */
         (void) !getrandom(&random, sizeof(random), 0);
         (void) snprintf(buf, GENERATED_ID_SIZE, "%016llx", (unsigned long long) random);
+}
+
+int id_file_open(const char *path, IdFile *ret, Error *e) {
+        int fd;
+
+        if (!path)
+                return 0;
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0644);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to make %s: %m", path);
+        *ret = (IdFile){.fd = fd, .path = path};
+        return 0;
+}
+
+int id_file_write(IdFile *f, const char *id, Error *e) {
+        int r;
+
+        if (!f->path)
+                return 0;
+        r = fd_write_all(f->fd, id, strlen(id));
+        if (r < 0)
+                return error_setf(e, r, "Failed to write the id of the container to %s: %m",
+                                  f->path);
+        f->path = NULL;
+        return 0;
+}
+
+void id_file_close(IdFile *f) {
+        if (f->path)
+                (void) unlink(f->path);
+        f->fd = fd_close(f->fd);
 }

@@ -37,3 +37,17 @@ void create_request_done(CreateRequest *r);
 
 /* A new id for a container that was given none. */
 void generate_id(char buf[static GENERATED_ID_SIZE]);
+
+/* A file that the id of a new container goes to. It is made before the container, so that an old
+ * one is noticed, and goes again if it was not written. */
+typedef struct IdFile {
+        int fd;
+        const char *path; /* NULL: written, or none is wanted */
+} IdFile;
+
+#define ID_FILE_NULL ((IdFile){.fd = -1})
+
+/* path may be NULL: then nothing happens, here and when it is written. */
+int id_file_open(const char *path, IdFile *ret, Error *e);
+int id_file_write(IdFile *f, const char *id, Error *e);
+void id_file_close(IdFile *f);

@@ -2,6 +2,7 @@
 
 #include "ctl/listing.h"
 
+#include "ctl/arguments.h"
 #include "ctl/bus-json.h"
 #include "ctl/container-keys.h"
 #include "ctl/output.h"
@@ -96,4 +97,28 @@ int listing_show(const Client *c, const Column *columns, size_t n_columns, json_
                 return EXIT_FAILURE;
         }
         return EXIT_SUCCESS;
+}
+
+int listing_verb(Client *c, const NamedListing *l, Error *e) {
+        Arguments arguments = {.client = c, .keys = l->keys};
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = l->member,
+                           .append = append_arguments,
+                           .userdata = &arguments};
+        size_t skip = streq(l->columns[0].key, "Namespace") && !c->options->all_namespaces ? 1 : 0;
+        _cleanup_json_ json_t *rows = NULL;
+        sd_bus_message *reply = NULL;
+        int r;
+
+        if (client_connect(c, e) != 0 || client_call(c, &call, &reply, e) != 0)
+                return EXIT_FAILURE;
+        r = bus_message_read_named(reply, l->name, &rows);
+        if (r >= 0)
+                r = sort_rows(rows, l->name);
+        sd_bus_message_unref(reply);
+        if (r < 0) {
+                (void) error_setf(e, r, "Failed to read the listing: %m");
+                return EXIT_FAILURE;
+        }
+        return listing_show(c, l->columns + skip, l->n_columns - skip, rows, l->name, e);
 }

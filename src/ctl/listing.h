@@ -18,3 +18,15 @@ int append_selection(sd_bus_message *m, void *userdata);
 /* Shows rows as the options say; name is the member that -q prints. Returns the exit status. */
 int listing_show(const Client *c, const Column *columns, size_t n_columns, json_t *rows,
                  const char *name, Error *e);
+
+/* A verb that lists things without objects, a(sa{sv}): which method tells, and how it is shown. */
+typedef struct NamedListing {
+        const char *member; /* of the manager */
+        const char *name;   /* what the text is called in JSON; sorted by it, -q prints it */
+        const Column *columns;
+        size_t n_columns;
+        unsigned keys; /* ArgumentKeys beside the namespace */
+} NamedListing;
+
+/* Returns the exit status. */
+int listing_verb(Client *c, const NamedListing *l, Error *e);

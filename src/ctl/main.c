@@ -13,6 +13,9 @@
 #include "ctl/polkit-agent.h"
 #include "ctl/verb-table.h"
 
+/* Completions know this form: two spaces follow a name. */
+#define VERB_FORMAT "  %-17s  %-26s %s\n"
+
 static const OptionSet *const sets_before_verb[] = {&options_namespace, &options_global, NULL};
 
 static void print_verb_help(const Verb *v) {
@@ -25,24 +28,51 @@ static void print_help(void) {
         printf("Usage: ctrctl [OPTION...] VERB [OPTION...] [ARGUMENT...]\n\n"
                "Run and look after containers of the Ctr container manager.\n\nVerbs:\n");
         for (const Verb *v = verbs; v->name; v++)
-                printf("  %-10s %-26s %s\n", v->name, v->synopsis, v->help);
-        printf("  %-10s %-26s %s\n", "help", "[VERB]", "Show this help, or a verb's options");
+                printf(VERB_FORMAT, v->name, v->synopsis, v->help);
+        printf(VERB_FORMAT, "help", "[VERB]", "Show this help, or a verb's options");
         options_print_help(sets_before_verb, stdout);
         printf("\nSee the ctrctl(1) man page for details.\n");
 }
 
+static void print_group_help(const char *group) {
+        printf("Usage: ctrctl %s VERB [OPTION...] [ARGUMENT...]\n\nVerbs:\n", group);
+        for (const Verb *v = verbs; v->name; v++)
+                if (verb_in_group(v, group))
+                        printf(VERB_FORMAT, v->name, v->synopsis, v->help);
+        printf("\nSee 'ctrctl help %s VERB' for the options of one.\n", group);
+}
+
+/* Says what is wrong with words that begin with no verb; or shows what a group has. */
+static int no_verb(char *const *words, Error *e) {
+        if (!verb_is_group(words[0]))
+                (void) error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "unknown verb \"%s\"; 'ctrctl --help' shows them", words[0]);
+        else if (words[1] && !streq(words[1], "--help") && !streq(words[1], "-h"))
+                (void) error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "unknown verb \"%s %s\"; 'ctrctl help %s' shows them", words[0],
+                                  words[1], words[0]);
+        else {
+                print_group_help(words[0]);
+                return words[1] ? EXIT_SUCCESS : EXIT_FAILURE;
+        }
+        return EXIT_FAILURE;
+}
+
 static int verb_help(char **args, Error *e) {
         const Verb *v;
+        int n;
 
         if (!args[0]) {
                 print_help();
                 return EXIT_SUCCESS;
         }
-        v = verb_find(args[0]);
-        if (!v) {
-                (void) error_setf(e, CTR_INVALID_ARGUMENT, "unknown verb \"%s\"", args[0]);
-                return EXIT_FAILURE;
+        v = verb_find(args, &n);
+        if (!v && !args[1] && verb_is_group(args[0])) {
+                print_group_help(args[0]);
+                return EXIT_SUCCESS;
         }
+        if (!v)
+                return no_verb(args, e);
         print_verb_help(v);
         return EXIT_SUCCESS;
 }
@@ -72,7 +102,7 @@ static int verb_execute(const Verb *v, int argc, char **argv, Options *o, Error 
 
 static int dispatch(int argc, char **argv, Options *o, const char **ret_verb, Error *e) {
         const Verb *v;
-        int first;
+        int first, n;
 
         if (options_parse(sets_before_verb, true, argc, argv, o, &first, e) != 0)
                 return EXIT_FAILURE;
@@ -91,14 +121,11 @@ static int dispatch(int argc, char **argv, Options *o, const char **ret_verb, Er
         }
         if (streq(argv[first], "help"))
                 return verb_help(argv + first + 1, e);
-        v = verb_find(argv[first]);
-        if (!v) {
-                (void) error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "unknown verb \"%s\"; 'ctrctl --help' shows them", argv[first]);
-                return EXIT_FAILURE;
-        }
+        v = verb_find(argv + first, &n);
+        if (!v)
+                return no_verb(argv + first, e);
         *ret_verb = v->name;
-        return verb_execute(v, argc - first, argv + first, o, e);
+        return verb_execute(v, argc - (first + n - 1), argv + first + n - 1, o, e);
 }
 
 /* Started with 0, 1 or 2 closed, the next descriptors that we open would take their place. */

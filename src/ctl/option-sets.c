@@ -133,6 +133,8 @@ static const Option start[] = {
 const OptionSet options_start = SET("Standard input and output", start);
 
 static const Option stop[] = {
+                {'s', "signal", "SIGNAL", parse_signal, FIELD(signal),
+                 "Signal to send instead of the container's own"},
                 {'t', "time", "SEC", parse_duration, FIELD(timeout),
                  "Kill it when it has not ended after SEC seconds"},
 };

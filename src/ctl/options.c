@@ -10,6 +10,30 @@
 #define FIRST_NO_CHAR 256 /* getopt's codes are this plus the index */
 #define HELP_COLUMN   30
 
+static void image_options_clear(ImageOptions *i) {
+        free(i->policy);
+        free(i->platform);
+        free(i->snapshotter);
+        free(i->name);
+        free(i->input);
+        free(i->output);
+        free(i->format);
+        free(i->lease);
+        free(i->parent);
+        free(i->author);
+        free(i->message);
+        strv_free(i->changes);
+        strv_free(i->labels);
+}
+
+static void registry_options_clear(RegistryOptions *r) {
+        if (r->credentials)
+                explicit_bzero(r->credentials, strlen(r->credentials));
+        free(r->credentials);
+        free(r->authfile);
+        free(r->username);
+}
+
 void options_clear(Options *o) {
         CreateOptions *c = &o->create;
 
@@ -17,6 +41,7 @@ void options_clear(Options *o) {
         free(o->namespace);
         free(o->name);
         free(o->exec_id);
+        free(o->id_file);
         for (size_t i = 0; i < ELEMENTSOF(o->streams); i++)
                 free(o->streams[i]);
         strv_free(o->filters);
@@ -40,6 +65,8 @@ void options_clear(Options *o) {
         free(o->checkpoint.path);
         free(o->checkpoint.image);
         free(o->checkpoint.parent);
+        registry_options_clear(&o->registry);
+        image_options_clear(&o->image);
         *o = (Options){};
 }
 

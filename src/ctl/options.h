@@ -43,6 +43,22 @@ typedef struct CheckpointOptions {
         bool leave_running, tcp, unix_sockets, shell_job, file_locks;
 } CheckpointOptions;
 
+/* Who we are to a registry. */
+typedef struct RegistryOptions {
+        char *credentials; /* "USER[:PASSWORD]" */
+        char *authfile, *username;
+        bool credentials_stdin, password_stdin;
+} RegistryOptions;
+
+/* Of verbs that make, move or show images, content and snapshots. */
+typedef struct ImageOptions {
+        char *policy, *platform, *snapshotter, *name, *input, *output, *format, *lease, *parent,
+                        *author, *message;
+        char **changes, **labels;
+        bool all_platforms, no_unpack, discard_layers, quarantine, ingests;
+        OptionalU64 pause, expires, start;
+} ImageOptions;
+
 typedef struct Options {
         /* every verb */
         char *host, *namespace;
@@ -50,8 +66,8 @@ typedef struct Options {
         bool help, version, no_pager, no_legend, full, quiet, no_ask_password;
         /* those that have them */
         bool all, all_namespaces, force, follow, attach, interactive, detach, remove, no_stdin,
-                        no_stream, timestamps, execs;
-        char *name, *exec_id;
+                        no_stream, timestamps, execs, archive;
+        char *name, *exec_id, *id_file;
         char *streams[3]; /* where standard input, output and error go, if not to us */
         char **filters;   /* "KEY=VALUE", or in the grammar of the D-Bus interface */
         PullPolicy pull;
@@ -59,6 +75,8 @@ typedef struct Options {
         OptionalU64 signal, timeout, since, until, after, lines, pid, interval, sig_proxy;
         CreateOptions create;
         CheckpointOptions checkpoint;
+        RegistryOptions registry;
+        ImageOptions image;
 } Options;
 
 void options_clear(Options *o);
@@ -82,7 +100,10 @@ extern const OptionSet options_global, options_namespace, options_quiet, options
                 options_filter, options_ps, options_pull, options_run, options_create,
                 options_process, options_resources, options_streams, options_start, options_exec,
                 options_attach, options_detach, options_stop, options_kill, options_remove,
-                options_logs, options_stats, options_events, options_checkpoint, options_restore;
+                options_logs, options_stats, options_events, options_checkpoint, options_restore,
+                options_registry, options_pull_image, options_login, options_logout, options_push,
+                options_load, options_import, options_output, options_save, options_prune,
+                options_commit, options_copy;
 
 /* Parses argv[1..] with the options of sets (NULL-terminated). stop_at_first: the first argument
  * that is no option ends the options, else they may stand anywhere. argv is permuted; *ret_first is

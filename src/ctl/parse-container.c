@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* What describes a container on the command line: environment, labels, mounts, devices, limits. */
+/* What describes a container on the command line: environment, labels, devices, limits. */
 
 #include <ctype.h>
 #include <fcntl.h>
-#include <limits.h>
 
 #include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/strv.h"
 #include "ctl/parse.h"
 
-#define ENVIRONMENT_FILE_MAX (1024 * 1024)
-#define ENTRYPOINT_MAX       1024
+#define LINES_FILE_MAX (1024 * 1024)
+#define ENTRYPOINT_MAX 1024
 
 static int invalid(Error *e, const char *s, const char *expected) {
         return error_setf(e, CTR_INVALID_ARGUMENT, "\"%s\" is not %s", s, expected);
@@ -35,7 +34,9 @@ int parse_unset(const char *s, void *target, Error *e) {
         return strv_extend(target, s);
 }
 
-int parse_environment_file(const char *s, void *target, Error *e) {
+/* One value per line of the file s, but for empty lines and comments. */
+static int parse_lines(const char *s, int (*parse)(const char *s, void *target, Error *e),
+                       void *target, Error *e) {
         _cleanup_free_ char *data = NULL;
         _cleanup_close_ int fd = -1;
         char *save = NULL;
@@ -45,7 +46,7 @@ int parse_environment_file(const char *s, void *target, Error *e) {
         fd = open(s, O_RDONLY | O_CLOEXEC | O_NOCTTY);
         if (fd < 0)
                 return error_setf(e, -errno, "Failed to open %s: %m", s);
-        r = fd_read_all(fd, ENVIRONMENT_FILE_MAX, &data, NULL);
+        r = fd_read_all(fd, LINES_FILE_MAX, &data, NULL);
         if (r < 0)
                 return error_setf(e, r, "Failed to read %s: %m", s);
 
@@ -54,11 +55,15 @@ int parse_environment_file(const char *s, void *target, Error *e) {
                 line[strcspn(line, "\r")] = '\0';
                 if (!*line || *line == '#')
                         continue;
-                r = parse_environment(line, target, e);
+                r = parse(line, target, e);
                 if (r != 0)
                         return error_prefix(e, r, "%s", s);
         }
         return 0;
+}
+
+int parse_environment_file(const char *s, void *target, Error *e) {
+        return parse_lines(s, parse_environment, target, e);
 }
 
 int parse_label(const char *s, void *target, Error *e) {
@@ -67,117 +72,8 @@ int parse_label(const char *s, void *target, Error *e) {
         return strv_extendf(target, "%s%s", s, strchr(s, '=') ? "" : "=");
 }
 
-static void mount_clear(Mount *m) {
-        free(m->source);
-        free(m->destination);
-        strv_free(m->options);
-}
-
-void mount_list_clear(MountList *l) {
-        for (size_t i = 0; i < l->n; i++)
-                mount_clear(&l->items[i]);
-        free(l->items);
-        *l = (MountList){};
-}
-
-/* Takes over what m owns. */
-static int mount_list_add(MountList *l, Mount *m) {
-        Mount *larger;
-
-        larger = reallocarray(l->items, l->n + 1, sizeof(Mount));
-        if (!larger) {
-                mount_clear(m);
-                return -ENOMEM;
-        }
-        l->items = larger;
-        l->items[l->n++] = *m;
-        return 0;
-}
-
-static int mount_add_options(Mount *m, const char *s, bool *ret_is_bind) {
-        while (*s) {
-                size_t n = strcspn(s, ",");
-
-                if (n > 0 && strv_extendf(&m->options, "%.*s", (int) n, s) < 0)
-                        return -ENOMEM;
-                if (ret_is_bind &&
-                    ((n == 4 && startswith(s, "bind")) || (n == 5 && startswith(s, "rbind"))))
-                        *ret_is_bind = true;
-                s += n;
-                s += *s == ',';
-        }
-        return 0;
-}
-
-/* "./data" is meant from here, whatever the service's own directory is. */
-static int make_absolute(const char *s, size_t n, char **ret) {
-        _cleanup_free_ char *cwd = NULL;
-
-        if (s[0] == '/') {
-                *ret = strndup(s, n);
-                return *ret ? 0 : -ENOMEM;
-        }
-        cwd = getcwd(NULL, 0);
-        if (!cwd)
-                return -errno;
-        if (n == 1 || (n == 2 && s[1] == '/')) { /* "." and "./" */
-                *ret = TAKE_PTR(cwd);
-                return 0;
-        }
-        return asprintf(ret, "%s/%.*s", cwd, (int) n, s) < 0 ? -ENOMEM : 0;
-}
-
-int parse_volume(const char *s, void *target, Error *e) {
-        size_t n = strcspn(s, ":"), m;
-        Mount mount = {.type = "bind"};
-        const char *destination;
-        bool is_bind = false;
-        int r;
-
-        if (n == 0 || s[n] != ':' || s[n + 1] != '/')
-                return invalid(e, s,
-                               "a volume SOURCE:DESTINATION[:OPTIONS] with an absolute "
-                               "destination");
-        if (s[0] != '/' && s[0] != '.')
-                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "\"%.*s\" names no directory: named volumes are not supported, "
-                                  "write ./%.*s for one that is here",
-                                  (int) n, s, (int) n, s);
-        destination = s + n + 1;
-        m = strcspn(destination, ":");
-
-        r = make_absolute(s, n, &mount.source);
-        if (r >= 0 && !(mount.destination = strndup(destination, m)))
-                r = -ENOMEM;
-        if (r >= 0 && destination[m])
-                r = mount_add_options(&mount, destination + m + 1, &is_bind);
-        if (r >= 0 && !is_bind)
-                r = strv_extend(&mount.options, "rbind");
-        if (r < 0) {
-                mount_clear(&mount);
-                return error_setf(e, r, "%s: %m", s);
-        }
-        return mount_list_add(target, &mount);
-}
-
-int parse_tmpfs(const char *s, void *target, Error *e) {
-        size_t n = strcspn(s, ":");
-        Mount mount = {.type = "tmpfs"};
-        int r = 0;
-
-        if (s[0] != '/')
-                return invalid(e, s, "an absolute path");
-        mount.source = strdup("tmpfs");
-        mount.destination = strndup(s, n);
-        if (!mount.source || !mount.destination)
-                r = -ENOMEM;
-        if (r >= 0 && s[n])
-                r = mount_add_options(&mount, s + n + 1, NULL);
-        if (r < 0) {
-                mount_clear(&mount);
-                return r;
-        }
-        return mount_list_add(target, &mount);
+int parse_label_file(const char *s, void *target, Error *e) {
+        return parse_lines(s, parse_label, target, e);
 }
 
 void rlimit_list_clear(RlimitList *l) {

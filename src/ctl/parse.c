@@ -164,6 +164,17 @@ int parse_quota(const char *s, void *target, Error *e) {
         return 0;
 }
 
+int parse_cpus(const char *s, void *target, Error *e) {
+        static const Unit cpus[] = {{"", USEC_PER_SEC}};
+        static const char expected[] = "a number of CPUs such as 1.5";
+        OptionalU64 quota = {};
+
+        if (parse_with_units(s, cpus, 1, expected, &quota, NULL) != 0 || quota.value == 0)
+                return invalid(e, s, expected);
+        *(OptionalU64 *) target = quota;
+        return 0;
+}
+
 static const Unit time_units[] = {
                 {"", USEC_PER_SEC},         {"s", USEC_PER_SEC},
                 {"ms", USEC_PER_MSEC},      {"us", 1},

@@ -3,9 +3,10 @@
 
 /* Fetching an image as a job of the service, with its progress on standard error. */
 
+#include "basic/json.h"
 #include "ctl/client.h"
 
-/* Pulls and waits for the end; policy is PULL_ALWAYS or PULL_MISSING. The first SIGINT cancels the
- * job, a second one no longer waits for that; either is CTR_CANCELED. A service that is restarted
- * in between is asked again. */
-int pull_image(Client *c, const char *reference, PullPolicy policy, Error *e);
+/* Pulls and waits for the end; policy is "always", "missing", "never" or NULL for what the service
+ * takes. The other options of the command line count as far as the verb has them. Errors and
+ * interrupts are job_run()'s. *ret (may be NULL) is the result, an object. */
+int pull_image(Client *c, const char *reference, const char *policy, json_t **ret, Error *e);

@@ -41,6 +41,18 @@ char *cell_ago(const json_t *row, const char *key) {
         return s;
 }
 
+char *cell_in(const json_t *row, const char *key) {
+        uint64_t when = (uint64_t) json_integer_value(json_object_get(row, key));
+        uint64_t now = now_realtime();
+        char buf[TEXT_AGO_MAX], *s;
+
+        if (when == 0)
+                return strdup("-");
+        if (when <= now)
+                return strdup("now");
+        return asprintf(&s, "in %s", text_span(when - now, buf)) < 0 ? NULL : s;
+}
+
 char *cell_percent(const json_t *row, const char *key) {
         const json_t *value = json_object_get(row, key);
         char *s;

@@ -14,6 +14,7 @@ int verb_create(Client *c, char **args, Error *e) {
                                                                 .image = args[0],
                                                                 .command = args + 1,
                                                                 .own_id = !c->options->name};
+        _cleanup_(id_file_close) IdFile id_file = ID_FILE_NULL;
         _cleanup_error_ Error first = ERROR_NULL;
         _cleanup_free_ char *path = NULL;
         int r;
@@ -27,13 +28,13 @@ int verb_create(Client *c, char **args, Error *e) {
                 (void) error_setf(e, -ENOMEM, "Out of memory");
                 return EXIT_FAILURE;
         }
-        if (client_connect(c, e) != 0)
+        if (id_file_open(c->options->id_file, &id_file, e) != 0 || client_connect(c, e) != 0)
                 return EXIT_FAILURE;
-        if (c->options->pull == PULL_ALWAYS && pull_image(c, args[0], PULL_ALWAYS, e) != 0)
+        if (c->options->pull == PULL_ALWAYS && pull_image(c, args[0], "always", NULL, e) != 0)
                 return EXIT_FAILURE;
         r = create_container_wait(&request, &first);
         if (r == CTR_NOT_FOUND && c->options->pull == PULL_MISSING) {
-                if (pull_image(c, args[0], PULL_MISSING, e) != 0)
+                if (pull_image(c, args[0], "missing", NULL, e) != 0)
                         return EXIT_FAILURE;
                 r = create_container_wait(&request, e);
         } else if (r != 0)
@@ -41,7 +42,7 @@ int verb_create(Client *c, char **args, Error *e) {
         if (r != 0)
                 return EXIT_FAILURE;
         puts(request.id);
-        return EXIT_SUCCESS;
+        return id_file_write(&id_file, request.id, e) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* rm: the container. If that is refused because a task that has ended is still there, the task goes

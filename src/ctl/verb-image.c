@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* images, rmi and pull. */
+/* images and rmi. */
 
 #include "ctl/batch.h"
 #include "ctl/listing.h"
-#include "ctl/pull.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 
@@ -45,6 +44,10 @@ static char *cell_digest(const json_t *row, const char *key) {
         return shown ? text_escape(shown) : NULL;
 }
 
+static char *cell_full_digest(const json_t *row, const char *key) {
+        return text_escape(strempty(json_string_value(json_object_get(row, key))));
+}
+
 static const Column columns[] = {
                 {"NAMESPACE", "Namespace", NULL, COLUMN_SHORTEN},
                 {"REPOSITORY", "Name", cell_repository, COLUMN_SHORTEN},
@@ -61,6 +64,7 @@ int verb_images(Client *c, char **args, Error *e) {
                            .userdata = c};
         _cleanup_json_ json_t *rows = NULL;
         size_t skip = c->options->all_namespaces ? 0 : 1;
+        Column shown[ELEMENTSOF(columns)];
         sd_bus_message *reply = NULL;
         int r;
 
@@ -72,45 +76,13 @@ int verb_images(Client *c, char **args, Error *e) {
         sd_bus_message_unref(reply);
         if (r != 0)
                 return EXIT_FAILURE;
-        return listing_show(c, columns + skip, ELEMENTSOF(columns) - skip, rows, "Name", e);
-}
-
-static int append_image(sd_bus_message *m, void *userdata) {
-        const BatchItem *item = userdata;
-        int r;
-
-        r = sd_bus_message_append(m, "s", item->name);
-        return r < 0 ? r : append_namespace(m, item->batch->client);
-}
-
-static void on_image_removed(Request *q, sd_bus_message *reply, Error *e, void *userdata) {
-        BatchItem *item = userdata;
-
-        if (e && e->code == CTR_NOT_FOUND && request_is_ambiguous(q))
-                e = NULL;
-        batch_item_finish(item, e);
-}
-
-static int remove_image(BatchItem *item, Error *e) {
-        const Call call = {.interface = INTERFACE_MANAGER,
-                           .member = "DeleteImage",
-                           .append = append_image,
-                           .userdata = item};
-
-        return client_request(item->batch->client, &call, on_image_removed, item, NULL, e);
+        memcpy(shown, columns, sizeof(columns));
+        for (size_t i = 0; c->options->full && i < ELEMENTSOF(shown); i++)
+                if (shown[i].format == cell_digest)
+                        shown[i].format = cell_full_digest;
+        return listing_show(c, shown + skip, ELEMENTSOF(shown) - skip, rows, "Name", e);
 }
 
 int verb_rmi(Client *c, char **args, Error *e) {
-        _cleanup_(batch_clear) Batch batch = {.client = c, .verb = "rmi", .start = remove_image};
-
-        return batch_run(&batch, args, e);
-}
-
-int verb_pull(Client *c, char **args, Error *e) {
-        if (client_connect(c, e) != 0)
-                return EXIT_FAILURE;
-        for (; *args; args++)
-                if (pull_image(c, *args, PULL_ALWAYS, e) != 0)
-                        return e->code == CTR_CANCELED ? 130 : EXIT_FAILURE;
-        return EXIT_SUCCESS;
+        return batch_methods(c, "rmi", "DeleteImage", 0, args, e);
 }

@@ -7,6 +7,7 @@
  */
 
 #include "ctl/bus-json.h"
+#include "ctl/inspect.h"
 #include "ctl/output.h"
 #include "ctl/verbs.h"
 
@@ -117,7 +118,28 @@ static int append_reference(sd_bus_message *m, void *userdata) {
         return r < 0 ? r : append_namespace(m, request->client);
 }
 
-static int inspect_image(Client *c, const char *reference, json_t **ret, Error *e) {
+/* Sets what an image takes as its member "Usage". */
+static int get_usage(Client *c, const char *path, json_t *j, Error *e) {
+        const Call call = {.path = path,
+                           .interface = INTERFACE_IMAGE,
+                           .member = "Usage",
+                           .append = append_no_options};
+        sd_bus_message *reply = NULL;
+        json_t *usage;
+        int r;
+
+        r = client_call(c, &call, &reply, e);
+        if (r != 0)
+                return r;
+        r = bus_message_read_json(reply, &usage);
+        sd_bus_message_unref(reply);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read the usage: %m");
+        return json_object_set_new(j, "Usage", usage) < 0 ? error_setf(e, -ENOMEM, "Out of memory")
+                                                          : 0;
+}
+
+int inspect_image(Client *c, const char *reference, json_t **ret, Error *e) {
         static const char *const keys[] = {"Manifest", "Config", NULL};
         ImageRequest request = {.client = c, .reference = reference};
         const Call call = {.interface = INTERFACE_MANAGER,
@@ -139,6 +161,8 @@ static int inspect_image(Client *c, const char *reference, json_t **ret, Error *
                 r = get_properties(c, path, INTERFACE_IMAGE, "image", reference, &j, e);
         if (r == 0)
                 r = get_documents(c, path, INTERFACE_IMAGE, "Inspect", keys, j, e);
+        if (r == 0)
+                r = get_usage(c, path, j, e);
         sd_bus_message_unref(reply);
         if (r == 0)
                 *ret = TAKE_PTR(j);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* run and start. */
+/* run, start and restart. */
 
 #include <signal.h>
 
@@ -53,7 +53,7 @@ static int run_start(Client *c, Launch *l, const char *image, Error *e) {
         int r;
 
         if (policy == PULL_ALWAYS) {
-                r = pull_image(c, image, PULL_ALWAYS, e);
+                r = pull_image(c, image, "always", NULL, e);
                 if (r != 0)
                         return r;
         }
@@ -61,11 +61,12 @@ static int run_start(Client *c, Launch *l, const char *image, Error *e) {
         r = launch_start(l, &missing);
         if (r == 0 || policy != PULL_MISSING || !launch_image_is_missing(l))
                 return r == 0 ? 0 : error_move(e, &missing);
-        r = pull_image(c, image, PULL_MISSING, e);
+        r = pull_image(c, image, "missing", NULL, e);
         return r != 0 ? r : launch_start(l, e);
 }
 
 int verb_run(Client *c, char **args, Error *e) {
+        _cleanup_(id_file_close) IdFile id_file = ID_FILE_NULL;
         _cleanup_(launch_freep) Launch *l = NULL;
         const Options *o = c->options;
         char generated[GENERATED_ID_SIZE];
@@ -76,10 +77,15 @@ int verb_run(Client *c, char **args, Error *e) {
                 generate_id(generated);
                 id = generated;
         }
-        if (check_run_options(o, e) != 0 || client_connect(c, e) != 0 ||
+        if (check_run_options(o, e) != 0 || id_file_open(o->id_file, &id_file, e) != 0 ||
+            client_connect(c, e) != 0 ||
             launch_new(c, id, args[0], args + 1, run_flags(o), &l, e) != 0 ||
             run_start(c, l, args[0], e) != 0)
                 return failure_status(e, l ? launch_signal(l) : 0);
+        if (id_file_write(&id_file, id, e) != 0) {
+                print_error("run", e);
+                error_clear(e);
+        }
         if (o->detach)
                 puts(id);
         else if (launch_wait(l, &status, e) != 0)
@@ -199,4 +205,15 @@ int verb_start(Client *c, char **args, Error *e) {
                 status = c->options->attach ? failure_status(&one, 0) : EXIT_FAILURE;
         }
         return status;
+}
+
+/* What could not be stopped is not started, but does not keep the others from it. */
+int verb_restart(Client *c, char **args, Error *e) {
+        int stopped, started;
+
+        stopped = verb_stop(c, args, e);
+        if (e->code != 0)
+                return stopped;
+        started = verb_start(c, args, e);
+        return stopped != EXIT_SUCCESS ? stopped : started;
 }

@@ -9,12 +9,84 @@ const Verb verbs[] = {
                  .min_args = 1,
                  .max_args = ANY_COUNT,
                  .run = verb_pull,
-                 .sets = {&options_quiet, &options_namespace, &options_global}},
+                 .sets = {&options_pull_image, &options_registry, &options_quiet,
+                          &options_namespace, &options_global}},
+                {.name = "push",
+                 .synopsis = "IMAGE [TARGET]",
+                 .help = "Send an image to a registry",
+                 .min_args = 1,
+                 .max_args = 2,
+                 .run = verb_push,
+                 .sets = {&options_push, &options_registry, &options_quiet, &options_namespace,
+                          &options_global}},
+                {.name = "resolve",
+                 .synopsis = "IMAGE",
+                 .help = "Ask a registry for the digest of an image",
+                 .min_args = 1,
+                 .max_args = 1,
+                 .run = verb_resolve,
+                 .sets = {&options_registry, &options_namespace, &options_global}},
+                {.name = "login",
+                 .synopsis = "REGISTRY",
+                 .help = "Keep the credentials for a registry",
+                 .min_args = 1,
+                 .max_args = 1,
+                 .run = verb_login,
+                 .sets = {&options_login, &options_global}},
+                {.name = "logout",
+                 .synopsis = "REGISTRY",
+                 .help = "Forget the credentials for a registry",
+                 .min_args = 1,
+                 .max_args = 1,
+                 .run = verb_logout,
+                 .sets = {&options_logout, &options_global}},
+                {.name = "load",
+                 .synopsis = "[FILE]",
+                 .help = "Take images from an archive",
+                 .max_args = 1,
+                 .run = verb_load,
+                 .sets = {&options_load, &options_quiet, &options_namespace, &options_global}},
+                {.name = "import",
+                 .synopsis = "FILE NAME",
+                 .help = "Make an image from the tar of a root file system",
+                 .min_args = 2,
+                 .max_args = 2,
+                 .run = verb_import,
+                 .sets = {&options_import, &options_quiet, &options_namespace, &options_global}},
+                {.name = "save",
+                 .synopsis = "IMAGE...",
+                 .help = "Write images to an archive",
+                 .min_args = 1,
+                 .max_args = ANY_COUNT,
+                 .run = verb_save,
+                 .sets = {&options_output, &options_save, &options_quiet, &options_namespace,
+                          &options_global}},
                 {.name = "images",
                  .synopsis = "",
                  .help = "List images",
                  .run = verb_images,
                  .sets = {&options_filter, &options_list, &options_namespace, &options_global}},
+                {.name = "history",
+                 .synopsis = "IMAGE",
+                 .help = "Show how an image was made",
+                 .min_args = 1,
+                 .max_args = 1,
+                 .run = verb_history,
+                 .sets = {&options_list, &options_namespace, &options_global}},
+                {.name = "tag",
+                 .synopsis = "IMAGE NAME...",
+                 .help = "Give an image further names",
+                 .min_args = 2,
+                 .max_args = ANY_COUNT,
+                 .run = verb_tag,
+                 .sets = {&options_namespace, &options_global}},
+                {.name = "untag",
+                 .synopsis = "NAME...",
+                 .help = "Take names of images away",
+                 .min_args = 1,
+                 .max_args = ANY_COUNT,
+                 .run = verb_rmi,
+                 .sets = {&options_namespace, &options_global}},
                 {.name = "rmi",
                  .synopsis = "IMAGE...",
                  .help = "Remove images",
@@ -22,6 +94,11 @@ const Verb verbs[] = {
                  .max_args = ANY_COUNT,
                  .run = verb_rmi,
                  .sets = {&options_namespace, &options_global}},
+                {.name = "prune",
+                 .synopsis = "",
+                 .help = "Remove images that no container was made from",
+                 .run = verb_prune,
+                 .sets = {&options_prune, &options_namespace, &options_global}},
                 {.name = "run",
                  .synopsis = "IMAGE [COMMAND...]",
                  .help = "Create a container, start it and wait for it",
@@ -74,6 +151,13 @@ const Verb verbs[] = {
                  .min_args = 1,
                  .max_args = ANY_COUNT,
                  .run = verb_stop,
+                 .sets = {&options_stop, &options_namespace, &options_global}},
+                {.name = "restart",
+                 .synopsis = "CONTAINER...",
+                 .help = "Stop containers and start them again",
+                 .min_args = 1,
+                 .max_args = ANY_COUNT,
+                 .run = verb_restart,
                  .sets = {&options_stop, &options_namespace, &options_global}},
                 {.name = "pause",
                  .synopsis = "CONTAINER...",
@@ -170,6 +254,34 @@ const Verb verbs[] = {
                  .max_args = ANY_COUNT,
                  .run = verb_inspect,
                  .sets = {&options_namespace, &options_global}},
+                {.name = "commit",
+                 .synopsis = "CONTAINER IMAGE",
+                 .help = "Make an image from a container",
+                 .min_args = 2,
+                 .max_args = 2,
+                 .run = verb_commit,
+                 .sets = {&options_commit, &options_quiet, &options_namespace, &options_global}},
+                {.name = "diff",
+                 .synopsis = "CONTAINER",
+                 .help = "Show what a container has changed of its image",
+                 .min_args = 1,
+                 .max_args = 1,
+                 .run = verb_diff,
+                 .sets = {&options_namespace, &options_global}},
+                {.name = "export",
+                 .synopsis = "CONTAINER",
+                 .help = "Write the files of a container to a tar archive",
+                 .min_args = 1,
+                 .max_args = 1,
+                 .run = verb_export,
+                 .sets = {&options_output, &options_quiet, &options_namespace, &options_global}},
+                {.name = "cp",
+                 .synopsis = "SOURCE TARGET",
+                 .help = "Copy files from or to a container, as CONTAINER:PATH",
+                 .min_args = 2,
+                 .max_args = 2,
+                 .run = verb_cp,
+                 .sets = {&options_copy, &options_quiet, &options_namespace, &options_global}},
                 {.name = "version",
                  .synopsis = "",
                  .help = "Show the versions of ctrctl and of the service",
@@ -178,9 +290,30 @@ const Verb verbs[] = {
                 {},
 };
 
-const Verb *verb_find(const char *name) {
+const char *verb_in_group(const Verb *v, const char *group) {
+        const char *rest = startswith(v->name, group);
+
+        return rest && *rest == ' ' ? rest + 1 : NULL;
+}
+
+bool verb_is_group(const char *word) {
         for (const Verb *v = verbs; v->name; v++)
-                if (streq(v->name, name) || (v->alias && streq(v->alias, name)))
+                if (verb_in_group(v, word))
+                        return true;
+        return false;
+}
+
+const Verb *verb_find(char *const *words, int *ret_n) {
+        for (const Verb *v = verbs; v->name; v++)
+                if (words[0] && words[1] && streq(strempty(verb_in_group(v, words[0])), words[1])) {
+                        *ret_n = 2;
                         return v;
+                }
+        for (const Verb *v = verbs; v->name; v++)
+                if (words[0] &&
+                    (streq(v->name, words[0]) || (v->alias && streq(v->alias, words[0])))) {
+                        *ret_n = 1;
+                        return v;
+                }
         return NULL;
 }

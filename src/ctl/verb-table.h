@@ -12,7 +12,7 @@
 #define ANY_COUNT UINT_MAX
 
 typedef struct Verb {
-        const char *name;
+        const char *name;  /* one word, or two: of a group of verbs and of one in it */
         const char *alias; /* a second name, or NULL */
         const char *synopsis, *help;
         unsigned min_args, max_args;
@@ -25,5 +25,12 @@ typedef struct Verb {
 /* Ends with one that has no name. */
 extern const Verb verbs[];
 
-/* NULL if there is none. */
-const Verb *verb_find(const char *name);
+/* The verb that words (NULL-terminated) begin with, and how many of them are its name; NULL if
+ * there is none. */
+const Verb *verb_find(char *const *words, int *ret_n);
+
+/* Whether there are verbs of two words with this first one. */
+bool verb_is_group(const char *word) _pure_;
+
+/* The second word of a verb if its first one is group, else NULL. */
+const char *verb_in_group(const Verb *v, const char *group) _pure_;

@@ -64,6 +64,8 @@ static int append_stop(sd_bus_message *m, void *userdata) {
                 r = sd_bus_message_append(m, "{sv}", "Force", "b", true);
         if (r >= 0 && o->timeout.set)
                 r = sd_bus_message_append(m, "{sv}", "TimeoutUSec", "t", o->timeout.value);
+        if (r >= 0 && o->signal.set)
+                r = sd_bus_message_append(m, "{sv}", "Signal", "i", (int32_t) o->signal.value);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

@@ -27,7 +27,7 @@ on_terminal() {
         timeout 60 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$@"
 }
 
-commands_of 'Look after it' 'Without our client' >"$test_dir/commands"
+commands_of 'Look after it' 'Images, and files' >"$test_dir/commands"
 check_equal "the README has 14 commands to look after containers" 14 "$(grep -c '^ctrctl ' "$test_dir/commands")"
 while read -r -u 3 command; do
         # shellcheck disable=SC2086
@@ -50,3 +50,20 @@ while read -r -u 3 command; do
         *) check "$command" bash -c "$command" ;;
         esac
 done 3<"$test_dir/commands"
+
+# The private registry of the README is ours, with its user's password.
+registry_stop
+hash=$(python3 -W ignore -c 'import crypt; print(crypt.crypt("secret", crypt.mksalt(crypt.METHOD_BLOWFISH)))')
+registry_start_private team "$hash"
+image_push demo team/web:1 --dest-creds team:secret
+commands_of 'Images, and files' 'Without our client' | sed 's|registry.example.com|localhost:5000|' >"$test_dir/commands"
+check_equal "the README has 15 commands about images and files" 15 "$(grep -c '^ctrctl ' "$test_dir/commands")"
+cd "$test_dir" || die "no directory"
+while read -r -u 3 command; do
+        # shellcheck disable=SC2086
+        case $command in
+        *login*) check "$command" on_terminal 'expect(b"Password: "); send(b"secret\n")' $command ;;
+        *) check "$command" bash -c "$command" ;;
+        esac
+done 3<"$test_dir/commands"
+check "what was copied out" cmp name /etc/hostname

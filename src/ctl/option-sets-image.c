@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* The options of verbs about images, registries, content and snapshots. */
+
+#include "ctl/option-set.h"
+
+#define IMAGE(f)    FIELD(image.f)
+#define REGISTRY(f) FIELD(registry.f)
+
+static int parse_policy(const char *s, void *target, Error *e) {
+        if (!streq(s, "always") && !streq(s, "missing") && !streq(s, "never"))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "\"%s\" is not always, missing or never",
+                                  s);
+        return free_and_strdup(target, s);
+}
+
+static int parse_format(const char *s, void *target, Error *e) {
+        if (!streq(s, "oci-archive") && !streq(s, "docker-archive"))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "\"%s\" is not oci-archive or docker-archive", s);
+        return free_and_strdup(target, s);
+}
+
+static const Option registry[] = {
+                {0, "creds", "USER[:PASSWORD]", parse_string, REGISTRY(credentials),
+                 "Who we are to the registry; others see it in ps, the next two are better"},
+                {0, "creds-stdin", NULL, parse_flag, REGISTRY(credentials_stdin),
+                 "Read USER:PASSWORD from standard input"},
+                {0, "authfile", "FILE", parse_string, REGISTRY(authfile),
+                 "Take credentials from this file"},
+};
+const OptionSet options_registry = SET("Registry", registry);
+
+static const Option pull_image[] = {
+                {0, "policy", "POLICY", parse_policy, IMAGE(policy),
+                 "Fetch it always (default), if missing, never"},
+                {0, "platform", "OS/ARCH[/VARIANT]", parse_string, IMAGE(platform),
+                 "Of another platform than ours"},
+                {0, "all-platforms", NULL, parse_flag, IMAGE(all_platforms),
+                 "Fetch the content for all platforms"},
+                {0, "no-unpack", NULL, parse_flag, IMAGE(no_unpack), "Do not extract the layers"},
+                {0, "discard-layers", NULL, parse_flag, IMAGE(discard_layers),
+                 "Keep no compressed layers once they are extracted"},
+                {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
+};
+const OptionSet options_pull_image = SET("Image", pull_image);
+
+static const Option push[] = {
+                {0, "platform", "OS/ARCH[/VARIANT]", parse_string, IMAGE(platform),
+                 "Only this platform's"},
+                {0, "all-platforms", NULL, parse_flag, IMAGE(all_platforms), "All platforms"},
+};
+const OptionSet options_push = SET("Image", push);
+
+static const Option load[] = {
+                {'i', "input", "FILE", parse_string, IMAGE(input),
+                 "Read this file (default: standard input)"},
+                {0, "name", "NAME", parse_string, IMAGE(name),
+                 "Name of the image, if the archive has none"},
+                {0, "platform", "OS/ARCH[/VARIANT]", parse_string, IMAGE(platform),
+                 "Extract for another platform than ours"},
+                {0, "no-unpack", NULL, parse_flag, IMAGE(no_unpack), "Do not extract the layers"},
+                {0, "discard-layers", NULL, parse_flag, IMAGE(discard_layers),
+                 "Keep no compressed layers once they are extracted"},
+                {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
+};
+const OptionSet options_load = SET("Image", load);
+
+static const Option import[] = {
+                {0, "platform", "OS/ARCH[/VARIANT]", parse_string, IMAGE(platform),
+                 "The platform that it is for"},
+                {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
+};
+const OptionSet options_import = SET("Image", import);
+
+static const Option output[] = {
+                {'o', "output", "FILE", parse_string, IMAGE(output),
+                 "Write this file (default: standard output)"},
+};
+const OptionSet options_output = SET("Archive", output);
+
+static const Option save[] = {
+                {0, "format", "FORMAT", parse_format, IMAGE(format),
+                 "oci-archive (default) or docker-archive"},
+                {0, "platform", "OS/ARCH[/VARIANT]", parse_string, IMAGE(platform),
+                 "Of another platform than ours"},
+                {0, "all-platforms", NULL, parse_flag, IMAGE(all_platforms), "All platforms"},
+};
+const OptionSet options_save = SET("Image", save);
+
+static const Option login[] = {
+                {'u', "username", "USER", parse_string, REGISTRY(username),
+                 "Name of the user; asked for if missing"},
+                {0, "password-stdin", NULL, parse_flag, REGISTRY(password_stdin),
+                 "Read the password from standard input"},
+                {0, "authfile", "FILE", parse_string, REGISTRY(authfile), "Write this file"},
+};
+const OptionSet options_login = SET("Login", login);
+
+static const Option logout[] = {
+                {0, "authfile", "FILE", parse_string, REGISTRY(authfile), "Change this file"},
+};
+const OptionSet options_logout = SET("Login", logout);
+
+static const Option prune[] = {
+                {'a', "all", NULL, parse_flag, FIELD(all), "Also those that have a tag"},
+                {0, "until", "TIME", parse_time, FIELD(until), "Only those made before that"},
+                {0, "filter", "FILTER", parse_strv, FIELD(filters), "Only those that match"},
+                {'f', "force", NULL, parse_flag, FIELD(force), "Do not ask"},
+};
+const OptionSet options_prune = SET("Selection", prune);
+
+static const Option commit[] = {
+                {'m', "message", "TEXT", parse_string, IMAGE(message), "Comment of the layer"},
+                {'a', "author", "TEXT", parse_string, IMAGE(author), "Author of the image"},
+                {'c', "change", "INSTRUCTION", parse_strv, IMAGE(changes),
+                 "Change the configuration, as 'CMD sh' or 'ENV A=b'"},
+                {'p', "pause", "BOOL", parse_boolean, IMAGE(pause),
+                 "Whether the container is frozen meanwhile (default: yes)"},
+                {0, "no-unpack", NULL, parse_flag, IMAGE(no_unpack), "Do not extract the layer"},
+};
+const OptionSet options_commit = SET("Image", commit);
+
+static const Option copy[] = {
+                {'a', "archive", NULL, parse_flag, FIELD(archive), "Keep owners"},
+                {'L', "follow-link", NULL, parse_flag, FIELD(follow),
+                 "Copy what a symbolic link leads to"},
+};
+const OptionSet options_copy = SET("Files", copy);

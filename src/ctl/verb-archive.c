@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * load, import, save and export: archives from and to files or our standard streams. The service
+ * reads and writes them by itself, through descriptors: nothing is copied here.
+ */
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "ctl/arguments.h"
+#include "ctl/job.h"
+#include "ctl/output.h"
+#include "ctl/text.h"
+#include "ctl/verbs.h"
+
+/* path is NULL or "-" for standard input. */
+static int open_input(const Client *c, const char *path, int *ret_fd, Error *e) {
+        bool is_stdin = !path || streq(path, "-");
+        int fd;
+
+        if (c->options->host)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "files cannot be passed to another host");
+        if (is_stdin && isatty(STDIN_FILENO))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "standard input is a terminal: name a file, or redirect it");
+        fd = is_stdin ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                      : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m",
+                                  is_stdin ? "standard input" : path);
+        *ret_fd = fd;
+        return 0;
+}
+
+/* A file that is being written: it gets its name when it is complete. A pipe or a device that is
+ * there is written to as it is. */
+typedef struct Output {
+        int fd, dir_fd;
+        const char *path; /* NULL: standard output, or written in place */
+        char *name, *temporary;
+} Output;
+
+static void output_clear(Output *o) {
+        if (o->temporary)
+                (void) unlinkat(o->dir_fd, o->temporary, 0);
+        free(o->temporary);
+        free(o->name);
+        fd_close(o->fd);
+        fd_close(o->dir_fd);
+}
+
+static int output_open_file(const char *path, Output *o, Error *e) {
+        const char *slash = strrchr(path, '/');
+        _cleanup_free_ char *dir = slash ? strndup(path, (size_t) (slash - path) + 1) : strdup(".");
+
+        o->name = strdup(slash ? slash + 1 : path);
+        if (!dir || !o->name ||
+            asprintf(&o->temporary, ".#%s.%u", o->name, (unsigned) getpid()) < 0)
+                return error_setf(e, -ENOMEM, "Out of memory");
+        o->dir_fd = open(dir, O_DIRECTORY | O_PATH | O_CLOEXEC);
+        if (o->dir_fd < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m", dir);
+        o->fd = openat(o->dir_fd, o->temporary,
+                       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        if (o->fd < 0) {
+                free(TAKE_PTR(o->temporary));
+                return error_setf(e, -errno, "Failed to create %s: %m", path);
+        }
+        o->path = path;
+        return 0;
+}
+
+static int output_open(const Client *c, Output *o, Error *e) {
+        const char *path = c->options->image.output;
+        bool is_stdout = !path || streq(path, "-");
+        struct stat st;
+
+        if (c->options->host)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "files cannot be passed to another host");
+        if (is_stdout && isatty(STDOUT_FILENO))
+                return error_setf(
+                                e, CTR_INVALID_ARGUMENT,
+                                "standard output is a terminal: use --output=FILE, or redirect it");
+        if (!is_stdout && (stat(path, &st) < 0 || S_ISREG(st.st_mode)))
+                return output_open_file(path, o, e);
+        o->fd = is_stdout ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
+                          : open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+        if (o->fd < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m",
+                                  is_stdout ? "standard output" : path);
+        return 0;
+}
+
+static int output_finish(Output *o, Error *e) {
+        if (!o->path)
+                return 0;
+        if (renameat(o->dir_fd, o->temporary, o->dir_fd, o->name) < 0)
+                return error_setf(e, -errno, "Failed to create %s: %m", o->path);
+        free(TAKE_PTR(o->temporary));
+        return 0;
+}
+
+static int print_images(const Client *c, json_t *result, Error *e) {
+        const json_t *images = json_object_get(result, "Images"), *image;
+        size_t i;
+
+        if (c->options->json != JSON_MODE_OFF && print_json(result, c->options->json) < 0)
+                return error_setf(e, -EIO, "Failed to write to standard output");
+        if (c->options->json != JSON_MODE_OFF)
+                return 0;
+        json_array_foreach(images, i, image) {
+                _cleanup_free_ char *text = text_escape(strempty(json_string_value(image)));
+
+                if (!text)
+                        return error_setf(e, -ENOMEM, "Out of memory");
+                puts(text);
+        }
+        return 0;
+}
+
+/* The position of a file that was read in part is not ours to take back: never sent twice. */
+static int import_archive(Client *c, const char *path, Arguments *arguments, Error *e) {
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = "ImportImages",
+                           .append = append_arguments,
+                           .userdata = arguments,
+                           .once = true};
+        _cleanup_json_ json_t *result = NULL;
+        _cleanup_close_ int fd = -1;
+
+        if (open_input(c, path, &fd, e) != 0 || client_connect(c, e) != 0)
+                return EXIT_FAILURE;
+        arguments->client = c;
+        arguments->fd = &fd;
+        if (job_run(c, &call, "import", &result, e) != 0 || print_images(c, result, e) != 0)
+                return job_failure_status(e);
+        return EXIT_SUCCESS;
+}
+
+int verb_load(Client *c, char **args, Error *e) {
+        Arguments arguments = {.keys = KEY_NAME | KEY_PLATFORM | KEY_UNPACK | KEY_KEEP_LAYERS |
+                                       KEY_LABELS};
+        const char *input = c->options->image.input;
+
+        if (input && args[0]) {
+                (void) error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "the archive is named twice, by --input and as an argument");
+                return EXIT_FAILURE;
+        }
+        return import_archive(c, input ?: args[0], &arguments, e);
+}
+
+int verb_import(Client *c, char **args, Error *e) {
+        Arguments arguments = {.keys = KEY_PLATFORM | KEY_LABELS,
+                               .flag = "Rootfs",
+                               .text_key = "Name",
+                               .text_value = args[1]};
+
+        return import_archive(c, args[0], &arguments, e);
+}
+
+static int export_archive(Client *c, const char *path, const char *interface, const char *member,
+                          Arguments *arguments, Error *e) {
+        _cleanup_(output_clear) Output output = {.fd = -1, .dir_fd = -1};
+        const Call call = {.path = path,
+                           .interface = interface,
+                           .member = member,
+                           .append = append_arguments,
+                           .userdata = arguments,
+                           .what = "container",
+                           .name = arguments->texts[0],
+                           .once = true};
+
+        if (output_open(c, &output, e) != 0 || client_connect(c, e) != 0)
+                return EXIT_FAILURE;
+        arguments->client = c;
+        arguments->fd = &output.fd;
+        if (job_run(c, &call, "export", NULL, e) != 0 || output_finish(&output, e) != 0)
+                return job_failure_status(e);
+        return EXIT_SUCCESS;
+}
+
+int verb_save(Client *c, char **args, Error *e) {
+        Arguments arguments = {.list = args, .keys = KEY_FORMAT | KEY_PLATFORM | KEY_ALL_PLATFORMS};
+
+        return export_archive(c, NULL, INTERFACE_MANAGER, "ExportImages", &arguments, e);
+}
+
+int verb_export(Client *c, char **args, Error *e) {
+        _cleanup_free_ char *path = client_object_path(c, "container", args[0]);
+        Arguments arguments = {.on_object = true};
+
+        if (!path) {
+                (void) error_setf(e, -ENOMEM, "Out of memory");
+                return EXIT_FAILURE;
+        }
+        return export_archive(c, path, INTERFACE_CONTAINER, "Export", &arguments, e);
+}

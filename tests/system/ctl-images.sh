@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# testbed: run
+#
+# What a person does with images: private registries, archives, names, history, and getting rid of them.
+
+# Commands with redirections stand in single quotes, for eval.
+# shellcheck disable=SC2016
+
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+secret='p:ss "w0rd"'
+image=localhost:5000/team/busybox:1
+hash=$(python3 -W ignore -c 'import crypt, sys; print(crypt.crypt(sys.argv[1], crypt.mksalt(crypt.METHOD_BLOWFISH)))' "$secret")
+registry_start_private team "$hash"
+image_push busybox team/busybox:1 --dest-creds "team:$secret"
+
+# Who we are
+check_fails "a private registry wants a password" 'wants a user name and a password' ctrctl pull "$image"
+check_fails "a wrong one is refused" 'refuses access' ctrctl pull --creds=team:wrong "$image"
+check_equal "and not told" "" "$(grep wrong <<<"$stderr")"
+check "one on standard input opens it" eval 'ctrctl pull --creds-stdin "$image" <<<"team:$secret"'
+check "it runs" ctrctl run --rm --pull=never "$image" true
+check "login keeps it" eval 'ctrctl login -u team --password-stdin localhost:5000/team <<<"$secret"'
+check_equal "for root alone" 600 "$(stat -c %a /run/containers/0/auth.json)"
+check_equal "where skopeo has it" 0 "$(skopeo inspect --tls-verify=false "docker://$image" >/dev/null; echo $?)"
+check "pull finds it" ctrctl pull -q "$image"
+check_match "resolve, too" '^sha256:[0-9a-f]{64}$' "$(ctrctl resolve "$image")"
+check_match "a result is JSON on demand" '"Digest":"sha256:' "$(ctrctl pull -q --json=short "$image")"
+check "logout forgets it" ctrctl logout localhost:5000/team
+check_fails "which can be done once" 'no login for' ctrctl logout localhost:5000/team
+check_fails "and pull knows nothing" 'wants a user name' ctrctl pull -q "$image"
+check_exit "a password is asked for on the terminal and not shown" 0 timeout 60 "$here/on-terminal" \
+        'expect(b"User name: "); send(b"team\n"); expect(b"Password: "); send(b"hidden\n")' ctrctl login localhost:5000
+check_equal "not even there" "" "$(grep hidden <<<"$stdout")"
+check "a name that nobody fetches" ctrctl pull -q --policy=never "$image"
+check_fails "or that is not there" 'localhost:5000/none' ctrctl pull -q --policy=never localhost:5000/none
+check_fails "a bad policy" 'is not always, missing or never' ctrctl pull --policy=perhaps "$image"
+
+# Push
+check "an image has more names" ctrctl tag "$image" localhost:5000/team/copy:2 localhost:5000/team/copy:3
+echo '{}' >"$test_dir/no-auth.json"
+check_fails "push without a password" 'refuses access' \
+        ctrctl push -q --authfile="$test_dir/no-auth.json" localhost:5000/team/copy:2
+check_match "push tells the digest" '^sha256:[0-9a-f]{64}$' \
+        "$(ctrctl push -q --creds-stdin localhost:5000/team/copy:2 <<<"team:$secret")"
+check_match "as another name" '^sha256:' "$(ctrctl push -q --creds-stdin "$image" localhost:5000/team/other:1 <<<"team:$secret")"
+check "skopeo finds it" skopeo inspect --tls-verify=false --creds "team:$secret" docker://localhost:5000/team/other:1
+
+# Listings
+check_match "history has its layers" 'CREATED +SIZE +CREATED BY' "$(ctrctl history "$image")"
+check_equal "each step is JSON" 0 "$(ctrctl history --json=short "$image" | python3 -c 'import json, sys
+assert sum(s["Digest"] is not None for s in json.load(sys.stdin)) >= 1'; echo $?)"
+check_match "digests in full" '[0-9a-f]{64}' "$(ctrctl images --full)"
+check_match "inspect tells use" '"SharedBytes"' "$(ctrctl inspect "$image")"
+
+# Archives
+check_exit "no archive goes to a terminal" 1 timeout 60 "$here/on-terminal" \
+        'expect(b"standard output is a terminal")' ctrctl save "$image"
+check "save to a file" ctrctl save -q -o "$test_dir/oci.tar" "$image" localhost:5000/team/copy:2
+check "which skopeo reads" skopeo inspect "oci-archive:$test_dir/oci.tar:$image"
+check "save for docker, through a pipe" eval 'ctrctl save -q --format=docker-archive "$image" | cat >"$test_dir/docker.tar"'
+check "which skopeo reads" skopeo inspect "docker-archive:$test_dir/docker.tar:$image"
+check "nothing else is left there" test -z "$(find "$test_dir" -name '.#*')"
+check_fails "save of what is not there" 'none' ctrctl save -q -o "$test_dir/none.tar" localhost:5000/none
+check "leaves no file" test ! -e "$test_dir/none.tar"
+check "names go" ctrctl untag "$image" localhost:5000/team/copy:2 localhost:5000/team/copy:3
+check_equal "all of them" "" "$(ctrctl images -q)"
+check "load from standard input" eval 'ctrctl load -q <"$test_dir/oci.tar"'
+check_match "says the names" 'localhost:5000/team/busybox:1' "$stdout"
+check "and it runs" ctrctl run --rm --pull=never "$image" true
+check "load what docker wrote" ctrctl load -q -i "$test_dir/docker.tar"
+check "the directory of a layout" ctrctl load -q --name=localhost/layout "$images_dir/busybox"
+check_fails "what is no archive" '.' ctrctl load -q /etc/passwd
+mkdir "$test_dir/root" && cp "$(command -v busybox)" "$test_dir/root/sh" && tar -C "$test_dir/root" -cf "$test_dir/root.tar" .
+check "a root file system becomes an image" eval 'ctrctl import -q - localhost/root:1 <"$test_dir/root.tar"'
+check_exit "which runs" 3 ctrctl run --rm --pull=never localhost/root:1 /sh -c 'exit 3'
+
+# Getting rid of them
+check "a container keeps its image" ctrctl create --name=keeper "$image" true
+check_fails "prune asks" 'use --force' ctrctl prune --all </dev/null
+check "prune leaves tags" ctrctl prune --force
+check_equal "all of them" "" "$stdout"
+check "prune --all takes the others" ctrctl prune --all --force
+check_match "and tells" 'localhost/root:1' "$stdout"
+check_equal "but for one" "$image" "$(ctrctl images -q)"
+check_fails "a command line that is wrong" 'save needs IMAGE' ctrctl save
