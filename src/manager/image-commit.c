@@ -7,6 +7,7 @@
 #include "basic/clock.h"
 #include "basic/json.h"
 #include "basic/log.h"
+#include "manager/content.h"
 #include "manager/db.h"
 #include "manager/manager.h"
 #include "manager/sweeper.h"
@@ -313,6 +314,9 @@ int images_commit(Manager *m, const char *namespace, const ImageResult *results,
                 r = show(m, images + k, e);
         for (size_t k = 0; k < n; k++)
                 image_free(images[k]);
+        /* what was fetched again is as it should be */
+        if (r == 0)
+                r = content_update_images(m, e);
         /* what was replaced, and blobs that are not to be kept */
         return r != 0 ? r : sweeper_collect(m->sweeper, NULL, NULL, e);
 }

@@ -192,8 +192,8 @@ static int check_policy(const PullRequest *q, const Image *i, const char *name, 
                                   name);
         /* of other platforms and of all blobs nobody knows whether they are there */
         *ret_done = q->policy == IMAGE_POLICY_NEVER ||
-                    (q->policy == IMAGE_POLICY_MISSING && unpacked && !q->all_platforms &&
-                     q->keep_layers != KEEP_LAYERS_ALL &&
+                    (q->policy == IMAGE_POLICY_MISSING && unpacked && !i->damaged &&
+                     !q->all_platforms && q->keep_layers != KEEP_LAYERS_ALL &&
                      (!q->platform || has_platform(i, q->platform)));
         return 0;
 }
