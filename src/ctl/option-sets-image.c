@@ -2,6 +2,7 @@
 
 /* The options of verbs about images, registries, content and snapshots. */
 
+#include "basic/clock.h"
 #include "ctl/option-set.h"
 
 #define IMAGE(f)    FIELD(image.f)
@@ -12,6 +13,19 @@ static int parse_policy(const char *s, void *target, Error *e) {
                 return error_setf(e, CTR_INVALID_ARGUMENT, "\"%s\" is not always, missing or never",
                                   s);
         return free_and_strdup(target, s);
+}
+
+/* A span from now on. */
+static int parse_expiry(const char *s, void *target, Error *e) {
+        OptionalU64 span = {};
+        int r;
+
+        r = parse_duration(s, &span, e);
+        if (r != 0)
+                return r;
+        span.value = now_realtime() + MIN_OF(span.value, UINT64_MAX / 4);
+        *(OptionalU64 *) target = span;
+        return 0;
 }
 
 static int parse_format(const char *s, void *target, Error *e) {
@@ -127,3 +141,27 @@ static const Option copy[] = {
                  "Copy what a symbolic link leads to"},
 };
 const OptionSet options_copy = SET("Files", copy);
+
+static const Option verify[] = {
+                {0, "quarantine", NULL, parse_flag, IMAGE(quarantine),
+                 "Put damaged blobs aside, so that the next pull fetches them again"},
+};
+const OptionSet options_verify = SET("Verification", verify);
+
+static const Option lease[] = {
+                {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
+                {0, "expires", "SPAN", parse_expiry, IMAGE(expires),
+                 "Remove it by itself after that time"},
+};
+const OptionSet options_lease = SET("Lease", lease);
+
+static const Option content_list[] = {
+                {0, "ingests", NULL, parse_flag, IMAGE(ingests),
+                 "Show what is being fetched, or was in part, instead"},
+};
+const OptionSet options_content_list = SET("Selection", content_list);
+
+static const Option store[] = {
+                {0, "all-namespaces", NULL, parse_flag, FIELD(all_namespaces), "Of all namespaces"},
+};
+const OptionSet options_store = SET("Selection", store);
