@@ -149,7 +149,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.refuse(404, "MANIFEST_UNKNOWN", "manifest unknown")
             return
         content_type, data = registry.manifests[name]
-        self.answer(200, data, content_type)
+        told = {"Docker_Content_Digest": digest(data)} if registry.tells_digest else {}
+        self.answer(200, data, content_type, **told)
 
     def body(self):
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -254,6 +255,7 @@ class Registry:
         self.elsewhere = {}  # of other repositories: blobs that can be mounted
         self.fault = None
         self.ranges = True
+        self.tells_digest = False  # in a header of manifests
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
 

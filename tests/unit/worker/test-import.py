@@ -113,6 +113,33 @@ class Import(worker.TestCase):
         self.assertEqual((self.tree(result["images"][1]) / "c").read_bytes(), b"c")
         self.assertEqual(self.last.plan["digest"], digest(other.document()), "each image is asked for")
 
+    def test_shared_layers(self):
+        """What several images of an archive have in common is extracted once."""
+        base = self.layers[0]
+        images = [Image(base, tar((f"n{i}", b"x"))) for i in range(3)]
+        result = self.load(oci(*images))
+        directories = [[layer["directory"] for layer in image["layers"]] for image in result["images"]]
+        self.assertTrue(all(directories[0]))
+        for first, second in directories[1:]:
+            self.assertIsNone(first)
+            self.assertTrue(second)
+        self.assertEqual(len(self.trees()), 4)
+
+    def test_many_images(self):
+        """A result that is longer than one packet."""
+        images = [Image(*(tar((f"n{i}-{k}", b"x")) for k in range(8)), tar((f"m{i}", b"x"))) for i in range(32)]
+        result = self.load(oci(*images), "--no-unpack")
+        self.assertEqual([i["digest"] for i in result["images"]], [digest(i.document()) for i in images])
+        self.assertGreater(self.last.n_parts, 0)
+
+    def test_leftovers(self):
+        """Nothing of an archive that was not imported is left, however it ended."""
+        whole = oci(self.image)
+        for data in (whole[:len(whole) // 2], tar(*[blob(b) for b in self.image.blobs.values()])):
+            with self.assertRaises(worker.Failed):
+                self.load(data)
+            self.assertEqual((self.partial(), self.stored()), ({}, set()))
+
     def test_file(self):
         path = self.root / "archive"
         path.write_bytes(oci(self.image))

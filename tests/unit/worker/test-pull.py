@@ -72,6 +72,23 @@ class Pull(worker.TestCase):
         st = (self.tree(second) / "d").stat()
         self.assertEqual((stat.S_IMODE(st.st_mode), st.st_uid, st.st_mtime), (0o1777, 5, 1234567890))
 
+    def test_fetch(self):
+        """The blob of a layer that the manager has is fetched on demand, and not extracted."""
+        image = Image(tar(("a", b"x")), tar(("b", b"y")))
+        self.registry.serve(image)
+        first = self.pull()
+        os.rename(self.snapshots / first["layers"][0]["directory"], self.snapshots / "17")
+        os.rename(self.snapshots / first["layers"][1]["directory"], self.snapshots / "18")
+        for layer in image.layers:
+            (self.content / "sha256" / digest(layer)[7:]).unlink()
+        session = self.start()
+        session.next()
+        session.send({"type": "have", "layers": [17, 18], "fetch": [False, True]})
+        result = session.finish()
+        self.assertEqual([layer["directory"] for layer in result["layers"]], [None, None])
+        self.assertIn(digest(image.layers[1])[7:], self.stored())
+        self.assertNotIn(digest(image.layers[0])[7:], self.stored())
+
     def test_bad_have(self):
         self.registry.serve(Image(tar(("a", b""))))
         for have in [[True], [0], ["17"], [], [None, None]]:
@@ -204,6 +221,65 @@ class Pull(worker.TestCase):
         self.assert_fails("NotFound", "no image for linux/s390x; it has: linux/amd64, linux/arm64/v8",
                           "--platform=linux/s390x")
         self.assert_fails("InvalidArgument", "OS/ARCHITECTURE", "--platform=linux")
+
+    def test_all_platforms(self):
+        """Everything that an index names is in the store, one image is extracted; nothing is fetched twice."""
+        shared = tar(("shared", b"s"))
+        images = {name: Image(shared, tar(("name", name.encode())), architecture=name) for name in ("amd64", "arm64")}
+        entries = []
+        for name, image in images.items():
+            self.registry.serve(image, tag=name)
+            entries.append(registry.descriptor(registry.MANIFEST, image.document(),
+                                               platform={"os": "linux", "architecture": name}))
+        top = self.registry.serve_index(entries)
+        result = self.pull("--all-platforms", "--platform=linux/amd64")
+        wanted = {top[7:]} | {digest(i.document())[7:] for i in images.values()}
+        wanted |= {name[7:] for i in images.values() for name in i.blobs}
+        self.assertEqual(self.stored(), wanted)
+        self.assertEqual({b["digest"][7:] for b in result["blobs"]}, wanted)
+        self.assertEqual(len(result["blobs"]), len(wanted))
+        self.assertEqual(result["platforms"], ["linux/amd64", "linux/arm64"])
+        self.assertEqual(len(self.trees()), 2)
+        self.assertEqual((self.tree(result) / "name").read_bytes(), b"amd64")
+        self.assertEqual(len(self.registry.blob_requests()), len(set(self.registry.blob_requests())))
+        self.assertEqual(self.partial(), {})
+        self.registry.blobs.pop(digest(images["arm64"].layers[1]))
+        self.pull("--all-platforms", "--platform=linux/amd64")
+        (self.content / "sha256" / digest(images["arm64"].layers[1])[7:]).unlink()
+        self.assert_fails("NotFound", digest(images["arm64"].layers[1]), "--all-platforms", "--platform=linux/amd64")
+
+    def test_many_platforms(self):
+        """More blobs than wait for the end of a job, and a result that is longer than a packet."""
+        entries = []
+        for i in range(300):
+            image = Image(tar((f"n{i}", b"x")), architecture=f"a{i}")
+            self.registry.serve(image, tag=f"a{i}")
+            entries.append(registry.descriptor(registry.MANIFEST, image.document(),
+                                               platform={"os": "linux", "architecture": f"a{i}"}))
+        self.registry.serve_index(entries)
+        result = self.pull("--all-platforms", "--platform=linux/a7")
+        self.assertEqual(len(result["blobs"]), 1 + 3 * 300)
+        self.assertEqual(len(self.stored()), 1 + 3 * 300)
+        self.assertGreater(self.last.n_parts, 0)
+
+    def test_known_digest(self):
+        """A tag that has not moved costs one HEAD; one that has, or whose manifest is lost, a GET more."""
+        name = self.registry.serve(Image(tar(("a", b"x"))))
+        self.registry.tells_digest = True
+        self.pull()
+
+        def asked(known):
+            self.registry.methods.clear()
+            result = self.pull(f"--known-digest={known}")
+            return result["digest"], [method for method, path in self.registry.methods if path != "/v2/"]
+
+        self.assertEqual(asked(name), (name, ["HEAD"]))
+        (self.content / "sha256" / name[7:]).unlink()
+        self.assertEqual(asked(name), (name, ["GET"]))
+        moved = self.registry.serve(Image(tar(("a", b"y"))))
+        found, methods = asked(name)
+        self.assertEqual((found, methods[:2]), (moved, ["HEAD", "GET"]))
+        self.assertEqual(asked("sha256:" + "0" * 64), (moved, ["GET"]))
 
     def test_nested_index(self):
         image = Image(tar(("a", b"x")))
