@@ -14,6 +14,7 @@ import subprocess
 import sys
 
 import measure_images
+import measure_oci
 import measure_process
 from common import WINDOW, Program, client, memory_row, run_quietly, run_rounds, say
 
@@ -136,6 +137,9 @@ def main():
     if "images" in parts:
         result["images"] = measure_images.measure_images(3)
         say("images done")
+    if "oci" in parts:
+        result["oci"] = measure_oci.measure_oci(bundle, runs)
+        say("OCI runtimes done")
     result["load"] = os.getloadavg()[0]
     print(json.dumps(result))
 

@@ -44,6 +44,20 @@ def render_run(run, markdown):
     return text
 
 
+def render_oci(run, markdown):
+    medians = {program["name"]: statistics.median(program["times"]) for program in run["programs"]}
+    cost = {row["name"]: row for row in run["cost"]}
+    base = medians.get("crun run", medians.get("crun run, no cgroup"))
+    rows = [[program["name"], *spread(program["times"]), str(len(program["times"])),
+             f"{medians[program['name']] / base:.2f}" if base else "", number(statistics.median(program["cpu"])),
+             str(cost[program["name"]]["memory"]), str(cost[program["name"]]["calls"])] for program in run["programs"]]
+    text = table(["whole run of /bin/true", "median ms", "min", "max", "runs", "to crun", "CPU ms", "peak KiB",
+                  "system calls"], rows, markdown)
+    if run["skipped"]:
+        text += "\n\nLeft out, because it does not run there: " + ", ".join(run["skipped"]) + "."
+    return text
+
+
 def render_calls(calls, markdown):
     names = [("create_container", "CreateContainer"), ("create_task", "CreateTask"), ("start", "Start")]
     milliseconds = {key: [usec / 1000 for usec in calls[key]] for key, _ in names}
@@ -203,7 +217,7 @@ def render(result, markdown=False):
     parts = [describe(result), render_goals(result, markdown)]
     for name, renderer in (("run", render_run), ("calls", render_calls), ("scaling", render_scaling),
                            ("memory", render_memory), ("exec", render_exec), ("thousand", render_thousand),
-                           ("images", render_images)):
+                           ("images", render_images), ("oci", render_oci)):
         if name in result:
             parts.append(renderer(result[name], markdown))
     return "\n\n".join(part for part in parts if part) + "\n"
