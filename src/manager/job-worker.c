@@ -270,6 +270,8 @@ static int job_command(const Job *j, const char *path, char ***ret) {
         STRV_FOREACH(s, j->arguments)
                 if (strv_extend(&argv, *s) < 0)
                         return -ENOMEM;
+        if (j->type->begin && j->type->begin(j, &argv) < 0)
+                return -ENOMEM;
         *ret = TAKE_PTR(argv);
         return 0;
 }

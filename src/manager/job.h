@@ -39,6 +39,10 @@ typedef struct JobType {
         bool without_store;      /* the verb knows no --root= */
         JobBlobs blobs;
 
+        /* Its turn has come: appends arguments that depend on what is known by now. 0 or -ENOMEM.
+         */
+        int (*begin)(const Job *j, char ***arguments);
+
         /* The answer to the worker's `plan` (docs/worker-protocol.md). 0 and a new object; 0 and
          * NULL to be asked again when another job is over; or an error, which ends the worker. */
         int (*plan)(Job *j, json_t *packet, json_t **ret_answer, Error *e);

@@ -150,12 +150,42 @@ static int commit(Job *j, json_t *result, Error *e) {
         return r;
 }
 
+static int find_name(Object *o, void *userdata) {
+        const char **name_or_digest = userdata;
+
+        if (!streq(o->name, *name_or_digest))
+                return 0;
+        *name_or_digest = IMAGE(o)->digest;
+        return 1;
+}
+
+/* What the name stands for as far as we know, in whatever namespace: a hint that saves fetching the
+ * manifest again. NULL if it is new. */
+static const char *known_digest(Manager *m, const char *namespace, const char *name) {
+        Object *o = object_find(m, OBJECT_IMAGE, namespace, name);
+
+        if (o)
+                return IMAGE(o)->digest;
+        return object_foreach(m, OBJECT_IMAGE, NULL, find_name, &name) == 1 ? name : NULL;
+}
+
+/* Another pull of it may have ended just now. */
+static int begin(const Job *j, char ***arguments) {
+        const char *known = known_digest(j->object.manager, j->namespace, j->description);
+
+        if ((known && strv_extendf(arguments, "--known-digest=%s", known) < 0) ||
+            strv_extend(arguments, "--") < 0 || strv_extend(arguments, j->description) < 0)
+                return -ENOMEM;
+        return 0;
+}
+
 const JobType job_pull_type = {
                 .name = "pull",
                 .action = "image-pull",
                 .first_phase = "resolve",
                 .n_running_max = PULLS_RUNNING_MAX,
                 .blobs = JOB_BLOBS_PLANNED,
+                .begin = begin,
                 .plan = plan,
                 .commit = commit,
                 .destroy = pull_state_free,
@@ -198,38 +228,16 @@ static int check_policy(const PullRequest *q, const Image *i, const char *name, 
         return 0;
 }
 
-static int find_name(Object *o, void *userdata) {
-        const char **name_or_digest = userdata;
-
-        if (!streq(o->name, *name_or_digest))
-                return 0;
-        *name_or_digest = IMAGE(o)->digest;
-        return 1;
-}
-
-/* What the name stands for as far as we know, in whatever namespace: a hint that saves fetching the
- * manifest again. NULL if it is new. */
-static const char *known_digest(Manager *m, const Image *i, const char *name) {
-        if (i)
-                return i->digest;
-        return object_foreach(m, OBJECT_IMAGE, NULL, find_name, &name) == 1 ? name : NULL;
-}
-
-static int pull_arguments(Manager *m, const PullRequest *q, const Image *i, const char *name,
-                          char ***ret) {
-        const char *known = known_digest(m, i, name);
+static int pull_arguments(const PullRequest *q, char ***ret) {
         _cleanup_strv_free_ char **l = NULL;
 
         if ((q->no_unpack && strv_extend(&l, "--no-unpack") < 0) ||
             (q->all_platforms && strv_extend(&l, "--all-platforms") < 0) ||
-            (q->platform && strv_extendf(&l, "--platform=%s", q->platform) < 0) ||
-            (known && strv_extendf(&l, "--known-digest=%s", known) < 0))
+            (q->platform && strv_extendf(&l, "--platform=%s", q->platform) < 0))
                 return -ENOMEM;
         STRV_FOREACH(limit, q->limits)
                 if (strv_extendf(&l, "--limit=%s", *limit) < 0)
                         return -ENOMEM;
-        if (strv_extend(&l, "--") < 0 || strv_extend(&l, name) < 0)
-                return -ENOMEM;
         *ret = TAKE_PTR(l);
         return 0;
 }
@@ -247,7 +255,7 @@ static int pull_start(Manager *m, const PullRequest *q, const Image *i, const ch
                 if (!outcome)
                         return -ENOMEM;
         }
-        if (pull_arguments(m, q, i, name, &arguments) < 0 || asprintf(&key, "pull %s", name) < 0)
+        if (pull_arguments(q, &arguments) < 0 || asprintf(&key, "pull %s", name) < 0)
                 return -ENOMEM;
         state = malloc(sizeof(PullState));
         if (!state)
