@@ -46,13 +46,7 @@ static bool has_hook(const char *name) {
 }
 
 static bool has_mount_option(const char *name) {
-        MountOptions options = {};
-        int r;
-
-        options.parameters = calloc(1, sizeof(*options.parameters));
-        r = options.parameters ? mount_options_add(&options, name) : -ENOMEM;
-        mount_options_clear(&options);
-        return r == 0;
+        return mount_option_is_known(name);
 }
 
 /* A user namespace is nothing without mappings. */

@@ -3,96 +3,73 @@
 #include "runtime/container.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <malloc.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/process.h"
-#include "runtime/init.h"
-#include "runtime/namespace.h"
-#include "runtime/seccomp-filter.h"
-#include "runtime/spec.h"
+#include "runtime/container-setup.h"
 #include "runtime/sync.h"
 
 #define KILL_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
-/* What is needed until init runs, and then freed at once. */
-typedef struct Setup {
-        Spec *spec;
-        int config_dir_fd; /* the caller's */
-        int stdio[3];      /* the caller's */
-        int (*open_stdio)(void *userdata, int stdio[3], Error *e);
-        void *userdata;
-        char *rootfs_lower, *rootfs_upper, *rootfs_work;
-        char *hostname_fallback;
-        char *seccomp_cache;
-        bool independent, no_pivot, no_keyring;
-        unsigned preserve_fds;
-} Setup;
+typedef struct Late Late;
 
 struct Container {
-        Setup *setup; /* NULL once init is cloned */
+        Setup *setup; /* NULL once init needs nothing of it any more */
+        Late *late;   /* NULL: no hooks are left to be run */
         pid_t pid;    /* 0: not cloned */
         int pidfd;
         int sync_fd;
         bool reaped;
         bool created;
         bool starting; /* between container_start_begin() and its outcome */
+        bool hooked;   /* it came as far as its hooks: those of its end are due */
 };
 
-static Setup *setup_free(Setup *s) {
-        if (!s)
+/* Of the document what is needed after init was cloned: the hooks of start and end. */
+struct Late {
+        json_t *document; /* "ociVersion", "annotations", "hooks" */
+        SpecHooks hooks[_HOOK_POINT_MAX];
+        char *id, *bundle;
+};
+
+static Late *late_free(Late *l) {
+        if (!l)
                 return NULL;
-        spec_free(s->spec);
-        free(s->rootfs_lower);
-        free(s->rootfs_upper);
-        free(s->rootfs_work);
-        free(s->hostname_fallback);
-        free(s->seccomp_cache);
-        free(s);
+        spec_hooks_clear(l->hooks);
+        json_decref(l->document);
+        free(l->id);
+        free(l->bundle);
+        free(l);
         return NULL;
 }
-DEFINE_CLEANUP(Setup *, setup_free);
+DEFINE_CLEANUP(Late *, late_free);
 
-static int setup_new(const ContainerParameters *p, Setup **ret, Error *e) {
-        _cleanup_(setup_freep) Setup *s = NULL;
-        int r;
+static int late_new(const Setup *s, Late **ret) {
+        static const char *const keys[] = {"ociVersion", "annotations", "hooks"};
+        _cleanup_(late_freep) Late *l = NULL;
 
-        s = calloc(1, sizeof(*s));
-        if (!s)
+        if (s->spec->hooks[HOOK_POSTSTART].n == 0 && s->spec->hooks[HOOK_POSTSTOP].n == 0)
+                return 0;
+        l = calloc(1, sizeof(*l));
+        if (!l)
                 return -ENOMEM;
-        s->config_dir_fd = p->config_dir_fd;
-        memcpy(s->stdio, p->stdio, sizeof(s->stdio));
-        s->open_stdio = p->open_stdio;
-        s->userdata = p->userdata;
-        s->independent = p->independent;
-        s->no_pivot = p->no_pivot;
-        s->no_keyring = p->no_keyring;
-        s->preserve_fds = p->preserve_fds;
-        if (free_and_strdup(&s->rootfs_lower, p->rootfs_lower) < 0 ||
-            free_and_strdup(&s->rootfs_upper, p->rootfs_upper) < 0 ||
-            free_and_strdup(&s->rootfs_work, p->rootfs_work) < 0 ||
-            free_and_strdup(&s->hostname_fallback, p->hostname_fallback) < 0 ||
-            free_and_strdup(&s->seccomp_cache, p->seccomp_cache) < 0)
-                return -ENOMEM;
-        r = p->document ? spec_parse(json_incref(p->document), &s->spec, e)
-                        : spec_read(p->config_dir_fd, p->config_name, &s->spec, e);
-        if (r != 0)
-                return r;
-        if (s->spec->seccomp) {
-                r = seccomp_filter_check(s->spec->seccomp, e);
-                if (r != 0)
-                        return r;
+        l->document = json_object();
+        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
+                json_t *value = json_object_get(s->spec->document, keys[i]);
+
+                if (value && json_object_set(l->document, keys[i], value) < 0)
+                        return -ENOMEM;
         }
-        if (!s->rootfs_lower && !s->spec->root_path)
-                return error_setf(e, CTR_INVALID_ARGUMENT, "root.path is missing");
-        *ret = TAKE_PTR(s);
+        if (free_and_strdup(&l->id, s->id) < 0 || free_and_strdup(&l->bundle, s->bundle) < 0)
+                return -ENOMEM;
+        if (spec_parse_hooks(l->hooks, l->document, NULL) != 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(l);
         return 0;
 }
 
@@ -126,68 +103,8 @@ int container_adopt(pid_t pid, int pidfd, Container **ret) {
         return 0;
 }
 
-/* Everything but the pid namespace is entered by init itself. Exits in the child. */
-static int clone_init(Container *c, int child_fd, Error *e) {
-        const Setup *s = c->setup;
-        struct clone_args args = {
-                        .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-                        .pidfd = (uint64_t) (uintptr_t) &c->pidfd,
-                        .exit_signal = SIGCHLD,
-        };
-        long pid;
-
-        if (namespace_is_new(&s->spec->namespaces[NAMESPACE_PID]))
-                args.flags |= CLONE_NEWPID;
-        pid = syscall(SYS_clone3, &args, sizeof(args));
-        if (pid < 0)
-                return error_setf(e, -errno, "Failed to clone init: %m");
-        if (pid == 0) {
-                const InitParameters p = {
-                                .spec = s->spec,
-                                .sync_fd = child_fd,
-                                .bundle_fd = s->config_dir_fd,
-                                .rootfs_lower = s->rootfs_lower,
-                                .rootfs_upper = s->rootfs_upper,
-                                .rootfs_work = s->rootfs_work,
-                                .hostname_fallback = s->hostname_fallback,
-                                .seccomp_cache = s->seccomp_cache,
-                                .stdio = {s->stdio[0], s->stdio[1], s->stdio[2]},
-                                .open_stdio = s->open_stdio,
-                                .userdata = s->userdata,
-                                .independent = s->independent,
-                                .no_pivot = s->no_pivot,
-                                .no_keyring = s->no_keyring,
-                                .preserve_fds = s->preserve_fds,
-                };
-
-                fd_close(c->sync_fd);
-                init_run(&p);
-        }
-        c->pid = (pid_t) pid;
-        return 0;
-}
-
-/* A joined pid namespace is one for children: the supervisor sets it for this one clone. */
-static int clone_init_joining(Container *c, const char *path, int child_fd, Error *e) {
-        _cleanup_close_ int own_fd = -1, fd = -1;
-        int r;
-
-        r = namespace_open(NAMESPACE_PID, path, &fd, e);
-        if (r == 0)
-                r = namespace_open(NAMESPACE_PID, "/proc/self/ns/pid", &own_fd, e);
-        if (r != 0)
-                return r;
-        if (setns(fd, CLONE_NEWPID) < 0)
-                return error_setf(e, -errno, "Failed to join the pid namespace %s: %m", path);
-        r = clone_init(c, child_fd, e);
-        if (setns(own_fd, CLONE_NEWPID) < 0)
-                return error_setf(e, -errno, "Failed to go back to the own pid namespace: %m");
-        return r;
-}
-
 int container_clone(Container *c, Error *e) {
         _cleanup_close_ int child_fd = -1;
-        const char *pid_path;
         int fds[2], r;
 
         assert(c && c->setup && c->pid == 0);
@@ -197,16 +114,14 @@ int container_clone(Container *c, Error *e) {
         c->sync_fd = fds[0];
         child_fd = fds[1];
 
-        pid_path = c->setup->spec->namespaces[NAMESPACE_PID].path;
-        if (pid_path)
-                r = clone_init_joining(c, pid_path, child_fd, e);
-        else
-                r = clone_init(c, child_fd, e);
+        r = setup_clone(c->setup, c->sync_fd, child_fd, &c->pid, &c->pidfd, e);
         if (r != 0)
                 return r;
-
-        /* Init has its own copy: this is the largest part of what the supervisor ever allocates. */
-        c->setup = setup_free(c->setup);
+        r = late_new(c->setup, &c->late);
+        if (r < 0)
+                return r;
+        if (!spec_is_held(c->setup->spec))
+                c->setup = setup_free(c->setup);
         (void) malloc_trim(0);
         return 0;
 }
@@ -242,10 +157,31 @@ static int no_answer(int r, const char *waiting_for, Error *e) {
         return error_setf(e, -ECHILD, "Init died before it could %s", waiting_for);
 }
 
+/* Init is in its cgroup by now and has built everything, or is about to. */
+static int serve_init(Container *c, uint64_t deadline, Error *e) {
+        SyncAnswer answer;
+        int r;
+
+        r = sync_receive(c->sync_fd, deadline, &answer, e);
+        fd_close(answer.fd);
+        if (answer.failed)
+                return r;
+        if (r != SYNC_BUILT)
+                return no_answer(r, "build the container", e);
+        c->hooked = true;
+        r = setup_serve_init(c->setup, c->pid, deadline, e);
+        if (r != 0)
+                return r;
+        c->setup = setup_free(c->setup);
+        (void) malloc_trim(0);
+        return 0;
+}
+
 int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret_terminal_fd,
                     Error *e) {
         _cleanup_error_ Error local = ERROR_NULL;
         SyncAnswer answer;
+        uint64_t deadline;
         int r;
 
         assert(c && c->pid > 0 && !c->created && ret_terminal_fd);
@@ -260,18 +196,27 @@ int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret
                 if (r != 0 && r != -ESRCH)
                         return error_move(e, &cgroup_error);
         }
+        deadline = deadline_after(timeout_usec);
+        if (c->setup) {
+                r = serve_init(c, deadline, e);
+                if (r != 0) {
+                        /* which tells init to go */
+                        c->sync_fd = fd_close(c->sync_fd);
+                        return r;
+                }
+        }
         /* EPIPE, too: its last words are still there to be read */
         r = sync_send(c->sync_fd, SYNC_ENTER, 0, -1);
         if (r < 0 && r != -EPIPE)
                 return error_setf(e, r, "Failed to speak to init: %m");
-        r = sync_receive(c->sync_fd, deadline_after(timeout_usec), &answer, e);
+        r = sync_receive(c->sync_fd, deadline, &answer, e);
         if (answer.failed)
                 return r;
         if (r != SYNC_CREATED) {
                 fd_close(answer.fd);
                 return no_answer(r, "set up the container", e);
         }
-        c->created = true;
+        c->created = c->hooked = true;
         *ret_terminal_fd = answer.fd;
         return 0;
 }
@@ -365,10 +310,25 @@ void container_set_reaped(Container *c) {
         c->reaped = true;
 }
 
-Container *container_free(Container *c) {
-        if (!c)
-                return NULL;
-        setup_free(c->setup);
+int container_hooks_begin(Container *c, HookPoint point, uint64_t timeout_usec, HooksRun **ret,
+                          Error *e) {
+        _cleanup_free_ char *state = NULL;
+        bool stop = point == HOOK_POSTSTOP;
+        int r;
+
+        assert(c && ret);
+
+        *ret = NULL;
+        if (!c->late || c->late->hooks[point].n == 0 || !c->hooked)
+                return 0;
+        r = hooks_state(c->late->document, c->late->id, c->late->bundle,
+                        stop ? "stopped" : "running", stop ? 0 : c->pid, &state);
+        if (r < 0)
+                return r;
+        return hooks_begin(&c->late->hooks[point], point, state, timeout_usec, ret, e);
+}
+
+void container_kill(Container *c) {
         if (c->pid > 0 && !c->reaped) {
                 struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
                 siginfo_t si;
@@ -379,6 +339,15 @@ Container *container_free(Container *c) {
                 (void) poll(&p, 1, (int) (KILL_TIMEOUT_USEC / USEC_PER_MSEC));
                 (void) waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG);
         }
+        c->reaped = true;
+}
+
+Container *container_free(Container *c) {
+        if (!c)
+                return NULL;
+        setup_free(c->setup);
+        late_free(c->late);
+        container_kill(c);
         fd_close(c->pidfd);
         fd_close(c->sync_fd);
         free(c);

@@ -28,6 +28,7 @@
 #include <sys/types.h>
 
 #include "basic/error.h"
+#include "runtime/hooks.h"
 
 typedef struct Container Container;
 
@@ -46,6 +47,7 @@ typedef struct ContainerParameters {
         void *userdata;
         const char *hostname_fallback; /* when the document names none; may be NULL */
         const char *seccomp_cache;     /* directory for compiled filters, made 0700; NULL: none */
+        const char *id, *bundle;       /* what hooks are told; NULL: "" */
         json_t *document; /* what config_name says, read already by spec_read_document(); NULL: not
                            * read yet. A reference is taken */
         bool independent; /* init may outlive the caller from container_detach() or START on */
@@ -71,7 +73,8 @@ int container_adopt(pid_t pid, int pidfd, Container **ret);
  * polls readable when init is gone; why it failed is told by container_enter(). */
 int container_clone(Container *c, Error *e);
 
-/* cgroup_fd: O_PATH or O_RDONLY descriptor of the payload cgroup (v2), -1 to stay where it is.
+/* Runs the hooks of prestart and createRuntime, which count for timeout_usec.
+ * cgroup_fd: O_PATH or O_RDONLY descriptor of the payload cgroup (v2), -1 to stay where it is.
  * Blocks for at most timeout_usec (CTR_DEADLINE_EXCEEDED). On success *ret_terminal_fd is the pty's
  * master if the document asks for a terminal, else -1. Failures of init's: CTR_NOT_FOUND for an
  * unknown user or group, CTR_COMMAND_NOT_FOUND and CTR_COMMAND_NOT_EXECUTABLE for the program, a
@@ -95,6 +98,16 @@ int container_start_receive(Container *c, bool *ret_done, Error *e);
 
 /* The two in one, for callers who have nothing else to do: waits for at most timeout_usec. */
 int container_start(Container *c, uint64_t timeout_usec, Error *e);
+
+/* Begins to run the hooks of HOOK_POSTSTART or HOOK_POSTSTOP, for at most timeout_usec in all;
+ * those of earlier points are run on the way. *ret is NULL if there are none, or if the container
+ * never came as far as its hooks. */
+int container_hooks_begin(Container *c, HookPoint point, uint64_t timeout_usec, HooksRun **ret,
+                          Error *e);
+
+/* Kills and reaps init, and with it (pid namespace) everything; for whom container_free() is too
+ * late. */
+void container_kill(Container *c);
 
 /* After container_enter(), of an independent container: lets go of init, which then waits for its
  * START on listen_fd (detached.h) and lives without the caller. Waits until that is so, at most

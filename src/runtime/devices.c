@@ -3,10 +3,12 @@
 #include "runtime/devices.h"
 
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "basic/fs.h"
+#include "runtime/mount.h"
 #include "runtime/path.h"
 
 #define DEVICE(p, major, minor)                                                                    \
@@ -23,10 +25,46 @@ static int check_existing(int parent_fd, const char *name, const SpecDevice *d, 
         return 0;
 }
 
-static int device_make(int root_fd, const SpecDevice *d, Error *e) {
+/* In a user namespace no device node can be made: the host's own is bound. */
+static int device_bind(int root_fd, const SpecDevice *d, Error *e) {
+        _cleanup_close_ int source_fd = -1, mount_fd = -1, target_fd = -1;
+        struct stat st;
+        int r;
+
+        source_fd = open(d->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        if (source_fd < 0 || fstat(source_fd, &st) < 0)
+                return error_setf(e, -errno,
+                                  "Failed to open the host's %s, which a user namespace needs: %m",
+                                  d->path);
+        if ((st.st_mode & S_IFMT) != (d->mode & S_IFMT) || st.st_rdev != d->rdev)
+                return error_setf(e, -ENODEV,
+                                  "The host's %s is not the device %u:%u, and a user namespace can "
+                                  "make none",
+                                  d->path, major(d->rdev), minor(d->rdev));
+        target_fd = path_make_mountpoint(root_fd, d->path, false);
+        if (target_fd < 0)
+                return error_setf(e, target_fd, "Failed to make %s: %m", d->path);
+        if (fstat(target_fd, &st) < 0)
+                return error_setf(e, -errno, "Failed to stat %s: %m", d->path);
+        if ((st.st_mode & S_IFMT) == (d->mode & S_IFMT) && st.st_rdev == d->rdev)
+                return 0;
+        if (!S_ISREG(st.st_mode) || st.st_size > 0)
+                return error_setf(e, -EEXIST, "%s is already there and is not the device", d->path);
+        mount_fd = mount_clone(source_fd, false);
+        if (mount_fd < 0)
+                return error_setf(e, mount_fd, "Failed to copy %s: %m", d->path);
+        r = mount_change(mount_fd, 0, 0, MS_PRIVATE, false);
+        if (r >= 0)
+                r = mount_attach(mount_fd, target_fd);
+        return r < 0 ? error_setf(e, r, "Failed to bind the device %s: %m", d->path) : 0;
+}
+
+static int device_make(const Spec *spec, int root_fd, const SpecDevice *d, Error *e) {
         _cleanup_close_ int parent_fd = -1;
         const char *name;
 
+        if (spec->namespaces[NAMESPACE_USER].set && !S_ISFIFO(d->mode))
+                return device_bind(root_fd, d, e);
         parent_fd = path_make_parent(root_fd, d->path, &name);
         if (parent_fd < 0)
                 return error_setf(e, parent_fd, "Failed to make the directory of %s: %m", d->path);
@@ -86,14 +124,14 @@ int devices_make(const Spec *spec, int root_fd, Error *e) {
         for (size_t i = 0; i < spec->n_devices; i++) {
                 if (devices_are_bound(spec, spec->devices[i].path))
                         continue;
-                r = device_make(root_fd, &spec->devices[i], e);
+                r = device_make(spec, root_fd, &spec->devices[i], e);
                 if (r != 0)
                         return r;
         }
         for (size_t i = 0; i < ELEMENTSOF(defaults); i++) {
                 if (is_given(spec, defaults[i].path) || devices_are_bound(spec, defaults[i].path))
                         continue;
-                r = device_make(root_fd, &defaults[i], e);
+                r = device_make(spec, root_fd, &defaults[i], e);
                 if (r != 0)
                         return r;
         }

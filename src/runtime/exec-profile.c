@@ -7,9 +7,9 @@
 
 #include "basic/fs.h"
 #include "runtime/cache-file.h"
-#include "runtime/spec.h"
+#include "runtime/id-map.h"
 
-#define PROFILE_MAGIC UINT64_C(0x0100656c69666f72) /* changes with the structure */
+#define PROFILE_MAGIC UINT64_C(0x0200656c69666f72) /* changes with the structure */
 
 /* The file: this, and seccomp_n instructions. */
 typedef struct ProfileHead {
@@ -22,6 +22,8 @@ typedef struct ProfileHead {
         uint32_t personality_set;
         uint32_t seccomp_flags;
         uint64_t seccomp_n;
+        uint32_t root_uid, root_gid;
+        SpecMemoryPolicy memory_policy;
 } ProfileHead;
 
 static void head_identify(ProfileHead *head, const struct stat *st) {
@@ -58,6 +60,9 @@ static bool load(int dir_fd, const ProfileHead *wanted, ExecProfile *ret) {
                         .oom_score_adj = head.oom_score_adj,
                         .personality_set = head.personality_set,
                         .personality = head.personality,
+                        .root_uid = head.root_uid,
+                        .root_gid = head.root_gid,
+                        .memory_policy = head.memory_policy,
                         .seccomp.n = head.seccomp_n,
                         .seccomp.flags = head.seccomp_flags,
         };
@@ -83,6 +88,9 @@ static void store(int dir_fd, const ProfileHead *document, const ExecProfile *p)
         head.oom_score_adj = p->oom_score_adj;
         head.personality_set = p->personality_set;
         head.personality = p->personality;
+        head.root_uid = p->root_uid;
+        head.root_gid = p->root_gid;
+        head.memory_policy = p->memory_policy;
         head.seccomp_flags = p->seccomp.flags;
         head.seccomp_n = p->seccomp.n;
         (void) cache_file_write(dir_fd, EXEC_PROFILE_NAME, parts, ELEMENTSOF(parts));
@@ -101,6 +109,9 @@ static int make(int dir_fd, const char *config_name, const char *seccomp_cache, 
                 if (s->namespaces[i].set)
                         p.namespaces |= namespace_type_flag(i);
         p.oom_score_adj = s->process.oom_score_adj; /* 0 if not given */
+        p.root_uid = id_map_to_host(&s->uids, 0);
+        p.root_gid = id_map_to_host(&s->gids, 0);
+        p.memory_policy = s->memory_policy;
         p.personality_set = s->personality_set;
         p.personality = s->personality;
         if (s->seccomp) {

@@ -11,6 +11,7 @@
  */
 
 #include "runtime/seccomp-filter.h"
+#include "runtime/spec.h"
 
 #define EXEC_PROFILE_NAME "exec.profile"
 
@@ -19,6 +20,9 @@ typedef struct ExecProfile {
         int oom_score_adj;
         bool personality_set;
         unsigned long personality;
+        uid_t root_uid; /* of the host, for root of a new user namespace; else -1 */
+        gid_t root_gid;
+        SpecMemoryPolicy memory_policy;
         SeccompFilter seccomp;
 } ExecProfile;
 

@@ -11,6 +11,7 @@
 #include "runtime/exec-profile.h"
 #include "runtime/process.h"
 #include "runtime/program.h"
+#include "runtime/schedule.h"
 #include "runtime/step.h"
 
 /* What the sibling is born with, besides 0, 1, 2 and those that are preserved. */
@@ -59,10 +60,22 @@ static int set_oom_score(void *userdata, Error *e) {
         return process_set_oom_score(process, e);
 }
 
-static int open_null(void *userdata, Error *e) {
+/* While we still have the host's rights; what is cloned has it, too. */
+static int set_schedule(void *userdata, Error *e) {
+        Stage *s = userdata;
+        const SpecProcess *process = &s->spec->process;
+        int r;
+
+        r = affinity_apply(&process->affinity_initial, "initial", e);
+        if (r == 0)
+                r = schedule_apply(process, e);
+        return r == 0 ? memory_policy_apply(&s->profile.memory_policy, e) : r;
+}
+
+static int open_host(void *userdata, Error *e) {
         Stage *s = userdata;
 
-        return program_open_null(&s->program, e);
+        return program_open_host(&s->program, e);
 }
 
 static bool init_is_dead(const Stage *s) {
@@ -84,10 +97,27 @@ static int join_namespaces(void *userdata, Error *e) {
                 return errno == ESRCH ? refuse_dead(e)
                                       : error_setf(e, -errno,
                                                    "Failed to join the container's namespaces: %m");
+        if (s->profile.namespaces & CLONE_NEWUSER) {
+                int r = process_become_root(e);
+
+                if (r != 0)
+                        return r;
+        }
         s->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (s->root_fd < 0)
                 return error_setf(e, -errno, "Failed to open the container's root: %m");
         return 0;
+}
+
+/* As root of the user namespace, who may give them on; from inside they are nobody's. */
+static int give_streams(void *userdata, Error *e) {
+        Stage *s = userdata;
+        const ExecProfile *p = &s->profile;
+
+        if (!(p->namespaces & CLONE_NEWUSER) || s->spec->process.terminal ||
+            p->root_uid == (uid_t) -1)
+                return 0;
+        return process_give_streams(s->program.stdio, p->root_uid, p->root_gid, e);
 }
 
 static int open_terminal(void *userdata, Error *e) {
@@ -127,8 +157,10 @@ static int set_stdio(void *userdata, Error *e) {
 
 static int become(void *userdata, Error *e) {
         Stage *s = userdata;
+        int r;
 
-        return program_become(&s->program, e);
+        r = program_become(&s->program, e);
+        return r == 0 ? affinity_apply(&s->spec->process.affinity_final, "final", e) : r;
 }
 
 static int find_executable(void *userdata, Error *e) {
@@ -209,7 +241,8 @@ static int clone_sibling(Stage *s, Error *e) {
 void exec_stage_run(const ExecParameters *p, int sync_fd) {
         static const Step steps[] = {
                         {STAGE_DOCUMENT, read_documents}, {STAGE_PROCESS, set_oom_score},
-                        {STAGE_PROCESS, open_null},       {STAGE_NAMESPACES, join_namespaces},
+                        {STAGE_PROCESS, set_schedule},    {STAGE_PROCESS, open_host},
+                        {STAGE_PROCESS, give_streams},    {STAGE_NAMESPACES, join_namespaces},
                         {STAGE_TERMINAL, open_terminal},  {STAGE_USER, resolve_user},
                         {STAGE_PROCESS, enter_directory}, {STAGE_PROCESS, set_stdio},
                         {STAGE_PROCESS, become},          {STAGE_EXEC, find_executable},
@@ -224,6 +257,7 @@ void exec_stage_run(const ExecParameters *p, int sync_fd) {
                                                                   p->stdio[2]},
                                                         .terminal = {-1, -1},
                                                         .null_fd = -1,
+                                                        .proc_fd = -1,
                                                         .independent = p->independent,
                                                         .no_keyring = p->no_keyring,
                                                         .preserve_fds = p->preserve_fds,

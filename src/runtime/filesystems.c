@@ -5,8 +5,11 @@
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "basic/fs.h"
+#include "runtime/copy-up.h"
+#include "runtime/id-map.h"
 #include "runtime/mount.h"
 #include "runtime/path.h"
 
@@ -33,9 +36,34 @@ static int options_apply(int mount_fd, const MountOptions *o) {
                             o->propagation_recursive ? 0 : o->propagation, false);
 }
 
+bool filesystems_need_mapping(const Spec *spec) {
+        for (size_t i = 0; i < spec->n_mounts; i++)
+                if (spec->mounts[i].options.idmap && spec->mounts[i].uids.n == 0)
+                        return true;
+        return false;
+}
+
+static int apply_mapping(int mount_fd, const SpecMount *m, int userns_fd, Error *e) {
+        _cleanup_close_ int own_fd = -1;
+        int r;
+
+        if (!m->options.idmap)
+                return 0;
+        if (m->uids.n > 0) {
+                r = id_map_make_namespace(&m->uids, &m->gids, &own_fd, e);
+                if (r != 0)
+                        return r;
+        }
+        r = mount_idmap(mount_fd, own_fd >= 0 ? own_fd : userns_fd, m->options.idmap_recursive);
+        if (r < 0)
+                return error_setf(e, r, "Failed to map the ids of the mount %s: %m",
+                                  m->destination);
+        return 0;
+}
+
 /* Still in the host's peer groups, so that "rshared" can stay in them; everything else leaves them
  * here, because nothing of a container may show up on the host. */
-static int source_open(const SpecMount *m, int bundle_fd, int *ret_fd, Error *e) {
+static int source_open(const SpecMount *m, int bundle_fd, int userns_fd, int *ret_fd, Error *e) {
         _cleanup_close_ int fd = -1, mount_fd = -1;
         int r;
 
@@ -55,6 +83,9 @@ static int source_open(const SpecMount *m, int bundle_fd, int *ret_fd, Error *e)
                         return error_setf(e, r, "Failed to set the propagation of %s: %m",
                                           m->source);
         }
+        r = apply_mapping(mount_fd, m, userns_fd, e);
+        if (r != 0)
+                return r;
         r = options_apply(mount_fd, &m->options);
         if (r < 0)
                 return error_setf(e, r, "Failed to set the options of the bind mount %s: %m",
@@ -63,7 +94,7 @@ static int source_open(const SpecMount *m, int bundle_fd, int *ret_fd, Error *e)
         return 0;
 }
 
-int filesystems_open(Filesystems *f, const Spec *spec, int bundle_fd, Error *e) {
+int filesystems_open(Filesystems *f, const Spec *spec, int bundle_fd, int userns_fd, Error *e) {
         int r;
 
         f->spec = spec;
@@ -77,7 +108,7 @@ int filesystems_open(Filesystems *f, const Spec *spec, int bundle_fd, Error *e) 
 
                 if (!m->options.bind || m->options.remount)
                         continue;
-                r = source_open(m, bundle_fd, &f->sources[i], e);
+                r = source_open(m, bundle_fd, userns_fd, &f->sources[i], e);
                 if (r != 0)
                         return r;
         }
@@ -126,14 +157,46 @@ static int target_open(int root_fd, const SpecMount *m, bool directory, Error *e
         return fd;
 }
 
+/* Those of the kernel have labels of their own (SELinux takes none for them). */
+static bool takes_label(const char *type) {
+        static const char *const types[] = {"proc", "sysfs", "cgroup", "cgroup2", "mqueue"};
+
+        for (size_t i = 0; i < ELEMENTSOF(types); i++)
+                if (streq(types[i], type))
+                        return false;
+        return true;
+}
+
+static int filesystem_make(const SpecMount *m, const char *label, int *ret_fd, Error *e) {
+        const char *type = streq(m->type, "cgroup") ? "cgroup2" : m->type;
+        _cleanup_free_ const char **parameters = NULL;
+        _cleanup_free_ char *context = NULL;
+
+        if (!label || !takes_label(type))
+                return mount_new(type, m->source ? m->source : type, m->options.parameters,
+                                 m->options.n_parameters, ret_fd, e);
+        parameters = calloc(m->options.n_parameters + 1, sizeof(char *));
+        if (!parameters || asprintf(&context, "context=%s", label) < 0)
+                return -ENOMEM;
+        if (m->options.n_parameters > 0)
+                memcpy(parameters, m->options.parameters, m->options.n_parameters * sizeof(char *));
+        parameters[m->options.n_parameters] = context;
+        return mount_new(type, m->source ? m->source : type, parameters,
+                         m->options.n_parameters + 1, ret_fd, e);
+}
+
 /* The new file system of a mount that is no bind mount. */
-static int filesystem_new(const SpecMount *m, int *ret_fd, Error *e) {
+static int filesystem_new(const SpecMount *m, const char *label, int *ret_fd, Error *e) {
         _cleanup_close_ int fd = -1;
         int r;
 
-        r = mount_new(streq(m->type, "cgroup") ? "cgroup2" : m->type,
-                      m->source ? m->source : m->type, m->options.parameters,
-                      m->options.n_parameters, &fd, e);
+        r = filesystem_make(m, label, &fd, e);
+        if (r != 0)
+                return r;
+        if (label && streq(m->type, "mqueue") &&
+            fsetxattr(fd, "security.selinux", label, strlen(label) + 1, 0) < 0)
+                return error_setf(e, -errno, "Failed to set linux.mountLabel: %m");
+        r = apply_mapping(fd, m, -1, e);
         if (r != 0)
                 return r;
         r = options_apply(fd, &m->options);
@@ -171,6 +234,19 @@ static int remount(int root_fd, const SpecMount *m, Error *e) {
         return 0;
 }
 
+/* The kernel's flag of the file system for which fsconfig() has no name. By the descriptor: the
+ * path in the container may be anything. */
+static int set_version(int fd, const SpecMount *m, Error *e) {
+        char path[32];
+
+        if (!m->options.version)
+                return 0;
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        if (mount(NULL, path, NULL, MS_REMOUNT | MS_I_VERSION, NULL) < 0)
+                return error_setf(e, -errno, "Failed to set iversion of %s: %m", m->destination);
+        return 0;
+}
+
 static int filesystem_mount(Filesystems *f, size_t i, int root_fd, Error *e) {
         const SpecMount *m = &f->spec->mounts[i];
         _cleanup_close_ int fd = TAKE_FD(f->sources[i]), target_fd = -1;
@@ -186,18 +262,23 @@ static int filesystem_mount(Filesystems *f, size_t i, int root_fd, Error *e) {
                         return error_setf(e, -errno, "Failed to stat %s: %m", m->source);
                 directory = S_ISDIR(st.st_mode);
         } else {
-                r = filesystem_new(m, &fd, e);
+                r = filesystem_new(m, f->spec->mount_label, &fd, e);
                 if (r != 0)
                         return error_prefix(e, r, "Failed to mount %s", m->destination);
         }
         target_fd = target_open(root_fd, m, directory, e);
         if (target_fd < 0)
                 return target_fd;
+        if (m->options.copy_up) {
+                r = copy_up(target_fd, fd, e);
+                if (r != 0)
+                        return error_prefix(e, r, "Failed to copy up %s", m->destination);
+        }
         r = mount_attach(fd, target_fd);
         if (r < 0)
                 return error_setf(e, r, "Failed to mount %s on %s: %m",
                                   m->options.bind ? m->source : m->type, m->destination);
-        return 0;
+        return set_version(fd, m, e);
 }
 
 int filesystems_mount(Filesystems *f, int root_fd, bool late, Error *e) {

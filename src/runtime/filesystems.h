@@ -18,8 +18,12 @@ typedef struct Filesystems {
         int *sources; /* for each mount: the detached bind mount, or -1 */
 } Filesystems;
 
-/* Opens all sources, relative ones below bundle_fd. */
-int filesystems_open(Filesystems *f, const Spec *spec, int bundle_fd, Error *e);
+/* Opens all sources, relative ones below bundle_fd. userns_fd: with the mapping of the container's
+ * ids, for idmapped mounts that have none of their own; -1 if no mount needs it. */
+int filesystems_open(Filesystems *f, const Spec *spec, int bundle_fd, int userns_fd, Error *e);
+
+/* Whether filesystems_open() needs a user namespace with the container's ids. */
+bool filesystems_need_mapping(const Spec *spec) _pure_;
 
 /* Mounts those that are late or those that are not, below root_fd. */
 int filesystems_mount(Filesystems *f, int root_fd, bool late, Error *e);

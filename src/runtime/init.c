@@ -5,16 +5,19 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 
 #include "runtime/detached.h"
 #include "runtime/devices.h"
 #include "runtime/filesystems.h"
+#include "runtime/hooks.h"
 #include "runtime/masks.h"
 #include "runtime/mount.h"
 #include "runtime/network.h"
 #include "runtime/process.h"
 #include "runtime/program.h"
 #include "runtime/rootfs.h"
+#include "runtime/schedule.h"
 #include "runtime/seccomp-filter.h"
 #include "runtime/step.h"
 #include "runtime/terminal.h"
@@ -26,6 +29,32 @@ typedef struct Init {
         Program program;
         int root_fd;
 } Init;
+
+static bool has_user_namespace(const Init *i) {
+        return i->spec->namespaces[NAMESPACE_USER].set;
+}
+
+/* Not dumpable, we are owned by the host's root to our own /proc; that is lifted for a moment when
+ * nobody else is in our pid namespace yet. */
+static int offsets_open(const Init *i, Error *e) {
+        bool lift = has_user_namespace(i);
+        int fd;
+
+        if (lift && !namespace_is_new(&i->spec->namespaces[NAMESPACE_PID]))
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "linux.timeOffsets: not with a user namespace and without a new "
+                                  "pid namespace");
+        if (lift && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+                return error_setf(e, -errno, "Failed to become dumpable: %m");
+        fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+        if (fd < 0)
+                (void) error_setf(e, -errno, "Failed to open the offsets of clocks: %m");
+        if (lift && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0) {
+                fd_close(fd);
+                return error_setf(e, -errno, "Failed to become undumpable: %m");
+        }
+        return fd;
+}
 
 /* The offsets can be set only while nobody is in the namespace: it is made for children first, and
  * entered through its file. */
@@ -44,9 +73,10 @@ static int enter_time(Init *i, Error *e) {
                 if (!clocks[k].offset->set)
                         continue;
                 if (fd < 0)
-                        fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
-                if (fd < 0 ||
-                    dprintf(fd, "%s %lld %u\n", clocks[k].name, (long long) clocks[k].offset->secs,
+                        fd = offsets_open(i, e);
+                if (fd < 0)
+                        return e->code;
+                if (dprintf(fd, "%s %lld %u\n", clocks[k].name, (long long) clocks[k].offset->secs,
                             clocks[k].offset->nanosecs) < 0)
                         return error_setf(e, -errno, "Failed to set the %s offset: %m",
                                           clocks[k].name);
@@ -60,6 +90,11 @@ static int build_namespaces(void *userdata, Error *e) {
         const char *hostname = s->hostname;
         int r;
 
+        if (has_user_namespace(i)) {
+                r = process_become_root(e);
+                if (r != 0)
+                        return r;
+        }
         r = namespaces_enter(s->namespaces,
                              ~(1U << NAMESPACE_PID | 1U << NAMESPACE_CGROUP | 1U << NAMESPACE_USER),
                              e);
@@ -84,17 +119,37 @@ static int build_sysctls(void *userdata, Error *e) {
         int r;
 
         r = sysctls_apply(i->spec->sysctls, i->spec->n_sysctls, e);
-        if (r != 0)
-                return r;
-        return process_set_oom_score(&i->spec->process, e);
+        if (r == 0)
+                r = memory_policy_apply(&i->spec->memory_policy, e);
+        if (r != 0 || has_user_namespace(i))
+                return r; /* the rest was done where it is allowed */
+        r = process_set_oom_score(&i->spec->process, e);
+        return r == 0 ? schedule_apply(&i->spec->process, e) : r;
 }
 
 static int build_seccomp(void *userdata, Error *e) {
         Init *i = userdata;
-        if (!i->spec->seccomp)
+        if (!i->spec->seccomp || i->program.seccomp.filter)
                 return 0;
         return seccomp_filter_prepare(i->spec->seccomp, i->p->seccomp_cache, &i->program.seccomp,
                                       e);
+}
+
+static int open_sources(Init *i, Error *e) {
+        _cleanup_close_ int userns_fd = -1;
+        int r;
+
+        if (!i->p->rootfs_lower) {
+                r = rootfs_open_directory(i->p->bundle_fd, i->spec->root_path, &i->root_fd, e);
+                if (r != 0)
+                        return r;
+        }
+        if (filesystems_need_mapping(i->spec)) {
+                r = namespace_open(NAMESPACE_USER, "/proc/self/ns/user", &userns_fd, e);
+                if (r != 0)
+                        return r;
+        }
+        return filesystems_open(&i->filesystems, i->spec, i->p->bundle_fd, userns_fd, e);
 }
 
 /* What is bound into the container, copied while init is still in the host's mount namespace, which
@@ -103,15 +158,15 @@ static int build_sources(void *userdata, Error *e) {
         Init *i = userdata;
         int r;
 
-        r = program_open_null(&i->program, e);
+        r = program_open_host(&i->program, e);
         if (r != 0)
                 return r;
-        if (!i->p->rootfs_lower) {
-                r = rootfs_open_directory(i->p->bundle_fd, i->spec->root_path, &i->root_fd, e);
-                if (r != 0)
-                        return r;
-        }
-        return filesystems_open(&i->filesystems, i->spec, i->p->bundle_fd, e);
+        if (!i->p->prepared)
+                return open_sources(i, e);
+        i->filesystems = i->p->prepared->filesystems;
+        i->root_fd = i->p->prepared->root_fd;
+        i->program.seccomp = i->p->prepared->seccomp;
+        return 0;
 }
 
 /* In the container's network namespace, and still with the host's files. */
@@ -133,7 +188,12 @@ static int build_rootfs(void *userdata, Error *e) {
 
         if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
                 return error_setf(e, -errno, "Failed to separate the mounts from the host's: %m");
-        if (i->p->rootfs_lower) {
+        if (i->p->prepared && !i->p->prepared->opened) {
+                r = open_sources(i, e);
+                if (r != 0)
+                        return r;
+        }
+        if (i->root_fd < 0) {
                 const RootfsParameters p = {
                                 .lower = i->p->rootfs_lower,
                                 .upper = i->p->rootfs_upper,
@@ -188,9 +248,14 @@ static int build_user(void *userdata, Error *e) {
         return program_resolve(&i->program, i->root_fd, e);
 }
 
+static int change_root(Init *i, Error *e) {
+        return rootfs_enter(i->root_fd, i->spec->root_propagation, i->p->no_pivot, e);
+}
+
 static int build_pivot(void *userdata, Error *e) {
         Init *i = userdata;
-        return rootfs_enter(i->root_fd, i->spec->root_propagation, i->p->no_pivot, e);
+
+        return spec_is_held(i->spec) ? 0 : change_root(i, e);
 }
 
 static const Step build_steps[] = {
@@ -213,6 +278,27 @@ static int enter_cgroup(void *userdata, Error *e) {
         if (r != 0)
                 return r;
         return readonly_paths_apply(i->spec, i->root_fd, true, e);
+}
+
+/* In the container's namespaces, with the host's files still as ours. */
+static int enter_hooks(void *userdata, Error *e) {
+        Init *i = userdata;
+        const SpecHooks *hooks = &i->spec->hooks[HOOK_CREATE_CONTAINER];
+        _cleanup_free_ char *state = NULL;
+        int r;
+
+        if (hooks->n == 0)
+                return 0;
+        r = hooks_state(i->spec->document, i->p->id, i->p->bundle, "creating", getpid(), &state);
+        if (r < 0)
+                return r;
+        return hooks_run(hooks, HOOK_CREATE_CONTAINER, state, UINT64_MAX, NULL, NULL, e);
+}
+
+static int enter_root(void *userdata, Error *e) {
+        Init *i = userdata;
+
+        return spec_is_held(i->spec) ? change_root(i, e) : 0;
 }
 
 /* The working directory is made if the image lacks it, so before the root is read-only. */
@@ -250,7 +336,8 @@ static int enter_executable(void *userdata, Error *e) {
 }
 
 static const Step enter_steps[] = {
-                {STAGE_CGROUP, enter_cgroup},   {STAGE_PROCESS, enter_directory},
+                {STAGE_CGROUP, enter_cgroup},   {STAGE_HOOKS, enter_hooks},
+                {STAGE_ROOTFS, enter_root},     {STAGE_PROCESS, enter_directory},
                 {STAGE_PROCESS, enter_stdio},   {STAGE_PROCESS, enter_process},
                 {STAGE_EXEC, enter_executable},
 };
@@ -277,6 +364,30 @@ static void wait_for_start(Init *i) {
                 fd_close(answer.fd);
 }
 
+static int prepare_hook(void *userdata) {
+        return program_restrict(userdata);
+}
+
+static int start_hooks(void *userdata, Error *e) {
+        Init *i = userdata;
+        _cleanup_free_ char *state = NULL;
+        int r;
+
+        r = hooks_state(i->spec->document, i->p->id, i->p->bundle, "created", getpid(), &state);
+        if (r < 0)
+                return r;
+        return hooks_run(&i->spec->hooks[HOOK_START_CONTAINER], HOOK_START_CONTAINER, state,
+                         UINT64_MAX, prepare_hook, &i->program, e);
+}
+
+/* They come from the image: what they may do is what the program may. */
+static void run_start_hooks(Init *i) {
+        static const Step steps[] = {{STAGE_HOOKS, start_hooks}};
+
+        if (i->spec->hooks[HOOK_START_CONTAINER].n > 0)
+                steps_run(i->program.sync_fd, steps, ELEMENTSOF(steps), i);
+}
+
 _noreturn_ void init_run(const InitParameters *p) {
         Init i = {
                         .p = p,
@@ -291,6 +402,7 @@ _noreturn_ void init_run(const InitParameters *p) {
                                                         .personality = p->spec->personality,
                                                         .terminal = {-1, -1},
                                                         .null_fd = -1,
+                                                        .proc_fd = -1,
                                                         .independent = p->independent,
                                                         .no_keyring = p->no_keyring,
                                                         .preserve_fds = p->preserve_fds,
@@ -301,11 +413,14 @@ _noreturn_ void init_run(const InitParameters *p) {
 
         program_separate(&i.program);
         steps_run(p->sync_fd, build_steps, ELEMENTSOF(build_steps), &i);
+        if (spec_is_held(p->spec) && sync_send(p->sync_fd, SYNC_BUILT, 0, -1) < 0)
+                _exit(125);
         wait_for_enter(&i);
         steps_run(p->sync_fd, enter_steps, ELEMENTSOF(enter_steps), &i);
         if (sync_send(p->sync_fd, SYNC_CREATED, 0, t->master_fd) < 0)
                 _exit(125);
         t->master_fd = fd_close(t->master_fd);
         wait_for_start(&i);
+        run_start_hooks(&i);
         program_start(&i.program);
 }

@@ -12,7 +12,9 @@ typedef enum OptionKind {
         OPTION_PROPAGATION, /* set: MS_*, clear: 1 for recursive */
         OPTION_BIND,        /* clear: 1 for recursive */
         OPTION_REMOUNT,
-        OPTION_REFUSED,
+        OPTION_IDMAP, /* clear: 1 for recursive */
+        OPTION_COPY_UP,
+        OPTION_VERSION,
 } OptionKind;
 
 typedef struct Option {
@@ -62,6 +64,7 @@ static const Option option_table[] = {
                 {"defaults", OPTION_NONE, 0, 0},
                 {"loud", OPTION_NONE, 0, 0},
                 {"silent", OPTION_NONE, 0, 0},
+                {"iversion", OPTION_VERSION, 0, 0},
                 {"noiversion", OPTION_NONE, 0, 0},
 
                 {"bind", OPTION_BIND, 0, 0},
@@ -77,9 +80,9 @@ static const Option option_table[] = {
                 {"unbindable", OPTION_PROPAGATION, MS_UNBINDABLE, 0},
                 {"runbindable", OPTION_PROPAGATION, MS_UNBINDABLE, 1},
 
-                {"idmap", OPTION_REFUSED, 0, 0},
-                {"ridmap", OPTION_REFUSED, 0, 0},
-                {"tmpcopyup", OPTION_REFUSED, 0, 0},
+                {"idmap", OPTION_IDMAP, 0, 0},
+                {"ridmap", OPTION_IDMAP, 0, 1},
+                {"tmpcopyup", OPTION_COPY_UP, 0, 0},
 };
 
 /* The last one wins, as with mount(8): a flag leaves the other side's mask. */
@@ -95,7 +98,11 @@ static const Option *option_find(const char *name) {
         return NULL;
 }
 
-int mount_options_add(MountOptions *options, const char *option) {
+bool mount_option_is_known(const char *option) {
+        return option_find(option) != NULL;
+}
+
+void mount_options_add(MountOptions *options, const char *option) {
         const Option *o = option_find(option);
 
         assert(options);
@@ -103,31 +110,38 @@ int mount_options_add(MountOptions *options, const char *option) {
         /* what is not in the table belongs to the file system, says config.md */
         switch (o ? o->kind : OPTION_PARAMETER) {
         case OPTION_NONE:
-                return 0;
+                break;
         case OPTION_ATTR:
                 attr_add(&options->attr_set, &options->attr_clear, o);
-                return 0;
+                break;
         case OPTION_RECURSIVE:
                 attr_add(&options->recursive_set, &options->recursive_clear, o);
-                return 0;
+                break;
         case OPTION_PROPAGATION:
                 options->propagation = (unsigned long) o->set;
                 options->propagation_recursive = o->clear != 0;
-                return 0;
+                break;
         case OPTION_BIND:
                 options->bind = true;
                 options->bind_recursive = o->clear != 0;
-                return 0;
+                break;
         case OPTION_REMOUNT:
                 options->remount = true;
-                return 0;
+                break;
+        case OPTION_IDMAP:
+                options->idmap = true;
+                options->idmap_recursive = o->clear != 0;
+                break;
+        case OPTION_COPY_UP:
+                options->copy_up = true;
+                break;
+        case OPTION_VERSION:
+                options->version = true;
+                break;
         case OPTION_PARAMETER:
                 options->parameters[options->n_parameters++] = option;
-                return 0;
-        case OPTION_REFUSED:
                 break;
         }
-        return CTR_NOT_IMPLEMENTED;
 }
 
 void mount_options_clear(MountOptions *options) {

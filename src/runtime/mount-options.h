@@ -20,13 +20,19 @@ typedef struct MountOptions {
         bool bind;
         bool bind_recursive;
         bool remount;
+        bool idmap;
+        bool idmap_recursive;
+        bool copy_up;            /* "tmpcopyup" */
+        bool version;            /* "iversion": of the file system, and unknown to fsconfig() */
         const char **parameters; /* "size=64k", "sync": for fsconfig(), in order */
         size_t n_parameters;
 } MountOptions;
 
 /* Adds one option. The string must outlive options (it is kept if it is a parameter), which must
- * have room for one more. 0, CTR_NOT_IMPLEMENTED for one that is known and not supported: its
- * sentence is left to the caller. */
-int mount_options_add(MountOptions *options, const char *option);
+ * have room for one more. */
+void mount_options_add(MountOptions *options, const char *option);
+
+/* Whether it is one of config.md's, and not of a file system. */
+bool mount_option_is_known(const char *option) _pure_;
 
 void mount_options_clear(MountOptions *options);

@@ -28,6 +28,18 @@ int mount_change(int fd, uint64_t set, uint64_t clear, unsigned long propagation
         return 0;
 }
 
+int mount_idmap(int fd, int userns_fd, bool recursive) {
+        struct mount_attr attr = {
+                        .attr_set = MOUNT_ATTR_IDMAP,
+                        .userns_fd = (uint64_t) userns_fd,
+        };
+
+        if (mount_setattr(fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0U), &attr,
+                          sizeof(attr)) < 0)
+                return -errno;
+        return 0;
+}
+
 int mount_attach(int mount_fd, int target_fd) {
         if (move_mount(mount_fd, "", target_fd, "",
                        MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)

@@ -21,6 +21,9 @@ int mount_clone(int fd, bool recursive);
 /* Sets and clears attributes (MOUNT_ATTR_*) and the propagation (0: as it is). 0 or -errno. */
 int mount_change(int fd, uint64_t set, uint64_t clear, unsigned long propagation, bool recursive);
 
+/* Maps the ids of a mount that is not attached yet by those of a user namespace. 0 or -errno. */
+int mount_idmap(int fd, int userns_fd, bool recursive);
+
 /* Attaches a detached mount to what target_fd stands for. 0 or -errno. */
 int mount_attach(int mount_fd, int target_fd);
 

@@ -78,6 +78,18 @@ int process_new_keyring(Error *e) {
         return 0;
 }
 
+/* EINVAL: no id 0 is mapped. Then we act with all capabilities as who we are. EPERM: a namespace
+ * made without privileges, where setgroups() is denied (user_namespaces(7)). */
+int process_become_root(Error *e) {
+        if (setgroups(0, NULL) < 0 && errno != EPERM)
+                return error_setf(e, -errno, "Failed to leave the groups of outside: %m");
+        if (setresgid(0, 0, 0) < 0 && errno != EINVAL)
+                return error_setf(e, -errno, "Failed to become group 0 of the user namespace: %m");
+        if (setresuid(0, 0, 0) < 0 && errno != EINVAL)
+                return error_setf(e, -errno, "Failed to become root of the user namespace: %m");
+        return 0;
+}
+
 int process_enter_directory(int root_fd, const char *path, bool make, Error *e) {
         _cleanup_close_ int fd = -1;
 
@@ -108,6 +120,19 @@ int process_set_stdio(const int fds[3], unsigned preserve_fds, Error *e) {
         return 0;
 }
 
+int process_give_streams(const int fds[3], uid_t uid, gid_t gid, Error *e) {
+        for (int i = 0; i < 3; i++) {
+                struct statfs sfs;
+
+                if (fds[i] < 0)
+                        continue;
+                if (fstatfs(fds[i], &sfs) < 0 ||
+                    (sfs.f_type == PIPEFS_MAGIC && fchown(fds[i], uid, gid) < 0))
+                        return error_setf(e, -errno, "Failed to give stream %d away: %m", i);
+        }
+        return 0;
+}
+
 int process_give_stdio(uid_t uid, Error *e) {
         if (uid == 0)
                 return 0;
@@ -118,7 +143,8 @@ int process_give_stdio(uid_t uid, Error *e) {
                         return error_setf(e, -errno, "Failed to stat stream %d: %m", i);
                 if (sfs.f_type != PIPEFS_MAGIC && sfs.f_type != DEVPTS_SUPER_MAGIC)
                         continue;
-                if (fchown(i, uid, (gid_t) -1) < 0)
+                /* EPERM: from outside of our user namespace, as who is not root has them */
+                if (fchown(i, uid, (gid_t) -1) < 0 && errno != EPERM)
                         return error_setf(e, -errno, "Failed to change the owner of stream %d: %m",
                                           i);
         }
@@ -126,7 +152,8 @@ int process_give_stdio(uid_t uid, Error *e) {
 }
 
 int process_set_user(const User *u, Error *e) {
-        if (setgroups(u->n_gids, u->gids) < 0)
+        /* a user namespace that was made without privileges takes no groups; it has none either */
+        if (setgroups(u->n_gids, u->gids) < 0 && (errno != EPERM || u->n_gids > 0))
                 return error_setf(e, -errno, "Failed to set %zu supplementary groups: %m",
                                   u->n_gids);
         if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)

@@ -17,12 +17,19 @@ int sysctls_apply(const SpecSysctl *sysctls, size_t n, Error *e);
 /* A new session keyring: the supervisor's is not the container's to read. */
 int process_new_keyring(Error *e);
 
+/* Right after a user namespace was entered: root in it, if it has one, without the groups of
+ * outside. */
+int process_become_root(Error *e);
+
 /* Makes path below root_fd the working directory; with make, what is missing of it is made. */
 int process_enter_directory(int root_fd, const char *path, bool make, Error *e);
 
 /* Makes fds the descriptors 0, 1 and 2 and marks all others to be closed by execve(), but for the
  * preserve_fds that follow. */
 int process_set_stdio(const int fds[3], unsigned preserve_fds, Error *e);
+
+/* Gives those of three descriptors that are anonymous pipes (-1: none) to a user of the host. */
+int process_give_streams(const int fds[3], uid_t uid, gid_t gid, Error *e);
 
 /* Gives what was made for the container (the terminal, anonymous pipes) to its user, so that
  * /dev/stdout can be opened. Files of somebody else stay as they are. */

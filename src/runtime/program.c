@@ -12,6 +12,7 @@
 #include "basic/strv.h"
 #include "runtime/capability.h"
 #include "runtime/executable.h"
+#include "runtime/lsm.h"
 #include "runtime/process.h"
 #include "runtime/rlimit.h"
 #include "runtime/step.h"
@@ -43,7 +44,16 @@ void program_separate(Program *p) {
         p->umask = umask(0);
 }
 
-int program_open_null(Program *p, Error *e) {
+int program_open_host(Program *p, Error *e) {
+        int r;
+
+        if (p->process->apparmor_profile || p->process->selinux_label) {
+                r = lsm_check(p->process->apparmor_profile, p->process->selinux_label, NULL, e);
+                if (r == 0)
+                        r = lsm_open_proc(&p->proc_fd, e);
+                if (r != 0)
+                        return r;
+        }
         if (p->process->terminal || (p->stdio[0] >= 0 && p->stdio[1] >= 0 && p->stdio[2] >= 0))
                 return 0;
         p->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
@@ -95,6 +105,12 @@ int program_become(Program *p, Error *e) {
         if (r != 0)
                 return r;
         (void) umask(process->user.umask != (mode_t) -1 ? process->user.umask : p->umask);
+        if (p->proc_fd >= 0) {
+                r = lsm_apply(p->proc_fd, process->apparmor_profile, process->selinux_label, e);
+                p->proc_fd = fd_close(p->proc_fd);
+                if (r != 0)
+                        return r;
+        }
         if (p->personality_set && personality(p->personality) < 0)
                 return error_setf(e, -errno, "Failed to set the personality: %m");
         if (process->no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -150,6 +166,16 @@ static int start_credentials(void *userdata, Error *e) {
         if (r == 0)
                 r = capabilities_apply(&p->process->capabilities, e);
         return r;
+}
+
+int program_restrict(Program *p) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        r = rlimits_apply(&p->process->rlimits, true, &e);
+        if (r == 0)
+                r = start_credentials(p, &e);
+        return r > 0 ? -EPERM : r;
 }
 
 static int start_execute(void *userdata, Error *e) {

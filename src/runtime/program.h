@@ -28,6 +28,7 @@ typedef struct Program {
         char **env;
         char *path;
         int null_fd;  /* the host's /dev/null for streams that are -1, or -1 */
+        int proc_fd;  /* the host's /proc for a label, or -1 */
         mode_t umask; /* as the supervisor has it */
         bool independent, no_keyring;
         unsigned preserve_fds;
@@ -38,7 +39,7 @@ typedef struct Program {
 void program_separate(Program *p);
 
 /* While still in the host's mount namespace. */
-int program_open_null(Program *p, Error *e);
+int program_open_host(Program *p, Error *e);
 
 /* Finds out the user and with it the environment. */
 int program_resolve(Program *p, int root_fd, Error *e);
@@ -52,6 +53,9 @@ int program_become(Program *p, Error *e);
 
 /* Looks for the executable with the program's rights. */
 int program_find(Program *p, Error *e);
+
+/* In a process beside the program: takes on its rights and its filter. 0 or a negative errno. */
+int program_restrict(Program *p);
 
 /* Everything that is left, up to and including execve(). Exits if that fails. */
 _noreturn_ void program_start(Program *p);

@@ -4,7 +4,9 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "runtime/mount.h"
@@ -23,6 +25,7 @@ typedef struct Layers {
         char base[PATH_MAX]; /* "" if they have nothing in common */
         const char *upper, *work;
         bool is_volatile;
+        char short_names[ROOTFS_LAYERS_MAX][4]; /* of mapped layers */
 } Layers;
 
 static void layers_clear(Layers *l) {
@@ -193,17 +196,115 @@ int rootfs_open_directory(int bundle_fd, const char *path, int *ret_fd, Error *e
         return 0;
 }
 
-static int single_layer(const char *path, int *ret_fd, Error *e) {
+static int single_layer(const char *path, const RootfsParameters *p, int *ret_fd, Error *e) {
         _cleanup_close_ int fd = -1;
         int r;
 
         r = rootfs_open_directory(AT_FDCWD, path, &fd, e);
         if (r != 0)
                 return r;
+        if (p->is_mapped) {
+                r = mount_idmap(fd, p->userns_fd, true);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to map the ids of the layer %s: %m", path);
+        }
         r = mount_change(fd, MOUNT_ATTR_RDONLY, 0, 0, true);
         if (r < 0)
                 return error_setf(e, r, "Failed to make %s read-only: %m", path);
         *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+/* Attaches a mapped copy of a layer at base_fd/name. */
+static int layer_map(int base_fd, const char *name, const char *path, int userns_fd) {
+        _cleanup_close_ int fd = -1, mount_fd = -1, target_fd = -1;
+        int r;
+
+        fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        mount_fd = mount_clone(fd, false);
+        if (mount_fd < 0)
+                return mount_fd;
+        r = mount_idmap(mount_fd, userns_fd, false);
+        if (r < 0)
+                return r;
+        if (mkdirat(base_fd, name, 0700) < 0)
+                return -errno;
+        target_fd = openat(base_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        return target_fd < 0 ? -errno : mount_attach(mount_fd, target_fd);
+}
+
+/* Where mapped copies of the layers go: over /, which is looked at by nobody, in a mount namespace
+ * that ends with this process. Before 6.15 an overlay takes no layer that is not attached. */
+static int scratch_make(int *ret_fd, Error *e) {
+        struct mount_attr attr = {.propagation = MS_SLAVE};
+        _cleanup_close_ int fd = -1, slash_fd = -1;
+        int r;
+
+        if (unshare(CLONE_NEWNS) < 0 ||
+            mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
+                return error_setf(e, -errno, "Failed to make a mount namespace for layers: %m");
+        r = mount_new("tmpfs", "tmpfs", NULL, 0, &fd, e);
+        if (r != 0)
+                return r;
+        slash_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (slash_fd < 0)
+                return error_setf(e, -errno, "Failed to open /: %m");
+        r = mount_attach(fd, slash_fd);
+        if (r < 0)
+                return error_setf(e, r, "Failed to attach a file system for layers: %m");
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+/* The names become those of mapped copies in the working directory. */
+static int layers_map(Layers *l, const RootfsParameters *p, Error *e) {
+        _cleanup_close_ int base_fd = -1;
+        struct stat st;
+        int r;
+
+        r = scratch_make(&base_fd, e);
+        if (r != 0)
+                return r;
+        for (size_t i = 0; i < l->n; i++) {
+                (void) snprintf(l->short_names[i], sizeof(l->short_names[i]), "%u",
+                                (unsigned) i % ROOTFS_LAYERS_MAX);
+                r = layer_map(base_fd, l->short_names[i], l->names[i], p->userns_fd);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to map the ids of the layer %s: %m",
+                                          l->names[i]);
+                l->names[i] = l->short_names[i];
+        }
+        if (fchdir(base_fd) < 0)
+                return error_setf(e, -errno, "Failed to enter the directory of layers: %m");
+        if (!l->upper)
+                return 0;
+        /* its owner is the root directory's, which nobody had the time to change yet */
+        if (stat(l->upper, &st) < 0 ||
+            (st.st_uid == 0 && st.st_gid == 0 && chown(l->upper, p->root_uid, p->root_gid) < 0))
+                return error_setf(e, -errno, "Failed to give %s to the container's root: %m",
+                                  l->upper);
+        return 0;
+}
+
+/* What lies over / goes again: who has something there counts as chrooted, and may make no user
+ * namespace. The overlay has its own copies of the layers, and stays as a detached mount. */
+static int scratch_remove(int *fd, bool *attached, Error *e) {
+        _cleanup_close_ int copy_fd = -1;
+
+        if (*attached) {
+                copy_fd = mount_clone(*fd, false);
+                if (copy_fd < 0)
+                        return error_setf(e, copy_fd, "Failed to copy the overlay: %m");
+                if (umount2("/..", MNT_DETACH) < 0)
+                        return error_setf(e, -errno, "Failed to detach the overlay: %m");
+                fd_close(*fd);
+                *fd = TAKE_FD(copy_fd);
+                *attached = false;
+        }
+        if (umount2("/..", MNT_DETACH) < 0)
+                return error_setf(e, -errno, "Failed to detach the layers: %m");
         return 0;
 }
 
@@ -223,14 +324,19 @@ int rootfs_make_overlay(const RootfsParameters *p, int *ret_fd, bool *ret_attach
         if (r != 0)
                 return r;
         if (l.n == 1 && !p->upper)
-                return single_layer(l.names[0], ret_fd, e);
+                return single_layer(l.names[0], p, ret_fd, e);
         if (p->upper) {
                 r = volatile_prepare(p->work, p->is_volatile, e);
                 if (r != 0)
                         return r;
         }
 
-        layers_make_relative(&l);
+        if (p->is_mapped) {
+                r = layers_map(&l, p, e);
+                if (r != 0)
+                        return r;
+        } else
+                layers_make_relative(&l);
         if (l.base[0] && chdir(l.base) < 0)
                 return error_setf(e, -errno, "Failed to enter %s: %m", l.base);
         r = p->old_kernel ? 0 : overlay_by_layer(&l, ret_fd, e);
@@ -244,7 +350,7 @@ int rootfs_make_overlay(const RootfsParameters *p, int *ret_fd, bool *ret_attach
                 return r;
         if (chdir("/") < 0)
                 return error_setf(e, -errno, "Failed to leave %s: %m", l.base);
-        return 0;
+        return p->is_mapped ? scratch_remove(ret_fd, ret_attached, e) : 0;
 }
 
 int rootfs_attach(int root_fd, bool attached, unsigned long propagation, Error *e) {

@@ -15,7 +15,13 @@ typedef struct RootfsParameters {
         const char *upper; /* NULL: read-only */
         const char *work;  /* with upper */
         bool is_volatile;  /* see volatile.h */
-        bool old_kernel;   /* for tests: do as kernels before 6.5 need it */
+        bool is_mapped; /* the layers hold the container's ids: they get mapped by userns_fd, and a
+                         * fresh upper directory goes to root_uid and root_gid of the host. The
+                         * caller gives its mount namespace up for that */
+        int userns_fd;
+        uid_t root_uid;
+        gid_t root_gid;
+        bool old_kernel; /* for tests: do as kernels before 6.5 need it */
 } RootfsParameters;
 
 /* The directory path (relative to bundle_fd) with all that is mounted below, as a detached mount.

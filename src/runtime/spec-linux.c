@@ -24,9 +24,6 @@ static int parse_namespace(Spec *s, json_t *item, const char *path, Error *e) {
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "%s.type: \"%.32s\" is not a type of namespace", path,
                                   strempty(type_name));
-        if (type == NAMESPACE_USER)
-                return error_setf(e, CTR_NOT_IMPLEMENTED,
-                                  "%s.type: a user namespace is not supported", path);
         n = &s->namespaces[type];
         if (n->set)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "%s.type: \"%s\" is given twice", path,
@@ -276,17 +273,36 @@ static int parse_propagation(Spec *s, json_t *section, Error *e) {
                           "linux.rootfsPropagation: expected shared, slave, private or unbindable");
 }
 
-int spec_parse_linux(Spec *s, json_t *section, Error *e) {
-        static const char *const refused[] = {"uidMappings", "gidMappings", "mountLabel",
-                                              "intelRdt",    "netDevices",  "memoryPolicy"};
+static int parse_mount_label(Spec *s, json_t *section, Error *e) {
         int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
-                r = spec_refuse(section, "linux", refused[i], e);
-                if (r != 0)
-                        return r;
-        }
+        r = json_get_string(section, "linux", "mountLabel", &s->mount_label, e);
+        if (r < 0)
+                return r;
+        if (isempty(s->mount_label))
+                s->mount_label = NULL;
+        /* it becomes a mount option between quotation marks */
+        if (s->mount_label && strpbrk(s->mount_label, "\"\\\n"))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "linux.mountLabel: not a label");
+        return 0;
+}
+
+int spec_parse_linux(Spec *s, json_t *section, Error *e) {
+        int r;
+
         r = parse_namespaces(s, section, e);
+        if (r == 0)
+                r = spec_parse_id_mappings(&s->uids, section, "linux", "uidMappings", e);
+        if (r == 0)
+                r = spec_parse_id_mappings(&s->gids, section, "linux", "gidMappings", e);
+        if (r == 0)
+                r = spec_parse_net_devices(s, section, e);
+        if (r == 0)
+                r = spec_refuse(section, "linux", "intelRdt", e);
+        if (r == 0)
+                r = spec_parse_memory_policy(&s->memory_policy, section, e);
+        if (r == 0)
+                r = parse_mount_label(s, section, e);
         if (r == 0)
                 r = parse_devices(s, section, e);
         if (r == 0)

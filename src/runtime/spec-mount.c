@@ -22,10 +22,7 @@ static int parse_options(SpecMount *m, json_t *mount, const char *path, Error *e
                 if (isempty(option) || strlen(option) != json_string_length(item))
                         return error_setf(e, CTR_INVALID_ARGUMENT,
                                           "%s.options[%zu]: expected a string", path, i);
-                r = mount_options_add(&m->options, option);
-                if (r != 0)
-                        return error_setf(e, r, "%s.options[%zu]: \"%s\" is not supported", path, i,
-                                          option);
+                mount_options_add(&m->options, option);
         }
         return 0;
 }
@@ -41,6 +38,39 @@ static int check_bind(const SpecMount *m, const char *path, Error *e) {
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "%s.options: \"%s\" has no meaning for a bind mount", path,
                                   m->options.parameters[0]);
+        return 0;
+}
+
+/* Whether the container has a mapping for those that have none of their own is checked when all
+ * sections are read. */
+static int parse_mappings(SpecMount *m, json_t *mount, const char *path, Error *e) {
+        int r;
+
+        r = spec_parse_id_mappings(&m->uids, mount, path, "uidMappings", e);
+        if (r == 0)
+                r = spec_parse_id_mappings(&m->gids, mount, path, "gidMappings", e);
+        if (r != 0)
+                return r;
+        if ((m->uids.n > 0) != (m->gids.n > 0))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "%s: uidMappings and gidMappings go together", path);
+        if (m->uids.n > 0)
+                m->options.idmap = true;
+        if (m->options.idmap && m->options.remount)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "%s: the ids of a mount can be mapped only when it is made",
+                                  path);
+        return 0;
+}
+
+static int check_copy_up(const SpecMount *m, const char *path, Error *e) {
+        if (m->options.copy_up &&
+            (m->options.bind || m->options.remount || !streq_ptr(m->type, "tmpfs")))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "%s.options: \"tmpcopyup\" is for a new tmpfs", path);
+        if (m->options.version && m->options.bind && !m->options.remount)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "%s.options: \"iversion\" has no meaning for a bind mount", path);
         return 0;
 }
 
@@ -68,19 +98,18 @@ static int parse_mount(SpecMount *m, json_t *mount, const char *path, Error *e) 
         r = json_get_string(mount, path, "source", &m->source, e);
         if (r < 0)
                 return r;
-        r = spec_refuse(mount, path, "uidMappings", e);
-        if (r != 0)
-                return r;
-        r = spec_refuse(mount, path, "gidMappings", e);
-        if (r != 0)
-                return r;
         r = parse_options(m, mount, path, e);
+        if (r == 0)
+                r = parse_mappings(m, mount, path, e);
         if (r != 0)
                 return r;
 
         /* "bind" as a type is no file system, but what everybody writes */
         if (streq_ptr(m->type, "bind"))
                 m->options.bind = true;
+        r = check_copy_up(m, path, e);
+        if (r != 0)
+                return r;
         if (m->options.bind) {
                 m->type = NULL;
                 return check_bind(m, path, e);

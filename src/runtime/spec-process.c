@@ -221,17 +221,32 @@ static int parse_oom_score(SpecProcess *p, json_t *process, Error *e) {
         return 0;
 }
 
+static int parse_labels(SpecProcess *p, json_t *process, Error *e) {
+        int r;
+
+        r = json_get_string(process, "process", "apparmorProfile", &p->apparmor_profile, e);
+        if (r >= 0)
+                r = json_get_string(process, "process", "selinuxLabel", &p->selinux_label, e);
+        if (r < 0)
+                return r;
+        if (isempty(p->apparmor_profile))
+                p->apparmor_profile = NULL;
+        if (isempty(p->selinux_label))
+                p->selinux_label = NULL;
+        return 0;
+}
+
 int spec_parse_process(Spec *s, json_t *process, Error *e) {
-        static const char *const refused[] = {"apparmorProfile", "selinuxLabel", "scheduler",
-                                              "ioPriority", "commandLine"};
         SpecProcess *p = &s->process;
         int r;
 
-        for (size_t i = 0; i < ELEMENTSOF(refused); i++) {
-                r = spec_refuse(process, "process", refused[i], e);
-                if (r != 0)
-                        return r;
-        }
+        r = spec_refuse(process, "process", "commandLine", e);
+        if (r == 0)
+                r = parse_labels(p, process, e);
+        if (r == 0)
+                r = spec_parse_schedule(p, process, e);
+        if (r != 0)
+                return r;
         r = parse_console(p, process, e);
         if (r != 0)
                 return r;

@@ -119,6 +119,9 @@ static int parse_annotations(Spec *s, json_t *j, Error *e) {
                 if (!json_is_string(value))
                         return error_setf(e, CTR_INVALID_ARGUMENT,
                                           "annotations.%.64s: expected a string", key);
+                if (isempty(key))
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "annotations: a key is the empty string");
         }
         value = json_object_get(annotations, SPEC_VOLATILE_ANNOTATION);
         s->root_volatile = value && streq(json_string_value(value), "1");
@@ -130,26 +133,48 @@ static int parse_annotations(Spec *s, json_t *j, Error *e) {
         return MIN_OF(r, 0);
 }
 
-static int parse_hooks(json_t *j, Error *e) {
-        static const char *const points[] = {"prestart",       "createRuntime", "createContainer",
-                                             "startContainer", "poststart",     "poststop"};
-        json_t *hooks;
-        int r;
+static bool mappings_are_complete(const Spec *s) {
+        return s->uids.n > 0 && s->gids.n > 0;
+}
 
-        r = json_get_object(j, "", "hooks", &hooks, e);
-        if (r <= 0)
-                return r;
-        for (size_t i = 0; i < ELEMENTSOF(points); i++) {
-                r = spec_refuse(hooks, "hooks", points[i], e);
-                if (r != 0)
-                        return r;
+/* A joined one has its mappings already: those of the document are what some callers give so that
+ * there are any. */
+static int check_user_namespace(Spec *s, Error *e) {
+        const SpecNamespace *n = &s->namespaces[NAMESPACE_USER];
+
+        if (!n->set && (s->uids.n > 0 || s->gids.n > 0))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "linux.%s: the container has no user namespace",
+                                  s->uids.n > 0 ? "uidMappings" : "gidMappings");
+        if (namespace_is_new(n) && !mappings_are_complete(s))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "linux.%s: a new user namespace needs them",
+                                  s->uids.n > 0 ? "gidMappings" : "uidMappings");
+        if (n->path) {
+                spec_id_mappings_clear(&s->uids);
+                spec_id_mappings_clear(&s->gids);
         }
+        for (size_t i = 0; i < s->n_mounts; i++)
+                if (s->mounts[i].options.idmap && s->mounts[i].uids.n == 0 && !n->set)
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "mounts[%zu]: an idmapped mount needs uidMappings and "
+                                          "gidMappings, or a container with a user namespace",
+                                          i);
         return 0;
 }
 
 /* What belongs together is checked once all sections are read. */
-static int check_consistency(const Spec *s, Error *e) {
+static int check_consistency(Spec *s, Error *e) {
         const SpecNamespace *n = s->namespaces;
+        int r;
+
+        r = check_user_namespace(s, e);
+        if (r != 0)
+                return r;
+        if (s->n_net_devices > 0 && !n[NAMESPACE_NETWORK].set)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "linux.netDevices: the container has no network namespace of its "
+                                  "own");
 
         if (!namespace_is_new(&n[NAMESPACE_MOUNT]))
                 return error_setf(e, CTR_NOT_IMPLEMENTED,
@@ -202,7 +227,7 @@ static int parse_sections(Spec *s, Error *e) {
         r = parse_uts_name(j, "domainname", &s->domainname, e);
         if (r != 0)
                 return r;
-        r = parse_hooks(j, e);
+        r = spec_parse_hooks(s->hooks, j, e);
         if (r != 0)
                 return r;
 
@@ -247,9 +272,7 @@ static int parse_process_sections(Spec *s, Error *e) {
                 return r;
         if (r == 0)
                 return spec_missing(e, "", "process");
-        r = spec_refuse(process, "process", "execCPUAffinity", e);
-        if (r == 0)
-                r = spec_parse_process(s, process, e);
+        r = spec_parse_process(s, process, e);
         if (r != 0)
                 return r;
         return parse_annotations(s, s->document, e);
@@ -366,11 +389,23 @@ int spec_read_process(int dir_fd, const char *name, Spec **ret, Error *e) {
         return read_with(parse_process_sections, dir_fd, name, ret, e);
 }
 
+bool spec_is_held(const Spec *s) {
+        return s->n_net_devices > 0 || s->hooks[HOOK_PRESTART].n > 0 ||
+               s->hooks[HOOK_CREATE_RUNTIME].n > 0 || s->hooks[HOOK_CREATE_CONTAINER].n > 0;
+}
+
 Spec *spec_free(Spec *s) {
         if (!s)
                 return NULL;
-        for (size_t i = 0; i < s->n_mounts; i++)
+        for (size_t i = 0; i < s->n_mounts; i++) {
                 mount_options_clear(&s->mounts[i].options);
+                spec_id_mappings_clear(&s->mounts[i].uids);
+                spec_id_mappings_clear(&s->mounts[i].gids);
+        }
+        spec_hooks_clear(s->hooks);
+        spec_id_mappings_clear(&s->uids);
+        spec_id_mappings_clear(&s->gids);
+        free(s->net_devices);
         free(s->mounts);
         free(s->devices);
         free(s->sysctls);

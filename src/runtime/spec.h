@@ -10,8 +10,8 @@
  *
  * Deliberately not read here: linux.resources and linux.cgroupsPath. The manager turns both into
  * properties of the systemd scope (limits written into the scope's own cgroup files are reset by a
- * daemon-reload, unit properties are not). process.execCPUAffinity does not apply to init, says
- * config.md. Unknown properties are ignored, as config.md demands ("Extensibility").
+ * daemon-reload, unit properties are not). Unknown properties are ignored, as config.md demands
+ * ("Extensibility").
  */
 
 #include <sys/resource.h>
@@ -19,6 +19,7 @@
 #include "basic/json.h"
 #include "runtime/mount-options.h"
 #include "runtime/namespace.h"
+#include "runtime/number-set.h"
 
 #define SPEC_SIZE_MAX        (8U * 1024 * 1024)
 #define SPEC_ARGUMENTS_MAX   16384
@@ -27,16 +28,60 @@
 #define SPEC_PATHS_MAX       1024
 #define SPEC_SYSCTLS_MAX     1024
 #define SPEC_GIDS_MAX        65536
+#define SPEC_HOOKS_MAX       256
+#define SPEC_ID_MAPPINGS_MAX 340 /* the kernel's UID_GID_MAP_MAX_EXTENTS */
+#define SPEC_NET_DEVICES_MAX 256
 #define SPEC_USER_ANNOTATION "org.example.Ctr.user"
 /* "1": an overlay as root is never synced, see volatile.h */
 #define SPEC_VOLATILE_ANNOTATION "org.example.Ctr.volatile"
+
+/* Of a user namespace, or of an idmapped mount. */
+typedef struct SpecIdMapping {
+        uint32_t container_id;
+        uint32_t host_id;
+        uint32_t size; /* both ranges end before 2^32 - 1 */
+} SpecIdMapping;
+
+typedef struct SpecIdMappings {
+        SpecIdMapping *list; /* not overlapping */
+        size_t n;
+} SpecIdMappings;
 
 typedef struct SpecMount {
         const char *destination; /* absolute, or relative to / (deprecated by config.md) */
         const char *type;        /* NULL for binds */
         const char *source;      /* NULL: none */
         MountOptions options;
+        SpecIdMappings uids, gids; /* of an idmapped mount; none: those of the container */
 } SpecMount;
+
+/* When programs of the host are called (config.md, "POSIX-platform Hooks"). */
+typedef enum HookPoint {
+        HOOK_PRESTART,
+        HOOK_CREATE_RUNTIME,
+        HOOK_CREATE_CONTAINER,
+        HOOK_START_CONTAINER,
+        HOOK_POSTSTART,
+        HOOK_POSTSTOP,
+        _HOOK_POINT_MAX,
+} HookPoint;
+
+typedef struct SpecHook {
+        const char *path;     /* absolute */
+        const char **args;    /* NULL-terminated; NULL: none given */
+        const char **env;     /* NULL-terminated; NULL: none */
+        unsigned timeout_sec; /* 0: none */
+} SpecHook;
+
+typedef struct SpecHooks {
+        SpecHook *list;
+        size_t n;
+} SpecHooks;
+
+typedef struct SpecNetDevice {
+        const char *host_name;
+        const char *name; /* in the container; may be a template with %d */
+} SpecNetDevice;
 
 typedef struct SpecDevice {
         const char *path; /* absolute */
@@ -73,6 +118,22 @@ typedef struct SpecUser {
         mode_t umask; /* (mode_t) -1: not given */
 } SpecUser;
 
+/* sched_setattr(2) */
+typedef struct SpecScheduler {
+        bool set;
+        uint32_t policy, flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period; /* nsec */
+} SpecScheduler;
+
+/* set_mempolicy(2) */
+typedef struct SpecMemoryPolicy {
+        bool set;
+        int mode; /* with its flags */
+        NumberSet nodes;
+} SpecMemoryPolicy;
+
 typedef struct SpecProcess {
         bool terminal;
         uint16_t columns, rows; /* 0: not given */
@@ -87,6 +148,11 @@ typedef struct SpecProcess {
         bool no_new_privileges;
         bool oom_score_adj_set;
         int oom_score_adj;
+        SpecScheduler scheduler;
+        bool io_priority_set;
+        int io_priority;                              /* as ioprio_set() takes it */
+        NumberSet affinity_initial, affinity_final;   /* of execs only; empty: not given */
+        const char *apparmor_profile, *selinux_label; /* NULL: none */
 } SpecProcess;
 
 typedef struct SpecTimeOffset {
@@ -117,7 +183,14 @@ typedef struct Spec {
         const char **readonly_paths;
         size_t n_readonly_paths;
 
+        SpecHooks hooks[_HOOK_POINT_MAX];
+
         SpecNamespace namespaces[_NAMESPACE_MAX];
+        SpecIdMappings uids, gids; /* of a new user namespace, else none */
+        SpecNetDevice *net_devices;
+        size_t n_net_devices;
+        SpecMemoryPolicy memory_policy;
+        const char *mount_label; /* NULL: none */
         SpecTimeOffset monotonic, boottime;
         bool personality_set;
         unsigned long personality;
@@ -142,6 +215,15 @@ int spec_read(int dir_fd, const char *name, Spec **ret, Error *e);
  * and all else of the Spec is as if it were not given. */
 int spec_read_process(int dir_fd, const char *name, Spec **ret, Error *e);
 
+/* Whether the host has something to do for the container when it is built and still within reach:
+ * init waits for that before it changes its root. */
+bool spec_is_held(const Spec *s) _pure_;
+
+/* The hooks alone, of a document that spec_parse() has accepted. They point into it. */
+int spec_parse_hooks(SpecHooks hooks[static _HOOK_POINT_MAX], json_t *document, Error *e);
+void spec_hooks_clear(SpecHooks hooks[static _HOOK_POINT_MAX]);
+const char *hook_point_to_string(HookPoint point) _const_;
+
 Spec *spec_free(Spec *s);
 DEFINE_CLEANUP(Spec *, spec_free);
 
@@ -149,6 +231,12 @@ DEFINE_CLEANUP(Spec *, spec_free);
 int spec_parse_process(Spec *s, json_t *process, Error *e);
 int spec_parse_mounts(Spec *s, json_t *mounts, Error *e);
 int spec_parse_linux(Spec *s, json_t *linux_section, Error *e);
+int spec_parse_schedule(SpecProcess *p, json_t *process, Error *e);
+int spec_parse_memory_policy(SpecMemoryPolicy *p, json_t *linux_section, Error *e);
+int spec_parse_id_mappings(SpecIdMappings *l, json_t *o, const char *path, const char *key,
+                           Error *e);
+void spec_id_mappings_clear(SpecIdMappings *l);
+int spec_parse_net_devices(Spec *s, json_t *linux_section, Error *e);
 
 /* Shared by the sections. */
 #define SPEC_PATH_SIZE 96

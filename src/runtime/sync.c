@@ -18,12 +18,19 @@ typedef struct SyncMessage {
 #define SYNC_HEAD_SIZE offsetof(SyncMessage, text)
 
 static const char stage_names[_STAGE_MAX][12] = {
-                [STAGE_DOCUMENT] = "document", [STAGE_NAMESPACES] = "namespaces",
-                [STAGE_SYSCTL] = "sysctl",     [STAGE_SECCOMP] = "seccomp",
-                [STAGE_ROOTFS] = "rootfs",     [STAGE_MOUNTS] = "mounts",
-                [STAGE_DEVICES] = "devices",   [STAGE_MASKS] = "masks",
-                [STAGE_TERMINAL] = "terminal", [STAGE_USER] = "user",
-                [STAGE_CGROUP] = "cgroup",     [STAGE_PROCESS] = "process",
+                [STAGE_DOCUMENT] = "document",
+                [STAGE_HOOKS] = "hooks",
+                [STAGE_NAMESPACES] = "namespaces",
+                [STAGE_SYSCTL] = "sysctl",
+                [STAGE_SECCOMP] = "seccomp",
+                [STAGE_ROOTFS] = "rootfs",
+                [STAGE_MOUNTS] = "mounts",
+                [STAGE_DEVICES] = "devices",
+                [STAGE_MASKS] = "masks",
+                [STAGE_TERMINAL] = "terminal",
+                [STAGE_USER] = "user",
+                [STAGE_CGROUP] = "cgroup",
+                [STAGE_PROCESS] = "process",
                 [STAGE_EXEC] = "exec",
 };
 

@@ -7,6 +7,8 @@
  * CLONED, is the success.
  *
  *   supervisor                    init
+ *              <- BUILT                  if something is to be done before ENTER: the namespaces
+ *                                        and mounts are there, the host's root is not left yet
  *              ENTER ->                  it is in its cgroup, go on
  *              <- CREATED                (with the terminal's master, if there is one)
  *              START ->                  execute
@@ -15,6 +17,15 @@
  *
  *              DETACH ->                 instead of START, with a listening socket: START will come
  *              <- end of file            through that, and this end may go (detached.h)
+ *
+ *   supervisor                    stage of an init with a user namespace (userns.h), its sibling
+ *              <- MAP                    it has a new user namespace, without maps
+ *              MAPPED ->                 and now with them
+ *              <- CLONED                 (with init's pid and pidfd); the stage exits
+ *
+ *   supervisor                    clone that runs hooks
+ *              <- DONE                   all succeeded
+ *              <- FAILED
  *
  *   supervisor                    stage of an exec, and its sibling
  *              <- TERMINAL               (with the terminal's master), if it has one
@@ -34,6 +45,10 @@ typedef enum SyncType {
         SYNC_CREATED,
         SYNC_START,
         SYNC_DETACH,
+        SYNC_BUILT,
+        SYNC_MAP,
+        SYNC_MAPPED,
+        SYNC_DONE,
         SYNC_TERMINAL,
         SYNC_CLONED,
         SYNC_FAILED,
@@ -42,6 +57,7 @@ typedef enum SyncType {
 /* How far it is: what a failure's text begins with. */
 typedef enum InitStage {
         STAGE_DOCUMENT,
+        STAGE_HOOKS,
         STAGE_NAMESPACES,
         STAGE_SYSCTL,
         STAGE_SECCOMP,

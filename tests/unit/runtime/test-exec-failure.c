@@ -64,10 +64,12 @@ static void test_bad_documents(void **state) {
                          CTR_INVALID_ARGUMENT},
                         {"oomScoreAdj", "1001", "document: process.oomScoreAdj",
                          CTR_INVALID_ARGUMENT},
-                        {"apparmorProfile", "\"x\"", "document: process.apparmorProfile",
+                        {"apparmorProfile", "\"x\"", "process: process.apparmorProfile",
                          CTR_NOT_IMPLEMENTED},
-                        {"execCPUAffinity", "{\"initial\": \"0\"}",
-                         "document: process.execCPUAffinity", CTR_NOT_IMPLEMENTED},
+                        {"execCPUAffinity", "{\"initial\": \"x\"}",
+                         "document: process.execCPUAffinity.initial", CTR_INVALID_ARGUMENT},
+                        {"execCPUAffinity", "{\"initial\": \"1023\"}",
+                         "process: Failed to set process.execCPUAffinity.initial", -EINVAL},
         };
         ExecFixture *x = *state;
 
