@@ -76,6 +76,8 @@ int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3]
         memcpy(parameters.stdio, s->init.streams.fd, sizeof(parameters.stdio));
         parameters.open_stdio = open_journal;
         parameters.userdata = s;
+        parameters.id = s->launch.id;
+        parameters.bundle = task_dir;
         /* an id may be longer than a host name */
         if (strlen(s->launch.id) <= HOST_NAME_MAX)
                 parameters.hostname_fallback = s->launch.id;

@@ -18,6 +18,7 @@ bool supervisor_is_starting(const Supervisor *s) {
 static void start_finished(Supervisor *s, int r, Error *e) {
         source_remove(&s->start_source);
         timer_remove(&s->start_timer);
+        s->hooks = hooks_free(s->hooks);
         if (r == 0) {
                 reply_send(&s->start_reply, 0, NULL, s->init.record.pid);
                 return;
@@ -32,6 +33,35 @@ static void start_finished(Supervisor *s, int r, Error *e) {
                 supervisor_kill_payload(s);
 }
 
+static void on_hooks(void *userdata, short revents) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Supervisor *s = userdata;
+        bool done = true;
+        int r;
+
+        r = hooks_receive(s->hooks, &done, &e);
+        if (r != 0 || done)
+                start_finished(s, r, &e);
+}
+
+/* The start is not through before its hooks are. */
+static void program_runs(Supervisor *s) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        r = container_hooks_begin(s->container, HOOK_POSTSTART, START_USEC, &s->hooks, &e);
+        if (r == 0 && s->hooks) {
+                source_remove(&s->start_source);
+                s->start_source = (Source){.fd = hooks_fd(s->hooks),
+                                           .events = POLLIN,
+                                           .dispatch = on_hooks,
+                                           .userdata = s};
+                r = loop_add(&s->loop, &s->start_source);
+        }
+        if (r != 0 || !s->hooks)
+                start_finished(s, r, &e);
+}
+
 static void on_start(void *userdata, short revents) {
         _cleanup_error_ Error e = ERROR_NULL;
         Supervisor *s = userdata;
@@ -39,8 +69,10 @@ static void on_start(void *userdata, short revents) {
         int r;
 
         r = container_start_receive(s->container, &done, &e);
-        if (r != 0 || done)
+        if (r != 0)
                 start_finished(s, r, &e);
+        else if (done)
+                program_runs(s);
 }
 
 void supervisor_on_start_timer(void *userdata) {
@@ -76,8 +108,11 @@ void supervisor_start(Supervisor *s) {
 }
 
 void supervisor_finish_start(Supervisor *s) {
-        if (supervisor_is_starting(s))
+        if (supervisor_is_starting(s) && !s->hooks)
                 on_start(s, POLLIN);
+        /* the program did run: hooks of its start that still do have nothing to add */
+        if (s->hooks)
+                start_finished(s, 0, NULL);
         if (supervisor_is_starting(s)) {
                 _cleanup_error_ Error e = ERROR_NULL;
 

@@ -2,12 +2,15 @@
 
 #include "supervisor/checkpoint.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 
 #include "basic/clock.h"
 #include "basic/log.h"
 #include "basic/process.h"
+
+#define STOP_HOOKS_USEC (30 * USEC_PER_SEC)
 
 #define B(state) (1U << (state))
 
@@ -172,13 +175,34 @@ static void push_failed(Supervisor *s, int r, const Error *e) {
         connection_broadcast(&s->connections, &m);
 }
 
+/* Nothing of the container is left, and nothing else is to be done here: they may be waited for. A
+ * failure changes nothing (runtime.md, step 13). */
+static void run_stop_hooks(Supervisor *s) {
+        _cleanup_(hooks_freep) HooksRun *run = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        bool done = false;
+        int r;
+
+        r = container_hooks_begin(s->container, HOOK_POSTSTOP, STOP_HOOKS_USEC, &run, &e);
+        while (r == 0 && run && !done) {
+                struct pollfd p = {.fd = hooks_fd(run), .events = POLLIN};
+
+                (void) poll(&p, 1, -1);
+                r = hooks_receive(run, &done, &e);
+        }
+        if (r != 0)
+                log_warning("%s", error_text_of(r, &e));
+}
+
 static void supervisor_clear(Supervisor *s) {
         int r;
 
         checkpoint_clear(s);
         execs_clear(s);
         source_remove(&s->start_source);
-        container_free(s->container);
+        hooks_free(s->hooks);
+        if (s->container)
+                container_kill(s->container);
         process_clear(&s->init);
         source_remove(&s->signal_source);
         source_remove(&s->init_source);
@@ -194,6 +218,9 @@ static void supervisor_clear(Supervisor *s) {
                         log_debug_errno(r, "Failed to remove the payload cgroup: %m");
                 payload_free(s->payload);
         }
+        if (s->container)
+                run_stop_hooks(s);
+        container_free(s->container);
         if (s->connections.listen_fd >= 0)
                 (void) unlinkat(s->task_dir_fd, SUPERVISOR_CONTROL_NAME, 0);
         connection_set_clear(&s->connections);

@@ -69,6 +69,7 @@ typedef struct Supervisor {
         char oom_score_adj[8]; /* what we had before we were protected; "" if that did not work */
 
         Container *container;   /* NULL: to be restored at START */
+        HooksRun *hooks;        /* those of a start, while they run */
         Checkpoint *checkpoint; /* while one is made or restored */
         Payload *payload;
         Process init;

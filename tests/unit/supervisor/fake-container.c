@@ -141,15 +141,34 @@ int container_start_receive(Container *c, bool *ret_done, Error *e) {
         return fake_fail_at(c->config, "start", e);
 }
 
-Container *container_free(Container *c) {
+/* Real hooks, but nothing to tell them. */
+int container_hooks_begin(Container *c, HookPoint point, uint64_t timeout_usec, HooksRun **ret,
+                          Error *e) {
+        SpecHooks hooks[_HOOK_POINT_MAX] = {};
+        int r;
+
+        *ret = NULL;
+        r = spec_parse_hooks(hooks, c->config, e);
+        if (r == 0 && hooks[point].n > 0)
+                r = hooks_begin(&hooks[point], point, "{}", timeout_usec, ret, e);
+        spec_hooks_clear(hooks);
+        return r;
+}
+
+void container_kill(Container *c) {
         int status;
 
-        if (!c)
-                return NULL;
         if (c->pidfd >= 0 && !c->reaped) {
                 (void) pidfd_signal(c->pidfd, SIGKILL);
                 (void) pidfd_wait(c->pidfd, &status);
         }
+        c->reaped = true;
+}
+
+Container *container_free(Container *c) {
+        if (!c)
+                return NULL;
+        container_kill(c);
         json_decref(c->config);
         fd_close(c->barrier);
         fd_close(c->answer);

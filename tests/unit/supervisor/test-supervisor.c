@@ -82,6 +82,46 @@ static void test_failed(void **state) {
         }
 }
 
+#define HOOK(script) "[{\"path\":\"/bin/sh\",\"args\":[\"sh\",\"-c\",\"" script "\"]}]"
+
+/* The answer to START waits for the hooks of the start; those of the end are over before the
+ * supervisor is. */
+static void test_hooks(void **state) {
+        _cleanup_free_ char *config = NULL;
+        SupervisorMessage m;
+        struct stat st;
+        TaskUnderTest t;
+        char path[64] = "/tmp/ctr-test-hooks-XXXXXX";
+        int fd = mkstemp(path);
+
+        assert_true(fd >= 0);
+        fd_close(fd);
+        assert_int_equal(unlink(path), 0);
+        assert_true(asprintf(&config,
+                             "{\"wait\":true,\"hooks\":{\"poststart\":" HOOK(
+                                             "mkdir %s") ",\"poststop\":" HOOK("rmdir %s; exit "
+                                                                               "1") "}}",
+                             path, path) > 0);
+        harness_create(&t, "{}", config, NULL);
+        assert_int_equal(stat(path, &st), -1);
+        assert_int_equal(harness_call(t.fd, SUPERVISOR_START, 0, 0, NULL), 0);
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(harness_call(t.fd, SUPERVISOR_SIGNAL, 9, 0, NULL), 0);
+        assert_int_equal(harness_expect(t.fd, SUPERVISOR_EXITED, &m), 0);
+        harness_expect_record(&t, 137, NULL);
+        assert_int_equal(stat(path, &st), -1);
+        harness_clear(&t);
+
+        /* one of the start that fails ends the container */
+        harness_create(&t, "{}", "{\"wait\":true,\"hooks\":{\"poststart\":" HOOK("exit 3") "}}",
+                       NULL);
+        assert_int_equal(harness_call(t.fd, SUPERVISOR_START, 0, 0, &m), CTR_FAILED_PRECONDITION);
+        assert_non_null(strstr(m.text, "hooks.poststart[0]: /bin/sh failed with status 3"));
+        assert_int_equal(harness_expect(t.fd, SUPERVISOR_EXITED, &m), 0);
+        harness_expect_record(&t, 137, NULL);
+        harness_clear(&t);
+}
+
 /* The record is there before EXITED, and EXITED before the end. */
 static void test_exit_status(void **state) {
         static const struct {
@@ -346,6 +386,7 @@ int main(void) {
                         cmocka_unit_test(test_sigterm_before_go),
                         cmocka_unit_test(test_failed),
                         cmocka_unit_test(test_exit_status),
+                        cmocka_unit_test(test_hooks),
                         cmocka_unit_test(test_command_not_found),
                         cmocka_unit_test(test_oom_comes_before_exit),
                         cmocka_unit_test(test_sigterm_stops),
