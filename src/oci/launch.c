@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "oci/launch.h"
+#include "oci/late-hooks.h"
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -130,6 +131,8 @@ static int clone_init(Launch *l, Error *e) {
                         .no_pivot = o->no_pivot,
                         .no_keyring = o->no_keyring,
                         .preserve_fds = o->preserve_fds,
+                        .id = l->state->id,
+                        .bundle = l->state->bundle,
         };
         int r;
 
@@ -147,6 +150,8 @@ int launch_set_up(Launch *l, Error *e) {
         int r;
 
         r = clone_init(l, e);
+        if (r == 0)
+                r = late_hooks_keep(l->state, l->config, e);
         if (r != 0)
                 return r;
         pid = container_pid(l->container);
@@ -221,9 +226,13 @@ void launch_clear(Launch *l) {
         _cleanup_error_ Error e = ERROR_NULL;
 
         container_free(l->container);
-        if (l->state &&
-            (cgroup_destroy(l->state, &e) != 0 || state_remove(l->context, l->state, &e) != 0))
-                log_warning("%s", error_text(&e));
+        if (l->state) {
+                int r = cgroup_destroy(l->state, &e);
+
+                late_hooks_stop(l->state);
+                if (r != 0 || state_remove(l->context, l->state, &e) != 0)
+                        log_warning("%s", error_text(&e));
+        }
         state_free(l->state);
         json_decref(l->config);
         limits_clear(&l->limits);

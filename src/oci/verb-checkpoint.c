@@ -13,6 +13,7 @@
 #include "basic/fs.h"
 #include "basic/strv.h"
 #include "oci/console.h"
+#include "oci/late-hooks.h"
 #include "oci/launch.h"
 #include "oci/options.h"
 

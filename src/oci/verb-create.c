@@ -2,6 +2,7 @@
 
 /* create and run. */
 
+#include "oci/late-hooks.h"
 #include "oci/launch.h"
 #include "runtime/detached.h"
 
@@ -90,6 +91,8 @@ int verb_run(Context *c, int argc, char *argv[], Error *e) {
                 r = launch_set_up(&l, e);
         if (r == 0)
                 r = container_start(l.container, SET_UP_TIMEOUT, e);
+        if (r == 0)
+                r = late_hooks_run(l.state, HOOK_POSTSTART, e);
         if (r != 0)
                 return r;
         if (o.launch.detach) {

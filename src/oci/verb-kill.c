@@ -7,6 +7,7 @@
 #include "basic/process.h"
 #include "basic/signals.h"
 #include "oci/cgroup.h"
+#include "oci/late-hooks.h"
 #include "oci/options.h"
 #include "runtime/cgroup-tree.h"
 
@@ -114,7 +115,10 @@ static int delete_container(Context *c, const State *s, bool force, Error *e) {
         r = end_init(s, e);
         if (r == 0)
                 r = cgroup_destroy(s, e);
-        return r == 0 ? state_remove(c, s, e) : r;
+        if (r != 0)
+                return r;
+        late_hooks_stop(s);
+        return state_remove(c, s, e);
 }
 
 int verb_delete(Context *c, int argc, char *argv[], Error *e) {

@@ -3,7 +3,9 @@
 /* start, pause and resume: one container goes from one state into another. */
 
 #include "basic/log.h"
+#include "basic/process.h"
 #include "oci/cgroup.h"
+#include "oci/late-hooks.h"
 #include "oci/options.h"
 #include "runtime/detached.h"
 
@@ -19,6 +21,7 @@ static int open_only(Context *c, const char *usage, int argc, char *argv[], Stat
 
 int verb_start(Context *c, int argc, char *argv[], Error *e) {
         _cleanup_(state_freep) State *s = NULL;
+        _cleanup_close_ int pidfd = -1;
         int r;
 
         r = open_only(c, "start CONTAINER", argc, argv, &s, e);
@@ -38,6 +41,11 @@ int verb_start(Context *c, int argc, char *argv[], Error *e) {
         /* from here on it is a running one, or a stopped one */
         if (unlinkat(s->dir_fd, STATE_START, 0) < 0)
                 log_warning_errno(errno, "Failed to remove the start socket of %s: %m", s->id);
+        if (r != 0)
+                return r;
+        r = late_hooks_run(s, HOOK_POSTSTART, e);
+        if (r != 0 && state_open_init(s, &pidfd, NULL) == 0)
+                (void) pidfd_signal(pidfd, SIGKILL); /* as runtime.md has it, step 9 */
         return r;
 }
 
