@@ -26,6 +26,7 @@
 #define TASK_UPDATE      ACTION_PREFIX "task-update"
 #define TASK_CHECKPOINT  ACTION_PREFIX "task-checkpoint"
 #define NAMESPACE_MANAGE ACTION_PREFIX "namespace-manage"
+#define SNAPSHOT_MANAGE  ACTION_PREFIX "snapshot-manage"
 
 static const AuthorizeRule rules[] = {
                 {MANAGER_INTERFACE, "PullImage", IMAGE_PULL, NULL},
@@ -39,11 +40,22 @@ static const AuthorizeRule rules[] = {
                 {MANAGER_INTERFACE, "DeleteImage", IMAGE_REMOVE, NULL},
                 {MANAGER_INTERFACE, "PruneImages", IMAGE_REMOVE, NULL},
                 {MANAGER_INTERFACE, "CreateContainer", CONTAINER_CREATE, IMAGE_PULL},
+                {MANAGER_INTERFACE, "CreateContainerFromSnapshot", CONTAINER_CREATE, IMAGE_PULL},
                 {MANAGER_INTERFACE, "GetContainer", READ, NULL},
                 {MANAGER_INTERFACE, "ListContainers", READ, NULL},
                 {MANAGER_INTERFACE, "GetTask", READ, NULL},
                 {MANAGER_INTERFACE, "ListTasks", READ, NULL},
                 {MANAGER_INTERFACE, "Metrics", READ, NULL},
+                {MANAGER_INTERFACE, "PrepareSnapshot", SNAPSHOT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "ViewSnapshot", SNAPSHOT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "CommitSnapshot", SNAPSHOT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "RemoveSnapshot", SNAPSHOT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "SetSnapshotLabels", SNAPSHOT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "SnapshotMounts", SNAPSHOT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "StatSnapshot", READ, NULL},
+                {MANAGER_INTERFACE, "ListSnapshots", READ, NULL},
+                {MANAGER_INTERFACE, "SnapshotUsage", READ, NULL},
+                {MANAGER_INTERFACE, "ListSnapshotters", READ, NULL},
                 {MANAGER_INTERFACE, "ListEvents", READ, NULL},
                 {MANAGER_INTERFACE, "ListJobs", READ, NULL},
                 {MANAGER_INTERFACE, "ListNamespaces", READ, NULL},
@@ -73,6 +85,10 @@ static const AuthorizeRule rules[] = {
                 {CONTAINER_INTERFACE, "CreateTask", TASK_START, CONTAINER_CREATE},
                 {CONTAINER_INTERFACE, "Delete", CONTAINER_REMOVE, NULL},
                 {CONTAINER_INTERFACE, "SetLabels", CONTAINER_CREATE, NULL},
+                {CONTAINER_INTERFACE, "CreateVersion", CONTAINER_CREATE, NULL},
+                {CONTAINER_INTERFACE, "ListVersions", READ, NULL},
+                {CONTAINER_INTERFACE, "Rollback", CONTAINER_CREATE, NULL},
+                {CONTAINER_INTERFACE, "DeleteVersion", CONTAINER_CREATE, NULL},
                 {CONTAINER_INTERFACE, "GetSpec", INSPECT, NULL},
                 {CONTAINER_INTERFACE, "Diff", CONTAINER_EXPORT, NULL},
                 {CONTAINER_INTERFACE, "Commit", IMAGE_IMPORT, NULL},

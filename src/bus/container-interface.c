@@ -32,7 +32,7 @@ int container_authorize_more(Container *c, sd_bus_message *m, sd_bus_error *erro
 }
 
 typedef struct DeleteOptions {
-        bool force, keep_snapshot;
+        bool force, keep_snapshot, versions;
 } DeleteOptions;
 
 static int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -40,6 +40,7 @@ static int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error)
                         {"Force", "b", option_bool, offsetof(DeleteOptions, force)},
                         {"CleanupSnapshot", "b", option_bool_inverted,
                          offsetof(DeleteOptions, keep_snapshot)},
+                        {"CleanupVersions", "b", option_bool, offsetof(DeleteOptions, versions)},
                         {},
         };
         _cleanup_error_ Error e = ERROR_NULL;
@@ -60,6 +61,7 @@ static int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 return r;
         r = container_delete(c,
                              (options.force ? CONTAINER_DELETE_FORCE : 0) |
+                                             (options.versions ? CONTAINER_DELETE_VERSIONS : 0) |
                                              (options.keep_snapshot ? CONTAINER_DELETE_KEEP_SNAPSHOT
                                                                     : 0),
                              late_complete, late, &e);
@@ -121,7 +123,8 @@ const sd_bus_vtable container_vtable[] = {
                 SD_BUS_PROPERTY("Snapshotter", "s", property_get_string,
                                 offsetof(Container, snapshotter), SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("SnapshotID", "s", property_get_string,
-                                offsetof(Container, snapshot_key), SD_BUS_VTABLE_PROPERTY_CONST),
+                                offsetof(Container, snapshot_key),
+                                SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
                 SD_BUS_PROPERTY("CreatedAt", "t", property_get_uint64,
                                 offsetof(Container, created_at), SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("UpdatedAt", "t", property_get_uint64,
@@ -134,6 +137,19 @@ const sd_bus_vtable container_vtable[] = {
                                         method_delete, SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD_WITH_ARGS("SetLabels", SD_BUS_ARGS("a{ss}", labels), SD_BUS_NO_RESULT,
                                         method_set_labels, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("CreateVersion", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("u", version, "s", snapshot),
+                                        method_create_version, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("ListVersions", SD_BUS_ARGS("a{sv}", options),
+                                        SD_BUS_RESULT("a(ussta{ss})", versions),
+                                        method_list_versions, SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("Rollback", SD_BUS_ARGS("u", version, "a{sv}", options),
+                                        SD_BUS_NO_RESULT, method_rollback,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD_WITH_ARGS("DeleteVersion",
+                                        SD_BUS_ARGS("u", version, "a{sv}", options),
+                                        SD_BUS_NO_RESULT, method_delete_version,
+                                        SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD_WITH_ARGS("GetSpec", SD_BUS_ARGS("a{sv}", options),
                                         SD_BUS_RESULT("s", spec), method_get_spec,
                                         SD_BUS_VTABLE_UNPRIVILEGED),

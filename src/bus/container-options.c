@@ -358,6 +358,7 @@ static const Option table[] = {
                 {"BlockIOClass", "s", option_string_copy, FIELD(blockio_class)},
                 {"RDTClass", "s", option_string_copy, FIELD(rdt_class)},
                 {"SnapshotID", "s", option_identifier_copy, FIELD(snapshot_id)},
+                {"Snapshotter", "s", option_string_copy, FIELD(snapshotter)},
                 LIMIT_OPTIONS(FIELD(resources)),
                 {},
 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* org.example.Ctr.Manager.CreateContainer: the call, which may have to pull the image first. Its
- * options are read in container-options.c. */
+/* org.example.Ctr.Manager.CreateContainer and CreateContainerFromSnapshot: the call, which may have
+ * to pull the image first, or to copy it. Options are read in container-options.c. */
 
 #include "basic/identifier.h"
 #include "bus/authorize.h"
@@ -12,6 +12,7 @@
 #include "bus/service.h"
 #include "manager/image.h"
 #include "manager/pull.h"
+#include "manager/snapshot.h"
 
 static int reply_path(sd_bus_message *m, Object *o) {
         _cleanup_free_ char *path = NULL;
@@ -23,7 +24,21 @@ static int reply_path(sd_bus_message *m, Object *o) {
         return sd_bus_reply_method_return(m, "o", path);
 }
 
-static int read_arguments(sd_bus_message *m, ContainerOptions *options, sd_bus_error *error) {
+static int snapshot_read(sd_bus_message *m, char **ret, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        const char *key;
+        int r;
+
+        r = sd_bus_message_read_basic(m, 's', &key);
+        if (r < 0)
+                return r;
+        r = snapshot_key_validate(key, "snapshot id", &e);
+        return r != 0 ? bus_error_set(error, r, &e) : free_and_strdup(ret, key);
+}
+
+/* snapshot NULL: there is no such argument. */
+static int read_arguments(sd_bus_message *m, ContainerOptions *options, char **snapshot,
+                          sd_bus_error *error) {
         ContainerRequest *request = &options->request;
         const char *id;
         int r;
@@ -35,6 +50,8 @@ static int read_arguments(sd_bus_message *m, ContainerOptions *options, sd_bus_e
         if (!request->id)
                 return -ENOMEM;
         r = reference_read(m, &request->image, error);
+        if (r >= 0 && snapshot)
+                r = snapshot_read(m, snapshot, error);
         if (r < 0)
                 return r;
         return container_options_read(m, options, error);
@@ -61,10 +78,33 @@ static void on_pulled(Object *job, int r, const Error *e, void *userdata) {
         Container *c = NULL;
 
         if (r == 0 && late_message(late)) {
-                r = container_create(job->manager, &options->request, &c, &failure);
+                Manager *manager = job->manager;
+                bool copy = container_needs_copy(manager, &options->request);
+
+                r = copy ? container_create_copy(manager, &options->request, late_complete, late,
+                                                 &failure)
+                         : container_create(manager, &options->request, &c, &failure);
+                if (copy && r == 0)
+                        return;
                 e = &failure;
         }
         late_complete(c ? &c->object : NULL, r, e, late);
+}
+
+/* Its root is a copy, which takes its time. */
+static int copy_and_create(Service *s, sd_bus_message *m, ContainerOptions **options,
+                           sd_bus_error *error) {
+        const ContainerRequest *request = &(*options)->request;
+        _cleanup_error_ Error e = ERROR_NULL;
+        Late *late;
+        int r;
+
+        r = late_new(s, m, reply_path, &late, error);
+        if (r < 0)
+                return r;
+        late_set_payload(late, TAKE_PTR(*options), container_options_destroy);
+        r = container_create_copy(s->manager, request, late_complete, late, &e);
+        return late_started(late, r, &e, error);
 }
 
 static int pull_and_create(Service *s, sd_bus_message *m, ContainerOptions **options,
@@ -94,36 +134,60 @@ static int pull_and_create(Service *s, sd_bus_message *m, ContainerOptions **opt
         return late_started(late, r, &e, error);
 }
 
-int method_create_container(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(container_options_freep) ContainerOptions *options = NULL;
+static int create(Service *s, sd_bus_message *m, ContainerOptions **options, sd_bus_error *error) {
+        const ContainerRequest *request = &(*options)->request;
         _cleanup_error_ Error e = ERROR_NULL;
         AuthorityDetails details;
-        Service *s = userdata;
         Container *c;
         bool pull;
         int r;
 
-        options = calloc(1, sizeof(ContainerOptions));
-        if (!options)
-                return -ENOMEM;
-        r = read_arguments(m, options, error);
-        if (r < 0)
-                return r;
-
         details = (AuthorityDetails){
-                        .namespace = options->request.namespace,
-                        .container = options->request.id,
-                        .image = options->request.image,
+                        .namespace = request->namespace,
+                        .container = request->id,
+                        .image = request->image,
         };
-        pull = needs_pull(s->manager, options);
+        pull = needs_pull(s->manager, *options);
         r = (pull ? authorize_more : authorize)(s, m, &details, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
         if (pull)
-                return pull_and_create(s, m, &options, error);
-        r = container_create(s->manager, &options->request, &c, &e);
+                return pull_and_create(s, m, options, error);
+        if (container_needs_copy(s->manager, request))
+                return copy_and_create(s, m, options, error);
+        r = container_create(s->manager, request, &c, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
         return reply_path(m, &c->object);
+}
+
+int method_create_container(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(container_options_freep) ContainerOptions *options = NULL;
+        int r;
+
+        options = calloc(1, sizeof(ContainerOptions));
+        if (!options)
+                return -ENOMEM;
+        r = read_arguments(m, options, NULL, error);
+        return r < 0 ? r : create(userdata, m, &options, error);
+}
+
+int method_create_container_from_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(container_options_freep) ContainerOptions *options = NULL;
+        _cleanup_free_ char *snapshot = NULL;
+        int r;
+
+        options = calloc(1, sizeof(ContainerOptions));
+        if (!options)
+                return -ENOMEM;
+        r = read_arguments(m, options, &snapshot, error);
+        if (r < 0)
+                return r;
+        if (options->request.snapshot_id)
+                return sd_bus_error_setf(error, BUS_ERROR_PREFIX "InvalidArgument",
+                                         "Option SnapshotID: the snapshot is an argument");
+        options->request.snapshot_id = TAKE_PTR(snapshot);
+        options->request.existing_snapshot = true;
+        return create(userdata, m, &options, error);
 }

@@ -167,6 +167,7 @@ static void on_recovered(Object *o, int r, const Error *e, void *userdata) {
 
 static int daemon_start(Daemon *d, Error *e) {
         const ManagerParameters parameters = {
+                        .check_snapshotters = true,
                         .state_dir = CTR_STATE_DIR,
                         .runtime_dir = CTR_RUNTIME_DIR,
                         .libexec_dir = CTR_LIBEXECDIR,

@@ -33,6 +33,19 @@ int method_prune_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 int method_create_container(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+int method_create_container_from_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
+int method_prepare_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_view_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_commit_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_remove_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_set_snapshot_labels(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_snapshot_mounts(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_stat_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_snapshots(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_snapshot_usage(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_snapshotters(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 int method_list_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_list_containers(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -81,6 +81,12 @@ int checkpoint_describe(Task *t, const char *name, Error *e) {
         Platform host;
         int r;
 
+        /* what was written is what an upper directory has */
+        if (!streq(t->container->snapshotter, SNAPSHOTTER_DEFAULT))
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "The root of \"%s\" is a snapshot of %s: only one "
+                                  "of " SNAPSHOTTER_DEFAULT " can be stored in an image",
+                                  t->container->object.name, t->container->snapshotter);
         r = describe_target(m, t->container, &target, e);
         if (r == 0)
                 r = task_read_spec(t, &spec, e);

@@ -15,6 +15,7 @@
 #include "manager/db.h"
 #include "manager/image.h"
 #include "manager/manager.h"
+#include "manager/version.h"
 #include "snapshot/overlayfs.h"
 
 /* A task that waits for its checkpoint to be extracted, and is made then. */
@@ -207,6 +208,15 @@ int task_create_from_image(Container *c, const TaskRequest *request, const char 
         if (c->task)
                 return error_setf(e, CTR_ALREADY_EXISTS, "The container \"%s\" has a task already",
                                   c->object.name);
+        if (!streq(c->snapshotter, SNAPSHOTTER_DEFAULT))
+                return error_setf(
+                                e, CTR_NOT_IMPLEMENTED,
+                                "The root of \"%s\" is a snapshot of %s: a checkpoint of an image "
+                                "is restored only into one of " SNAPSHOTTER_DEFAULT,
+                                c->object.name, c->snapshotter);
+        r = version_operation_check(c, e);
+        if (r != 0)
+                return r;
         r = image_find(c->object.manager, c->object.namespace, reference, &image, e);
         if (r != 0)
                 return r;

@@ -2,28 +2,18 @@
 
 #include "manager/container.h"
 
-#include <sys/stat.h>
-
 #include "basic/clock.h"
 #include "basic/identifier.h"
 #include "basic/json.h"
 #include "basic/log.h"
-#include "basic/signals.h"
 #include "basic/strv.h"
-#include "image/reference.h"
 #include "manager/db.h"
 #include "manager/manager.h"
-#include "manager/rdt.h"
 #include "manager/restart.h"
 #include "manager/spec.h"
 #include "manager/sweeper.h"
 #include "manager/task.h"
-#include "snapshot/overlayfs.h"
-#include "unit/properties.h"
-
-#define RUNTIME_DEFAULT     "org.example.Ctr.v1"
-#define SNAPSHOTTER_DEFAULT "overlayfs"
-#define STOP_TIMEOUT_USEC   (10 * USEC_PER_SEC)
+#include "manager/version.h"
 
 void container_request_done(ContainerRequest *r) {
         if (!r)
@@ -31,6 +21,7 @@ void container_request_done(ContainerRequest *r) {
         free(r->namespace);
         free(r->id);
         free(r->image);
+        free(r->snapshotter);
         free(r->snapshot_id);
         json_decref(r->labels);
         strv_free(r->command);
@@ -68,6 +59,8 @@ Container *container_free(Container *c) {
         if (!c)
                 return NULL;
         assert(!c->task);
+        version_operation_free(c->version_operation);
+        free(c->operation);
         object_done(&c->object);
         free(c->image);
         free(c->runtime);
@@ -95,149 +88,6 @@ int container_find(Manager *m, const char *namespace, const char *id, Container 
                                   "There is no container \"%s\" in namespace \"%s\"", id,
                                   namespace);
         *ret = CONTAINER(o);
-        return 0;
-}
-
-/* What must be right before anything is made. */
-static int request_check(Manager *m, const ContainerRequest *request, Image **ret_image, Error *e) {
-        Image *image = NULL;
-        int r;
-
-        r = namespace_validate(request->namespace, e);
-        if (r != 0)
-                return r;
-        r = identifier_validate(request->id, "container id", e);
-        if (r != 0)
-                return r;
-        if (request->snapshot_id) {
-                r = identifier_validate(request->snapshot_id, "snapshot id", e);
-                if (r != 0)
-                        return r;
-        }
-        if (!isempty(request->rdt_class)) {
-                r = rdt_check(m->rdt, request->rdt_class, e);
-                if (r != 0)
-                        return r;
-        }
-        r = unit_properties_check(request->resources, e);
-        if (r != 0)
-                return r;
-        r = restart_request_check(request, e);
-        if (r != 0)
-                return r;
-        /* before the snapshot is looked at: it may be a living container's root (A1.18) */
-        if (object_find(m, OBJECT_CONTAINER, request->namespace, request->id))
-                return error_setf(e, CTR_ALREADY_EXISTS, "The container \"%s\" exists already",
-                                  request->id);
-        r = image_find(m, request->namespace, request->image, &image, e);
-        if (r != 0)
-                return r;
-        if (!image->unpacked)
-                return error_setf(e, CTR_FAILED_PRECONDITION,
-                                  "The image \"%s\" is not unpacked: pull it again",
-                                  image->object.name);
-        if (image->snapshot == 0)
-                return error_setf(e, CTR_FAILED_PRECONDITION, "The image \"%s\" has no layers",
-                                  image->object.name);
-        *ret_image = image;
-        return 0;
-}
-
-static int container_fill(Container *c, const ContainerRequest *request, const Image *image,
-                          const SpecResult *spec) {
-        const char *key = request->snapshot_id ?: request->id;
-        int r;
-
-        r = object_init(&c->object, image->object.manager, OBJECT_CONTAINER, request->namespace,
-                        request->id);
-        if (r < 0)
-                return r;
-        c->image = strdup(image->object.name);
-        c->runtime = strdup(RUNTIME_DEFAULT);
-        c->snapshotter = strdup(SNAPSHOTTER_DEFAULT);
-        c->snapshot_key = strdup(key);
-        c->labels = request->labels ? json_copy(request->labels) : json_object();
-        c->resources = json_incref(spec->resources);
-        c->stop_signal = spec->stop_signal;
-        c->stop_timeout = request->stop_timeout ?: STOP_TIMEOUT_USEC;
-        c->terminal = request->terminal;
-        c->auto_remove = request->auto_remove;
-        c->volatile_root = request->volatile_root;
-        c->created_at = c->updated_at = now_realtime();
-        if (c->labels && request->restart_policy &&
-            restart_labels_set_policy(c->labels, request->restart_policy) < 0)
-                return -ENOMEM;
-        r = restart_load(c, NULL);
-        if (r < 0)
-                return r;
-        return c->image && c->runtime && c->snapshotter && c->snapshot_key && c->labels ? 0
-                                                                                        : -ENOMEM;
-}
-
-/* Rows and directory in one transaction: the commit is the point where the container exists. */
-static int container_commit(Container *c, const Image *image, const char *spec, Error *e) {
-        Manager *m = c->object.manager;
-        _cleanup_rollback_ Database *transaction = NULL;
-        int r;
-
-        r = c->volatile_root ? db_begin_unsynced(m->db, e) : db_begin(m->db, e);
-        if (r != 0)
-                return r;
-        transaction = m->db;
-        r = db_namespace_ensure(m->db, c->object.namespace, e);
-        if (r != 0)
-                return r;
-        r = db_snapshot_insert(m->db, c->object.namespace, c->snapshot_key, SNAPSHOT_ACTIVE,
-                               image->snapshot, 0, 0, &c->snapshot, e);
-        if (r != 0)
-                return r;
-        r = db_container_insert(m->db, c, spec, e);
-        if (r != 0)
-                return r;
-        r = overlayfs_prepare(m->snapshots_fd, (uint64_t) c->snapshot, (uint64_t) image->snapshot,
-                              e);
-        if (r != 0)
-                return r;
-        r = db_commit(m->db, e);
-        if (r != 0) {
-                (void) sweeper_doom(m->sweeper, c->snapshot, NULL);
-                return r;
-        }
-        transaction = NULL;
-        return 0;
-}
-
-int container_create(Manager *m, const ContainerRequest *request, Container **ret, Error *e) {
-        _cleanup_(spec_result_clear) SpecResult spec = {};
-        _cleanup_(container_freep) Container *c = NULL;
-        Image *image = NULL;
-        int r;
-
-        assert(m && request && ret);
-
-        r = request_check(m, request, &image, e);
-        if (r != 0)
-                return r;
-        r = spec_generate(m, request, image, &spec, e);
-        if (r != 0)
-                return r;
-        c = calloc(1, sizeof(Container));
-        if (!c)
-                return -ENOMEM;
-        r = container_fill(c, request, image, &spec);
-        if (r < 0)
-                return r;
-        r = restarts_prepare(m, c->labels, e);
-        if (r != 0)
-                return r;
-        r = container_commit(c, image, spec.document, e);
-        if (r != 0)
-                return r;
-        r = object_link(&c->object);
-        if (r < 0)
-                return r;
-        restart_labels_changed(c, NULL);
-        *ret = TAKE_PTR(c);
         return 0;
 }
 
@@ -274,18 +124,19 @@ static int container_delete_now(Container *c, ContainerDeleteFlags flags, Error 
         r = db_container_delete(m->db, c, e);
         if (r == 0 && !keep && c->snapshot > 0)
                 r = db_snapshot_delete(m->db, c->snapshot, e);
+        if (r == 0 && flags & CONTAINER_DELETE_VERSIONS)
+                r = db_versions_forget(m->db, c->object.namespace, c->object.name, e);
         if (r == 0)
                 r = db_commit(m->db, e);
         if (r != 0)
                 return r;
         transaction = NULL;
 
-        if (!keep && c->snapshot > 0) {
+        if (!keep && c->snapshot > 0)
                 /* the row is gone: a directory that cannot be moved now goes at the next start */
                 (void) sweeper_doom(m->sweeper, c->snapshot, NULL);
-                /* it may have been the last one on layers whose image is gone */
-                (void) sweeper_collect(m->sweeper, NULL, NULL, NULL);
-        }
+        /* it may have been the last one on layers whose image is gone */
+        (void) sweeper_collect(m->sweeper, NULL, NULL, NULL);
         container_free(c);
         restarts_forget(m);
         return 0;
@@ -297,6 +148,8 @@ static void pending_delete_finish(PendingDelete *p) {
         int r;
 
         r = container_find(p->manager, p->namespace, p->id, &c, &e);
+        if (r == 0)
+                r = version_operation_check(c, &e);
         if (r == 0 && c->task)
                 r = error_setf(&e, CTR_FAILED_PRECONDITION,
                                "The container \"%s\" has a task (%s): delete the task first", p->id,
@@ -331,6 +184,9 @@ int container_delete(Container *c, ContainerDeleteFlags flags, Callback callback
         Manager *m = c->object.manager;
         int r;
 
+        r = version_operation_check(c, e);
+        if (r != 0)
+                return r;
         p = calloc(1, sizeof(PendingDelete));
         if (!p)
                 return -ENOMEM;

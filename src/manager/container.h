@@ -16,8 +16,9 @@ typedef struct Container {
         char *runtime;
         char *snapshotter;
         char *snapshot_key;
-        int64_t snapshot;  /* row; its directory has the same number */
-        json_t *labels;    /* {key: value} */
+        int64_t snapshot; /* row; its directory has the same number. 0: it was committed, or is gone
+                           */
+        json_t *labels;   /* {key: value} */
         json_t *resources; /* unit properties, see unit/properties.h */
         int stop_signal;
         uint64_t stop_timeout; /* usec */
@@ -25,6 +26,9 @@ typedef struct Container {
         bool auto_remove;   /* deleted when its task ends */
         bool volatile_root; /* nobody wants it back after a power loss, its record neither */
         uint64_t created_at, updated_at;
+        uint32_t last_version; /* the highest number that was given, see manager/version.h */
+        char *operation;       /* as in its row: what a version's operation still has to do */
+        struct VersionOperation *version_operation; /* that is under way; NULL: none */
         Task *task;
         struct Restart *restart; /* see manager/restart.h */
 } Container;
@@ -50,7 +54,10 @@ typedef struct ContainerDevice {
 /* What CreateContainer was asked for. Everything is owned; zero or NULL means "as the image says",
  * then the default. See dbus/org.example.Ctr.xml for the meaning of each. */
 typedef struct ContainerRequest {
-        char *namespace, *id, *image, *snapshot_id;
+        char *namespace, *id, *image;
+        char *snapshotter;      /* NULL: the namespace's, then the default */
+        char *snapshot_id;      /* NULL: the id */
+        bool existing_snapshot; /* it is there, and active: A1.35 */
         json_t *labels;
         char **command, **entrypoint, **arguments;
         bool command_set, entrypoint_set, arguments_set;
@@ -82,12 +89,22 @@ DEFINE_CLEANUP(Container *, container_free);
 int container_find(Manager *m, const char *namespace, const char *id, Container **ret, Error *e);
 
 /* Checks everything, makes snapshot and record in one transaction; durable when it returns. On
- * failure nothing is left. CTR_ALREADY_EXISTS is found out first (A1.18). */
+ * failure nothing is left. CTR_ALREADY_EXISTS is found out first (A1.18). An explicit snapshotter
+ * replaces a snapshot of that name that nobody uses (A1.32). */
 int container_create(Manager *m, const ContainerRequest *request, Container **ret, Error *e);
+
+/* Whether its snapshot is a copy: then container_create_copy(), which takes its time, is to be
+ * called instead. */
+bool container_needs_copy(Manager *m, const ContainerRequest *request);
+
+/* callback(container); the request must stay until then. */
+int container_create_copy(Manager *m, const ContainerRequest *request, Callback callback,
+                          void *userdata, Error *e);
 
 typedef enum ContainerDeleteFlags {
         CONTAINER_DELETE_KEEP_SNAPSHOT = 1 << 0,
-        CONTAINER_DELETE_FORCE = 1 << 1, /* kill and delete a task first */
+        CONTAINER_DELETE_FORCE = 1 << 1,    /* kill and delete a task first */
+        CONTAINER_DELETE_VERSIONS = 1 << 2, /* its versions go with it; else they stay (A6.9) */
 } ContainerDeleteFlags;
 
 /* The callback gets NULL as object: it is gone. */

@@ -67,6 +67,21 @@ int db_container_set_restart(Database *db, const Container *c, const char *state
                        c->object.namespace, c->object.name, state);
 }
 
+int db_container_set_snapshot(Database *db, const Container *c, int64_t snapshot, const char *key,
+                              uint64_t updated_at, Error *e) {
+        return db_exec(db, e, "change a container's root",
+                       "UPDATE containers SET snapshot = nullif(?3, 0), snapshot_key = ?4,"
+                       " last_version = ?5, updated_at = ?6 WHERE namespace = ?1 AND id = ?2",
+                       "sslsll", c->object.namespace, c->object.name, snapshot, key,
+                       (int64_t) c->last_version, (int64_t) updated_at);
+}
+
+int db_container_set_operation(Database *db, const Container *c, const char *operation, Error *e) {
+        return db_exec(db, e, "note what is done with a container",
+                       "UPDATE containers SET operation = ?3 WHERE namespace = ?1 AND id = ?2",
+                       "sss", c->object.namespace, c->object.name, operation);
+}
+
 int db_container_delete(Database *db, const Container *c, Error *e) {
         return db_exec(db, e, "remove a container",
                        "DELETE FROM containers WHERE namespace = ?1 AND id = ?2", "ss",
@@ -123,6 +138,10 @@ static int container_from_row(Manager *m, sqlite3_stmt *s, Container **ret) {
         c->auto_remove = sqlite3_column_int(s, 14);
         c->volatile_root = sqlite3_column_int(s, 15);
         restart = db_column_object(s, 16);
+        c->last_version = (uint32_t) sqlite3_column_int64(s, 17);
+        r = db_column_string(s, 18, &c->operation);
+        if (r < 0)
+                return r;
         if (!c->labels || !c->resources || !restart)
                 return -ENOMEM;
         r = restart_load(c, restart);
@@ -139,7 +158,8 @@ int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Containe
         r = db_prepare(db, &s, e,
                        "SELECT namespace, id, image, runtime, snapshotter, snapshot_key, snapshot,"
                        " labels, resources, stop_signal, stop_timeout, terminal, created_at,"
-                       " updated_at, auto_remove, volatile, restart FROM containers",
+                       " updated_at, auto_remove, volatile, restart, last_version, operation"
+                       " FROM containers",
                        "");
         while (r == 0 && (r = db_step(db, s, e, "read the containers")) == 1) {
                 Container *c;

@@ -150,7 +150,7 @@ static int content_usage(Database *db, const Image *i, ImageUsage *u, Error *e) 
         return r != 0 ? r : read_bytes(db, s, &u->content_bytes, &u->shared_bytes, e);
 }
 
-static int snapshot_usage(Database *db, const Image *i, ImageUsage *u, Error *e) {
+static int layers_usage(Database *db, const Image *i, ImageUsage *u, Error *e) {
         _cleanup_statement_ sqlite3_stmt *s = NULL;
         int r;
 
@@ -174,7 +174,7 @@ int db_image_usage(Database *db, const Image *i, ImageUsage *ret, Error *e) {
 
         r = content_usage(db, i, &u, e);
         if (r == 0)
-                r = snapshot_usage(db, i, &u, e);
+                r = layers_usage(db, i, &u, e);
         if (r == 0)
                 *ret = u;
         return r;

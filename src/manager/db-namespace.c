@@ -2,6 +2,7 @@
 
 /* Rows of namespaces and blobs. */
 
+#include "basic/json.h"
 #include "manager/db-internal.h"
 
 int db_namespace_ensure(Database *db, const char *name, Error *e) {
@@ -131,4 +132,23 @@ int db_blob_find(Database *db, const char *digest, Error *e) {
 
         r = db_prepare(db, &s, e, "SELECT 1 FROM blobs WHERE digest = ?1", "s", digest);
         return r != 0 ? r : db_step(db, s, e, "look a blob up");
+}
+
+int db_namespace_label(Database *db, const char *name, const char *label, char **ret, Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        _cleanup_json_ json_t *labels = NULL;
+        const char *value;
+        int r;
+
+        r = db_prepare(db, &s, e, "SELECT labels FROM namespaces WHERE name = ?1", "s", name);
+        if (r == 0)
+                r = db_step(db, s, e, "read a namespace's labels");
+        if (r != 1)
+                return r;
+        labels = db_column_object(s, 0);
+        value = json_string_value(json_object_get(labels, label));
+        if (isempty(value))
+                return 0;
+        *ret = strdup(value);
+        return *ret ? 1 : -ENOMEM;
 }

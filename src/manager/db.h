@@ -15,6 +15,7 @@
 #include "manager/content.h"
 #include "manager/event.h"
 #include "manager/image.h"
+#include "manager/snapshot.h"
 
 typedef struct Database Database;
 
@@ -50,6 +51,8 @@ int db_namespace_set_labels(Database *db, const char *name, const char *labels, 
 /* CTR_NOT_FOUND, or CTR_FAILED_PRECONDITION that names the kinds of objects left. */
 int db_namespace_delete(Database *db, const char *name, Error *e);
 int db_namespace_list(Database *db, json_t **ret, Error *e);
+/* 1 and the value of a label (a new string), 0 if it has none. */
+int db_namespace_label(Database *db, const char *name, const char *label, char **ret, Error *e);
 
 /* Content: what blobs are there, for all namespaces and (manager/content.h) for each. */
 int db_blob_put(Database *db, const char *digest, const char *media_type, uint64_t size, Error *e);
@@ -58,20 +61,42 @@ int db_blobs_put(Database *db, const char *namespace, json_t *blobs, Error *e);
 /* 1 if there is a row, 0 if not, or an error. */
 int db_blob_find(Database *db, const char *digest, Error *e);
 
-/* Snapshots. parent 0: none. A layer's namespace is "" and its key the chain id. */
-typedef enum SnapshotKind {
-        SNAPSHOT_COMMITTED,
-        SNAPSHOT_ACTIVE,
-        SNAPSHOT_VIEW,
-} SnapshotKind;
+/* Snapshots, see manager/snapshot.h. Those of namespace "" are layers of images: their key is the
+ * chain id, their snapshotter "overlayfs". Numbers are given once. */
 
-/* CTR_ALREADY_EXISTS if the key is taken. */
-int db_snapshot_insert(Database *db, const char *namespace, const char *key, SnapshotKind kind,
-                       int64_t parent, uint64_t bytes, uint64_t inodes, int64_t *ret_id, Error *e);
-/* 1 and the id, 0 if there is none. */
-int db_snapshot_find(Database *db, const char *namespace, const char *key, int64_t *ret_id,
-                     Error *e);
+/* CTR_ALREADY_EXISTS if there is a layer of this chain id. parent 0: none. */
+int db_layer_insert(Database *db, const char *chain_id, int64_t parent, uint64_t bytes,
+                    uint64_t inodes, int64_t *ret_id, Error *e);
+/* 1 and the number, 0 if there is none. */
+int db_layer_find(Database *db, const char *chain_id, int64_t *ret_id, Error *e);
+
+/* Records s (its id, times and parent's key are not read), also its namespace. CTR_ALREADY_EXISTS
+ * if the key is taken. */
+int db_snapshot_insert(Database *db, const Snapshot *s, int64_t *ret_id, Error *e);
+/* Makes an active one committed, under a new key; labels, container, version and usage are set. */
+int db_snapshot_commit(Database *db, int64_t id, const Snapshot *s, Error *e);
+int db_snapshot_set_labels(Database *db, int64_t id, json_t *labels, uint64_t updated_at, Error *e);
+/* It is no version any more, and goes with the next collection that finds it unused. */
+int db_snapshot_forget_version(Database *db, int64_t id, Error *e);
+/* The same for all versions of a container. */
+int db_versions_forget(Database *db, const char *namespace, const char *container, Error *e);
 int db_snapshot_delete(Database *db, int64_t id, Error *e);
+
+/* 1 and a new one, 0 if there is none. */
+int db_snapshot_find(Database *db, const char *snapshotter, const char *namespace, const char *key,
+                     Snapshot **ret, Error *e);
+int db_snapshot_get(Database *db, int64_t id, Snapshot **ret, Error *e);
+/* Calls f for each in the order of (namespace, key) until it returns other than 0, and returns
+ * that. namespace NULL: all, else that one and the layers; snapshotter NULL: all. */
+int db_snapshots_foreach(Database *db, const char *snapshotter, const char *namespace,
+                         int (*f)(const Snapshot *s, void *userdata), void *userdata, Error *e);
+/* Versions of a container, oldest first. */
+int db_versions_foreach(Database *db, const char *namespace, const char *container,
+                        int (*f)(const Snapshot *s, void *userdata), void *userdata, Error *e);
+/* 1 and the container (a new string) that has this snapshot as its root, 0 if there is none. */
+int db_snapshot_user(Database *db, int64_t id, char **ret_container, Error *e);
+/* 1 and the key of a child, 0 if there is none. */
+int db_snapshot_child(Database *db, int64_t id, char **ret_key, Error *e);
 /* The snapshot and its ancestors, topmost first. *ret is to be freed. */
 int db_snapshot_chain(Database *db, int64_t id, int64_t **ret, size_t *ret_n, Error *e);
 /* All ids, ascending. */
@@ -98,6 +123,11 @@ int db_container_set_resources(Database *db, const Container *c, json_t *resourc
                                const char *spec, uint64_t updated_at, Error *e);
 /* state: JSON text, what the restart monitor keeps besides the labels. */
 int db_container_set_restart(Database *db, const Container *c, const char *state, Error *e);
+/* Another root: its snapshot's number (0: none), key and the container's last version. */
+int db_container_set_snapshot(Database *db, const Container *c, int64_t snapshot, const char *key,
+                              uint64_t updated_at, Error *e);
+/* operation: JSON text, or NULL: nothing is under way (manager/version.h). */
+int db_container_set_operation(Database *db, const Container *c, const char *operation, Error *e);
 int db_container_delete(Database *db, const Container *c, Error *e);
 int db_container_read_spec(Database *db, const Container *c, char **ret, Error *e);
 int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Container *c), Error *e);

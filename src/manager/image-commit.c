@@ -63,15 +63,14 @@ static int commit_layer(Manager *m, json_t *layer, int64_t parent, Adopted *adop
         if (directory && (!startswith(directory, ".new-") || strchr(directory, '/')))
                 return error_setf(e, -EBADMSG, "The worker names no layer: \"%s\"", directory);
 
-        r = db_snapshot_find(m->db, "", chain_id, ret_id, e);
+        r = db_layer_find(m->db, chain_id, ret_id, e);
         if (r == 1 && directory)
                 discard_tree(m, directory);
         if (r != 0)
                 return r == 1 ? 0 : r;
         if (!directory)
                 return error_setf(e, CTR_CONFLICT, "The layer %s has vanished", chain_id);
-        r = db_snapshot_insert(m->db, "", chain_id, SNAPSHOT_COMMITTED, parent, bytes, inodes, &id,
-                               e);
+        r = db_layer_insert(m->db, chain_id, parent, bytes, inodes, &id, e);
         if (r != 0)
                 return r;
         r = adopted_add(adopted, id);

@@ -16,6 +16,7 @@
  */
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/socket.h>
 
 #include "basic/fs.h"
@@ -29,6 +30,7 @@
 #include "manager/rdt.h"
 #include "manager/spec.h"
 #include "manager/task-internal.h"
+#include "manager/version.h"
 #include "snapshot/overlayfs.h"
 #include "unit/log-fields.h"
 #include "unit/systemd.h"
@@ -288,19 +290,30 @@ static int launch_attempt(Launch *l, Error *e) {
                            on_scope, l, &l->scope, e);
 }
 
-static int fill_rootfs(Task *t, TaskLaunch *launch, Error *e) {
+/* A directory is the root itself, and the document names it; layers are stacked in the launch. */
+static int fill_rootfs(Task *t, TaskLaunch *launch, char **spec, Error *e) {
         Manager *m = t->process.object.manager;
+        const Container *c = t->container;
         _cleanup_free_ int64_t *chain = NULL;
+        _cleanup_free_ char *path = NULL;
         size_t n = 0;
         int r;
 
-        r = db_snapshot_chain(m->db, t->container->snapshot, &chain, &n, e);
+        r = db_snapshot_chain(m->db, c->snapshot, &chain, &n, e);
         if (r != 0)
                 return r;
-        if (n < 2)
+        if (n == 0)
                 return error_setf(e, CTR_FAILED_PRECONDITION,
-                                  "The container \"%s\" has lost its snapshot",
-                                  t->process.object.name);
+                                  "The container \"%s\" has no root: its snapshot \"%s\" was "
+                                  "committed",
+                                  t->process.object.name, c->snapshot_key);
+        /* an overlay needs something to lie upon */
+        if (n == 1 || snapshotter_find(c->snapshotter)->copies) {
+                if (asprintf(&path, "%s/%s/%" PRIi64 "/fs", m->state_dir,
+                             snapshotter_find(c->snapshotter)->directory, chain[0]) < 0)
+                        return -ENOMEM;
+                return spec_set_root(spec, path, e);
+        }
         launch->rootfs_lower = overlayfs_lowerdir(m->state_dir, (uint64_t *) chain + 1, n - 1);
         launch->rootfs_upper = overlayfs_path(m->state_dir, (uint64_t) chain[0], "fs");
         launch->rootfs_work = overlayfs_path(m->state_dir, (uint64_t) chain[0], "work");
@@ -326,7 +339,7 @@ static int launch_write_documents(Task *t, const TaskRequest *request, Error *e)
                 r = spec_read_rdt_class(spec, &t->launch->rdt_class, e);
         if (r != 0)
                 return r;
-        r = fill_rootfs(t, &launch, e);
+        r = fill_rootfs(t, &launch, &spec, e);
         if (r != 0)
                 return r;
         launch.namespace = strdup(t->process.object.namespace);
@@ -425,7 +438,9 @@ int task_create(Container *c, const TaskRequest *request, Callback callback, voi
                 return error_setf(e, CTR_ALREADY_EXISTS,
                                   "The container \"%s\" has a task already (%s)", id,
                                   task_status_to_string(c->task->process.status));
-        r = container_check_writers(c, e);
+        r = version_operation_check(c, e);
+        if (r == 0)
+                r = container_check_writers(c, e);
         if (r != 0)
                 return r;
         /* what a crash may have left there belongs to nobody */

@@ -91,6 +91,15 @@ static int open_dirs(Manager *m, Error *e) {
                 if (r != 0)
                         return r;
         }
+        m->snapshotters[0].dir_fd = m->snapshots_fd;
+        for (size_t i = 1; i < SNAPSHOTTERS_MAX; i++) {
+                const char *name = snapshotter_get(i)->directory;
+
+                m->snapshotters[i].dir_fd = dir_open_make_at(m->state_fd, name, 0700);
+                if (m->snapshotters[i].dir_fd < 0)
+                        return error_setf(e, m->snapshotters[i].dir_fd,
+                                          "Failed to make or open %s/%s: %m", m->state_dir, name);
+        }
         return 0;
 }
 
@@ -159,6 +168,8 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         if (!m)
                 return -ENOMEM;
         m->state_fd = m->snapshots_fd = m->content_fd = m->tasks_fd = m->supervisor_fd = -1;
+        for (size_t i = 0; i < SNAPSHOTTERS_MAX; i++)
+                m->snapshotters[i].dir_fd = -1;
         m->event = sd_event_ref(event);
         m->systemd = systemd;
         m->state_dir = strdup(p->state_dir);
@@ -183,6 +194,7 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
                 r = event_log_new(m, &m->events, e);
         if (r != 0)
                 return r;
+        snapshotters_check(m, p->check_snapshotters);
         load_classes(m, p);
         r = limits_new(m, p->transient_dir, &m->limits, e);
         if (r < 0)
@@ -256,6 +268,12 @@ Manager *manager_free(Manager *m) {
         db_close(m->db);
         fd_close(m->state_fd);
         fd_close(m->snapshots_fd);
+        for (size_t i = 0; i < SNAPSHOTTERS_MAX; i++) {
+                if (i > 0)
+                        fd_close(m->snapshotters[i].dir_fd);
+                free(m->snapshotters[i].reason);
+        }
+        free(m->snapshots_link);
         fd_close(m->content_fd);
         fd_close(m->tasks_fd);
         json_decref(m->seccomp);
@@ -274,8 +292,9 @@ void manager_set_observer(Manager *m, const ManagerObserver *observer, void *use
         m->observer_userdata = userdata;
 }
 
+/* Or is about to have one. */
 static int has_task(Object *o, void *userdata) {
-        return CONTAINER(o)->task ? 1 : 0;
+        return CONTAINER(o)->task || CONTAINER(o)->version_operation ? 1 : 0;
 }
 
 bool manager_is_idle(const Manager *m) {

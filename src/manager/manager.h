@@ -11,6 +11,7 @@
 
 #include "manager/monitor.h"
 #include "manager/object.h"
+#include "snapshot/snapshotter.h"
 
 typedef struct Database Database;
 typedef struct Systemd Systemd;
@@ -41,6 +42,7 @@ typedef struct ManagerParameters {
         const char *resctrl_dir;                  /* NULL: RDT_DIR */
         const char *boot_id;                      /* NULL: the kernel's */
         const struct RestartTimes *restart_times; /* NULL: the default */
+        bool check_snapshotters; /* find out which the file system can have; else all are tried */
 } ManagerParameters;
 
 struct Manager {
@@ -49,8 +51,13 @@ struct Manager {
         Database *db;
         int state_fd;     /* /var/lib/ctr */
         int snapshots_fd; /* /var/lib/ctr/snapshots/overlayfs */
-        int content_fd;   /* /var/lib/ctr/content/sha256 */
-        int tasks_fd;     /* /run/ctr/tasks */
+        struct {
+                int dir_fd;   /* /var/lib/ctr/snapshots/<name>; the first one is snapshots_fd */
+                char *reason; /* why it is not available; NULL: it is */
+        } snapshotters[SNAPSHOTTERS_MAX]; /* as snapshot/snapshotter.h counts them */
+        char *snapshots_link;             /* see there; NULL: none */
+        int content_fd;                   /* /var/lib/ctr/content/sha256 */
+        int tasks_fd;                     /* /run/ctr/tasks */
         char *state_dir, *runtime_dir, *libexec_dir;
 
         void *index[_OBJECT_TYPE_MAX]; /* tsearch(3) trees of Object* */

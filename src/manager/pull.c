@@ -81,7 +81,7 @@ static int answer_layer(Job *j, json_t *layer, bool with_blobs, Answer *a, Error
                 return r < 0 ? r
                              : error_setf(e, -EBADMSG,
                                           "The worker's plan has a layer without chain_id");
-        found = db_snapshot_find(m->db, "", chain_id, &id, e);
+        found = db_layer_find(m->db, chain_id, &id, e);
         if (found != 0 && found != 1)
                 return found;
         a->wait = a->wait || (found == 0 && must_wait_for(j, chain_id));

@@ -37,32 +37,31 @@ static int compare_ids(const void *a, const void *b) {
 static void report_missing_snapshots(Manager *m, const int64_t *ids, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 char name[32];
+                bool found = false;
 
                 (void) snprintf(name, sizeof(name), "%" PRIi64, ids[i]);
-                if (faccessat(m->snapshots_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
-                        log_error_errno(errno, "The directory of snapshot %s: %m", name);
+                for (size_t k = 0; k < SNAPSHOTTERS_MAX && !found; k++)
+                        found = faccessat(m->snapshotters[k].dir_fd, name, F_OK,
+                                          AT_SYMLINK_NOFOLLOW) >= 0;
+                if (!found)
+                        log_error("The directory of snapshot %s is missing", name);
         }
 }
 
-static void doom(Manager *m, const char *name) {
+static void doom(int dir_fd, const char *name) {
         _cleanup_error_ Error e = ERROR_NULL;
 
         log_info("Removing the snapshot directory %s, which has no record", name);
-        if (overlayfs_discard(m->snapshots_fd, name, &e) != 0)
+        if (overlayfs_discard(dir_fd, name, &e) != 0)
                 log_warning("%s", error_text(&e));
 }
 
-static int recover_snapshots(Manager *m, Error *e) {
-        _cleanup_free_ int64_t *ids = NULL;
+/* Dooms the directories of one snapshotter that have no row. */
+static int recover_directory(int dir_fd, const int64_t *ids, size_t n, Error *e) {
         _cleanup_closedir_ DIR *dir = NULL;
         struct dirent *de;
-        size_t n = 0;
-        int r;
 
-        r = db_snapshot_list(m->db, &ids, &n, e);
-        if (r != 0)
-                return r;
-        dir = dir_stream_open_at(m->snapshots_fd, ".");
+        dir = dir_stream_open_at(dir_fd, ".");
         while (dir && (errno = 0, de = readdir(dir))) {
                 char *end;
                 int64_t id;
@@ -74,10 +73,21 @@ static int recover_snapshots(Manager *m, Error *e) {
                         continue;
                 id = strtoll(de->d_name, &end, 10);
                 if (*end || id <= 0 || !bsearch(&id, ids, n, sizeof(int64_t), compare_ids))
-                        doom(m, de->d_name);
+                        doom(dir_fd, de->d_name);
         }
-        if (errno != 0)
-                return error_setf(e, -errno, "Failed to list the snapshots: %m");
+        return errno != 0 ? error_setf(e, -errno, "Failed to list the snapshots: %m") : 0;
+}
+
+static int recover_snapshots(Manager *m, Error *e) {
+        _cleanup_free_ int64_t *ids = NULL;
+        size_t n = 0;
+        int r;
+
+        r = db_snapshot_list(m->db, &ids, &n, e);
+        for (size_t i = 0; r == 0 && i < SNAPSHOTTERS_MAX; i++)
+                r = recover_directory(m->snapshotters[i].dir_fd, ids, n, e);
+        if (r != 0)
+                return r;
         report_missing_snapshots(m, ids, n);
         r = sweeper_sweep(m->sweeper);
         return r < 0 ? error_setf(e, r, "Failed to schedule the removal of snapshots: %m") : 0;

@@ -31,6 +31,7 @@
 #include "manager/recover-internal.h"
 #include "manager/restart.h"
 #include "manager/task-internal.h"
+#include "manager/version.h"
 #include "unit/log-fields.h"
 #include "unit/systemd.h"
 
@@ -64,6 +65,7 @@ void recovery_unref(Recovery *v) {
         if (restarts_recovered(m, &restart_error) != 0)
                 log_error("%s", error_text(&restart_error));
         m->recovering = false;
+        versions_recovered(m);
         limits_recovered(m->limits);
         strv_free(v->scopes);
         v->callback(NULL, 0, NULL, v->userdata);

@@ -86,6 +86,9 @@ void restart_save_or_log(Restart *r, const RestartChange *change, bool wait);
  * becomes the journal. Strings stay r's and the labels'. */
 void restart_streams(const Restart *r, StreamsRequest *ret);
 
+/* A name as process_stream() gives it; *path stays name's. */
+void restart_parse_stream(const char *name, StdioKind *kind, const char **path);
+
 /* Makes or removes the file that a boot looks for: as the containers are, or at once. */
 int restarts_mark(Manager *m, Error *e);
 int restarts_mark_now(Manager *m, bool wanted, Error *e);

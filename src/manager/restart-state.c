@@ -158,8 +158,7 @@ void restart_save_or_log(Restart *r, const RestartChange *change, bool wait) {
         c->labels = labels;
 }
 
-/* A name as process_stream() gives it. */
-static void parse_stream(const char *name, StdioKind *kind, const char **path) {
+void restart_parse_stream(const char *name, StdioKind *kind, const char **path) {
         const char *value;
 
         *path = NULL;
@@ -204,7 +203,7 @@ static bool parse_log(json_t *labels, StdioKind *kind, const char **path) {
 void restart_streams(const Restart *r, StreamsRequest *ret) {
         *ret = STREAMS_NULL;
         for (size_t i = 0; i < 3; i++) {
-                parse_stream(strempty(r->streams[i]), &ret->kind[i], &ret->path[i]);
+                restart_parse_stream(strempty(r->streams[i]), &ret->kind[i], &ret->path[i]);
                 if (i == 0 && ret->kind[i] == STDIO_JOURNAL) /* output only */
                         ret->kind[i] = STDIO_NULL;
                 if (i > 0)

@@ -187,6 +187,28 @@ int spec_generate(Manager *m, const ContainerRequest *request, Image *image, Spe
         return 0;
 }
 
+int spec_set_root(char **document, const char *path, Error *e) {
+        _cleanup_json_ json_t *j = NULL;
+        json_t *root = NULL;
+        char *text;
+        int r;
+
+        r = json_parse(*document, strlen(*document), "config.json", &j, e);
+        if (r != 0)
+                return r;
+        r = json_get_object(j, "", "root", &root, e);
+        if (r <= 0)
+                return r < 0 ? r : error_setf(e, -EBADMSG, "The document has no root");
+        if (json_object_set_new(root, "path", json_string(path)) < 0)
+                return -ENOMEM;
+        r = json_to_text(j, &text);
+        if (r < 0)
+                return r;
+        free(*document);
+        *document = text;
+        return 0;
+}
+
 int spec_read_rdt_class(const char *document, char **ret, Error *e) {
         _cleanup_json_ json_t *j = NULL;
         json_t *annotations = NULL;

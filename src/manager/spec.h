@@ -27,6 +27,9 @@ void spec_result_clear(SpecResult *r);
 int spec_generate(Manager *m, const ContainerRequest *request, Image *image, SpecResult *ret,
                   Error *e);
 
+/* Replaces *document by one whose root is path. */
+int spec_set_root(char **document, const char *path, Error *e);
+
 /* The RDT class that a document names, as a new string; *ret is untouched if it names none. */
 int spec_read_rdt_class(const char *document, char **ret, Error *e);
 

@@ -167,11 +167,14 @@ int sweeper_sweep(Sweeper *s) {
 }
 
 int sweeper_doom(Sweeper *s, int64_t snapshot, Error *e) {
-        int r;
+        /* a number is given once, so it is in one of them; a missing one is no error */
+        for (size_t i = 0; i < SNAPSHOTTERS_MAX; i++) {
+                int r;
 
-        r = overlayfs_doom(s->manager->snapshots_fd, (uint64_t) snapshot, e);
-        if (r != 0)
-                return r;
+                r = overlayfs_doom(s->manager->snapshotters[i].dir_fd, (uint64_t) snapshot, e);
+                if (r != 0)
+                        return r;
+        }
         return sweeper_sweep(s);
 }
 
@@ -277,20 +280,29 @@ static int on_blobs(sd_event_source *source, void *userdata) {
         return 0;
 }
 
-/* The doomed trees that are there, at most NAMES_MAX. */
-static int list_doomed(Manager *m, char ***names) {
+/* The doomed trees of one snapshotter, as far as there is room. */
+static int list_doomed_of(Manager *m, size_t i, char ***names) {
         _cleanup_closedir_ DIR *dir = NULL;
         struct dirent *de;
         int r = 0;
 
-        dir = dir_stream_open_at(m->snapshots_fd, ".");
+        dir = dir_stream_open_at(m->snapshotters[i].dir_fd, ".");
         if (!dir)
                 return -errno;
-        for (size_t n = 0; r >= 0 && n < NAMES_MAX && (errno = 0, de = readdir(dir));)
-                if (startswith(de->d_name, ".doomed-")) {
-                        r = strv_extend(names, de->d_name);
-                        n++;
-                }
+        while (r >= 0 && strv_length(*names) < NAMES_MAX && (de = readdir(dir)))
+                if (startswith(de->d_name, OVERLAYFS_DOOMED_PREFIX))
+                        r = i == 0 ? strv_extend(names, de->d_name)
+                                   : strv_extendf(names, "%s/%s", snapshotter_get(i)->name,
+                                                  de->d_name);
+        return r;
+}
+
+/* The doomed trees that are there, at most NAMES_MAX. */
+static int list_doomed(Manager *m, char ***names) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < SNAPSHOTTERS_MAX; i++)
+                r = list_doomed_of(m, i, names);
         return r;
 }
 

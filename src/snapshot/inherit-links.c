@@ -4,17 +4,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "basic/fs.h"
 #include "basic/strv.h"
+#include "snapshot/content.h"
 #include "snapshot/inherit.h"
-
-#define BUFFER_SIZE (256 * 1024)
 
 static bool is_whiteout(const struct stat *st) {
         return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
@@ -71,58 +68,6 @@ static int find_lower_file(int fs_fd, const char *path, const int *lower_fds, si
         return -ENOENT;
 }
 
-static int copy_range(int from_fd, int to_fd, char *buffer, off_t offset, off_t end, Error *e) {
-        while (offset < end) {
-                ssize_t n, written = 0;
-
-                n = pread(from_fd, buffer, MIN_OF((size_t) (end - offset), (size_t) BUFFER_SIZE),
-                          offset);
-                if (n < 0 && errno == EINTR)
-                        continue;
-                if (n <= 0)
-                        return error_setf(e, n < 0 ? -errno : -EIO, "Failed to read it: %m");
-                while (written < n) {
-                        ssize_t k = pwrite(to_fd, buffer + written, (size_t) (n - written),
-                                           offset + written);
-
-                        if (k < 0 && errno == EINTR)
-                                continue;
-                        if (k < 0)
-                                return error_setf(e, -errno, "Failed to write a copy of it: %m");
-                        written += k;
-                }
-                offset += n;
-        }
-        return 0;
-}
-
-/* Content with its holes; shared where the file system can. */
-static int copy_content(int from_fd, int to_fd, off_t size, Error *e) {
-        _cleanup_free_ char *buffer = NULL;
-        off_t data = 0;
-        int r = 0;
-
-        if (ioctl(to_fd, FICLONE, from_fd) >= 0)
-                return 0;
-        buffer = malloc(BUFFER_SIZE);
-        if (!buffer)
-                return -ENOMEM;
-        while (r == 0 && data < size && (data = lseek(from_fd, data, SEEK_DATA)) >= 0) {
-                off_t hole = lseek(from_fd, data, SEEK_HOLE);
-
-                if (hole < 0)
-                        return error_setf(e, -errno, "Failed to read it: %m");
-                r = copy_range(from_fd, to_fd, buffer, data, MIN_OF(hole, size), e);
-                data = hole;
-        }
-        /* nothing but a hole until the end */
-        if (data < 0 && errno != ENXIO)
-                return error_setf(e, -errno, "Failed to read it: %m");
-        if (r == 0 && ftruncate(to_fd, size) < 0)
-                return error_setf(e, -errno, "Failed to set the size of its copy: %m");
-        return r;
-}
-
 static int fill_link(int fs_fd, int to_fd, const char *target, const ApplyLimits *limits,
                      const int *lower_fds, size_t n_lower, ApplyResult *result, Error *e) {
         _cleanup_close_ int from_fd = -1;
@@ -141,7 +86,7 @@ static int fill_link(int fs_fd, int to_fd, const char *target, const ApplyLimits
                                   "with it the layer's files are larger than %llu bytes",
                                   (unsigned long long) limits->bytes);
         result->bytes += (uint64_t) MIN_OF(st.st_blocks * 512, st.st_size);
-        r = copy_content(from_fd, to_fd, st.st_size, e);
+        r = content_copy(from_fd, to_fd, st.st_size, e);
         return r == 0 ? attributes_copy(from_fd, to_fd, e) : r;
 }
 

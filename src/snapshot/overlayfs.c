@@ -13,6 +13,7 @@
 #include <sys/xattr.h>
 
 #include "basic/fs.h"
+#include "basic/strv.h"
 #include "snapshot/inherit.h"
 
 int overlayfs_open(int root_fd) {
@@ -279,4 +280,72 @@ int overlayfs_check(int dir_fd, Error *e) {
                                "The snapshots' file system takes no device nodes");
         (void) tree_remove_at(dir_fd, name);
         return r;
+}
+
+/* The options that tell of directories below base, which is "<root>/snapshots/overlayfs" or leads
+ * there. */
+static int overlay_options(const SnapshotStack *stack, const char *base, char ***ret) {
+        _cleanup_strv_free_ char **options = NULL;
+        _cleanup_free_ char *lower = NULL;
+        size_t size = stack->n_parents * (strlen(base) + 32) + STRLEN("lowerdir=") + 1, used;
+        int r = 0;
+
+        lower = malloc(size);
+        if (!lower)
+                return -ENOMEM;
+        used = (size_t) sprintf(lower, "lowerdir=");
+        for (size_t i = 0; i < stack->n_parents; i++)
+                used += (size_t) sprintf(lower + used, "%s%s/%" PRIu64 "/fs", i > 0 ? ":" : "",
+                                         base, stack->parents[i]);
+        if (!stack->view) {
+                r = strv_extendf(&options, "workdir=%s/%" PRIu64 "/work", base, stack->n);
+                if (r >= 0)
+                        r = strv_extendf(&options, "upperdir=%s/%" PRIu64 "/fs", base, stack->n);
+        }
+        if (r >= 0)
+                r = strv_extend(&options, lower);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(options);
+        return 0;
+}
+
+/* As one string, they must fit into what mount(2) reads. */
+static bool options_fit(char *const *options) {
+        size_t size = 0;
+
+        STRV_FOREACH(s, options)
+                size += strlen(*s) + 1;
+        return size <= (size_t) sysconf(_SC_PAGESIZE);
+}
+
+int overlayfs_mount(const SnapshotStack *stack, SnapshotMount *ret, Error *e) {
+        _cleanup_free_ char *base = NULL, *source = NULL;
+        _cleanup_strv_free_ char **options = NULL;
+        bool odd;
+        int r;
+
+        if (stack->n_parents == 0 || (stack->view && stack->n_parents == 1))
+                return snapshot_mount_bind(stack->root, OVERLAYFS_DIRECTORY,
+                                           stack->n_parents > 0 ? stack->parents[0] : stack->n,
+                                           stack->view, ret);
+        if (asprintf(&base, "%s/" OVERLAYFS_DIRECTORY, stack->root) < 0)
+                return -ENOMEM;
+        /* to some of mount(8), the kernel's reader of options, and overlayfs */
+        odd = strpbrk(base, ":,\\\" ");
+        r = odd ? 0 : overlay_options(stack, base, &options);
+        if (r == 0 && (odd || !options_fit(options)) && stack->link) {
+                strv_free(options);
+                options = NULL;
+                r = overlay_options(stack, stack->link, &options);
+        }
+        if (r < 0)
+                return r;
+        if (!options || !options_fit(options))
+                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                  "The snapshot has %zu parents, which are more than can be named "
+                                  "in the options of one mount",
+                                  stack->n_parents);
+        source = strdup("overlay");
+        return snapshot_mount_fill(ret, "overlay", TAKE_PTR(source), TAKE_PTR(options));
 }

@@ -16,10 +16,11 @@
  */
 
 #include "basic/error.h"
+#include "snapshot/snapshotter.h"
 
 #define OVERLAYFS_DIRECTORY     "snapshots/overlayfs"
 #define OVERLAYFS_NAME_SIZE     64
-#define OVERLAYFS_LOWER_MAX     200
+#define OVERLAYFS_LOWER_MAX     200 /* what a snapshot may lie upon */
 #define OVERLAYFS_DOOMED_PREFIX ".doomed-"
 
 /* Opens <root>/snapshots/overlayfs, making it where missing. Descriptor or -errno. */
@@ -72,7 +73,7 @@ int overlayfs_remove(int dir_fd, const char *name, Error *e);
 /* True for the names of directories that are nobody's after a restart. */
 bool overlayfs_name_is_temporary(const char *name) _pure_;
 
-/* "<root>/snapshots/overlayfs/<n>/fs". NULL if out of memory. */
+/* "<root>/snapshots/overlayfs/<n>/<what>". NULL if out of memory. */
 char *overlayfs_path(const char *root, uint64_t n, const char *what);
 
 /* The value of overlayfs's lowerdir option for a chain of snapshots, topmost first, with ':' and
@@ -82,3 +83,7 @@ char *overlayfs_lowerdir(const char *root, const uint64_t *chain, size_t n_chain
 /* Whether overlayfs can use this directory for upper directories, and the privileges for its
  * markers are there. CTR_NOT_IMPLEMENTED with the reason if not. */
 int overlayfs_check(int dir_fd, Error *e);
+
+/* How mount(8) is told about a snapshot, see snapshot/snapshotter.h: the overlay of its parents
+ * with its own tree on top, or a bind mount where there is only one tree. */
+int overlayfs_mount(const SnapshotStack *stack, SnapshotMount *ret, Error *e);

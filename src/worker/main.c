@@ -23,7 +23,8 @@ static const struct {
                 {"export", verb_export},       {"commit", verb_commit},
                 {"copy-in", verb_copy_in},     {"copy-out", verb_copy_out},
                 {"diff", verb_diff},           {"export-root", verb_export_root},
-                {"stat-path", verb_stat_path},
+                {"stat-path", verb_stat_path}, {"copy", verb_copy},
+                {"usage", verb_usage},
 };
 
 static int help(void) {
@@ -37,6 +38,10 @@ static int help(void) {
                     "  resolve REFERENCE            Ask a registry for a digest\n"
                     "  verify [OPTION...]           Look for damaged blobs\n"
                     "  remove [OPTION...] NAME...   Remove doomed snapshots\n"
+                    "  copy [OPTION...] SNAPSHOTTER SOURCE...\n"
+                    "                               Copy a snapshot\n"
+                    "  usage [OPTION...] SNAPSHOTTER/N\n"
+                    "                               Count what a snapshot takes\n"
                     "  checkpoint [OPTION...] NAME  Store a checkpoint\n"
                     "  restore [OPTION...] DIGEST NAME LAYER...\n"
                     "                               Extract a checkpoint\n"
@@ -68,6 +73,7 @@ static int help(void) {
                     "  --limit=NAME=VALUE    entries, bytes, xattr-bytes or xattr-count of a "
                     "layer\n"
                     "  --no-unpack           Only fetch\n"
+                    "  --sync                usage: write the snapshot to disk first\n"
                     "  --policy=always|missing\n"
                     "                        With \"missing\", do not ask the registry for a\n"
                     "                        digest that is in the store\n"

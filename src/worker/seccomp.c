@@ -39,11 +39,13 @@ static const char *const always[] = {
                 "getpeername", "getsockname", "getsockopt", "recvfrom", "recvmsg", "sendmsg",
                 "sendto", "setsockopt", "shutdown"};
 
-static const char *const extraction[] = {"fchmod",      "fchmodat",  "fchmodat2",  "fchown",
-                                         "fchownat",    "fgetxattr", "flistxattr", "fsetxattr",
-                                         "getxattr",    "lgetxattr", "linkat",     "listxattr",
-                                         "llistxattr",  "lsetxattr", "mknodat",    "fremovexattr",
-                                         "removexattr", "setxattr",  "symlinkat",  "utimensat"};
+static const char *const extraction[] = {"copy_file_range", "fchmod",       "fchmodat",
+                                         "fchmodat2",       "fchown",       "fchownat",
+                                         "fgetxattr",       "flistxattr",   "fsetxattr",
+                                         "getxattr",        "lgetxattr",    "linkat",
+                                         "listxattr",       "llistxattr",   "lsetxattr",
+                                         "mknodat",         "fremovexattr", "removexattr",
+                                         "setxattr",        "symlinkat",    "utimensat"};
 
 static const char *const reading[] = {"fgetxattr", "flistxattr", "getxattr",
                                       "lgetxattr", "listxattr",  "llistxattr"};

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Snapshots: what is asked of them by name, and the rules between them. */
+
+#include "manager/snapshot.h"
+
+#include "basic/clock.h"
+#include "basic/log.h"
+#include "manager/container.h"
+#include "manager/db.h"
+#include "manager/manager.h"
+#include "manager/sweeper.h"
+#include "snapshot/overlayfs.h"
+
+#define KEY_MAX 255
+
+Snapshot *snapshot_free(Snapshot *s) {
+        if (!s)
+                return NULL;
+        free(s->snapshotter);
+        free(s->namespace);
+        free(s->key);
+        free(s->parent);
+        json_decref(s->labels);
+        free(s->container);
+        free(s);
+        return NULL;
+}
+
+const char *snapshot_kind_to_string(SnapshotKind k) {
+        static const char *const names[_SNAPSHOT_KIND_MAX] = {
+                        [SNAPSHOT_COMMITTED] = "Committed",
+                        [SNAPSHOT_ACTIVE] = "Active",
+                        [SNAPSHOT_VIEW] = "View",
+        };
+
+        return k < _SNAPSHOT_KIND_MAX ? names[k] : "Unknown";
+}
+
+int snapshot_key_validate(const char *key, const char *what, Error *e) {
+        if (isempty(key))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "The %s is empty", what);
+        if (strlen(key) > KEY_MAX)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "The %s has more than %i characters",
+                                  what, KEY_MAX);
+        for (const char *p = key; *p; p++)
+                if (*p <= ' ' || *p > '~')
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "The %s has a character that is not printable ASCII",
+                                          what);
+        return 0;
+}
+
+bool snapshot_lookup(const void *snapshot, const FilterField *field, const char **ret) {
+        static const char *const kinds[_SNAPSHOT_KIND_MAX] = {
+                        [SNAPSHOT_COMMITTED] = "committed",
+                        [SNAPSHOT_ACTIVE] = "active",
+                        [SNAPSHOT_VIEW] = "view",
+        };
+        const Snapshot *s = snapshot;
+        json_t *label;
+
+        if (streq(field->rests[0], "name"))
+                return filter_value(s->key, ret);
+        if (streq(field->rests[0], "parent"))
+                return filter_value(s->parent, ret);
+        if (streq(field->rests[0], "kind"))
+                return filter_value(s->kind < _SNAPSHOT_KIND_MAX ? kinds[s->kind] : "", ret);
+        if (streq(field->rests[0], "namespace"))
+                return filter_value(s->namespace, ret);
+        if (streq(field->rests[0], "snapshotter"))
+                return filter_value(s->snapshotter, ret);
+        if (field->n < 2 || !streq(field->names[0], "labels"))
+                return false;
+        label = json_object_get(s->labels, field->rests[1]);
+        *ret = strempty(json_string_value(label));
+        return label;
+}
+
+/* The name of the snapshotter that a place means, available or not. */
+static int place_snapshotter(Manager *m, const SnapshotPlace *place, const Snapshotter **ret,
+                             Error *e) {
+        _cleanup_free_ char *label = NULL;
+        const char *name = place->snapshotter;
+        const Snapshotter *found;
+        int r;
+
+        if (!name) {
+                r = db_namespace_label(m->db, place->namespace, NAMESPACE_LABEL_SNAPSHOTTER, &label,
+                                       e);
+                if (r != 0 && r != 1)
+                        return r;
+                name = r == 1 ? label : SNAPSHOTTER_DEFAULT;
+        }
+        found = snapshotter_find(name);
+        if (!found)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "There is no snapshotter \"%.64s\"%s",
+                                  name,
+                                  place->snapshotter ? "" : ", which the namespace's label names");
+        *ret = found;
+        return 0;
+}
+
+int snapshotter_choose(Manager *m, const char *namespace, const char *name, const char **ret,
+                       Error *e) {
+        const SnapshotPlace place = {.namespace = namespace, .snapshotter = name};
+        const Snapshotter *found;
+        const char *reason;
+        int r;
+
+        r = place_snapshotter(m, &place, &found, e);
+        if (r != 0)
+                return r;
+        reason = snapshotter_reason(m, found->name);
+        if (reason)
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "The snapshotter \"%s\" is not available: %s", found->name,
+                                  reason);
+        *ret = found->name;
+        return 0;
+}
+
+/* Of this namespace; with layers, or else one of the images'. */
+static int find(Manager *m, const SnapshotPlace *place, const char *key, bool layers,
+                Snapshot **ret, Error *e) {
+        const Snapshotter *snapshotter;
+        Snapshot *found = NULL;
+        int r;
+
+        r = snapshot_key_validate(key, "name of the snapshot", e);
+        if (r == 0)
+                r = place_snapshotter(m, place, &snapshotter, e);
+        if (r != 0)
+                return r;
+        r = db_snapshot_find(m->db, snapshotter->name, place->namespace, key, &found, e);
+        if (r == 0) {
+                r = db_snapshot_find(m->db, SNAPSHOTTER_DEFAULT, "", key, &found, e);
+                if (r == 1 && !layers) {
+                        snapshot_free(found);
+                        return error_setf(e, CTR_FAILED_PRECONDITION,
+                                          "The snapshot \"%s\" is a layer of images, and belongs "
+                                          "to them",
+                                          key);
+                }
+        }
+        if (r == 0)
+                return error_setf(e, CTR_NOT_FOUND,
+                                  "There is no snapshot \"%s\" of %s in namespace \"%s\"", key,
+                                  snapshotter->name, place->namespace);
+        if (r != 1)
+                return r;
+        *ret = found;
+        return 0;
+}
+
+int snapshot_stat(Manager *m, const SnapshotPlace *place, const char *key, Snapshot **ret,
+                  Error *e) {
+        return find(m, place, key, true, ret, e);
+}
+
+int snapshot_check_parent(Manager *m, const char *snapshotter, int64_t parent, Error *e) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        _cleanup_free_ int64_t *chain = NULL;
+        size_t n = 0;
+        int r;
+
+        if (parent == 0)
+                return 0;
+        r = db_snapshot_get(m->db, parent, &s, e);
+        if (r == 0)
+                return error_setf(e, CTR_NOT_FOUND, "The parent snapshot is gone");
+        if (r != 1)
+                return r;
+        if (s->kind != SNAPSHOT_COMMITTED)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "The parent snapshot \"%s\" is not committed: it is %s", s->key,
+                                  snapshot_kind_to_string(s->kind));
+        if (snapshotter_find(snapshotter)->copies)
+                return 0;
+        r = db_snapshot_chain(m->db, parent, &chain, &n, e);
+        if (r == 0 && n > OVERLAYFS_LOWER_MAX)
+                r = error_setf(e, CTR_FAILED_PRECONDITION,
+                               "The snapshot \"%s\" lies upon %zu others, more cannot be mounted",
+                               s->key, n - 1);
+        return r;
+}
+
+/* A container whose root was committed, and that waits for another one of this key (A1.30). */
+static int find_rootless(Object *o, void *userdata) {
+        const Snapshot **s = userdata;
+        const Container *c = CONTAINER(o);
+
+        return c->snapshot == 0 && streq(c->snapshotter, (*s)->snapshotter) &&
+                                               streq(c->snapshot_key, (*s)->key)
+                               ? (*(const void **) userdata = o, 1)
+                               : 0;
+}
+
+/* Rows and directory in one transaction. */
+static int prepare_now(Manager *m, const Snapshot *s, const char *tree, Error *e) {
+        _cleanup_rollback_ Database *transaction = NULL;
+        Container *c = NULL;
+        const void *found = s;
+        int64_t id;
+        int r;
+
+        if (s->kind == SNAPSHOT_ACTIVE &&
+            object_foreach(m, OBJECT_CONTAINER, s->namespace, find_rootless, &found) == 1)
+                c = (Container *) found;
+        r = db_begin(m->db, e);
+        if (r != 0)
+                return r;
+        transaction = m->db;
+        r = db_snapshot_insert(m->db, s, &id, e);
+        if (r == 0 && c)
+                r = db_container_set_snapshot(m->db, c, id, c->snapshot_key, now_realtime(), e);
+        if (r == 0)
+                r = snapshot_directory_make(m, s->snapshotter, id, s->parent_id, tree, e);
+        if (r != 0)
+                return r;
+        r = db_commit(m->db, e);
+        if (r != 0) {
+                (void) sweeper_doom(m->sweeper, id, NULL);
+                return r;
+        }
+        transaction = NULL;
+        if (c)
+                c->snapshot = id;
+        return 0;
+}
+
+/* One whose tree is being copied. */
+typedef struct Preparation {
+        Manager *manager;
+        Snapshot *snapshot;
+        Callback callback;
+        void *userdata;
+} Preparation;
+
+static void on_prepared(int r, const Error *e, const char *tree, void *userdata) {
+        _cleanup_error_ Error local = ERROR_NULL;
+        Preparation *p = userdata;
+
+        if (r == 0) {
+                e = &local;
+                r = snapshot_check_parent(p->manager, p->snapshot->snapshotter,
+                                          p->snapshot->parent_id, &local);
+                if (r == 0)
+                        r = prepare_now(p->manager, p->snapshot, tree, &local);
+        }
+        p->callback(NULL, r, e, p->userdata);
+        snapshot_free(p->snapshot);
+        free(p);
+}
+
+/* What is to be made, with everything checked that can be. */
+static int request_to_snapshot(Manager *m, const SnapshotRequest *request, Snapshot **ret,
+                               Error *e) {
+        _cleanup_(snapshot_freep) Snapshot *s = calloc(1, sizeof(Snapshot)), *parent = NULL,
+                                           *old = NULL;
+        const char *snapshotter;
+        SnapshotPlace place;
+        int r;
+
+        if (!s)
+                return -ENOMEM;
+        r = namespace_validate(request->place.namespace, e);
+        if (r == 0)
+                r = snapshot_key_validate(request->key, "name of the snapshot", e);
+        if (r == 0)
+                r = snapshotter_choose(m, request->place.namespace, request->place.snapshotter,
+                                       &snapshotter, e);
+        if (r != 0)
+                return r;
+        place = (SnapshotPlace){request->place.namespace, snapshotter};
+        r = db_snapshot_find(m->db, snapshotter, place.namespace, request->key, &old, e);
+        if (r == 1)
+                return error_setf(e, CTR_ALREADY_EXISTS, "The snapshot \"%s\" exists already",
+                                  request->key);
+        if (r == 0 && !isempty(request->parent)) {
+                r = find(m, &place, request->parent, true, &parent, e);
+                if (r == 0)
+                        r = snapshot_check_parent(m, snapshotter, parent->id, e);
+        }
+        if (r != 0)
+                return r;
+        s->kind = request->view ? SNAPSHOT_VIEW : SNAPSHOT_ACTIVE;
+        s->snapshotter = strdup(snapshotter);
+        s->namespace = strdup(place.namespace);
+        s->key = strdup(request->key);
+        s->parent_id = parent ? parent->id : 0;
+        s->labels = json_incref(request->labels);
+        if (!s->snapshotter || !s->namespace || !s->key)
+                return -ENOMEM;
+        *ret = TAKE_PTR(s);
+        return 0;
+}
+
+int snapshot_prepare(Manager *m, const SnapshotRequest *request, bool *ret_done, Callback callback,
+                     void *userdata, Error *e) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        _cleanup_free_ Preparation *p = NULL;
+        int r;
+
+        assert(m && request && ret_done);
+
+        r = request_to_snapshot(m, request, &s, e);
+        if (r != 0)
+                return r;
+        *ret_done = !snapshot_needs_copy(s->snapshotter, s->parent_id);
+        if (*ret_done)
+                return prepare_now(m, s, NULL, e);
+        p = malloc(sizeof(Preparation));
+        if (!p)
+                return -ENOMEM;
+        *p = (Preparation){.manager = m, .snapshot = s, .callback = callback, .userdata = userdata};
+        r = snapshot_copy(m, s->snapshotter, s->namespace, s->parent_id, on_prepared, p, e);
+        if (r != 0)
+                return r;
+        TAKE_PTR(s);
+        TAKE_PTR(p);
+        return 0;
+}
+
+int snapshot_remove(Manager *m, const SnapshotPlace *place, const char *key, Error *e) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        _cleanup_free_ char *user = NULL;
+        int r;
+
+        r = find(m, place, key, false, &s, e);
+        if (r != 0)
+                return r;
+        r = db_snapshot_child(m->db, s->id, &user, e);
+        if (r == 1)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "The snapshot \"%s\" has children, as \"%s\"", key, user);
+        if (r == 0)
+                r = db_snapshot_user(m->db, s->id, &user, e);
+        if (r == 1)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "The snapshot \"%s\" is the root of the container \"%s\"", key,
+                                  user);
+        if (r == 0)
+                r = db_snapshot_delete(m->db, s->id, e);
+        if (r != 0)
+                return r;
+        /* the row is gone: a directory that cannot be moved now goes at the next start */
+        (void) sweeper_doom(m->sweeper, s->id, NULL);
+        (void) sweeper_collect(m->sweeper, NULL, NULL, NULL);
+        return 0;
+}
+
+int snapshot_set_labels(Manager *m, const SnapshotPlace *place, const char *key, json_t *labels,
+                        Error *e) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        int r;
+
+        r = find(m, place, key, false, &s, e);
+        if (r == 0)
+                r = db_snapshot_set_labels(m->db, s->id, labels, now_realtime(), e);
+        /* they may say that it is not needed any more */
+        if (r == 0)
+                (void) sweeper_collect(m->sweeper, NULL, NULL, NULL);
+        return r;
+}
