@@ -158,12 +158,17 @@ class Archives(worker.TestCase):
         self.assertEqual(os.listxattr(tree / "d"), ["user.d"])
 
     def test_whiteouts(self):
-        tree = self.extract((".wh.gone", b""), ("d/.wh.gone", b""), ("d/.wh..wh..opq", b""), ("d/kept", b"x"),
-                            (".wh..wh.plnk/1.2", b"aufs"), (".wh..wh.aufs", b""))
+        """One that hides nothing would be listed by overlayfs."""
+        lower = tar(("gone", b""), ("d/gone", b""), ("e/gone", b""))
+        upper = tar((".wh.gone", b""), ("d/.wh.gone", b""), ("d/.wh..wh..opq", b""), ("d/kept", b"x"),
+                    ("e/.wh.gone", b""), ("new/.wh.nothing", b""), (".wh..wh.plnk/1.2", b"aufs"), (".wh..wh.aufs", b""))
+        tree = self.extract_tar(lower, upper)
         self.assertTrue(is_whiteout(tree / "gone"))
-        self.assertTrue(is_whiteout(tree / "d/gone"))
+        self.assertTrue(is_whiteout(tree / "e/gone"))
         self.assertEqual(os.getxattr(tree / "d", OPAQUE), b"y")
-        self.assertEqual(sorted(p.name for p in tree.rglob("*")), ["d", "gone", "gone", "kept"])
+        self.assertEqual(sorted(str(p.relative_to(tree)) for p in tree.rglob("*")),
+                         ["d", "d/kept", "e", "e/gone", "gone", "new"])
+        self.assertEqual([p.name for p in self.extract((".wh.gone", b""), ("kept", b"")).iterdir()], ["kept"])
 
     def test_whiteouts_of_own_layer(self):
         """A whiteout concerns lower layers only, in whatever order the entries come."""
@@ -292,19 +297,21 @@ class Archives(worker.TestCase):
 
     def test_parent_links(self):
         """Links of the layer are followed where they are parents, as if the layer were the root; the last name is not."""
-        tree = self.extract(directory("usr/lib", mtime=5), symlink("lib", "usr/lib"), ("lib/a", b"a"), directory("lib/d", mode=0o700),
-                            symlink("abs", "/usr/./lib/../lib"), ("abs/d/b", b"b"), symlink("up", "../../../usr"), ("up/lib/c", b"c"),
-                            symlink("one", "two"), symlink("two", "lib/d"), symlink("one/e", "target"), ("one/.wh.gone", b""),
-                            ("one/.wh..wh..opq", b""), symlink("dangling", "made/here"), ("dangling/f", b"f"),
-                            hardlink("h", "abs/a"), hardlink("lib/h", "up/lib/c"), symlink("root", "/"), ("root/g", b"g"),
-                            ("lib/.wh.a2", b""), symlink("lib/d/back", "../../bin"), ("two/back/i", b"i"))
+        layer = tar(directory("usr/lib", mtime=5), symlink("lib", "usr/lib"), ("lib/a", b"a"), directory("lib/d", mode=0o700),
+                    symlink("abs", "/usr/./lib/../lib"), ("abs/d/b", b"b"), symlink("up", "../../../usr"), ("up/lib/c", b"c"),
+                    symlink("one", "two"), symlink("two", "lib/d"), symlink("one/e", "target"), ("one/.wh.gone", b""),
+                    ("one/.wh..wh..opq", b""), symlink("dangling", "made/here"), ("dangling/f", b"f"),
+                    hardlink("h", "abs/a"), hardlink("lib/h", "up/lib/c"), symlink("root", "/"), ("root/g", b"g"),
+                    ("lib/.wh.a2", b""), symlink("lib/d/back", "../../bin"), ("two/back/i", b"i"))
+        tree = self.extract_tar(tar(("usr/lib/a2", b"")), layer)
         for name, data in (("a", b"a"), ("d/b", b"b"), ("c", b"c"), ("h", b"c")):
             self.assertEqual((tree / "usr/lib" / name).read_bytes(), data)
         for name in ("lib", "abs", "up", "one", "two", "dangling", "root", "usr/lib/d/e", "usr/lib/d/back"):
             self.assertTrue((tree / name).is_symlink(), name)
         self.assertEqual((mode(tree / "usr/lib/d"), (tree / "usr/lib").stat().st_mtime), (0o700, 5))
         self.assertEqual(os.getxattr(tree / "usr/lib/d", OPAQUE), b"y")
-        self.assertTrue(is_whiteout(tree / "usr/lib/d/gone") and is_whiteout(tree / "usr/lib/a2"))
+        self.assertTrue(is_whiteout(tree / "usr/lib/a2"))
+        self.assertFalse(os.path.lexists(tree / "usr/lib/d/gone"))
         for name, data in (("made/here/f", b"f"), ("g", b"g"), ("h", b"a"), ("usr/bin/i", b"i")):
             self.assertEqual((tree / name).read_bytes(), data)
 
