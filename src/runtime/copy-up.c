@@ -132,17 +132,21 @@ static int copy_directory(int from_fd, int to_fd, unsigned depth, Error *e) {
 }
 
 int copy_up(int from_fd, int to_fd, Error *e) {
-        _cleanup_close_ int fd = -1;
+        _cleanup_close_ int fd = -1, target_fd = -1;
         struct stat st;
         int r;
 
+        /* neither is open for more than its place yet */
+        target_fd = openat(to_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (target_fd < 0)
+                return -errno;
         fd = openat(from_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return -errno;
-        r = copy_directory(fd, to_fd, 0, e);
+        r = copy_directory(fd, target_fd, 0, e);
         if (r != 0)
                 return r;
-        if (fchown(to_fd, st.st_uid, st.st_gid) < 0)
+        if (fchown(target_fd, st.st_uid, st.st_gid) < 0)
                 return -errno;
         return 0;
 }

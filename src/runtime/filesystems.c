@@ -193,9 +193,14 @@ static int filesystem_new(const SpecMount *m, const char *label, int *ret_fd, Er
         r = filesystem_make(m, label, &fd, e);
         if (r != 0)
                 return r;
-        if (label && streq(m->type, "mqueue") &&
-            fsetxattr(fd, "security.selinux", label, strlen(label) + 1, 0) < 0)
-                return error_setf(e, -errno, "Failed to set linux.mountLabel: %m");
+        if (label && streq(m->type, "mqueue")) {
+                char path[32];
+
+                /* a descriptor of a mount is good for its place alone */
+                (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+                if (setxattr(path, "security.selinux", label, strlen(label) + 1, 0) < 0)
+                        return error_setf(e, -errno, "Failed to set linux.mountLabel: %m");
+        }
         r = apply_mapping(fd, m, -1, e);
         if (r != 0)
                 return r;

@@ -141,6 +141,23 @@ static int bring_up(int fd, const Device *d) {
         return netlink_call(fd, &request);
 }
 
+/* Before the first is moved: the kernel renames after it has moved, and a device that is left in
+ * the container goes with it. */
+static int check_names(void *userdata, Error *e) {
+        const Move *m = userdata;
+
+        for (size_t i = 0; i < m->spec->n_net_devices; i++) {
+                const SpecNetDevice *d = &m->spec->net_devices[i];
+
+                if (!strchr(d->name, '%') && if_nametoindex(d->name) != 0)
+                        return error_setf(
+                                        e, CTR_ALREADY_EXISTS,
+                                        "linux.netDevices.%s.name: \"%s\" exists in the container",
+                                        d->host_name, d->name);
+        }
+        return 0;
+}
+
 static int move_devices(void *userdata, Error *e) {
         const Move *m = userdata;
         _cleanup_close_ int fd = netlink_open();
@@ -170,6 +187,7 @@ _noreturn_ static void run(const Spec *spec, int netns_fd, int sync_fd) {
         static const Step steps[] = {
                         {STAGE_NAMESPACES, find_devices},
                         {STAGE_NAMESPACES, enter_container},
+                        {STAGE_NAMESPACES, check_names},
                         {STAGE_NAMESPACES, move_devices},
         };
         Move m = {.spec = spec, .host_fd = -1, .netns_fd = netns_fd};

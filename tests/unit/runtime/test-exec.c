@@ -242,6 +242,19 @@ static void test_oom_score(void **state) {
         assert_true(write(fd, "0", 1) == 1);
 }
 
+static void test_schedule(void **state) {
+        ExecFixture *x = *state;
+
+        exec_fixture_set(x, "execCPUAffinity", "{\"initial\": \"0-1\", \"final\": \"0\"}");
+        exec_fixture_set(x, "scheduler", "{\"policy\": \"SCHED_BATCH\", \"nice\": 3}");
+        fixture_set(x->f, "linux.memoryPolicy", "{\"mode\": \"MPOL_BIND\", \"nodes\": \"0\"}");
+        fixture_write(x->f);
+        exec_fixture_script(x, "grep Cpus_allowed_list: /proc/self/status; read y < /proc/$$/stat;"
+                               " set -- $y; echo ${19} ${41};"
+                               " grep bind:0 /proc/self/numa_maps > /dev/null && echo bound");
+        exec_expect(x, "Cpus_allowed_list:\t0\n3 3\nbound\n");
+}
+
 /* 0, 1, 2 and the directory that ls itself reads. */
 static void test_descriptors(void **state) {
         ExecFixture *x = *state;
@@ -286,21 +299,14 @@ static void test_shared_namespaces(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        TEST(test_environment),
-                        TEST(test_directory),
-                        TEST(test_user),
-                        TEST(test_user_without_files),
-                        TEST(test_capabilities),
-                        TEST(test_seccomp),
-                        TEST(test_profile),
-                        TEST(test_limits),
-                        TEST(test_terminal),
-                        TEST(test_terminal_needs_devpts),
-                        TEST(test_exit_status),
-                        TEST(test_oom_score),
-                        TEST(test_descriptors),
-                        TEST(test_namespaces),
-                        TEST(test_shared_namespaces),
+                        TEST(test_environment),  TEST(test_directory),
+                        TEST(test_user),         TEST(test_user_without_files),
+                        TEST(test_capabilities), TEST(test_seccomp),
+                        TEST(test_profile),      TEST(test_limits),
+                        TEST(test_terminal),     TEST(test_terminal_needs_devpts),
+                        TEST(test_exit_status),  TEST(test_oom_score),
+                        TEST(test_schedule),     TEST(test_descriptors),
+                        TEST(test_namespaces),   TEST(test_shared_namespaces),
         };
         int r = fixture_can_run();
 
