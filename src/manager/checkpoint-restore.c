@@ -22,9 +22,11 @@
 typedef struct Unpack {
         Manager *manager;
         char *namespace, *id, *reference; /* the container may be gone by then */
-        char *name, *path;                /* of the directory; name NULL: it is the task's now */
-        uint64_t exchanged;               /* the snapshot whose tree is in the directory; 0: none */
-        TaskRequest request;              /* with copies */
+        int64_t snapshot;                 /* which tell it from a later one of that name */
+        uint64_t created_at;
+        char *name, *path;   /* of the directory; name NULL: it is the task's now */
+        uint64_t exchanged;  /* the snapshot whose tree is in the directory; 0: none */
+        TaskRequest request; /* with copies */
         char *stdio_path[3];
         Callback callback;
         void *userdata;
@@ -54,6 +56,8 @@ static int unpack_new(Container *c, const TaskRequest *request, const char *refe
         if (!u)
                 return -ENOMEM;
         u->manager = c->object.manager;
+        u->snapshot = c->snapshot;
+        u->created_at = c->created_at;
         u->request = *request;
         for (size_t i = 0; i < 3; i++)
                 u->request.streams.fd[i] = -1;
@@ -122,7 +126,8 @@ static int unpack_create(Unpack *u, json_t *result, Error *e) {
         int r;
 
         c = CONTAINER(object_find(u->manager, OBJECT_CONTAINER, u->namespace, u->id));
-        if (!c)
+        /* another one of the same name is not what was asked for */
+        if (!c || c->snapshot != u->snapshot || c->created_at != u->created_at)
                 return error_setf(e, CTR_NOT_FOUND, "The container \"%s\" was deleted", u->id);
         if (c->task)
                 return error_setf(e, CTR_ALREADY_EXISTS,

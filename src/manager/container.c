@@ -203,6 +203,9 @@ int container_delete(Container *c, ContainerDeleteFlags flags, Callback callback
         r = sd_event_add_defer(m->event, &p->source, on_delete, p);
         if (r < 0)
                 return r;
+        /* its next run may be due before it is gone */
+        if (flags & CONTAINER_DELETE_FORCE)
+                restart_user_stops(c);
         if (c->task && (flags & CONTAINER_DELETE_FORCE)) {
                 r = sd_event_source_set_enabled(p->source, SD_EVENT_OFF);
                 if (r < 0)
