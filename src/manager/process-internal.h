@@ -76,5 +76,9 @@ int process_already_exited(const Process *p, Error *e);
  * same request with the outcome of that. */
 int process_start_again(Process *p, Callback callback, void *userdata, Error *e);
 
+/* Asks the supervisor how p is, where the answer to a request is missing: it may be RUNNING, or
+ * PAUSED, by now. */
+void process_look_again(Process *p);
+
 /* A Callback for requests whose answer nobody waits for. */
 void process_ignore(Object *o, int r, const Error *e, void *userdata);

@@ -125,6 +125,9 @@ static void on_started(Operation *o, int r, const Error *e, const SupervisorMess
         }
         if (r != 0)
                 process_recheck(p);
+        /* nobody knows whether a supervisor that did not answer is still about to run it */
+        if (r == CTR_DEADLINE_EXCEEDED && !reply)
+                process_look_again(p);
         /* without an answer it goes on, and the next manager asks again */
         if (p->object.type == OBJECT_TASK && r != -ESHUTDOWN)
                 checkpoint_restored(TASK(&p->object));

@@ -104,20 +104,25 @@ static void on_looked(Operation *o, int r, const Error *e, const SupervisorMessa
                 process_set_status(p, TASK_PAUSING);
                 process_set_status(p, TASK_PAUSED);
         }
+        if (r == 0 && p->status == TASK_CREATED)
+                recover_ask_again(p, reply->flags & not_yet);
         o->callback(&p->object, r, e, o->userdata);
+}
+
+void process_look_again(Process *p) {
+        SupervisorMessage m = {.type = p->object.type == OBJECT_TASK ? SUPERVISOR_HELLO
+                                                                     : SUPERVISOR_EXEC_STATE};
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        if (process_request(p, &m, NULL, 0, HELLO_TIMEOUT_USEC,
+                            &(Operation){.reply = on_looked, .callback = process_ignore}, &e) != 0)
+                log_warning("The state of %s is not known: %s", p->object.name, error_text(&e));
 }
 
 /* A Callback: what was under way came to its end before it was asked for again. */
 static void look_again(Object *o, int r, const Error *e, void *userdata) {
-        SupervisorMessage m = {.type = o->type == OBJECT_TASK ? SUPERVISOR_HELLO
-                                                              : SUPERVISOR_EXEC_STATE};
-        _cleanup_error_ Error failure = ERROR_NULL;
-
-        if (r == CTR_FAILED_PRECONDITION &&
-            process_request(PROCESS(o), &m, NULL, 0, HELLO_TIMEOUT_USEC,
-                            &(Operation){.reply = on_looked, .callback = process_ignore},
-                            &failure) != 0)
-                log_warning("The state of %s is not known: %s", o->name, error_text(&failure));
+        if (r == CTR_FAILED_PRECONDITION)
+                process_look_again(PROCESS(o));
 }
 
 void recover_ask_again(Process *p, uint32_t flags) {
