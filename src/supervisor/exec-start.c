@@ -69,6 +69,14 @@ static void on_news(void *userdata, short revents) {
                 r = exec_take_news(x, &news, &e);
         fd_close(news.terminal_fd);
         fd_close(news.pidfd);
+        if (r == -ECHILD) {
+                /* killed with its task, most likely; by nothing of its own */
+                _cleanup_free_ char *text = strdup(error_text(&e));
+
+                error_clear(&e);
+                r = error_setf(&e, CTR_FAILED_PRECONDITION, "%s",
+                               text ?: "The process died before it could execute the program");
+        }
         if (r != 0) {
                 exec_kill(x);
                 exec_failed(x, r, &e);
@@ -135,7 +143,10 @@ void exec_on_start_timer(Exec *x) {
                 loop_add_timer(&x->supervisor->loop, &x->timer, now_monotonic() + START_USEC);
                 return;
         }
-        r = error_setf(&e, CTR_DEADLINE_EXCEEDED, "The exec was not started in time");
+        /* with a deadline that is over it only says which log program it was */
+        r = x->starting ? 0 : process_wait_loggers(&x->process, 0, &e);
+        if (r == 0)
+                r = error_setf(&e, CTR_DEADLINE_EXCEEDED, "The exec was not started in time");
         exec_failed(x, r, &e);
 }
 
