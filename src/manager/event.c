@@ -276,6 +276,9 @@ static int record_boot(EventLog *l, Error *e) {
         _cleanup_rollback_ Database *transaction = NULL;
         int r;
 
+        r = db_boot_seen(db, "events", l->manager->boot_id, e);
+        if (r != 0)
+                return r == 1 ? 0 : r;
         r = db_begin(db, e);
         if (r != 0)
                 return r;
