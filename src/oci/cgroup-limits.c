@@ -193,8 +193,9 @@ static int read_cpu(Limits *l, json_t *cpu, Error *e) {
         if (shares > 0) { /* 2 to 262144 become 1 to 10000 */
                 shares = MAX_OF(shares, UINT64_C(2));
                 shares = MIN_OF(shares, UINT64_C(262144));
+                shares = 1 + (shares - 2) * 9999 / 262142;
                 r = addf(l, PATH ".cpu.shares", "cpu.weight", e, "%llu",
-                         (unsigned long long) (1 + (shares - 2) * 9999 / 262142));
+                         (unsigned long long) shares);
         }
         if (r == 0)
                 r = read_cpu_time(l, cpu, e);
