@@ -304,7 +304,8 @@ static int job_lease_new(Job *j, Error *e) {
         r = random_id(&j->lease);
         if (r < 0)
                 return r;
-        labels = json_pack("{ss}", LEASE_LABEL_JOB, j->type->name);
+        labels = json_pack("{ss ss}", LEASE_LABEL_JOB, j->type->name, LEASE_LABEL_TARGET,
+                           j->description);
         if (!labels)
                 return -ENOMEM;
         r = db_namespace_ensure(m->db, j->namespace, e);
@@ -381,6 +382,30 @@ int lease_protect_plan(Job *j, json_t *plan, json_t *answer, Error *e) {
         return leases_schedule(m->leases, e);
 }
 
+/* What failed before, and came to its end now: only one job of a key runs at a time. */
+static int end_former(Job *j, Error *e) {
+        Manager *m = j->object.manager;
+        _cleanup_json_ json_t *leases = NULL;
+        json_t *lease;
+        size_t i;
+        int r;
+
+        r = db_lease_list(m->db, j->namespace, 0, &leases, e);
+        json_array_foreach(r == 0 ? leases : NULL, i, lease) {
+                json_t *labels = json_object_get(lease, "labels");
+
+                if (!streq_ptr(json_string_value(json_object_get(labels, LEASE_LABEL_JOB)),
+                               j->type->name) ||
+                    !streq_ptr(json_string_value(json_object_get(labels, LEASE_LABEL_TARGET)),
+                               j->description))
+                        continue;
+                r = lease_end(m, j->namespace, json_string_value(json_object_get(lease, "id")), e);
+                if (r != 0)
+                        break;
+        }
+        return r;
+}
+
 void lease_job_done(Job *j, bool success) {
         Manager *m = j->object.manager;
         _cleanup_error_ Error e = ERROR_NULL;
@@ -389,6 +414,8 @@ void lease_job_done(Job *j, bool success) {
         if (!j->lease || !success)
                 return;
         r = lease_end(m, j->namespace, j->lease, &e);
+        if (r == 0 && j->key)
+                r = end_former(j, &e);
         if (r == 0)
                 r = leases_schedule(m->leases, &e);
         if (r != 0)

@@ -12,7 +12,7 @@
  *
  * What is held needs not exist yet. Every job that fetches blobs has a lease of its own from the
  * moment on at which it is known what it fetches. It goes with the image's record; after a failure
- * it stays, so that the next try finds what was fetched, until it expires.
+ * it stays, so that the next try finds what was fetched, until that succeeds or it expires.
  *
  * Invariant: an expired lease holds nothing, whether its row has gone already or not.
  */
@@ -25,7 +25,8 @@ typedef struct Job Job;
 typedef struct Leases Leases;
 
 #define LEASE_LABEL_EXPIRE "containerd.io/gc.expire" /* RFC 3339 */
-#define LEASE_LABEL_JOB    "org.example.Ctr/job"     /* one of ours */
+#define LEASE_LABEL_JOB    "org.example.Ctr/job"     /* one of ours: the type of the job */
+#define LEASE_LABEL_TARGET "org.example.Ctr/target"  /* and what it works on */
 
 /* The timer that removes what has expired. */
 int leases_new(Manager *m, Leases **ret);
