@@ -123,7 +123,7 @@ class Bus:
         finally:
             GLib.source_remove(wake)
 
-    def raw(self, path, interface, member, parameters, fds=(), reply=None, callback=None):
+    def raw(self, path, interface, member, parameters, fds=(), reply=None, callback=None, with_fds=False):
         """One call; with a callback it only sends."""
         fd_list = Gio.UnixFDList.new()
         for fd in fds:
@@ -134,7 +134,8 @@ class Bus:
             self.connection.call_with_unix_fd_list(*arguments, callback)
             return None
         try:
-            return self.connection.call_with_unix_fd_list_sync(*arguments)[0]
+            answer = self.connection.call_with_unix_fd_list_sync(*arguments)
+            return answer if with_fds else answer[0]
         except GLib.Error as error:
             raise Refused(error) from None
 
@@ -195,6 +196,13 @@ class Object:
         interface, name = member.split(".")
         body, fds = self.build(member, arguments, options)
         return self.checked(member, options, self.bus.raw(self.path, f"{SERVICE}.{interface}", name, body, fds))
+
+    def fetch(self, member, *arguments, **options):
+        """The descriptor that a call answers."""
+        interface, name = member.split(".")
+        body, fds = self.build(member, arguments, options)
+        answer, fd_list = self.bus.raw(self.path, f"{SERVICE}.{interface}", name, body, fds, with_fds=True)
+        return fd_list.get(self.checked(member, options, answer))
 
     def send(self, member, *arguments, **options):
         """Call without waiting: a Pending."""

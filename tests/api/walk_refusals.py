@@ -15,6 +15,8 @@ import contract
 import options
 from walk import IMAGE
 
+NO_DIGEST = "sha256:" + "0" * 64
+
 # What stands before the options of each method.
 BEFORE = {
     "Manager.PullImage": (IMAGE,), "Manager.PushImage": (IMAGE,), "Manager.ResolveRemoteDigest": (IMAGE,),
@@ -23,6 +25,16 @@ BEFORE = {
     "Manager.CreateContainer": ("refused", IMAGE), "Manager.GetContainer": ("matrix",), "Manager.GetTask": ("matrix",),
     "Manager.CreateNamespace": ("refused", {}), "Manager.DeleteNamespace": ("refused",),
     "Manager.SetNamespaceLabels": ("refused", {}),
+    "Manager.GetContent": (NO_DIGEST,), "Manager.DeleteContent": (NO_DIGEST,),
+    "Manager.SetContentLabels": (NO_DIGEST, {}), "Manager.CreateLease": ("refused",),
+    "Manager.DeleteLease": ("refused",), "Manager.ListLeaseResources": ("refused",),
+    "Manager.AddLeaseResource": ("refused", "images", IMAGE), "Manager.RemoveLeaseResource": ("refused", "images", IMAGE),
+    "Manager.PrepareSnapshot": ("refused", ""), "Manager.ViewSnapshot": ("refused", ""),
+    "Manager.CommitSnapshot": ("refused", "none"), "Manager.RemoveSnapshot": ("none",),
+    "Manager.SetSnapshotLabels": ("none", {}), "Manager.SnapshotMounts": ("none",), "Manager.StatSnapshot": ("none",),
+    "Manager.SnapshotUsage": ("none",), "Manager.CreateContainerFromSnapshot": ("refused", IMAGE, "none"),
+    "Container.Rollback": (1,), "Container.DeleteVersion": (1,), "Container.Commit": ("refused",),
+    "Container.Export": (0,), "Container.CopyOut": ("/", 0), "Container.CopyIn": ("/tmp", 0), "Container.StatPath": ("/",),
     "Task.Exec": ("refused", ["true"]), "Task.Update": ({},), "Process.Kill": (0,), "Process.ResizePty": (80, 25),
 }
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Snapshots, and versions of containers that are made of them."""
+
+import os
+import subprocess
+import tempfile
+
+from walk import FOREVER, IMAGE
+
+
+def stat(walk, key):
+    return walk.root.call("Manager.StatSnapshot", key, Namespace="default", Snapshotter="overlayfs")
+
+
+def write(mounts, name, text):
+    """A file in what is mounted, by mount(8)."""
+    with tempfile.TemporaryDirectory() as directory:
+        for kind, source, options in mounts:
+            subprocess.run(["mount", "-t", kind, "-o", ",".join(options), source, directory], check=True)
+        try:
+            with open(os.path.join(directory, name), "w") as f:
+                f.write(text)
+        finally:
+            subprocess.run(["umount", directory], check=True)
+
+
+def life(walk):
+    """Prepared, committed, viewed, removed."""
+    root = walk.root
+    names = {name: (good, why) for name, good, why in root.call("Manager.ListSnapshotters")}
+    walk.equal("what is always there", (True, ""), names.get("overlayfs"))
+    walk.check("and what needs no overlay", "native" in names, names)
+    mounts = root.call("Manager.PrepareSnapshot", "base", "", Namespace="default", Snapshotter="overlayfs",
+                       Labels={"a": "b"})
+    walk.event("it is told", "/snapshot/prepare", "base", Key="base", Parent="")
+    write(mounts, "file", "x" * 10000)
+    walk.equal("mounts are the same again", mounts, root.call("Manager.SnapshotMounts", "base", Namespace="default",
+                                                              Snapshotter="overlayfs"))
+    one = stat(walk, "base")
+    walk.equal("what it is", ("default", "base", "", "Active", "overlayfs", {"a": "b"}),
+               tuple(one[k] for k in ("Namespace", "Name", "Parent", "Kind", "Snapshotter", "Labels")))
+    walk.check("since when", walk.recent(one["CreatedAt"]) and walk.recent(one["UpdatedAt"]), one)
+    size, inodes = root.call("Manager.SnapshotUsage", "base", Namespace="default", Snapshotter="overlayfs")
+    walk.check("what it takes", size >= 10000 and inodes >= 2, size, inodes)
+    walk.refused("a taken key", "AlreadyExists", "base", root.call, "Manager.PrepareSnapshot", "base", "")
+    walk.refused("a parent that is not committed", "FailedPrecondition", "base", root.call, "Manager.PrepareSnapshot",
+                 "upper", "base")
+    root.call("Manager.CommitSnapshot", "done", "base", Namespace="default", Snapshotter="overlayfs", Labels={"c": "d"})
+    walk.event("a commit is told", "/snapshot/commit", "done", Key="base", Name="done")
+    walk.equal("committed, with new labels", ("Committed", {"c": "d"}),
+               tuple(stat(walk, "done")[k] for k in ("Kind", "Labels")))
+    walk.refused("it has no mounts", "FailedPrecondition", "done", root.call, "Manager.SnapshotMounts", "done")
+    root.call("Manager.SetSnapshotLabels", "done", {"e": "f"}, Namespace="default", Snapshotter="overlayfs")
+    walk.equal("labels", {"e": "f"}, stat(walk, "done")["Labels"])
+    view = root.call("Manager.ViewSnapshot", "look", "done", Namespace="default", Snapshotter="overlayfs", Labels={})
+    walk.check("a view is only read", all("ro" in options for _, _, options in view), view)
+    walk.refused("what lies below another stays", "FailedPrecondition", "done", root.call, "Manager.RemoveSnapshot",
+                 "done")
+    listed = dict(root.call("Manager.ListSnapshots", Namespace="default", AllNamespaces=False, Snapshotter="overlayfs",
+                            Filters=["kind==view"]))
+    walk.equal("found by its kind", ["look"], list(listed))
+    walk.equal("with its parent", "done", listed["look"]["Parent"])
+    for key in ("look", "done"):
+        root.call("Manager.RemoveSnapshot", key, Namespace="default", Snapshotter="overlayfs")
+        walk.event(f"{key} goes", "/snapshot/remove", key)
+    walk.refused("one that is gone", "NotFound", "done", root.call, "Manager.StatSnapshot", "done")
+
+
+def adopted(walk):
+    """A container upon a snapshot that is there."""
+    root = walk.root
+    layer = walk.container("parent", "true")
+    parent = stat(walk, "parent")["Parent"]
+    walk.remove(layer)
+    root.call("Manager.PrepareSnapshot", "own", parent)
+    container = walk.thing(root.call("Manager.CreateContainerFromSnapshot", "adopter", IMAGE, "own", Namespace="default",
+                                     Labels={"a": "b"}, Command=["true"]))
+    walk.property("its root", container, "Container.SnapshotID", "own")
+    walk.property("its labels", container, "Container.Labels", {"a": "b"})
+    walk.refused("a root of two containers", "FailedPrecondition|AlreadyExists", "own", root.call,
+                 "Manager.CreateContainerFromSnapshot", "second", IMAGE, "own")
+    walk.refused("one that is not there", "NotFound", "none", root.call, "Manager.CreateContainerFromSnapshot", "second",
+                 IMAGE, "none")
+    walk.remove(container)
+
+
+def versions(walk):
+    """A version of a running container, and back to it."""
+    container, task = walk.running("versioned", *FOREVER)
+    before = container.get("Container.SnapshotID")
+    number, snapshot = container.call("Container.CreateVersion", Start=True, StopTimeoutUSec=100000, Labels={"a": "b"})
+    walk.equal("the first version", 1, number)
+    walk.property("a new root", container, "Container.SnapshotID", lambda s: s not in (before, snapshot))
+    walk.property("the task runs again", task, "Process.Status", "RUNNING")
+    found = container.call("Container.ListVersions")
+    walk.equal("it is listed", [(1, snapshot)], [v[:2] for v in found])
+    walk.check("with its labels", found[0][4].get("a") == "b" and walk.recent(found[0][3]), found)
+    container.call("Container.Rollback", 1, Start=False, StopTimeoutUSec=100000)
+    walk.gone("a rollback that starts nothing", task)
+    walk.refused("to what is not there", "NotFound", "7", container.call, "Container.Rollback", 7)
+    container.call("Container.DeleteVersion", 1)
+    walk.equal("a version goes", [], container.call("Container.ListVersions"))
+    walk.remove(container)
+
+
+CHAPTERS = [("snapshots: life", life), ("snapshots: a container upon one", adopted), ("snapshots: versions", versions)]
