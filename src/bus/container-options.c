@@ -345,6 +345,7 @@ static const Option table[] = {
                 {"Mounts", "a(sssas)", option_mounts, WHOLE},
                 {"ReadOnly", "b", option_bool, FIELD(read_only)},
                 {"AutoRemove", "b", option_bool, FIELD(auto_remove)},
+                {"Lease", "s", option_string_copy, FIELD(lease)},
                 {"Volatile", "b", option_bool, FIELD(volatile_root)},
                 {"CapabilitiesAdd", "as", option_strv, FIELD(capabilities_add)},
                 {"CapabilitiesDrop", "as", option_strv, FIELD(capabilities_drop)},

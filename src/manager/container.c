@@ -23,6 +23,7 @@ void container_request_done(ContainerRequest *r) {
         free(r->image);
         free(r->snapshotter);
         free(r->snapshot_id);
+        free(r->lease);
         json_decref(r->labels);
         strv_free(r->command);
         strv_free(r->entrypoint);

@@ -58,6 +58,7 @@ typedef struct ContainerRequest {
         char *snapshotter;      /* NULL: the namespace's, then the default */
         char *snapshot_id;      /* NULL: the id */
         bool existing_snapshot; /* it is there, and active: A1.35 */
+        char *lease;            /* holds the snapshot, too; NULL: none does */
         json_t *labels;
         char **command, **entrypoint, **arguments;
         bool command_set, entrypoint_set, arguments_set;

@@ -99,9 +99,16 @@
         "SELECT " SNAPSHOT ", id, 0 FROM snapshots WHERE namespace <> '' AND " condition           \
         " AND json_extract(labels, '$.\"org.example.Ctr/gc.collect\"') IS NULL"
 
+/* What images hold is most of the content, and leads nowhere but by labels: only what has edges is
+ * followed, and the rest needs not be remembered. */
+#define HELD_BY_IMAGE(c)                                                                           \
+        "EXISTS (SELECT 1 FROM image_blobs b WHERE b.digest = " c ".digest"                        \
+        " AND b.namespace = " c ".namespace)"
 #define SEEDS_ROOTS                                                                                \
-        SEEDS_IMAGES("1") " UNION " SEEDS_CONTAINERS " UNION " SEEDS_OWN("1")                      \
-        " UNION " SEEDS_LEASES
+        "SELECT " CONTENT ", c.id, 0 FROM edges e JOIN content c ON c.id = e.from_id"              \
+        " WHERE e.from_kind = " CONTENT " AND " HELD_BY_IMAGE("c")                                 \
+        " UNION SELECT " SNAPSHOT ", snapshot, 0 FROM images WHERE snapshot IS NOT NULL"           \
+        " UNION " SEEDS_CONTAINERS " UNION " SEEDS_OWN("1") " UNION " SEEDS_LEASES
 
 #define TOUCH(name, on, select)                                                                    \
         "CREATE TEMP TRIGGER touch_" name " AFTER " on                                             \
@@ -182,10 +189,11 @@ int db_gc_find(Database *reader, uint64_t now, DbGarbage *ret, Error *e) {
         int r;
 
         r = db_prepare(reader, &s, e,
-                       GRAPH(SEEDS_ROOTS) "SELECT " CONTENT " AS kind, id FROM content"
-                                          " UNION ALL SELECT " SNAPSHOT ", id FROM snapshots"
-                                          " EXCEPT SELECT kind, id FROM live"
-                                          " ORDER BY 1, 2 DESC",
+                       GRAPH(SEEDS_ROOTS) //
+                       "SELECT " CONTENT " AS kind, id FROM content c"
+                       " WHERE NOT " HELD_BY_IMAGE("c") //
+                       " UNION ALL SELECT " SNAPSHOT ", id FROM snapshots"
+                       " EXCEPT SELECT kind, id FROM live ORDER BY 1, 2 DESC",
                        "l", (int64_t) now);
         while (r == 0 && (r = db_step(reader, s, e, "find garbage")) == 1) {
                 int64_t id = sqlite3_column_int64(s, 1);

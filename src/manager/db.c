@@ -361,8 +361,10 @@ int db_open_reader(const char *dir, Database **ret, Error *e) {
                 return -ENOMEM;
         r = connection_new(path, SQLITE_OPEN_READONLY, &db, e);
         if (r == 0)
-                r = db_run(db, "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY", "set it up",
-                           e);
+                r = db_run(db,
+                           "PRAGMA cache_size = -4096; PRAGMA mmap_size = 268435456;"
+                           "PRAGMA temp_store = MEMORY",
+                           "set it up", e);
         if (r != 0)
                 return error_prefix(e, r, "%s", path);
         *ret = TAKE_PTR(db);

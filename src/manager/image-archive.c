@@ -7,6 +7,7 @@
 #include "basic/strv.h"
 #include "image/reference.h"
 #include "manager/image-commit.h"
+#include "manager/lease.h"
 #include "manager/manager.h"
 
 #define IMPORTS_RUNNING_MAX 2
@@ -20,6 +21,7 @@ typedef struct ImportState {
         char *name; /* that name, normalised; NULL: none was given */
         bool unpack;
         KeepLayers keep_layers;
+        char *lease;
         json_t *labels;
 } ImportState;
 
@@ -29,6 +31,7 @@ static void import_state_free(void *p) {
         if (!state)
                 return;
         json_decref(state->labels);
+        free(state->lease);
         free(state->base);
         free(state->name);
         free(state);
@@ -56,6 +59,7 @@ static int add_result(Naming *n, json_t *image, const char *name) {
         n->results[k] = (ImageResult){
                         .name = json_string_value(json_array_get(n->names, k)),
                         .result = image,
+                        .lease = n->state->lease,
                         .labels = n->state->labels,
                         .unpacked = n->state->unpack,
                         .discard_layers = n->state->keep_layers == KEEP_LAYERS_NONE,
@@ -176,12 +180,14 @@ static const JobType import_type = {
                 .destroy = import_state_free,
 };
 
-static int import_state_new(const ImportRequest *q, ImportState **ret, Error *e) {
+static int import_state_new(Manager *m, const ImportRequest *q, ImportState **ret, Error *e) {
         _cleanup_reference_ Reference reference = {};
         ImportState *state;
         int r = 0;
 
-        if (q->name)
+        if (q->lease)
+                r = lease_check(m, q->namespace, q->lease, e);
+        if (r == 0 && q->name)
                 r = reference_parse(q->name, &reference, e);
         if (r != 0)
                 return r;
@@ -197,7 +203,9 @@ static int import_state_new(const ImportRequest *q, ImportState **ret, Error *e)
                 state->base = NULL;
         if (q->name)
                 state->name = reference_to_string(&reference);
-        if (!state->base || (q->name && !state->name)) {
+        if (q->lease)
+                state->lease = strdup(q->lease);
+        if (!state->base || (q->name && !state->name) || (q->lease && !state->lease)) {
                 import_state_free(state);
                 return -ENOMEM;
         }
@@ -224,7 +232,7 @@ int job_import(Manager *m, const ImportRequest *request, Job **ret, Error *e) {
         ImportState *state;
         int r;
 
-        r = import_state_new(request, &state, e);
+        r = import_state_new(m, request, &state, e);
         if (r != 0)
                 return r;
         r = import_arguments(request, &arguments);

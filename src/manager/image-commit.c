@@ -9,6 +9,7 @@
 #include "basic/log.h"
 #include "manager/content.h"
 #include "manager/db.h"
+#include "manager/lease.h"
 #include "manager/manager.h"
 #include "manager/sweeper.h"
 #include "snapshot/overlayfs.h"
@@ -250,6 +251,9 @@ static int commit_rows(Manager *m, Image **images, const ImageResult *results, s
 
                 r = commit_image(m, images[k], results + k, again ? images[k - 1]->snapshot : -1,
                                  adopted, e);
+                if (r == 0 && results[k].lease)
+                        r = lease_add_image(m, images[k]->object.namespace, results[k].lease,
+                                            results[k].name, e);
                 if (r != 0)
                         return r;
         }

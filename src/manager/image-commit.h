@@ -14,6 +14,7 @@
 typedef struct ImageResult {
         const char *name;    /* normalised */
         json_t *result;      /* what the worker said of it */
+        const char *lease;   /* holds the image, too; NULL: none does */
         json_t *labels;      /* NULL: those that it has, none for a new one */
         bool unpacked;       /* the result's layers are all there */
         bool discard_layers; /* blobs of layers are needed by this image no longer */

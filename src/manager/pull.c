@@ -10,6 +10,7 @@
 #include "image/reference.h"
 #include "manager/db.h"
 #include "manager/image-commit.h"
+#include "manager/lease.h"
 #include "manager/manager.h"
 
 #define LAYERS_MAX        512
@@ -20,12 +21,14 @@ typedef struct PullState {
         bool all_platforms;
         bool with_blobs; /* also of layers whose trees are there */
         KeepLayers keep_layers;
+        char *lease;
         json_t *labels;
 } PullState;
 
 static void pull_state_free(void *p) {
         PullState *state = p;
 
+        free(state->lease);
         json_decref(state->labels);
         free(state);
 }
@@ -138,6 +141,7 @@ static int commit(Job *j, json_t *result, Error *e) {
                           &(ImageResult){
                                           .name = j->description,
                                           .result = result,
+                                          .lease = state->lease,
                                           .labels = state->labels,
                                           .unpacked = state->unpack,
                                           .discard_layers = state->keep_layers == KEEP_LAYERS_NONE,
@@ -250,6 +254,11 @@ static int pull_start(Manager *m, const PullRequest *q, const Image *i, const ch
         PullState *state;
         int r;
 
+        r = q->lease ? lease_check(m, q->namespace, q->lease, e) : 0;
+        if (r == 0 && q->lease && nothing_to_do)
+                r = lease_add_image(m, q->namespace, q->lease, name, e);
+        if (r != 0)
+                return r;
         if (nothing_to_do) {
                 outcome = json_pack("{ss ss}", "Image", name, "Digest", i->digest);
                 if (!outcome)
@@ -265,6 +274,10 @@ static int pull_start(Manager *m, const PullRequest *q, const Image *i, const ch
                              .with_blobs = q->keep_layers == KEEP_LAYERS_ALL || q->all_platforms,
                              .keep_layers = q->keep_layers,
                              .labels = json_incref(q->labels)};
+        if (q->lease && free_and_strdup(&state->lease, q->lease) < 0) {
+                pull_state_free(state);
+                return -ENOMEM;
+        }
         r = job_start(m,
                       &(JobRequest){
                                       .type = &job_pull_type,

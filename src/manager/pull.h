@@ -30,6 +30,7 @@ typedef struct PullRequest {
         KeepLayers keep_layers;
         bool no_unpack, all_platforms;
         const char *platform; /* NULL: ours */
+        const char *lease;    /* holds the image, too; NULL: none does */
         json_t *labels;       /* NULL: those that the image has */
         char *const *limits;  /* NAME=VALUE, as the worker knows them */
         int credentials_fd;   /* 0 or less: none */

@@ -13,6 +13,7 @@ import platform
 import subprocess
 import sys
 
+import measure_gc
 import measure_images
 import measure_oci
 import measure_process
@@ -137,6 +138,9 @@ def main():
     if "images" in parts:
         result["images"] = measure_images.measure_images(3)
         say("images done")
+    if "gc" in parts:
+        result["gc"] = measure_gc.measure_gc()
+        say("garbage collections done")
     if "oci" in parts:
         result["oci"] = measure_oci.measure_oci(bundle, runs)
         say("OCI runtimes done")

@@ -171,7 +171,7 @@ def goals(result):
         if each:
             ratio = each[100] / each[25]
             found.append((f"time per task, 100 {label} to 25", "linear: 1", f"{ratio:.2f}", ratio <= 1.15))
-    return found + goals_exec(result.get("exec")) + goals_thousand(result.get("thousand"))
+    return found + goals_exec(result.get("exec")) + goals_thousand(result.get("thousand")) + goals_gc(result.get("gc"))
 
 
 def goals_exec(result):
@@ -183,6 +183,30 @@ def goals_exec(result):
         if name.startswith(("crun", "podman")):
             ratio = times[name] / times["ctrctl exec"]
             found.append((f"times faster than {name}", "more than 1", f"{ratio:.2f}", ratio > 1))
+    return found
+
+
+def render_gc(result, markdown):
+    rows = []
+    for row in result["rows"]:
+        runs = row["runs"]
+        rows.append([f"{row['garbage']} blobs of garbage", *spread([run["elapsed"] for run in runs]),
+                     number(statistics.median(run["Turns"] for run in runs)),
+                     number(max(run["LongestTurnUSec"] for run in runs) / 1000),
+                     number(max(run["wait"] for run in runs)), number(statistics.median(run["wait_median"] for run in runs))])
+    text = table([f"{result['snapshots']} snapshots, {result['blobs']} blobs", "CollectGarbage, median ms", "min", "max",
+                  "turns", "longest turn, ms", "longest other call, ms", "median other call, ms"], rows, markdown)
+    return text + f"\n\nDiskUsage: {number(result['rows'][0]['usage'])} ms."
+
+
+def goals_gc(result):
+    if not result:
+        return []
+    found = []
+    for row in result["rows"]:
+        elapsed = statistics.median(run["elapsed"] for run in row["runs"])
+        found.append((f"collection with {result['snapshots']} snapshots, {result['blobs']} blobs, {row['garbage']} of "
+                      "them garbage, ms", "below 1000", number(elapsed), elapsed < 1000))
     return found
 
 
@@ -217,7 +241,7 @@ def render(result, markdown=False):
     parts = [describe(result), render_goals(result, markdown)]
     for name, renderer in (("run", render_run), ("calls", render_calls), ("scaling", render_scaling),
                            ("memory", render_memory), ("exec", render_exec), ("thousand", render_thousand),
-                           ("images", render_images), ("oci", render_oci)):
+                           ("images", render_images), ("oci", render_oci), ("gc", render_gc)):
         if name in result:
             parts.append(renderer(result[name], markdown))
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -100,6 +100,16 @@ check_equal "what the lease holds stays" 1 "$(files)"
 check_fails "and is not to be removed" "FailedPrecondition.*lease.*keep" content DeleteContent "$manifest"
 check "the lease is removed, and waited for" content DeleteLease keep Synchronous=true
 check_equal "so it goes" 0 "$(files)"
+check "a lease for a pull" content CreateLease pulled
+check_fails "which must be there" "NotFound.*lease.*none" content PullImage "$demo" Lease=none
+check "the image is pulled under it (A1.14)" content PullImage "$demo" Lease=pulled
+check_equal "and is what it holds" "['content', 'images', 'snapshots/overlayfs']" "$(ask 'sorted({t for t, k in a})' ListLeaseResources pulled)"
+check "a container, too" content CreateContainer c1 "$demo" Lease=pulled
+check "the container is removed" ctrctl rm c1
+check "and the image" content DeleteImage "$demo" Synchronous=true
+check_equal "nothing of it has gone" "$before" "$(files)"
+check "until the lease is" content DeleteLease pulled Synchronous=true
+check_equal "with all it held" "0 0" "$(files) $(trees)"
 check "a lease that ends soon" content CreateLease short "Expires=$(($(date +%s) * 1000000 + 2000000))"
 no_short() {
         [[ $(ask '"short" in [i for i, e in a]' ListLeases) == False ]]
@@ -133,6 +143,74 @@ manager_kill
 check_equal "what is missing at the start is damage, too" "b true" "$(damaged)"
 check "and healed" ctrctl pull "$layers"
 check_equal "likewise" "b false" "$(damaged)"
+
+# --- What is on its way ---
+check "the layers are gone" content DeleteImage "$layers" Synchronous=true
+cat >"$test_dir/slow.py" <<'END'
+"""A registry that stands still in the middle of each layer: what comes before goes to the real one."""
+import http.server
+import threading
+import urllib.request
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        request = urllib.request.Request("http://localhost:5000" + self.path, method=self.command,
+                                         headers={"Accept": self.headers.get("Accept", "*/*")})
+        try:
+            with urllib.request.urlopen(request) as answer:
+                body = answer.read()
+                self.send_response(answer.status)
+                for name in ("Content-Type", "Docker-Content-Digest"):
+                    if answer.headers[name]:
+                        self.send_header(name, answer.headers[name])
+        except urllib.error.HTTPError as e:
+            body = e.read()
+            self.send_response(e.code)
+        self.send_header("Content-Length", str(len(body) or answer.headers["Content-Length"]))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if len(body) < 100000:
+            self.wfile.write(body)
+            return
+        self.wfile.write(body[:50000])
+        self.wfile.flush()
+        threading.Event().wait()
+
+    do_HEAD = do_GET
+
+
+http.server.ThreadingHTTPServer(("127.0.0.1", 5001), Handler).serve_forever()
+END
+python3 "$test_dir/slow.py" 2>/dev/null &
+slow_pid=$!
+wait_until 20 port_is_open 5001 || die "the slow registry does not start"
+ctrctl pull localhost:5001/demo:latest >/dev/null 2>&1 &
+pull_pid=$!
+standing() {
+        [[ $(ask '[e["Offset"] for d, e in a if e["Total"] > e["Offset"]]' ListIngests) == "[50000]" ]]
+}
+check_within "a pull that stands still is listed (A1.6)" 20 standing
+check_equal "not in another namespace (A1.6)" 0 "$(ask 'len(a)' ListIngests Namespace=other)"
+check_equal "what it needs is in a lease" pull "$(ask '[e["Labels"]["org.example.Ctr/job"] for i, e in a if "org.example.Ctr/job" in e["Labels"]][0]' ListLeases)"
+check_equal "meanwhile garbage is collected" 0 "$(ask 'a["Blobs"]' CollectGarbage)"
+manager_kill
+kill "$pull_pid" "$slow_pid" 2>/dev/null
+check_within "the next manager keeps what was fetched (C24)" 20 standing
+check_equal "and the lease" 1 "$(ask 'len([i for i, e in a if "org.example.Ctr/job" in e["Labels"]])' ListLeases)"
+check "which can be removed" content DeleteLease "$(ask '[i for i, e in a if "org.example.Ctr/job" in e["Labels"]][0]' ListLeases)" Synchronous=true
+check "a blob without a record" touch "$store/content/sha256/$(printf 'a%.0s' {1..64})"
+check "is what a lease holds" content AddLeaseResource "$lease" content "sha256:$(printf 'a%.0s' {1..64})"
+manager_kill
+busctl call org.example.Ctr / org.freedesktop.DBus.Peer Ping
+check_equal "so the next manager keeps it" 1 "$(files)"
+check "without the lease" content DeleteLease "$lease" Synchronous=true
+check_equal "it goes" 0 "$(files)"
+rm -f "$store"/content/ingest/*
+check "the layers again" ctrctl pull "$layers"
 
 # --- What a crash leaves ---
 printf x >"$store/content/sha256/$(printf 'e%.0s' {1..64})"
