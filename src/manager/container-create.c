@@ -154,7 +154,6 @@ static int take_snapshot(Container *c, Error *e) {
 /* A1.32: with an explicit snapshotter one that was left is replaced. */
 static int make_room(Container *c, Creation *creation, Error *e) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
-        _cleanup_error_ Error local = ERROR_NULL;
         int r;
 
         if (!creation->request->snapshotter)

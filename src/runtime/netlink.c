@@ -68,14 +68,30 @@ int netlink_call(int fd, NetlinkRequest *m) {
         return error->error;
 }
 
+/* The macros of the kernel's headers for these cast to types of a larger alignment. */
+static const struct rtattr *attribute_next(const struct rtattr *a, int *left) {
+        size_t size = RTA_ALIGN(a->rta_len);
+
+        *left -= (int) size;
+        return (const void *) ((const char *) a + size);
+}
+
+static const struct nlmsghdr *message_next(const struct nlmsghdr *h, ssize_t *left) {
+        size_t size = NLMSG_ALIGN(h->nlmsg_len);
+
+        *left -= (ssize_t) size;
+        return (const void *) ((const char *) h + size);
+}
+
 /* Without what the kernel makes anew, or what names the device of before. */
 static int address_copy(const struct nlmsghdr *h, NetlinkAddress *ret, uint32_t *ret_flags) {
         const struct ifaddrmsg *head = NLMSG_DATA(h);
+        const struct rtattr *a = (const void *) ((const char *) head + NLMSG_ALIGN(sizeof(*head)));
         int left = (int) IFA_PAYLOAD(h);
 
         *ret = (NetlinkAddress){.head = *head};
         *ret_flags = head->ifa_flags;
-        for (const struct rtattr *a = IFA_RTA(head); RTA_OK(a, left); a = RTA_NEXT(a, left)) {
+        for (; RTA_OK(a, left); a = attribute_next(a, &left)) {
                 if (a->rta_type == IFA_FLAGS && RTA_PAYLOAD(a) == sizeof(uint32_t))
                         memcpy(ret_flags, RTA_DATA(a), sizeof(uint32_t));
                 if (a->rta_type == IFA_CACHEINFO || a->rta_type == IFA_LABEL)
@@ -125,8 +141,8 @@ int netlink_addresses_get(int fd, unsigned index, NetlinkAddresses *ret) {
 
                 if (n <= 0)
                         return n < 0 && errno != EAGAIN ? -errno : -ETIMEDOUT;
-                for (struct nlmsghdr *h = (void *) buffer; r == 0 && NLMSG_OK(h, n);
-                     h = NLMSG_NEXT(h, n)) {
+                for (const struct nlmsghdr *h = (const void *) buffer; r == 0 && NLMSG_OK(h, n);
+                     h = message_next(h, &n)) {
                         if (h->nlmsg_type == NLMSG_DONE) {
                                 *ret = l;
                                 l = (NetlinkAddresses){};
