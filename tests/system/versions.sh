@@ -1,0 +1,186 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# testbed: run --timeout=900
+#
+# shellcheck disable=SC2016
+#
+# Versions of a container (A6.5 to A6.7, A6.9), with both snapshotters; and the manager killed by SIGKILL at the steps
+# of making one and of going back, after each of which the container must be before or after it, with its task running.
+# By default every 9th step is tried; CRASH_STRIDE=1 tries all.
+
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+image=localhost:5000/demo:latest
+db=/var/lib/ctr/ctr.db
+stride=${CRASH_STRIDE:-9}
+
+# version CONTAINER MEMBER SIGNATURE ARGUMENT...
+version() {
+        busctl --timeout=90 -- call org.example.Ctr "/org/example/Ctr/container/default/$1" org.example.Ctr.Container "${@:2}"
+}
+
+# versions CONTAINER: "number parent" of each.
+versions() {
+        busctl --timeout=90 --json=short -- call org.example.Ctr "/org/example/Ctr/container/default/$1" \
+                org.example.Ctr.Container ListVersions 'a{sv}' 0 | jq -r '.data[0][] | "\(.[0])"' | tr '\n' ' '
+}
+
+snapshot_of() {
+        busctl get-property org.example.Ctr "/org/example/Ctr/container/default/$1" org.example.Ctr.Container SnapshotID
+}
+
+# counter CONTAINER N: its program has seen that it was started N times before, as its root says.
+counter() {
+        [[ $(ctrctl exec "$1" cat /count 2>/dev/null | wc -l) == "$2" ]]
+}
+
+create() {
+        busctl --timeout=60 -- call org.example.Ctr /org/example/Ctr org.example.Ctr.Manager CreateContainer 'ssa{sv}' \
+                "$1" $image 2 Snapshotter s "$2" Command as 3 sh -c \
+                'trap "exit 0" TERM; echo run >>/count; while :; do sleep 0.1; done'
+}
+
+registry_start
+image_push demo demo:latest
+check "an image" ctrctl pull --quiet $image
+
+for s in overlayfs native; do
+        c=web$s
+        check "$s: a container" create $c $s
+        check "$s: runs" ctrctl start $c
+        check_within "$s: for the first time" 30 counter $c 1
+        before=$(snapshot_of $c)
+        check_equal "$s: version 1" "us 1 \"$c-v1\"" "$(version $c CreateVersion 'a{sv}' 1 Labels 'a{ss}' 1 why test)"
+        check "$s: another root" test "$before" != "$(snapshot_of $c)"
+        check_within "$s: it runs again, upon what was there" 30 counter $c 2
+        check_equal "$s: version 2" "us 2 \"$c-v2\"" "$(version $c CreateVersion 'a{sv}' 0)"
+        check_within "$s: a third time" 30 counter $c 3
+        check_equal "$s: both are listed" "1 2 " "$(versions $c)"
+        check "$s: Rollback" version $c Rollback 'ua{sv}' 1 0
+        check_within "$s: to what there was then" 30 counter $c 2
+        check_equal "$s: versions stay" "1 2 " "$(versions $c)"
+        check_fails "$s: to no version" "no version 7" version $c Rollback 'ua{sv}' 7 0
+        check_within "$s: disturbs nothing" 30 counter $c 2
+        check "$s: without a start" version $c Rollback 'ua{sv}' 2 1 Start b false
+        check_fails "$s: there is no task" "" ctrctl exec $c true
+        check "$s: a version of a stopped container" version $c CreateVersion 'a{sv}' 0
+        check_fails "$s: is not started" "" ctrctl exec $c true
+        check "$s: DeleteVersion" version $c DeleteVersion 'ua{sv}' 1 0
+        check_fails "$s: once" "no version 1" version $c DeleteVersion 'ua{sv}' 1 0
+        check_equal "$s: the others stay" "2 3 " "$(versions $c)"
+        check "$s: the container goes" ctrctl rm $c
+        check_equal "$s: A6.9: its versions stay" 2 \
+                "$(sqlite3 $db "SELECT count(*) FROM snapshots WHERE container = '$c' AND version IS NOT NULL")"
+        check "$s: for the next of its id" create $c $s
+        check_equal "$s: which finds them" "2 3 " "$(versions $c)"
+        check "$s: and goes back" version $c Rollback 'ua{sv}' 2 0
+        check "$s: it goes with its versions" version $c Delete 'a{sv}' 1 CleanupVersions b true
+done
+nothing_left() {
+        [[ $(sqlite3 $db "SELECT count(*) FROM snapshots WHERE namespace <> ''") == 0 ]] &&
+                [[ $(sqlite3 $db 'SELECT id FROM snapshots' | sort) == "$(find /var/lib/ctr/snapshots/native \
+                        /var/lib/ctr/snapshots/overlayfs -mindepth 1 -maxdepth 1 -printf '%f\n' | sort)" ]]
+}
+check_within "nothing is left of them" 30 nothing_left
+check "an AutoRemove container" busctl --timeout=60 -- call org.example.Ctr /org/example/Ctr org.example.Ctr.Manager \
+        CreateContainer 'ssa{sv}' auto $image 1 AutoRemove b true
+check_fails "has no versions" "nobody wants to keep" version auto CreateVersion 'a{sv}' 0
+check "it goes" ctrctl rm auto
+
+# crashes: as in crash.sh
+cat >/usr/local/bin/crash-manager <<'END'
+#!/bin/sh
+if read -r call n 2>/dev/null </run/crash-at; then
+        rm /run/crash-at
+        exec strace -D -qq -o /dev/null -e "trace=$call" -e "inject=$call:signal=SIGKILL:when=$n" /usr/lib/ctr/ctr-manager
+fi
+exec /usr/lib/ctr/ctr-manager
+END
+chmod +x /usr/local/bin/crash-manager
+mkdir -p /run/systemd/system/ctr.service.d
+cat >/run/systemd/system/ctr.service.d/crash.conf <<'END'
+[Unit]
+StartLimitIntervalSec=0
+[Service]
+ExecStart=
+ExecStart=/usr/local/bin/crash-manager
+END
+systemctl daemon-reload
+
+restarts() {
+        systemctl show --property=NRestarts --value ctr.service
+}
+
+# The operation is over: nothing is noted, and the task runs upon an active root whose parent is right.
+settled() {
+        [[ -z $(sqlite3 $db "SELECT operation FROM containers WHERE id = 'c' AND operation IS NOT NULL") ]] &&
+                ctrctl exec c true
+}
+
+# What is true of every consistent state; prints what is not.
+inconsistent() {
+        sqlite3 $db "SELECT 'root is not active' FROM containers c LEFT JOIN snapshots s ON s.id = c.snapshot
+                        WHERE s.kind IS NOT 1 OR s.key <> c.snapshot_key;
+                SELECT 'left: ' || key FROM snapshots WHERE namespace <> '' AND kind = 1
+                        AND id NOT IN (SELECT snapshot FROM containers)"
+        diff <(sqlite3 $db 'SELECT id FROM snapshots' | sort) <(find /var/lib/ctr/snapshots/native \
+                /var/lib/ctr/snapshots/overlayfs -mindepth 1 -maxdepth 1 -printf '%f\n' | sort)
+}
+
+consistent() {
+        [[ -z $(inconsistent) ]]
+}
+
+# attempt MEMBER SIGNATURE ARGUMENTS CALL N: false when the manager was not killed any more.
+attempt() {
+        local before had
+
+        had=$(versions c)
+        systemctl stop ctr.service
+        echo "$4 $5" >/run/crash-at
+        before=$(restarts)
+        # shellcheck disable=SC2086
+        capture version c "$1" "$2" $3
+        if ! wait_until 60 settled; then
+                diagnose "$1 killed at $4 $5: it does not settle: $(ctrctl ps -a; sqlite3 $db 'SELECT operation FROM containers')"
+                bad=1
+        fi
+        if ! wait_until 30 consistent; then
+                diagnose "$1 killed at $4 $5: $(inconsistent)"
+                bad=1
+        fi
+        if ((status == 0)) && [[ $1 == CreateVersion && $(versions c) == "$had" ]]; then
+                diagnose "$1 killed at $4 $5: answered, but no version"
+                bad=1
+        fi
+        [[ ! -e /run/crash-at && $(restarts) != "$before" ]]
+}
+
+# sweep SNAPSHOTTER MEMBER SIGNATURE ARGUMENTS
+sweep() {
+        local call n bad=0 tried=0
+
+        create c "$1" >/dev/null || die "cannot create"
+        ctrctl start c >/dev/null || die "cannot start"
+        version c CreateVersion 'a{sv}' 0 >/dev/null || die "cannot make a version"
+        for call in sendmsg pwrite64 fdatasync renameat2 mkdirat clone3 write; do
+                for ((n = 1 + offset++ % stride; n < 1000; n += stride)); do
+                        attempt "${@:2}" "$call" "$n" || break
+                        ((++tried))
+                done
+        done
+        # one that was not reached yet
+        systemctl stop ctr.service
+        rm -f /run/crash-at
+        check_equal "$1: $2 is before or after it, wherever the manager is killed" 0 "$bad"
+        check "$1: it was killed, $tried times" test "$tried" -gt 0
+        check "$1: the container goes" version c Delete 'a{sv}' 2 CleanupVersions b true Force b true
+        check_within "$1: with all that it had" 30 nothing_left
+}
+
+offset=0
+sweep overlayfs CreateVersion 'a{sv}' 0
+sweep overlayfs Rollback 'ua{sv}' '1 0'
+sweep native CreateVersion 'a{sv}' 0
+sweep native Rollback 'ua{sv}' '1 0'
