@@ -138,7 +138,7 @@ TOPICS = {  # topic: (signal of its own, the detail that is its name, details)
     "/images/update": ("ImageUpdated", "Name", IMAGE),
     "/images/delete": ("ImageDeleted", "Name", {"Name": "s"}),
     "/snapshot/prepare": ("SnapshotPrepared", "Key", {"Key": "s", "Parent": "s", "Snapshotter": "s"}),
-    "/snapshot/commit": ("SnapshotCommitted", "Key", {"Key": "s", "Name": "s", "Snapshotter": "s"}),
+    "/snapshot/commit": ("SnapshotCommitted", "Name", {"Key": "s", "Name": "s", "Snapshotter": "s"}),
     "/snapshot/remove": ("SnapshotRemoved", "Key", {"Key": "s", "Snapshotter": "s"}),
     "/content/create": ("ContentCreated", "Digest", {"Digest": "s", "Size": "t"}),
     "/content/delete": ("ContentDeleted", "Digest", {"Digest": "s"}),

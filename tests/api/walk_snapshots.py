@@ -77,7 +77,7 @@ def adopted(walk):
                                      Labels={"a": "b"}, Command=["true"]))
     walk.property("its root", container, "Container.SnapshotID", "own")
     walk.property("its labels", container, "Container.Labels", {"a": "b"})
-    walk.refused("a root of two containers", "FailedPrecondition|AlreadyExists", "own", root.call,
+    walk.refused("a root of two containers", "FailedPrecondition", "own", root.call,
                  "Manager.CreateContainerFromSnapshot", "second", IMAGE, "own")
     walk.refused("one that is not there", "NotFound", "none", root.call, "Manager.CreateContainerFromSnapshot", "second",
                  IMAGE, "none")

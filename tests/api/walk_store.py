@@ -89,7 +89,7 @@ def removal(walk):
     walk.check("the use of the disk", usage["Blobs"] >= 1 and usage["ContentBytes"] > 0 and usage["Images"] >= 1 and
                set(usage) >= {"Containers", "Leases", "Snapshots", "SnapshotBytes", "IngestBytes", "QuarantineBytes",
                               "ReclaimableBytes"}, usage)
-    root.call("Manager.DeleteContent", config)
+    root.call("Manager.DeleteContent", config, Namespace="default")
     walk.check("and goes when asked", config not in content(walk))
     walk.event("which is told", "/content/delete", config, "")
 
