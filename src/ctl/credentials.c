@@ -67,8 +67,9 @@ int ask_on_terminal(const char *prompt, bool secret, char **ret, Error *e) {
         /* an interrupt is a character here: it must not end us while nothing is shown */
         quiet.c_lflag &= ~(tcflag_t) ((secret ? ECHO : 0) | ISIG);
         quiet.c_cc[VEOL] = before.c_cc[VINTR];
-        (void) dprintf(fd, "%s: ", prompt);
+        /* in this order: who sees the prompt may type, and what comes before is forgotten */
         (void) tcsetattr(fd, TCSAFLUSH, &quiet);
+        (void) dprintf(fd, "%s: ", prompt);
         r = read_line(fd, (char) before.c_cc[VINTR], ret);
         (void) tcsetattr(fd, TCSAFLUSH, &before);
         if (secret || r == CTR_CANCELED)
