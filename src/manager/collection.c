@@ -11,7 +11,7 @@
 #include "manager/manager.h"
 #include "manager/reader.h"
 
-#define TURN_USEC (5 * USEC_PER_MSEC) /* of the event loop, without the sync of a commit */
+#define TURN_USEC (5 * USEC_PER_MSEC) /* for rows, without the sync, and again for directories */
 #define ROWS_MAX  512                 /* of one transaction */
 
 struct Collection {
@@ -149,12 +149,17 @@ static int on_turn(sd_event_source *source, void *userdata) {
                 collection_finish(c, 0, NULL);
                 return 0;
         }
-        if (c->n_doomed > 0)
-                doom_directories(c);
-        else {
+        if (c->n_doomed == 0) {
                 c->writing = true;
                 r = remove_rows(c, &e);
                 c->writing = false;
+        }
+        /* in the same turn, so that who hears of the rows finds the files gone, too, if they are
+         * few
+         */
+        if (r == 0) {
+                doom_directories(c);
+                sweeper_remove_blobs(c->manager->sweeper);
         }
         usec = now_monotonic() - start;
         c->collected->n_turns++;

@@ -3,7 +3,8 @@
 
 /*
  * One garbage collection: the mark in a thread, then the rows of what it found, in transactions
- * that each take one turn of the event loop, each followed by turns for what the rows had on disk.
+ * that each take one turn of the event loop, and what the rows had on disk, in the same turn as far
+ * as there is time, then in turns of its own.
  *
  * Invariant: whatever moment the manager is killed at, nothing that is referred to is gone. What is
  * left of that moment is files and directories without a row, which the next start removes.

@@ -252,16 +252,16 @@ static void remove_blob(Manager *m, int content_fd, const char *digest) {
                 log_warning("Failed to remove the blob %s: %s", digest, error_text_of(r, &e));
 }
 
-/* As many files as a turn has time for. */
-static int on_blobs(sd_event_source *source, void *userdata) {
+void sweeper_remove_blobs(Sweeper *s) {
         uint64_t until = now_monotonic() + TURN_USEC;
         _cleanup_close_ int content_fd = -1;
-        Sweeper *s = userdata;
 
+        if (!blobs_left(s))
+                return;
         if (jobs_use_blobs(s->manager)) {
                 /* sweeper_resume() comes back here */
-                (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
-                return 0;
+                (void) sd_event_source_set_enabled(s->blobs_source, SD_EVENT_OFF);
+                return;
         }
         content_fd = content_open(s->manager->state_fd);
         if (content_fd < 0)
@@ -272,11 +272,15 @@ static int on_blobs(sd_event_source *source, void *userdata) {
                 free(s->blobs[s->next_blob++]);
         }
         if (blobs_left(s))
-                return 0;
-        (void) sd_event_source_set_enabled(source, SD_EVENT_OFF);
+                return;
+        (void) sd_event_source_set_enabled(s->blobs_source, SD_EVENT_OFF);
         s->n_blobs = s->next_blob = 0;
         free(TAKE_PTR(s->blobs));
         sweeper_settle(s);
+}
+
+static int on_blobs(sd_event_source *source, void *userdata) {
+        sweeper_remove_blobs(userdata);
         return 0;
 }
 

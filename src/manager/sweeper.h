@@ -49,6 +49,9 @@ int sweeper_sweep(Sweeper *s);
  */
 int sweeper_remove_blob(Sweeper *s, const char *digest);
 
+/* Removes what may go now, as far as a turn has time for it; the rest comes later. */
+void sweeper_remove_blobs(Sweeper *s);
+
 /* A job is over, or has said which blobs it needs: what was asked for meanwhile can be done. */
 void sweeper_resume(Sweeper *s);
 
