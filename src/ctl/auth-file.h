@@ -30,11 +30,11 @@ int auth_file_default(char **ret, Error *e);
 /* What entries are for: "docker.io/library/nginx" of the image "nginx:1@sha256:...", "docker.io" of
  * the registry "https://index.docker.io/v1/". malloc'ed; NULL: out of memory. */
 char *auth_scope_of_image(const char *name);
-char *auth_scope_of_registry(const char *name);
+char *auth_scope_of_registry(const char *key);
 
-/* What a file has for a scope: the entry whose path is the longest that leads to it. ret is
+/* What a file has for a wanted scope: the entry whose path is the longest that leads to it. ret is
  * untouched if there is none, or no file. */
-int auth_file_find(const char *path, const char *scope, Login *ret, Error *e);
+int auth_file_find(const char *path, const char *wanted, Login *ret, Error *e);
 
 /* The same of the user's files of containers-auth.json(5), in their order. */
 int auth_files_find(const char *scope, Login *ret, Error *e);

@@ -59,7 +59,7 @@ static int call_helper(const char *program, pid_t pid, const SpecIdMappings *l, 
         _cleanup_close_ int pidfd = -1;
         pid_t child;
         char *p;
-        int r, status;
+        int r, status = -1;
 
         r = process_find_program(program, &path);
         if (r < 0)

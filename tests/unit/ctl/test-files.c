@@ -325,14 +325,16 @@ static void append_entry(int fd, const char *name, char type, const char *target
         memset(block + 148, ' ', 8);
         block[156] = type;
         (void) snprintf(block + 157, 100, "%s", target);
-        memcpy(block + 257, "ustar\00000", 8);
+        (void) snprintf(block + 257, 6, "ustar");
+        block[263] = block[264] = '0';
         for (size_t i = 0; i < sizeof(block); i++)
                 sum += (unsigned char) block[i];
         (void) snprintf(block + 148, 8, "%06o", sum);
         assert_int_equal(fd_write_all(fd, block, sizeof(block)), 0);
         assert_true(n <= sizeof(block));
         memset(block, 0, sizeof(block));
-        memcpy(block, data, n);
+        for (size_t i = 0; i < n; i++)
+                block[i] = data[i];
         if (n > 0)
                 assert_int_equal(fd_write_all(fd, block, sizeof(block)), 0);
 }
