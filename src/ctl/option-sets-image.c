@@ -165,3 +165,25 @@ static const Option store[] = {
                 {0, "all-namespaces", NULL, parse_flag, FIELD(all_namespaces), "Of all namespaces"},
 };
 const OptionSet options_store = SET("Selection", store);
+
+static const Option snapshot_make[] = {
+                {0, "snapshotter", "NAME", parse_string, IMAGE(snapshotter),
+                 "Of this snapshotter (default: overlayfs)"},
+                {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
+                {0, "lease", "ID", parse_string, IMAGE(lease), "Add it to a lease"},
+};
+const OptionSet options_snapshot_make = SET("Snapshot", snapshot_make);
+
+static const Option snapshot[] = {
+                {0, "snapshotter", "NAME", parse_string, IMAGE(snapshotter),
+                 "Of this snapshotter (default: overlayfs)"},
+};
+const OptionSet options_snapshot = SET("Snapshot", snapshot);
+
+static const Option version[] = {
+                {'t', "time", "SEC", parse_duration, FIELD(timeout),
+                 "Kill it when it has not ended after SEC seconds"},
+                {0, "start", "BOOL", parse_boolean, IMAGE(start),
+                 "Whether it is started again (default: if it ran)"},
+};
+const OptionSet options_version = SET("Container", version);
