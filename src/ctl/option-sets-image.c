@@ -170,7 +170,6 @@ static const Option snapshot_make[] = {
                 {0, "snapshotter", "NAME", parse_string, IMAGE(snapshotter),
                  "Of this snapshotter (default: overlayfs)"},
                 {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
-                {0, "lease", "ID", parse_string, IMAGE(lease), "Add it to a lease"},
 };
 const OptionSet options_snapshot_make = SET("Snapshot", snapshot_make);
 
