@@ -20,21 +20,21 @@ check "that a shell runs" bash -e "$test_dir/mounts"
 check "it is mounted" mountpoint -q "$tree"
 check "it can be written to" eval "echo hello >$tree/file"
 check "it is unmounted" umount "$tree"
-check "it is committed" ctrctl snapshot commit done work
-check_match "and listed" 'done +.*Committed +overlayfs' "$(ctrctl snapshot ls)"
-check_match "with its labels" '"a": *"b"' "$(ctrctl snapshot info --json=short done)"
-check_match "it takes some space" '^done +[1-9][0-9.]* ?.* +[1-9]' "$(ctrctl snapshot usage --no-legend done)"
-check "labels are replaced" ctrctl snapshot label done c=d
-check_match "all of them" '"Labels": *\{"c": *"d"\}' "$(ctrctl snapshot info --json=short done)"
-check "a view is made of it" ctrctl snapshot view look done
+check "it is committed" ctrctl snapshot commit made work
+check_match "and listed" 'made +.*Committed +overlayfs' "$(ctrctl snapshot ls)"
+check_match "with its labels" '"a": *"b"' "$(ctrctl snapshot info --json=short made)"
+check_match "it takes some space" '^made +[1-9][0-9.]* ?.* +[1-9]' "$(ctrctl snapshot usage --no-legend made)"
+check "labels are replaced" ctrctl snapshot label made c=d
+check_match "all of them" '"Labels": *\{"c": *"d"\}' "$(ctrctl snapshot info --json=short made)"
+check "a view is made of it" ctrctl snapshot view look made
 check "and mounted" eval "ctrctl snapshot mounts look $tree | bash -e"
 check_equal "with what was written" hello "$(cat "$tree/file")"
 check_fails "to be read only" 'Read-only' touch "$tree/other"
 check "it is unmounted, too" umount "$tree"
-check_fails "what has children stays" 'ctrctl: ' ctrctl snapshot rm done
+check_fails "what has children stays" 'ctrctl: ' ctrctl snapshot rm made
 check "views go" ctrctl snapshot rm look
-check "and then what they were made of" ctrctl snapshot rm done
-check_fails "once" 'ctrctl: ' ctrctl snapshot rm done
+check "and then what they were made of" ctrctl snapshot rm made
+check_fails "once" 'ctrctl: ' ctrctl snapshot rm made
 
 check "a container runs" ctrctl run -d --name=box "$image" sleep 1000
 check "it writes" ctrctl exec box sh -c 'echo one >/state'
