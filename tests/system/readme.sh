@@ -57,7 +57,7 @@ hash=$(python3 -W ignore -c 'import crypt; print(crypt.crypt("secret", crypt.mks
 registry_start_private team "$hash"
 image_push demo team/web:1 --dest-creds team:secret
 commands_of 'Images, and files' 'Without our client' | sed 's|registry.example.com|localhost:5000|' >"$test_dir/commands"
-check_equal "the README has 15 commands about images and files" 15 "$(grep -c '^ctrctl ' "$test_dir/commands")"
+check_equal "the README has 18 commands about images and files" 18 "$(grep -c '^ctrctl ' "$test_dir/commands")"
 cd "$test_dir" || die "no directory"
 while read -r -u 3 command; do
         # shellcheck disable=SC2086
