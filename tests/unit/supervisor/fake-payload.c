@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/wait.h>
 
 #include "fake-container.h"
 #include "supervisor/payload.h"
@@ -39,10 +40,18 @@ int payload_kill(Payload *p) {
         return payload_signal(p, SIGKILL);
 }
 
+/* A session has its own group, and each exec has a session, as soon as it has come that far. */
+static void signal_exec(pid_t pid, int signo) {
+        siginfo_t si = {};
+
+        if (kill(-pid, signo) < 0 &&
+            waitid(P_PID, (id_t) pid, &si, WEXITED | WNOHANG | WNOWAIT) == 0)
+                (void) kill(pid, signo);
+}
+
 int payload_signal(Payload *p, int signo) {
-        /* a session has its own group, and each exec has a session */
         for (size_t i = 0; i < fake_n_execs; i++)
-                (void) kill(-fake_execs[i], signo);
+                signal_exec(fake_execs[i], signo);
         return fake_group > 0 && kill(-fake_group, signo) < 0 && errno != ESRCH ? -errno : 0;
 }
 
