@@ -260,6 +260,7 @@ def reboot(w, population):
     now = {path for path, _ in w.root.call("Manager.ListContainers")}
     w.equal("after a reboot the containers are there", containers | {policy.path}, now)
     w.equal("and no task", [], [p["Id"] for _, p in w.root.call("Manager.ListTasks") if p["Id"] != "comes-back"])
+    w.bus.wait(w.thing(policy_task.path).exists, 60)
     w.becomes("but the one that is to come back", w.thing(policy_task.path), "Process.Status", "RUNNING")
     again = w.thing(w.thing(f"{bus.ROOT}/container/default/t50").call("Container.CreateTask", Stdout="null",
                                                                      Stderr="null"))
