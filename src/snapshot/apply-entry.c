@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "snapshot/entry.h"
+#include "snapshot/marks.h"
 
 static int system_error(Apply *a, const char *action) {
         return error_setf(a->e, -errno, "Failed to %s \"%s\": %m", action, a->path);
@@ -195,7 +196,7 @@ static int find_link_target(Apply *a, const char *target, const char *clean, Tre
                 r = errno == ENOENT ? CTR_NOT_FOUND : system_error(a, "look up the target of");
         /* removed by this very layer */
         if (r == 0)
-                whiteout = S_ISCHR(ret_st->st_mode) && ret_st->st_rdev == 0;
+                whiteout = mark_is_whiteout(ret_st);
         if (r == CTR_NOT_FOUND) {
                 r = begin_lower_link(a, clean, ret);
                 if (r == 0 && fstatat(ret->dir_fd, ret->name, ret_st, AT_SYMLINK_NOFOLLOW) < 0)

@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "snapshot/apply.h"
+#include "snapshot/marks.h"
 #include "snapshot/walk.h"
 
 typedef struct Changes {
@@ -86,7 +87,7 @@ static int visit(Changes *c, int upper_dir, int lower_dir, const char *name, uns
                 return 0; /* it went while we were looking */
         if (r != 0)
                 return r;
-        if (walk_is_whiteout(&p.st))
+        if (mark_is_whiteout(&p.st))
                 return p.lower ? report(c, CHANGE_DELETED, e) : 0;
         r = report(c, p.lower ? CHANGE_MODIFIED : CHANGE_ADDED, e);
         if (r != 0 || !S_ISDIR(p.st.st_mode))
@@ -139,7 +140,7 @@ static int visit_hidden(Changes *c, int upper_fd, const char *name, Error *e) {
 
 static int walk(Changes *c, int upper_fd, int lower_fd, unsigned depth, Error *e) {
         _cleanup_(walk_names_clear) WalkNames names = {};
-        bool opaque = lower_fd >= 0 && walk_is_opaque(upper_fd);
+        bool opaque = lower_fd >= 0 && mark_is_opaque(upper_fd);
         int r;
 
         if (depth > WALK_DEPTH_MAX)

@@ -7,13 +7,12 @@
 #include <limits.h>
 #include <search.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 
 #include "basic/fs.h"
 #include "snapshot/beneath.h"
 #include "snapshot/content.h"
 #include "snapshot/inherit.h"
+#include "snapshot/marks.h"
 
 /* A file with more than one name, and where its first one was copied to. */
 typedef struct LinkedFile {
@@ -67,16 +66,6 @@ static int links_look_up(void **links, const struct stat *st, const char *path, 
                 return -ENOMEM;
         }
         return 0;
-}
-
-static bool is_opaque(int fd) {
-        char value;
-
-        return fgetxattr(fd, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
-}
-
-static bool is_whiteout(const struct stat *st) {
-        return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
 /* 1 if it became a link to what was copied already, 0 if not. */
@@ -179,7 +168,7 @@ static int copy_directory(Copy *c, int from_fd, int to_fd, const char *name, Err
         in = openat(from_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (in < 0)
                 return error_setf(e, -errno, "Failed to open the directory %s: %m", c->path);
-        if (c->layer && c->upon_others && is_opaque(in)) {
+        if (c->layer && c->upon_others && mark_is_opaque(in)) {
                 r = tree_remove_at(to_fd, name);
                 if (r < 0)
                         return error_setf(e, r, "Failed to remove %s: %m", c->path);
@@ -203,7 +192,7 @@ static int copy_entry(Copy *c, int from_fd, int to_fd, const char *name, Error *
                 if (r < 0)
                         return error_setf(e, r, "Failed to remove %s: %m", c->path);
         }
-        if (c->layer && is_whiteout(&st))
+        if (c->layer && mark_is_whiteout(&st))
                 return 0;
         if (st.st_nlink > 1) {
                 r = copy_link(c, &st, to_fd, name, e);

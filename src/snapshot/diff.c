@@ -6,6 +6,7 @@
 
 #include "snapshot/apply.h"
 #include "snapshot/diff-internal.h"
+#include "snapshot/marks.h"
 #include "snapshot/walk.h"
 
 #define WHITEOUT ".wh."
@@ -91,7 +92,7 @@ static int visit(Diff *d, int dir_fd, const char *name, unsigned depth, Error *e
         if (r == -ENOENT || (r == 0 && S_ISSOCK(st.st_mode)))
                 return 0;
         /* the marks were written before */
-        if (r != 0 || ((d->options->flags & DIFF_OVERLAY) && walk_is_whiteout(&st)))
+        if (r != 0 || ((d->options->flags & DIFF_OVERLAY) && mark_is_whiteout(&st)))
                 return r;
         r = count_entry(d, e);
         if (r == 0)
@@ -110,7 +111,7 @@ static int write_marks(Diff *d, int dir_fd, const struct stat *dir_st, const Wal
                        Error *e) {
         int r = 0;
 
-        if (walk_is_opaque(dir_fd))
+        if (mark_is_opaque(dir_fd))
                 r = write_mark(d, "", OPAQUE, dir_st, e);
         for (size_t i = 0; r == 0 && i < names->n; i++) {
                 struct stat st;
@@ -120,7 +121,7 @@ static int write_marks(Diff *d, int dir_fd, const struct stat *dir_st, const Wal
                                             : error_setf(e, -errno,
                                                          "Failed to look at \"%s/%s\": %m", d->path,
                                                          names->names[i]);
-                else if (walk_is_whiteout(&st))
+                else if (mark_is_whiteout(&st))
                         r = write_mark(d, WHITEOUT, names->names[i], &st, e);
                 else
                         r = check_name(d, names->names[i], e);

@@ -12,10 +12,7 @@
 #include "basic/strv.h"
 #include "snapshot/content.h"
 #include "snapshot/inherit.h"
-
-static bool is_whiteout(const struct stat *st) {
-        return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
-}
+#include "snapshot/marks.h"
 
 /* Looks for a regular file in one layer: 1 and its descriptor; 0 if the layers below may have it;
  * -ENOENT if it is hidden from them; -EINVAL if it is something else. */
@@ -34,7 +31,7 @@ static int find_file(int fs_fd, const char *path, int *ret_fd) {
                 return r;
         if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT && !opaque ? 0 : -errno;
-        if (is_whiteout(&st))
+        if (mark_is_whiteout(&st))
                 return -ENOENT;
         if (!S_ISREG(st.st_mode))
                 return -EINVAL;

@@ -5,11 +5,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 
 #include "basic/fs.h"
 #include "basic/strv.h"
+#include "snapshot/marks.h"
 
 #define XATTR_LIST_MAX 65536
 
@@ -70,12 +70,6 @@ int attributes_copy(int from_fd, int to_fd, Error *e) {
         return 0;
 }
 
-static bool is_opaque(int fd) {
-        char value;
-
-        return fgetxattr(fd, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
-}
-
 int layer_find_directory(int fs_fd, const char *path, int *ret_fd, bool *ret_opaque) {
         _cleanup_close_ int current = -1;
         bool opaque;
@@ -83,7 +77,7 @@ int layer_find_directory(int fs_fd, const char *path, int *ret_fd, bool *ret_opa
         current = openat(fs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (current < 0)
                 return -errno;
-        opaque = is_opaque(current);
+        opaque = mark_is_opaque(current);
         for (const char *p = path; *p;) {
                 size_t n = strcspn(p, "/");
                 char name[NAME_MAX + 1];
@@ -103,7 +97,7 @@ int layer_find_directory(int fs_fd, const char *path, int *ret_fd, bool *ret_opa
                 }
                 fd_close(current);
                 current = next;
-                opaque = opaque || is_opaque(current);
+                opaque = opaque || mark_is_opaque(current);
         }
         *ret_fd = TAKE_FD(current);
         *ret_opaque = opaque;
@@ -165,7 +159,7 @@ static int remove_whiteouts(int dir_fd, ApplyResult *result) {
         while ((errno = 0, entry = readdir(stream))) {
                 if (fstatat(dir_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
                         return -errno;
-                if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(0, 0))
+                if (!mark_is_whiteout(&st))
                         continue;
                 if (unlinkat(dir_fd, entry->d_name, 0) < 0)
                         return -errno;

@@ -11,6 +11,7 @@
 #include "basic/fs.h"
 #include "basic/strv.h"
 #include "snapshot/beneath.h"
+#include "snapshot/marks.h"
 
 typedef struct PathList {
         char **paths;
@@ -134,10 +135,6 @@ int tree_clean_path(const char *path, char **ret, Error *e) {
         return 0;
 }
 
-static bool is_whiteout(const struct stat *st) {
-        return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
-}
-
 static int set_opaque(int dir_fd, const char *path, Error *e) {
         if (fsetxattr(dir_fd, "trusted.overlay.opaque", "y", 1, 0) < 0)
                 return error_setf(e, -errno, "Failed to make the directory \"%s\" opaque: %m",
@@ -154,7 +151,7 @@ static int make_directory_at(Tree *t, int dir_fd, const char *name, const char *
         struct stat st;
 
         if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) >= 0) {
-                whiteout = is_whiteout(&st);
+                whiteout = mark_is_whiteout(&st);
                 if (!whiteout)
                         return error_setf(e, CTR_INVALID_ARGUMENT,
                                           "\"%s\" is used as a directory, but is %s", path,
@@ -317,7 +314,7 @@ int tree_clear(Tree *t, const TreePlace *place, bool *ret_whiteout, Error *e) {
                 return errno == ENOENT ? 0
                                        : error_setf(e, -errno, "Failed to look up \"%s\": %m",
                                                     place->name);
-        *ret_whiteout = is_whiteout(&st);
+        *ret_whiteout = mark_is_whiteout(&st);
         t->removed = t->removed || S_ISDIR(st.st_mode);
         r = tree_remove_at(place->dir_fd, place->name);
         if (r < 0)
@@ -349,7 +346,7 @@ int tree_make_directory(Tree *t, const char *path, int *ret_fd, Error *e) {
 
                 /* another thing of this layer makes room; a whiteout is taken over below */
                 if (fstatat(place.dir_fd, place.name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
-                    !is_whiteout(&st) && unlinkat(place.dir_fd, place.name, 0) < 0)
+                    !mark_is_whiteout(&st) && unlinkat(place.dir_fd, place.name, 0) < 0)
                         return error_setf(e, -errno, "Failed to remove \"%s\": %m", path);
         } else if (errno != ENOENT)
                 return error_setf(e, -errno, "Failed to open the directory \"%s\": %m", path);

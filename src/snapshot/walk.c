@@ -3,8 +3,6 @@
 #include "snapshot/walk.h"
 
 #include <fcntl.h>
-#include <sys/sysmacros.h>
-#include <sys/xattr.h>
 
 #include "basic/fs.h"
 
@@ -94,14 +92,4 @@ int walk_reopen(int path_fd, bool directory) {
                 fd = open(proc, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
         }
         return fd < 0 ? -errno : fd;
-}
-
-bool walk_is_whiteout(const struct stat *st) {
-        return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
-}
-
-bool walk_is_opaque(int dir_fd) {
-        char value;
-
-        return fgetxattr(dir_fd, "trusted.overlay.opaque", &value, 1) == 1 && value == 'y';
 }

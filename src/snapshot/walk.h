@@ -31,9 +31,3 @@ int walk_open(int dir_fd, const char *name, const char *path, int *ret_fd, struc
 /* Opens the directory, or the regular file, behind an O_PATH descriptor for reading. Descriptor or
  * -errno. */
 int walk_reopen(int path_fd, bool directory);
-
-/* A name that was removed, in an upper directory of overlayfs. */
-bool walk_is_whiteout(const struct stat *st) _pure_;
-
-/* A directory there that hides what is below it. */
-bool walk_is_opaque(int dir_fd);
