@@ -49,6 +49,7 @@ def record(walk):
     walk.equal("all labels must match", 0, found(Labels={"app": "web"}))
     walk.equal("these do", 1, found(Labels={"app": "db"}))
     walk.equal("an empty value asks for presence", 1, found(Labels={"app": ""}))
+    walk.refused("a label without a key", "InvalidArgument", "Labels.*empty", found, Labels={"": "db"})
     walk.equal("filters", 1, found(Filters=["id==other", 'labels."app"==db,id==record']))
     walk.equal("by image and runtime", 1, found(Filters=["image~=walk,runtime.name"]))
     walk.equal("that do not match", 0, found(Filters=["labels.app!=db"]))

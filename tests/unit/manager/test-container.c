@@ -368,6 +368,57 @@ static void test_spec(void **state) {
         assert_string_equal(json_string_value(json_array_get(capabilities, 0)), "CAP_NET_ADMIN");
 }
 
+/* A1.12: what a document has that nobody asked for. */
+static void test_spec_defaults(void **state) {
+        static const char *const sets[] = {"bounding", "effective", "permitted"};
+        static const char *const namespaces[] = {"pid", "ipc", "uts", "mount", "cgroup", "network"};
+        char *command[] = {(char *) "/bin/true", NULL};
+        ContainerRequest request = {
+                        .namespace = (char *) "default",
+                        .id = (char *) "web",
+                        .image = (char *) "localhost/test",
+                        .command = command,
+                        .command_set = true,
+        };
+        json_t *process, *linux_part, *capabilities, *limit;
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_free_ char *text = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        Harness *h = *state;
+        Container *c;
+
+        (void) harness_image(h);
+        assert_int_equal(container_create(h->manager, &request, &c, &e), 0);
+        assert_int_equal(container_read_spec(c, &text, &e), 0);
+        assert_int_equal(json_parse(text, strlen(text), "spec", &j, &e), 0);
+        process = json_object_get(j, "process");
+        capabilities = json_object_get(process, "capabilities");
+        for (size_t i = 0; i < ELEMENTSOF(sets); i++)
+                assert_int_equal(json_array_size(json_object_get(capabilities, sets[i])), 14);
+        assert_int_equal(json_array_size(json_object_get(capabilities, "ambient")), 0);
+        assert_true(json_is_true(json_object_get(process, "noNewPrivileges")));
+        assert_true(json_is_false(json_object_get(process, "terminal")));
+        limit = json_array_get(json_object_get(process, "rlimits"), 0);
+        assert_string_equal(json_string_value(json_object_get(limit, "type")), "RLIMIT_NOFILE");
+        assert_int_equal(json_integer_value(json_object_get(limit, "soft")), 1024);
+        assert_int_equal(json_integer_value(json_object_get(limit, "hard")), 1024);
+        assert_non_null(strstr(text, "\"PATH=/usr/local/sbin:"));
+
+        linux_part = json_object_get(j, "linux");
+        for (size_t i = 0; i < ELEMENTSOF(namespaces); i++)
+                assert_string_equal(
+                                json_string_value(json_object_get(
+                                                json_array_get(json_object_get(linux_part,
+                                                                               "namespaces"),
+                                                               i),
+                                                "type")),
+                                namespaces[i]);
+        assert_non_null(strstr(text, "\"/proc/kcore\""));
+        assert_non_null(strstr(text, "\"/proc/sysrq-trigger\""));
+        assert_true(json_array_size(json_object_get(linux_part, "maskedPaths")) >= 8);
+        assert_true(json_array_size(json_object_get(linux_part, "readonlyPaths")) >= 5);
+}
+
 static void test_spec_mounts(void **state) {
         ContainerMount mounts[] = {
                         {.source = (char *) "/a",
@@ -560,6 +611,7 @@ int main(void) {
                         CASE(test_create_fails_late),
                         CASE(test_image_removed_below_container),
                         CASE(test_spec),
+                        CASE(test_spec_defaults),
                         CASE(test_spec_mounts),
                         CASE(test_spec_seccomp),
                         CASE(test_labels),

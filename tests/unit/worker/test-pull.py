@@ -177,6 +177,26 @@ class Pull(worker.TestCase):
         self.registry.serve(Image(*[tar((f"f{i}", b"x")) for i in range(201)]))
         self.assert_fails("InvalidArgument", "layers: more than 200")
 
+    def test_upper_first(self):
+        """C22, B33: a layer is complete while the one below it has not come: nothing waits for a parent."""
+        lower = tar(entry("d", tarfile.DIRTYPE, mode=0o1777), ("d/below", os.urandom(100000)))
+        self.registry.serve(Image(lower, tar(("d/above", b"x"))))
+        go = threading.Event()
+        self.addCleanup(go.set)
+        self.registry.fault = lambda handler: handler.path.endswith(digest(lower)) and not go.wait(worker.TIMEOUT)
+        session = self.start()
+        self.addCleanup(session.socket.close)
+        session.next("plan")
+        session.send({"type": "have", "layers": [None, None]})
+        phases = []
+        while phases[1:] != ["done"]:
+            phases = [layer["phase"] for layer in session.next("progress")["layers"] if layer["ref"].startswith("layer-")]
+        self.assertNotEqual(phases[0], "done")
+        go.set()
+        result = session.finish()
+        # what the layer does not say of its directory came from below in the end
+        self.assertEqual(stat.S_IMODE((self.tree(result) / "d").stat().st_mode), 0o1777)
+
     def test_no_layers(self):
         self.registry.serve(Image())
         self.assertEqual(self.pull()["layers"], [])
