@@ -131,6 +131,7 @@ static int exec_fill(Exec *x, const ExecRequest *request, Error *e) {
         r = exec_document_write(x, request, e);
         if (r != 0)
                 return r;
+        process_stamp_document(p);
         process_stamp(p);
         r = process_save(p);
         return r < 0 ? error_setf(e, r, "Failed to write the state of exec %s: %m", x->id) : 0;

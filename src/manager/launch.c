@@ -369,6 +369,7 @@ static int launch_write_documents(Task *t, const TaskRequest *request, Error *e)
         if (r < 0)
                 return error_setf(e, r, "Failed to write the documents of task %s: %m",
                                   t->process.object.name);
+        process_stamp_document(&t->process);
         return 0;
 }
 

@@ -34,6 +34,11 @@ int process_set_streams(Process *p, const StdioKind kinds[static 3],
 /* From the event loop, once: answers waiters of a stopped process, goes on with a deletion. */
 int process_schedule(Process *p);
 
+/* Gives its document, just written, the time of now: the kernel's own stamp is that of the last
+ * tick, and so before a client that looked at the clock and then asked. Failing that, the tick
+ * stays. */
+void process_stamp_document(Process *p);
+
 /* Notes the time of creation if it is not known: that of its document, so that it is found again
  * even if what was saved is lost. */
 void process_stamp(Process *p);

@@ -128,16 +128,28 @@ void process_done(Process *p) {
                 free(p->streams[i]);
 }
 
+static const char *document_file(const Process *p, char buf[static TASK_EXEC_FILE_SIZE]) {
+        return is_exec(p) ? exec_file_name(TASK_FILE_EXEC_PREFIX, process_exec_id(p), buf)
+                          : TASK_FILE_LAUNCH;
+}
+
+void process_stamp_document(Process *p) {
+        char buf[TASK_EXEC_FILE_SIZE];
+        const char *name = document_file(p, buf);
+        struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}};
+
+        if (clock_gettime(CLOCK_REALTIME, &times[1]) < 0 ||
+            utimensat(process_task(p)->dir_fd, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+                log_debug_errno(errno, "Failed to set the time of %s: %m", name);
+}
+
 void process_stamp(Process *p) {
         char name[TASK_EXEC_FILE_SIZE];
         struct stat st;
 
         if (p->run != 0)
                 return;
-        if (fstatat(process_task(p)->dir_fd,
-                    is_exec(p) ? exec_file_name(TASK_FILE_EXEC_PREFIX, process_exec_id(p), name)
-                               : TASK_FILE_LAUNCH,
-                    &st, AT_SYMLINK_NOFOLLOW) >= 0)
+        if (fstatat(process_task(p)->dir_fd, document_file(p, name), &st, AT_SYMLINK_NOFOLLOW) >= 0)
                 p->run = (uint64_t) st.st_mtim.tv_sec * USEC_PER_SEC +
                          (uint64_t) st.st_mtim.tv_nsec / NSEC_PER_USEC;
         else
