@@ -6,11 +6,14 @@
 # QEMU emulates a machine (no KVM: that hangs on some build machines) that boots Debian's cloud kernel from the image of
 # image.sh, writing to a throw-away copy. A second disk holds a tar file with the fresh build, the source tree, what
 # --bind names, and the command; the image's init unpacks it and becomes systemd. The command's output, its errors, its
-# exit code and the journal come back over virtio serial ports, each into a FIFO.
+# exit code and the journal come back over virtio serial ports, each into a FIFO. The exit code's port tells before when
+# the command begins: an emulated kernel may hang in its boot on a loaded machine, and such a machine is started again.
 #
 # Invariant: everything that needs removing is below $bed_state, as in namespaces.sh.
 
 vm_ports=(stdout stderr status journal)
+vm_boot_tries=3
+vm_boot_seconds=180
 vm_kernel_arguments="root=/dev/vda rw quiet console=ttyS0 panic=-1 mitigations=off net.ifnames=0 \
 systemd.unit=testbed.target systemd.show_status=no init=/usr/lib/ctr-testbed-init"
 
@@ -48,6 +51,7 @@ vm_start() {
         local -a arguments=()
 
         for port in "${vm_ports[@]}"; do
+                rm -f "$bed_state/$port"
                 mkfifo "$bed_state/$port"
                 arguments+=(-chardev "file,id=$port,path=$bed_state/$port"
                         -device "virtserialport,chardev=$port,name=$port")
@@ -72,14 +76,13 @@ vm_start() {
         bed_qemu=$!
 }
 
-# Wait for the command's exit code, the end of the time, or the end of QEMU.
-vm_wait() {
-        local status deadline=$((EPOCHSECONDS + opt_timeout))
+# Read a line of the status port into $vm_line, for at most so many seconds. 124 when they are over, 125 without QEMU.
+vm_read_status() {
+        local deadline=$((EPOCHSECONDS + $1))
 
         while ((EPOCHSECONDS < deadline)); do
-                if read -r -t 1 -u "$vm_status" status; then
-                        note "command ended with $status"
-                        return "$status"
+                if read -r -t 1 -u "$vm_status" vm_line; then
+                        return
                 fi
                 if [[ ! -d /proc/$bed_qemu ]]; then
                         cat "$bed_state/qemu.log" >&2
@@ -89,17 +92,49 @@ vm_wait() {
                 fi
         done
         tail -n 20 "$bed_state/console.log" >&2
-        echo "testbed: the time of $opt_timeout s is over" >&2
         return 124
+}
+
+# Start the machine until its command begins.
+vm_boot() {
+        local try r=0
+
+        for ((try = 1; try <= vm_boot_tries; try++)); do
+                vm_start
+                r=0
+                vm_read_status "$vm_boot_seconds" || r=$?
+                ((r == 124)) || break
+                echo "testbed: the virtual machine did not boot in $vm_boot_seconds s (try $try)" >&2
+                vm_end
+        done
+        ((r != 0)) || note "command begins"
+        return "$r"
+}
+
+# Wait for the command's exit code, the end of the time, or the end of QEMU.
+vm_wait() {
+        local r=0
+
+        vm_read_status "$opt_timeout" || r=$?
+        if ((r != 0)); then
+                ((r != 124)) || echo "testbed: the time of $opt_timeout s is over" >&2
+                return "$r"
+        fi
+        note "command ended with $vm_line"
+        return "$vm_line"
+}
+
+vm_end() {
+        kill -KILL "$bed_qemu" 2>/dev/null || :
+        # The readers come to their end when QEMU has closed its ends.
+        wait "$bed_qemu" "${vm_readers[@]}" 2>/dev/null || :
+        exec {vm_status}>&-
+        bed_qemu=
 }
 
 vm_stop() {
         trap '' INT TERM HUP
-        if [[ -n ${bed_qemu:-} ]]; then
-                kill -KILL "$bed_qemu" 2>/dev/null || :
-                # The readers come to their end when QEMU has closed its ends.
-                wait "$bed_qemu" "${vm_readers[@]}" 2>/dev/null || :
-        fi
+        [[ -z ${bed_qemu:-} ]] || vm_end
         rm -rf --one-file-system "$bed_state"
         note "virtual machine removed"
 }
@@ -117,7 +152,6 @@ vm_run() {
         vm_make_disk
         install_release
         note "disk made"
-        vm_start
-        vm_wait || r=$?
+        { vm_boot && vm_wait; } || r=$?
         exit "$r"
 }
