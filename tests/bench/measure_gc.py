@@ -85,11 +85,16 @@ def fill_rows():
     return first
 
 
+def copy_store(source, target):
+    """With the devices that images have, which are not to be read."""
+    subprocess.run(["cp", "-aT", source, target], check=True)
+
+
 def fill():
     """A large store; the manager's own is put aside."""
     subprocess.run(["systemctl", "stop", "ctr.service"], check=True)
     if not os.path.exists(f"{STATE}.small"):
-        shutil.copytree(STATE, f"{STATE}.small", symlinks=True)
+        copy_store(STATE, f"{STATE}.small")
     first = fill_rows()
     for i in range(SNAPSHOTS):
         os.makedirs(f"{STATE}/snapshots/overlayfs/{first + i}/fs")
@@ -104,7 +109,7 @@ def restore():
             shutil.rmtree(path)
         else:
             os.unlink(path)
-    shutil.copytree(f"{STATE}.small", STATE, symlinks=True, dirs_exist_ok=True)
+    copy_store(f"{STATE}.small", STATE)
 
 
 class Bystander(threading.Thread):

@@ -193,5 +193,7 @@ def measure_images(rounds):
     rows += in_turns(pushes(), rounds)
     size = sum(os.path.getsize(path) for path in layer_files())
     forget("systemctl", "stop", "bench-containerd")
+    delete_image()
+    forget("rm", "-rf", "--one-file-system", BASE)
     return {"rows": rows, "layers": len(layer_files()), "size": size,
             "largest": max(os.path.getsize(path) for path in layer_files())}
