@@ -2,8 +2,6 @@
 
 #include "supervisor/loop.h"
 
-#include <limits.h>
-
 #include "basic/clock.h"
 
 #define SHORTAGE_USEC (10 * USEC_PER_MSEC)
@@ -88,28 +86,31 @@ static Timer *loop_first_timer(Loop *l) {
         return first;
 }
 
-/* For poll(2): milliseconds, rounded up so that it does not wake too early and spin. */
-static int loop_timeout(Loop *l) {
+/* For ppoll(2): *ret, or NULL if there is no timer. */
+static const struct timespec *loop_timeout(Loop *l, struct timespec *ret) {
         Timer *t = loop_first_timer(l);
-        uint64_t now, msec;
+        uint64_t now, usec;
 
         if (!t)
-                return -1;
+                return NULL;
         now = now_monotonic();
-        if (t->at <= now)
-                return 0;
-        msec = (t->at - now - 1) / USEC_PER_MSEC + 1;
-        return (int) MIN_OF(msec, (uint64_t) INT_MAX);
+        usec = t->at > now ? t->at - now : 0;
+        *ret = (struct timespec){
+                        .tv_sec = (time_t) (usec / USEC_PER_SEC),
+                        .tv_nsec = (long) (usec % USEC_PER_SEC * NSEC_PER_USEC),
+        };
+        return ret;
 }
 
 static int loop_wait(Loop *l) {
+        struct timespec timeout;
         size_t i = 0;
 
         for (Source *s = l->sources; s; s = s->next, i++)
                 /* poll ignores a negative descriptor */
                 l->polled[i] = (struct pollfd){.fd = s->events ? s->fd : -1, .events = s->events};
 
-        if (poll(l->polled, (nfds_t) i, loop_timeout(l)) < 0) {
+        if (ppoll(l->polled, (nfds_t) i, loop_timeout(l, &timeout), NULL) < 0) {
                 if (errno == ENOMEM || errno == EAGAIN)
                         /* the kernel's shortage passes; to end now would lose an exit status */
                         (void) usleep(SHORTAGE_USEC);

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * An event loop over poll(2) for a process with a handful of descriptors, where every page counts
+ * An event loop over ppoll(2) for a process with a handful of descriptors, where every page counts
  * (sd-event would bring libsystemd along). poll rather than epoll: a regular file is simply always
  * ready, interest is one assignment, and nothing has to be taken back when a descriptor is closed.
  *
@@ -64,5 +64,5 @@ void loop_add_timer(Loop *l, Timer *t, uint64_t at);
 void source_remove(Source *s);
 void timer_remove(Timer *t);
 
-/* Waits for and dispatches events until l->finished. 0 or the error of poll(2). */
+/* Waits for and dispatches events until l->finished. 0 or the error of ppoll(2). */
 int loop_run(Loop *l);

@@ -11,6 +11,21 @@
 #include "supervisor/supervisor.h"
 
 #define PAUSE_USEC (10 * USEC_PER_SEC)
+#define LOOK_USEC  50U /* until the first look, and then twice as long each time */
+
+/* The kernel announces a change of cgroup.events at most every 10 ms: a pause soon after a
+ * resumption would wait for that, while the payload is frozen at once. So it is looked at, too. */
+static void look_later(Supervisor *s) {
+        loop_add_timer(&s->loop, &s->pause_timer,
+                       MIN_OF(now_monotonic() + s->pause_interval, s->pause_deadline));
+        s->pause_interval *= 2;
+}
+
+static void look_until(Supervisor *s, uint64_t deadline) {
+        s->pause_deadline = deadline;
+        s->pause_interval = LOOK_USEC;
+        look_later(s);
+}
 
 /* Back to running, with the answer to whoever waits for the freezer. */
 static int unfreeze(Supervisor *s, int code, Error *e) {
@@ -38,12 +53,19 @@ void supervisor_on_pause_timer(void *userdata) {
         Supervisor *s = userdata;
         int r;
 
+        supervisor_on_events(s, 0);
+        if (s->freeze != FREEZE_PENDING)
+                return;
+        if (now_monotonic() < s->pause_deadline) {
+                look_later(s);
+                return;
+        }
         r = error_setf(&e, CTR_DEADLINE_EXCEEDED, "The task cannot be paused within %u s",
                        (unsigned) (PAUSE_USEC / USEC_PER_SEC));
         r = unfreeze(s, r, &e);
         if (r < 0) {
                 log_error_errno(r, "Failed to thaw the payload, trying again: %m");
-                loop_add_timer(&s->loop, &s->pause_timer, now_monotonic() + PAUSE_USEC);
+                look_until(s, now_monotonic() + PAUSE_USEC);
         }
 }
 
@@ -64,7 +86,7 @@ int supervisor_pause(Supervisor *s, Error *e) {
         if (r < 0)
                 return error_setf(e, r, "Failed to freeze the payload: %m");
         s->freeze = FREEZE_PENDING;
-        loop_add_timer(&s->loop, &s->pause_timer, now_monotonic() + PAUSE_USEC);
+        look_until(s, now_monotonic() + PAUSE_USEC);
         return 0;
 }
 

@@ -244,10 +244,10 @@ int payload_is_frozen(Payload *p) {
         return r < 0 ? r : frozen != 0;
 }
 
-/* Waits until the kernel says that everything is frozen. A process in uninterruptible sleep may
- * take its time. */
+/* Waits until everything is frozen, which the kernel announces at most every 10 ms: so it is looked
+ * at by and by, too. A process in uninterruptible sleep may take its time. */
 static int payload_wait_frozen(Payload *p) {
-        uint64_t deadline = now_monotonic() + FREEZE_USEC;
+        uint64_t deadline = now_monotonic() + FREEZE_USEC, msec = 1;
 
         for (;;) {
                 struct pollfd pfd = {.fd = p->events_fd, .events = POLLPRI};
@@ -260,9 +260,10 @@ static int payload_wait_frozen(Payload *p) {
                 now = now_monotonic();
                 if (now >= deadline)
                         return -ETIMEDOUT;
-                if (poll(&pfd, 1, (int) ((deadline - now) / USEC_PER_MSEC) + 1) < 0 &&
+                if (poll(&pfd, 1, (int) MIN_OF(msec, (deadline - now) / USEC_PER_MSEC + 1)) < 0 &&
                     errno != EINTR)
                         return -errno;
+                msec *= 2;
         }
 }
 

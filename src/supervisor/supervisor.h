@@ -61,6 +61,7 @@ typedef struct Supervisor {
         Timer kill_timer;     /* the time limit of a stop */
         Timer deadline_timer; /* of the present step on the way out */
         Timer start_timer, pause_timer;
+        uint64_t pause_deadline, pause_interval; /* when to give up, and when to look again */
         Reply start_reply, pause_reply;
 
         TaskLaunch launch;

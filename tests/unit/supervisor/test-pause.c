@@ -59,6 +59,29 @@ static void test_pause_and_resume(void **state) {
         harness_clear(&t);
 }
 
+/* A pause soon after a resumption does not wait for the kernel to announce it, which it does every
+ * 10 ms at most. On a busy machine many calls take longer, but not each. */
+static void test_in_turns(void **state) {
+        uint64_t shortest = UINT64_MAX;
+        TaskUnderTest t;
+
+        harness_start(&t, "{}", WAITING, NULL);
+        for (int i = 0; i < 30; i++) {
+                uint64_t before;
+
+                assert_int_equal(harness_call(t.fd, SUPERVISOR_PAUSE, 0, 0, NULL), 0);
+                assert_int_equal(harness_call(t.fd, SUPERVISOR_RESUME, 0, 0, NULL), 0);
+                before = now_monotonic();
+                assert_int_equal(harness_call(t.fd, SUPERVISOR_PAUSE, 0, 0, NULL), 0);
+                shortest = MIN_OF(shortest, now_monotonic() - before);
+                assert_int_equal(harness_call(t.fd, SUPERVISOR_RESUME, 0, 0, NULL), 0);
+        }
+        assert_true(shortest < 5 * USEC_PER_MSEC);
+        assert_int_equal(harness_call(t.fd, SUPERVISOR_SIGNAL, SIGKILL, 0, NULL), 0);
+        harness_expect_record(&t, 137, NULL);
+        harness_clear(&t);
+}
+
 /* A stop lets it go on first, by request and by systemd (D4). */
 static void test_stop(void **state) {
         static const char *const configs[] = {WAITING, UNFREEZABLE};
@@ -176,6 +199,7 @@ static void test_signal_pid(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_pause_and_resume),
+                        cmocka_unit_test(test_in_turns),
                         cmocka_unit_test(test_stop),
                         cmocka_unit_test(test_unfreezable),
                         cmocka_unit_test(test_exec),
