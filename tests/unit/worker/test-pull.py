@@ -180,10 +180,12 @@ class Pull(worker.TestCase):
     def test_upper_first(self):
         """C22, B33: a layer is complete while the one below it has not come: nothing waits for a parent."""
         lower = tar(entry("d", tarfile.DIRTYPE, mode=0o1777), ("d/below", os.urandom(100000)))
-        self.registry.serve(Image(lower, tar(("d/above", b"x"))))
+        image = Image(lower, tar(("d/above", b"x")))
+        self.registry.serve(image)
         go = threading.Event()
         self.addCleanup(go.set)
-        self.registry.fault = lambda handler: handler.path.endswith(digest(lower)) and not go.wait(worker.TIMEOUT)
+        held = digest(image.layers[0])
+        self.registry.fault = lambda handler: handler.path.endswith(held) and not go.wait(worker.TIMEOUT)
         session = self.start()
         self.addCleanup(session.socket.close)
         session.next("plan")
