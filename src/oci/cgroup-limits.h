@@ -18,6 +18,7 @@ typedef struct Limit {
         const char *property; /* what names it in errors */
         char *file;
         char *value;
+        bool is_optional; /* where there is no such file another one says it */
 } Limit;
 
 typedef struct Limits {

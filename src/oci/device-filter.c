@@ -70,6 +70,8 @@ static int rule_read(json_t *item, const char *path, Rule *ret, Error *e) {
         if (!json_is_object(item))
                 return error_setf(e, CTR_INVALID_ARGUMENT, "%s: expected an object", path);
         r = json_get_bool(item, path, "allow", &rule.allow, e);
+        if (r == 0)
+                return spec_missing(e, path, "allow");
         if (r >= 0)
                 r = json_get_string(item, path, "type", &type, e);
         if (r >= 0)

@@ -67,18 +67,18 @@ int scope_properties_append(Bus *b, sd_bus_message *m, const Limits *limits) {
         static const struct {
                 const char *file, *property;
         } numbers[] = {
-                        {"memory.max", "MemoryMax"},
-                        {"memory.low", "MemoryLow"},
-                        {"memory.high", "MemoryHigh"},
-                        {"memory.min", "MemoryMin"},
-                        {"memory.swap.max", "MemorySwapMax"},
-                        {"cpu.weight", "CPUWeight"},
-                        {"pids.max", "TasksMax"},
+                        {"memory.max", "MemoryMax"},          {"memory.low", "MemoryLow"},
+                        {"memory.high", "MemoryHigh"},        {"memory.min", "MemoryMin"},
+                        {"memory.swap.max", "MemorySwapMax"}, {"cpu.weight", "CPUWeight"},
         };
+        const char *tasks = limits_get(limits, "pids.max");
         int r = 0;
 
         for (size_t i = 0; r >= 0 && i < ELEMENTSOF(numbers); i++)
                 r = append_number(b, m, numbers[i].property, limits_get(limits, numbers[i].file));
+        /* systemd has no 0, and with init in it 1 is the same */
+        if (r >= 0)
+                r = append_number(b, m, "TasksMax", tasks && streq(tasks, "0") ? "1" : tasks);
         if (r >= 0)
                 r = append_quota(b, m, limits_get(limits, "cpu.max"));
         if (r >= 0)
