@@ -10,7 +10,7 @@
 #include "basic/error.h"
 
 #define RUNTIME_NAME     "ctr-runtime"
-#define OCI_VERSION      "1.2.0" /* of the specification that documents are written for */
+#define OCI_VERSION      "1.3.0" /* of the specification that documents are written for */
 #define SET_UP_TIMEOUT   (120 * USEC_PER_SEC)
 #define REMOVE_TIMEOUT   (10 * USEC_PER_SEC)
 #define CONFIG_NAME      "config.json"

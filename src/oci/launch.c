@@ -12,6 +12,7 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "oci/console.h"
+#include "runtime/seccomp-filter.h"
 #include "runtime/spec.h"
 
 static int open_bundle(Launch *l, Error *e) {
@@ -47,6 +48,17 @@ static int note_bundle(Launch *l, Error *e) {
         if (r > 0)
                 s->annotations = json_incref(section);
         return MIN_OF(r, 0);
+}
+
+/* For `start`, which does not read the document again. */
+static int note_listener(Launch *l, Error *e) {
+        json_t *section, *seccomp;
+        int r;
+
+        r = json_get_object(l->config, "", "linux", &section, e);
+        if (r > 0)
+                r = json_get_object(section, "linux", "seccomp", &seccomp, e);
+        return r > 0 ? free_and_strdup(&l->state->listener, seccomp_filter_listener(seccomp)) : r;
 }
 
 static int check_terminal(Launch *l, Error *e) {
@@ -106,6 +118,8 @@ int launch_open(Launch *l, Context *c, const LaunchOptions *options, const char 
                 r = state_new(c, id, &l->state, e);
         if (r == 0)
                 r = note_bundle(l, e);
+        if (r == 0)
+                r = note_listener(l, e);
         if (r == 0)
                 r = keep_config(l, e);
         if (r == 0)

@@ -133,6 +133,8 @@ static int read_document(State *s, json_t *j, Error *e) {
         if (r >= 0)
                 r = read_string(j, "scope", &s->scope, e);
         if (r >= 0)
+                r = read_string(j, "seccompListener", &s->listener, e);
+        if (r >= 0)
                 r = json_get_bool(j, "", "userBus", &s->user_bus, e);
         if (r >= 0)
                 r = json_get_object(j, "", "annotations", &s->annotations, e);
@@ -190,6 +192,7 @@ State *state_free(State *s) {
         free(s->rootfs);
         free(s->cgroup);
         free(s->scope);
+        free(s->listener);
         json_decref(s->annotations);
         free(s);
         return NULL;
@@ -200,11 +203,12 @@ int state_save(const State *s, Error *e) {
         _cleanup_free_ char *text = NULL;
         int r;
 
-        j = json_pack("{s:I, s:I, s:I, s:I, s:s, s:s*, s:s*, s:s*, s:b, s:O*}", "pid",
+        j = json_pack("{s:I, s:I, s:I, s:I, s:s, s:s*, s:s*, s:s*, s:s*, s:b, s:O*}", "pid",
                       (json_int_t) s->pid, "startTime", (json_int_t) s->start_time, "created",
                       (json_int_t) s->created, "owner", (json_int_t) s->owner, "bundle",
                       strempty(s->bundle), "rootfs", s->rootfs, "cgroup", s->cgroup, "scope",
-                      s->scope, "userBus", (int) s->user_bus, "annotations", s->annotations);
+                      s->scope, "seccompListener", s->listener, "userBus", (int) s->user_bus,
+                      "annotations", s->annotations);
         r = j ? json_to_text(j, &text) : -EINVAL;
         if (r == 0)
                 r = file_write_atomic_at(s->dir_fd, STATE_NAME, text, strlen(text), 0600, 0);

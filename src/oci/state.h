@@ -40,8 +40,9 @@ typedef struct State {
         uid_t owner;
         char *bundle; /* absolute; "" if its maker died early */
         char *rootfs;
-        char *cgroup; /* below the unified hierarchy's root, or NULL: the container has none */
-        char *scope;  /* the unit that the cgroup belongs to, or NULL */
+        char *cgroup;   /* below the unified hierarchy's root, or NULL: the container has none */
+        char *scope;    /* the unit that the cgroup belongs to, or NULL */
+        char *listener; /* where a seccomp filter wants its descriptor, for `start`; or NULL */
         bool user_bus;
         json_t *annotations; /* or NULL */
 } State;

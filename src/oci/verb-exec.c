@@ -140,6 +140,8 @@ static int clone_process(const Exec *x, const State *s, const char *root, const 
                         .config_name = CONFIG_NAME,
                         .document_name = document,
                         .stdio = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO},
+                        .id = s->id,
+                        .bundle = s->bundle,
                         .independent = true,
                         .preserve_fds = x->preserve_fds,
         };

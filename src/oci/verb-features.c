@@ -84,8 +84,9 @@ static bool compiles(const char *before, const char *name, const char *after) {
 }
 
 static bool has_action(const char *name) {
-        return compiles("\"syscalls\": [{\"names\": [\"personality\"], \"action\": \"", name,
-                        "\"}]");
+        return compiles("\"listenerPath\": \"/a\", \"syscalls\": [{\"names\": "
+                        "[\"personality\"], \"action\": \"",
+                        name, "\"}]");
 }
 
 static bool has_operator(const char *name) {
@@ -101,6 +102,25 @@ static bool has_architecture(const char *name) {
 
 static bool has_flag(const char *name) {
         return compiles("\"flags\": [\"", name, "\"]");
+}
+
+static bool has_memory_policy(const char *mode, const char *flag) {
+        char text[128];
+
+        (void) snprintf(text, sizeof(text), "\"memoryPolicy\": {\"mode\": \"%s\", \"flags\": [%s]}",
+                        mode, flag);
+        return takes_linux(text);
+}
+
+static bool has_memory_mode(const char *name) {
+        return has_memory_policy(name, "");
+}
+
+static bool has_memory_flag(const char *name) {
+        char text[64];
+
+        (void) snprintf(text, sizeof(text), "\"%s\"", name);
+        return has_memory_policy("MPOL_BIND", text);
 }
 
 static const char hooks[] = "prestart createRuntime createContainer startContainer poststart "
@@ -138,6 +158,11 @@ static const char architectures[] =
 static const char flags[] = "SECCOMP_FILTER_FLAG_TSYNC SECCOMP_FILTER_FLAG_LOG "
                             "SECCOMP_FILTER_FLAG_SPEC_ALLOW "
                             "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV";
+static const char memory_modes[] = "MPOL_DEFAULT MPOL_BIND MPOL_INTERLEAVE "
+                                   "MPOL_WEIGHTED_INTERLEAVE MPOL_PREFERRED MPOL_PREFERRED_MANY "
+                                   "MPOL_LOCAL";
+static const char memory_flags[] = "MPOL_F_NUMA_BALANCING MPOL_F_RELATIVE_NODES "
+                                   "MPOL_F_STATIC_NODES";
 
 /* Those of the names that has() says yes to. */
 static json_t *list(const char *names, bool (*has)(const char *name)) {
@@ -158,8 +183,23 @@ static json_t *seccomp(void) {
                          list(flags, has_flag), "supportedFlags", list(flags, has_flag));
 }
 
+static json_t *memory_policy(void) {
+        return json_pack("{s:o, s:o}", "modes", list(memory_modes, has_memory_mode), "flags",
+                         list(memory_flags, has_memory_flag));
+}
+
+static json_t *intel_rdt(void) {
+        bool schemata = takes_linux("\"intelRdt\": {\"schemata\": [\"L3:0=f\"]}");
+        bool monitoring = takes_linux("\"intelRdt\": {\"enableMonitoring\": true}");
+        bool enabled = takes_linux("\"intelRdt\": {\"closID\": \"a\", \"l3CacheSchema\": "
+                                   "\"L3:0=f\"}");
+
+        return json_pack("{s:b, s:b, s:b}", "enabled", (int) enabled, "schemata", (int) schemata,
+                         "monitoring", (int) monitoring);
+}
+
 static json_t *linux_features(void) {
-        return json_pack("{s:o, s:o, s:{s:b, s:b, s:b, s:b, s:b}, s:o, s:{s:b}, s:{s:b}, s:{s:b}, "
+        return json_pack("{s:o, s:o, s:{s:b, s:b, s:b, s:b, s:b}, s:o, s:{s:b}, s:{s:b}, s:o, s:o, "
                          "s:{s:{s:b}}, s:{s:b}}",
                          "namespaces", list(namespaces, has_namespace), "capabilities",
                          list(capabilities, has_capability), "cgroup", "v1", 0, "v2", 1, "systemd",
@@ -170,9 +210,7 @@ static json_t *linux_features(void) {
                          "selinux", "enabled",
                          takes(", \"selinuxLabel\": \"a:b:c:s0\"",
                                "\"linux\": {\"namespaces\": [{\"type\": \"mount\"}]}"),
-                         "intelRdt", "enabled",
-                         takes_linux("\"intelRdt\": {\"closID\": \"a\", \"l3CacheSchema\": "
-                                     "\"L3:0=f\"}"),
+                         "memoryPolicy", memory_policy(), "intelRdt", intel_rdt(),
                          "mountExtensions", "idmap", "enabled",
                          takes("",
                                "\"mounts\": [{\"destination\": \"/a\", \"source\": \"/b\", "
@@ -194,10 +232,12 @@ int verb_features(Context *c, int argc, char *argv[], Error *e) {
         r = options_parse(&table, argc, argv, &first, e);
         if (r != 0 || first == 0)
                 return r;
-        j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:s, s:s}}", "ociVersionMin", "1.0.0",
+        j = json_pack("{s:s, s:s, s:o, s:o, s:o, s:{s:s, s:s}, s:[s, s]}", "ociVersionMin", "1.0.0",
                       "ociVersionMax", OCI_VERSION, "hooks", list(hooks, has_hook), "mountOptions",
                       list(mount_options, has_mount_option), "linux", linux_features(),
                       "annotations", "org.example.Ctr.version", CTR_VERSION,
-                      "org.opencontainers.runc.checkpoint.enabled", "true");
+                      "org.opencontainers.runc.checkpoint.enabled", "true",
+                      "potentiallyUnsafeConfigAnnotations", SPEC_USER_ANNOTATION,
+                      SPEC_VOLATILE_ANNOTATION);
         return print_json(j, JSON_INDENT(2), e);
 }

@@ -8,6 +8,7 @@
 #include "oci/late-hooks.h"
 #include "oci/options.h"
 #include "runtime/detached.h"
+#include "runtime/seccomp-notify.h"
 
 /* For verbs with one argument and no options. *ret is NULL after --help. */
 static int open_only(Context *c, const char *usage, int argc, char *argv[], State **ret, Error *e) {
@@ -20,8 +21,8 @@ static int open_only(Context *c, const char *usage, int argc, char *argv[], Stat
 }
 
 int verb_start(Context *c, int argc, char *argv[], Error *e) {
+        _cleanup_close_ int pidfd = -1, listener_fd = -1;
         _cleanup_(state_freep) State *s = NULL;
-        _cleanup_close_ int pidfd = -1;
         int r;
 
         r = open_only(c, "start CONTAINER", argc, argv, &s, e);
@@ -37,7 +38,12 @@ int verb_start(Context *c, int argc, char *argv[], Error *e) {
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "cannot start an already running container");
         }
-        r = detached_start(s->dir_fd, STATE_START, SET_UP_TIMEOUT, e);
+        if (s->listener) {
+                r = seccomp_notify_connect(s->listener, &listener_fd, e);
+                if (r != 0)
+                        return r;
+        }
+        r = detached_start(s->dir_fd, STATE_START, s->pid, listener_fd, SET_UP_TIMEOUT, e);
         /* from here on it is a running one, or a stopped one */
         if (unlinkat(s->dir_fd, STATE_START, 0) < 0)
                 log_warning_errno(errno, "Failed to remove the start socket of %s: %m", s->id);

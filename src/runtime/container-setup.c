@@ -82,6 +82,11 @@ int setup_new(const ContainerParameters *p, Setup **ret, Error *e) {
                 r = seccomp_filter_check(s->spec->seccomp, e);
                 if (r != 0)
                         return r;
+                if (s->spec->hooks[HOOK_START_CONTAINER].n > 0 &&
+                    seccomp_filter_listener(s->spec->seccomp))
+                        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                          "hooks.startContainer: not together with "
+                                          "SCMP_ACT_NOTIFY in linux.seccomp");
         }
         r = lsm_check(s->spec->process.apparmor_profile, s->spec->process.selinux_label,
                       s->spec->mount_label, e);

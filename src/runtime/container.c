@@ -12,6 +12,7 @@
 #include "basic/fs.h"
 #include "basic/process.h"
 #include "runtime/container-setup.h"
+#include "runtime/seccomp-notify.h"
 #include "runtime/sync.h"
 
 #define KILL_TIMEOUT_USEC (10 * USEC_PER_SEC)
@@ -26,8 +27,9 @@ struct Container {
         int sync_fd;
         bool reaped;
         bool created;
-        bool starting; /* between container_start_begin() and its outcome */
-        bool hooked;   /* it came as far as its hooks: those of its end are due */
+        bool starting;  /* between container_start_begin() and its outcome */
+        bool hooked;    /* it came as far as its hooks: those of its end are due */
+        char *listener; /* where a filter that notifies wants its descriptor; NULL: there is none */
 };
 
 /* Of the document what is needed after init was cloned: the hooks of start and end. */
@@ -118,6 +120,8 @@ int container_clone(Container *c, Error *e) {
         if (r != 0)
                 return r;
         r = late_new(c->setup, &c->late);
+        if (r == 0 && c->setup->spec->seccomp)
+                r = free_and_strdup(&c->listener, seccomp_filter_listener(c->setup->spec->seccomp));
         if (r < 0)
                 return r;
         if (!spec_is_held(c->setup->spec))
@@ -222,6 +226,7 @@ int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret
 }
 
 int container_start_begin(Container *c, Error *e) {
+        _cleanup_close_ int listener_fd = -1;
         int r;
 
         assert(c);
@@ -229,7 +234,12 @@ int container_start_begin(Container *c, Error *e) {
         if (!c->created || c->starting || c->sync_fd < 0)
                 return error_setf(e, CTR_FAILED_PRECONDITION, "The container is %s",
                                   c->created ? "already started" : "not set up");
-        r = sync_send(c->sync_fd, SYNC_START, 0, -1);
+        if (c->listener) {
+                r = seccomp_notify_connect(c->listener, &listener_fd, e);
+                if (r != 0)
+                        return r;
+        }
+        r = sync_send(c->sync_fd, SYNC_START, c->pid, listener_fd);
         if (r < 0)
                 c->sync_fd = fd_close(c->sync_fd);
         /* init may have been killed meanwhile: without this it would look like success */
@@ -350,6 +360,7 @@ Container *container_free(Container *c) {
         container_kill(c);
         fd_close(c->pidfd);
         fd_close(c->sync_fd);
+        free(c->listener);
         free(c);
         return NULL;
 }

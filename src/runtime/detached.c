@@ -9,7 +9,6 @@
 #include <sys/un.h>
 
 #include "basic/clock.h"
-#include "runtime/sync.h"
 
 #define BACKLOG 4
 
@@ -38,7 +37,8 @@ int detached_listen(int dir_fd, const char *name, int *ret_fd, Error *e) {
         return 0;
 }
 
-int detached_start(int dir_fd, const char *name, uint64_t timeout_usec, Error *e) {
+int detached_start(int dir_fd, const char *name, pid_t pid, int listener_fd, uint64_t timeout_usec,
+                   Error *e) {
         uint64_t now = now_monotonic();
         _cleanup_close_ int fd = -1;
         struct sockaddr_un address;
@@ -56,7 +56,7 @@ int detached_start(int dir_fd, const char *name, uint64_t timeout_usec, Error *e
                                        ? error_setf(e, CTR_FAILED_PRECONDITION,
                                                     "No init waits to be started")
                                        : error_setf(e, -errno, "Failed to reach init: %m");
-        r = sync_send(fd, SYNC_START, 0, -1);
+        r = sync_send(fd, SYNC_START, pid, listener_fd);
         if (r < 0)
                 return error_setf(e, r, "Failed to start init: %m");
         r = sync_receive(fd, timeout_usec > UINT64_MAX - now ? UINT64_MAX : now + timeout_usec,
@@ -70,7 +70,7 @@ int detached_start(int dir_fd, const char *name, uint64_t timeout_usec, Error *e
         return error_setf(e, r < 0 ? r : -EBADMSG, "Failed to hear from init: %m");
 }
 
-int detached_wait(int listen_fd, unsigned first) {
+int detached_wait(int listen_fd, unsigned first, SyncAnswer *ret_start) {
         if (prctl(PR_SET_PDEATHSIG, 0, 0, 0, 0) < 0)
                 _exit(125);
         if (listen_fd != (int) first && dup3(listen_fd, (int) first, O_CLOEXEC) < 0)
@@ -79,7 +79,6 @@ int detached_wait(int listen_fd, unsigned first) {
                 _exit(125);
         listen_fd = (int) first;
         for (;;) {
-                SyncAnswer answer;
                 int fd, r;
 
                 fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
@@ -87,12 +86,12 @@ int detached_wait(int listen_fd, unsigned first) {
                         continue;
                 if (fd < 0)
                         _exit(125);
-                r = sync_receive(fd, UINT64_MAX, &answer, NULL);
-                fd_close(answer.fd);
+                r = sync_receive(fd, UINT64_MAX, ret_start, NULL);
                 if (r == SYNC_START) {
                         fd_close(listen_fd);
                         return fd;
                 }
+                fd_close(ret_start->fd);
                 fd_close(fd);
         }
 }

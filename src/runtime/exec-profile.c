@@ -118,6 +118,8 @@ static int make(int dir_fd, const char *config_name, const char *seccomp_cache, 
                 r = seccomp_filter_prepare(s->seccomp, seccomp_cache, &p.seccomp, e);
                 if (r != 0)
                         return r;
+                if (p.seccomp.notifies)
+                        p.document = json_incref(s->document);
         }
         *ret = p;
         return 0;
@@ -139,10 +141,13 @@ int exec_profile_read(int dir_fd, const char *config_name, const char *seccomp_c
         r = make(dir_fd, config_name, seccomp_cache, ret, e);
         if (r != 0)
                 return r;
-        store(dir_fd, &document, ret);
+        if (!ret->document)
+                store(dir_fd, &document, ret);
         return 0;
 }
 
 void exec_profile_clear(ExecProfile *p) {
         seccomp_filter_clear(&p->seccomp);
+        json_decref(p->document);
+        p->document = NULL;
 }

@@ -9,9 +9,11 @@
 #include <sys/syscall.h>
 
 #include "runtime/exec-profile.h"
+#include "runtime/hooks.h"
 #include "runtime/process.h"
 #include "runtime/program.h"
 #include "runtime/schedule.h"
+#include "runtime/seccomp-notify.h"
 #include "runtime/step.h"
 
 /* What the sibling is born with, besides 0, 1, 2 and those that are preserved. */
@@ -19,6 +21,8 @@ enum {
         SYNC_FD = 3,
         INIT_FD,
         GO_FD,
+        LISTENER_FD,
+        _FD_END,
 };
 
 typedef struct Stage {
@@ -73,8 +77,19 @@ static int set_schedule(void *userdata, Error *e) {
 }
 
 static int open_host(void *userdata, Error *e) {
+        const char *listener = NULL;
         Stage *s = userdata;
 
+        if (s->profile.document)
+                listener = seccomp_filter_listener(
+                                json_object_get(json_object_get(s->profile.document, "linux"),
+                                                "seccomp"));
+        if (listener) {
+                int r = seccomp_notify_connect(listener, &s->program.listener_fd, e);
+
+                if (r != 0)
+                        return r;
+        }
         return program_open_host(&s->program, e);
 }
 
@@ -169,35 +184,66 @@ static int find_executable(void *userdata, Error *e) {
         return program_find(&s->program, e);
 }
 
-/* Moves the two descriptors that are still needed to where all others can be closed at once. */
+/* Moves the descriptors that are still needed to where all others can be closed at once. */
 static int close_others(Stage *s) {
         const int kept = (int) s->p->preserve_fds;
-        int sync_fd, init_fd;
+        const struct {
+                int *fd, place;
+        } needed[] = {
+                        {&s->program.sync_fd, SYNC_FD},
+                        {&s->init_pidfd, INIT_FD},
+                        {&s->program.listener_fd, LISTENER_FD},
+        };
 
-        sync_fd = fcntl(s->program.sync_fd, F_DUPFD_CLOEXEC, GO_FD + kept);
-        if (sync_fd < 0)
+        /* first out of the way of each other */
+        for (size_t i = 0; i < ELEMENTSOF(needed); i++) {
+                if (*needed[i].fd < 0)
+                        continue;
+                *needed[i].fd = fcntl(*needed[i].fd, F_DUPFD_CLOEXEC, _FD_END + kept);
+                if (*needed[i].fd < 0)
+                        return -errno;
+        }
+        for (size_t i = 0; i < ELEMENTSOF(needed); i++) {
+                if (*needed[i].fd < 0)
+                        fd_close(needed[i].place + kept);
+                else if (dup3(*needed[i].fd, needed[i].place + kept, O_CLOEXEC) < 0)
+                        return -errno;
+                else
+                        *needed[i].fd = needed[i].place + kept;
+        }
+        if (syscall(SYS_close_range, (unsigned) (_FD_END + kept), ~0U, 0) < 0)
                 return -errno;
-        init_fd = fcntl(s->init_pidfd, F_DUPFD_CLOEXEC, GO_FD + kept);
-        if (init_fd < 0)
-                return -errno;
-        if (dup3(sync_fd, SYNC_FD + kept, O_CLOEXEC) < 0 ||
-            dup3(init_fd, INIT_FD + kept, O_CLOEXEC) < 0 ||
-            syscall(SYS_close_range, (unsigned) (GO_FD + kept), ~0U, 0) < 0)
-                return -errno;
-        s->program.sync_fd = SYNC_FD + kept;
-        s->init_pidfd = INIT_FD + kept;
+        fd_close(GO_FD + kept);
         s->root_fd = -1;
         return 0;
 }
 
+static int make_state(Stage *s, pid_t pid, Error *e) {
+        _cleanup_free_ char *state = NULL;
+        json_t *document = s->profile.document;
+        int r;
+
+        r = hooks_state(document, strempty(s->p->id), strempty(s->p->bundle), "running",
+                        s->p->init_pid, &state);
+        if (r == 0)
+                r = seccomp_notify_state(document, state, pid, &s->program.listener_state);
+        return r < 0 ? error_setf(e, r, "Failed to make the container process state: %m") : 0;
+}
+
 /* Waits until the supervisor has been told of us: what it does not know it could not reap. */
 _noreturn_ static void run_sibling(Stage *s, int go_fd) {
-        char go;
+        Error e = ERROR_NULL;
+        pid_t pid;
+        int r = 0;
 
-        if (read(go_fd, &go, 1) != 1)
+        if (read(go_fd, &pid, sizeof(pid)) != sizeof(pid))
                 _exit(125);
         if (setsid() < 0)
                 step_fail(s->program.sync_fd, STAGE_EXEC, -errno, NULL);
+        if (s->program.listener_fd >= 0)
+                r = make_state(s, pid, &e);
+        if (r != 0)
+                step_fail(s->program.sync_fd, STAGE_SECCOMP, r, &e);
         program_start(&s->program);
 }
 
@@ -231,8 +277,11 @@ static int clone_sibling(Stage *s, Error *e) {
                 run_sibling(s, go[0]);
         }
         r = sync_send(s->program.sync_fd, SYNC_CLONED, (pid_t) pid, -1);
-        if (r >= 0) /* SIGPIPE: it was killed, and all that is to be said about it was said */
-                r = write(go[1], "", 1) == 1 ? 0 : -errno;
+        if (r >= 0) { /* SIGPIPE: it was killed, and all that is to be said about it was said */
+                const pid_t told = (pid_t) pid;
+
+                r = write(go[1], &told, sizeof(told)) == sizeof(told) ? 0 : -errno;
+        }
         if (r < 0)
                 return error_setf(e, r, "Failed to tell of the process: %m");
         _exit(EXIT_SUCCESS);
@@ -256,6 +305,7 @@ void exec_stage_run(const ExecParameters *p, int sync_fd) {
                                                         .stdio = {p->stdio[0], p->stdio[1],
                                                                   p->stdio[2]},
                                                         .terminal = {-1, -1},
+                                                        .listener_fd = -1,
                                                         .null_fd = -1,
                                                         .proc_fd = -1,
                                                         .independent = p->independent,

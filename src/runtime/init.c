@@ -18,7 +18,7 @@
 #include "runtime/program.h"
 #include "runtime/rootfs.h"
 #include "runtime/schedule.h"
-#include "runtime/seccomp-filter.h"
+#include "runtime/seccomp-notify.h"
 #include "runtime/step.h"
 #include "runtime/terminal.h"
 
@@ -28,6 +28,7 @@ typedef struct Init {
         Filesystems filesystems;
         Program program;
         int root_fd;
+        SyncAnswer start; /* what came with START */
 } Init;
 
 static bool has_user_namespace(const Init *i) {
@@ -352,16 +353,38 @@ static void wait_for_enter(const Init *i) {
 }
 
 static void wait_for_start(Init *i) {
-        SyncAnswer answer;
         int r;
 
-        r = sync_receive(i->p->sync_fd, UINT64_MAX, &answer, NULL);
-        if (r == SYNC_DETACH && i->p->independent && answer.fd >= 0)
-                i->program.sync_fd = detached_wait(answer.fd, 3U + i->p->preserve_fds);
+        r = sync_receive(i->p->sync_fd, UINT64_MAX, &i->start, NULL);
+        if (r == SYNC_DETACH && i->p->independent && i->start.fd >= 0)
+                i->program.sync_fd = detached_wait(i->start.fd, 3U + i->p->preserve_fds, &i->start);
         else if (r != SYNC_START)
                 _exit(125);
+}
+
+static int start_listener(void *userdata, Error *e) {
+        _cleanup_free_ char *state = NULL;
+        Init *i = userdata;
+        int r;
+
+        if (i->start.fd < 0)
+                return error_setf(e, -EBADMSG, "No connection for linux.seccomp.listenerPath came");
+        r = hooks_state(i->spec->document, i->p->id, i->p->bundle, "created", i->start.pid, &state);
+        if (r == 0)
+                r = seccomp_notify_state(i->spec->document, state, i->start.pid,
+                                         &i->program.listener_state);
+        i->program.listener_fd = i->start.fd;
+        return r;
+}
+
+/* What goes to the agent is made before the filter is loaded. */
+static void prepare_listener(Init *i) {
+        static const Step steps[] = {{STAGE_SECCOMP, start_listener}};
+
+        if (i->program.seccomp.notifies)
+                steps_run(i->program.sync_fd, steps, ELEMENTSOF(steps), i);
         else
-                fd_close(answer.fd);
+                i->start.fd = fd_close(i->start.fd);
 }
 
 static int prepare_hook(void *userdata) {
@@ -401,6 +424,7 @@ _noreturn_ void init_run(const InitParameters *p) {
                                                         .personality_set = p->spec->personality_set,
                                                         .personality = p->spec->personality,
                                                         .terminal = {-1, -1},
+                                                        .listener_fd = -1,
                                                         .null_fd = -1,
                                                         .proc_fd = -1,
                                                         .independent = p->independent,
@@ -421,6 +445,7 @@ _noreturn_ void init_run(const InitParameters *p) {
                 _exit(125);
         t->master_fd = fd_close(t->master_fd);
         wait_for_start(&i);
+        prepare_listener(&i);
         run_start_hooks(&i);
         program_start(&i.program);
 }

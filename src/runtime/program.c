@@ -15,6 +15,7 @@
 #include "runtime/lsm.h"
 #include "runtime/process.h"
 #include "runtime/rlimit.h"
+#include "runtime/seccomp-notify.h"
 #include "runtime/step.h"
 
 /* Not dumpable: until execve() this is the supervisor's memory and binary, and a process of a pid
@@ -152,6 +153,12 @@ static int start_limits(void *userdata, Error *e) {
         return rlimits_apply(&p->process->rlimits, true, e);
 }
 
+static int load_filter(const Program *p, Error *e) {
+        return p->seccomp.notifies ? seccomp_notify_load(&p->seccomp, p->listener_fd,
+                                                         p->listener_state, e)
+                                   : seccomp_filter_load(&p->seccomp, e);
+}
+
 /* The filter comes last: it need not allow anything but execve() and, if that fails, what it takes
  * to say so (and capset() and prctl() without no_new_privs). */
 static int start_credentials(void *userdata, Error *e) {
@@ -159,10 +166,10 @@ static int start_credentials(void *userdata, Error *e) {
         int r;
 
         if (!credentials_are_late(p))
-                return seccomp_filter_load(&p->seccomp, e);
+                return load_filter(p, e);
         r = capability_raise_permitted(e);
         if (r == 0)
-                r = seccomp_filter_load(&p->seccomp, e);
+                r = load_filter(p, e);
         if (r == 0)
                 r = capabilities_apply(&p->process->capabilities, e);
         return r;

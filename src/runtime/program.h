@@ -20,6 +20,8 @@ typedef struct Program {
         int sync_fd;
         int stdio[3];          /* -1: /dev/null */
         SeccompFilter seccomp; /* filled in by the caller before program_become() */
+        int listener_fd;       /* for a filter that notifies, before program_start(); else -1 */
+        char *listener_state;
         bool personality_set;
         unsigned long personality;
 

@@ -72,8 +72,17 @@ static int library_open(Library *l, Error *e) {
         return 0;
 }
 
-static int parse_action(json_t *o, const char *path, const char *key, uint32_t errno_return,
+static bool has_data(uint32_t action) {
+        uint32_t kind = action & SECCOMP_RET_ACTION_FULL;
+
+        return kind == SECCOMP_RET_ERRNO || kind == SECCOMP_RET_TRACE;
+}
+
+/* errno_key: the member with the number that goes with some actions. */
+static int parse_action(json_t *o, const char *path, const char *key, const char *errno_key,
                         uint32_t *ret, Error *e) {
+        uint64_t errno_return = EPERM;
+        int errno_given = json_get_uint64(o, path, errno_key, 4095, &errno_return, e);
         const struct {
                 const char *name;
                 uint32_t action;
@@ -82,27 +91,32 @@ static int parse_action(json_t *o, const char *path, const char *key, uint32_t e
                         {"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD},
                         {"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS},
                         {"SCMP_ACT_TRAP", SCMP_ACT_TRAP},
-                        {"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(errno_return)},
-                        {"SCMP_ACT_TRACE", SCMP_ACT_TRACE(errno_return)},
+                        {"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO((uint32_t) errno_return)},
+                        {"SCMP_ACT_TRACE", SCMP_ACT_TRACE((uint32_t) errno_return)},
+                        {"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY},
                         {"SCMP_ACT_LOG", SCMP_ACT_LOG},
                         {"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW},
         };
         const char *name = NULL;
         int r;
 
+        if (errno_given < 0)
+                return errno_given;
         r = json_get_string(o, path, key, &name, e);
         if (r < 0)
                 return r;
         if (r == 0)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "%s.%s is missing", path, key);
-        for (size_t i = 0; i < ELEMENTSOF(table); i++)
-                if (streq(table[i].name, name)) {
-                        *ret = table[i].action;
-                        return 0;
-                }
-        if (streq(name, "SCMP_ACT_NOTIFY"))
-                return error_setf(e, CTR_NOT_IMPLEMENTED, "%s.%s: %s is not supported", path, key,
-                                  name);
+        for (size_t i = 0; i < ELEMENTSOF(table); i++) {
+                if (!streq(table[i].name, name))
+                        continue;
+                if (errno_given > 0 && !has_data(table[i].action))
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "%s.%s: the action %s has no such number", path,
+                                          errno_key, name);
+                *ret = table[i].action;
+                return 0;
+        }
         return error_setf(e, CTR_INVALID_ARGUMENT, "%s.%s: \"%.64s\" is not an action", path, key,
                           name);
 }
@@ -125,9 +139,16 @@ static int add_architectures(Library *l, json_t *section, Error *e) {
                         lower[k] = (char) tolower((unsigned char) name[k]);
                 architecture = l->arch_resolve_name(lower);
                 if (architecture == 0)
-                        return error_setf(e, CTR_INVALID_ARGUMENT,
-                                          "linux.seccomp.architectures[%zu]: unknown", i);
+                        return error_setf(e, name ? CTR_NOT_IMPLEMENTED : CTR_INVALID_ARGUMENT,
+                                          "linux.seccomp.architectures[%zu]: libseccomp knows no "
+                                          "\"%.32s\"",
+                                          i, strempty(json_string_value(item)));
                 r = l->arch_add(l->filter, architecture);
+                if (r == -EDOM)
+                        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                          "linux.seccomp.architectures[%zu]: %s has another byte "
+                                          "order than this machine",
+                                          i, json_string_value(item));
                 if (r < 0 && r != -EEXIST)
                         return error_setf(e, r, "linux.seccomp.architectures[%zu]: %m", i);
         }
@@ -154,9 +175,13 @@ static int parse_comparison(json_t *item, const char *path, struct scmp_arg_cmp 
         int r;
 
         r = json_get_uint64(item, path, "index", 5, &index, e);
-        if (r >= 0)
+        if (r == 0)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s.index is missing", path);
+        if (r > 0)
                 r = json_get_int64(item, path, "value", INT64_MIN, INT64_MAX, &value, e);
-        if (r >= 0)
+        if (r == 0)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s.value is missing", path);
+        if (r > 0)
                 r = json_get_int64(item, path, "valueTwo", INT64_MIN, INT64_MAX, &value_two, e);
         if (r >= 0)
                 r = json_get_string(item, path, "op", &op, e);
@@ -191,6 +216,9 @@ static int parse_arguments(json_t *rule, const char *path, struct scmp_arg_cmp *
                 return r;
         json_array_foreach(array, i, item) {
                 (void) snprintf(item_path, sizeof(item_path), "%s.args[%zu]", path, i);
+                if (!json_is_object(item))
+                        return error_setf(e, CTR_INVALID_ARGUMENT, "%s: expected an object",
+                                          item_path);
                 r = parse_comparison(item, item_path, &comparisons[i], e);
                 if (r != 0)
                         return r;
@@ -235,17 +263,13 @@ static int add_name(Library *l, const char *name, uint32_t action,
 
 static int add_rule(Library *l, json_t *rule, const char *path, Error *e) {
         struct scmp_arg_cmp comparisons[ARGUMENTS_MAX];
-        uint64_t errno_return = EPERM;
         json_t *names, *item;
         uint32_t action;
         unsigned n;
         size_t i;
         int r;
 
-        r = json_get_uint64(rule, path, "errnoRet", 4095, &errno_return, e);
-        if (r < 0)
-                return r;
-        r = parse_action(rule, path, "action", (uint32_t) errno_return, &action, e);
+        r = parse_action(rule, path, "action", "errnoRet", &action, e);
         if (r != 0)
                 return r;
         /* libseccomp refuses rules that say what the default says */
@@ -320,16 +344,12 @@ static int export_filter(Library *l, SeccompFilter *ret, Error *e) {
 
 int seccomp_filter_compile(json_t *section, SeccompFilter *ret, Error *e) {
         _cleanup_(library_close) Library l = {};
-        uint64_t errno_return = EPERM;
         int r;
 
         r = library_open(&l, e);
         if (r != 0)
                 return r;
-        r = json_get_uint64(section, "linux.seccomp", "defaultErrnoRet", 4095, &errno_return, e);
-        if (r < 0)
-                return r;
-        r = parse_action(section, "linux.seccomp", "defaultAction", (uint32_t) errno_return,
+        r = parse_action(section, "linux.seccomp", "defaultAction", "defaultErrnoRet",
                          &l.default_action, e);
         if (r != 0)
                 return r;

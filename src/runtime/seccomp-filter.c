@@ -13,7 +13,7 @@
 
 #define CACHE_ENTRIES_MAX 128
 #define CACHE_TEXT_MAX    (1U * 1024 * 1024)
-#define CACHE_MAGIC       UINT64_C(0x0131706d63657343) /* changes with the way of compiling */
+#define CACHE_MAGIC       UINT64_C(0x0231706d63657343) /* changes with the way of compiling */
 
 typedef struct CacheHead {
         uint64_t magic;
@@ -29,6 +29,8 @@ static int flag_from_string(const char *s, unsigned *ret) {
                         {"SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC},
                         {"SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG},
                         {"SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW},
+                        {"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+                         SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(table); i++)
@@ -55,18 +57,74 @@ static int parse_flags(json_t *section, unsigned *ret, Error *e) {
         return 0;
 }
 
+static bool is_notify(json_t *action) {
+        return json_is_string(action) && streq(json_string_value(action), "SCMP_ACT_NOTIFY");
+}
+
+static bool has_notify(json_t *section) {
+        json_t *rule;
+        size_t i;
+
+        if (is_notify(json_object_get(section, "defaultAction")))
+                return true;
+        json_array_foreach(json_object_get(section, "syscalls"), i, rule)
+                if (is_notify(json_object_get(rule, "action")))
+                        return true;
+        return false;
+}
+
+static int check_listener(json_t *section, Error *e) {
+        const char *path = NULL, *metadata = NULL;
+        int r;
+
+        r = json_get_string(section, "linux.seccomp", "listenerPath", &path, e);
+        if (r >= 0)
+                r = json_get_string(section, "linux.seccomp", "listenerMetadata", &metadata, e);
+        if (r < 0)
+                return r;
+        if (!isempty(metadata) && isempty(path))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "linux.seccomp.listenerMetadata: needs "
+                                  "linux.seccomp.listenerPath");
+        if (!has_notify(section))
+                return 0; /* then the path is to be ignored */
+        if (isempty(path))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "linux.seccomp.listenerPath is missing: SCMP_ACT_NOTIFY needs "
+                                  "it");
+        if (path[0] != '/')
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "linux.seccomp.listenerPath: not an absolute path");
+        return 0;
+}
+
 int seccomp_filter_check(json_t *section, Error *e) {
-        const char *listener = NULL;
         unsigned flags = 0;
         int r;
 
-        r = json_get_string(section, "linux.seccomp", "listenerPath", &listener, e);
-        if (r < 0)
-                return r;
-        if (r > 0 && !isempty(listener))
-                return error_setf(e, CTR_NOT_IMPLEMENTED,
-                                  "linux.seccomp.listenerPath is not supported");
-        return parse_flags(section, &flags, e);
+        r = check_listener(section, e);
+        if (r == 0)
+                r = parse_flags(section, &flags, e);
+        if (r == -EBADMSG && e) /* from the JSON getters, which have named the path */
+                e->code = r = CTR_INVALID_ARGUMENT;
+        return r;
+}
+
+const char *seccomp_filter_listener(json_t *section) {
+        return has_notify(section) ? json_string_value(json_object_get(section, "listenerPath"))
+                                   : NULL;
+}
+
+/* The text that the filter is compiled from: who listens is different for each container, and makes
+ * no other filter. */
+static int make_text(json_t *section, char **ret) {
+        _cleanup_json_ json_t *copy = json_copy(section);
+
+        if (!copy)
+                return -ENOMEM;
+        (void) json_object_del(copy, "listenerPath");
+        (void) json_object_del(copy, "listenerMetadata");
+        return json_to_text(copy, ret);
 }
 
 /* FNV-1a: it only spreads names. That a name belongs to a text is said by the text in the file. */
@@ -166,7 +224,11 @@ int seccomp_filter_prepare(json_t *section, const char *cache_directory, Seccomp
         r = parse_flags(section, &p.flags, e);
         if (r != 0)
                 return r;
-        r = json_to_text(section, &text);
+        p.notifies = has_notify(section);
+        /* the kernel takes it for such filters alone, and it has no meaning for others */
+        if (!p.notifies)
+                p.flags &= ~(unsigned) SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+        r = make_text(section, &text);
         if (r < 0)
                 return r;
         (void) snprintf(name, sizeof(name), "%016llx.bpf", (unsigned long long) text_hash(text));

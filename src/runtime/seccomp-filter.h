@@ -27,11 +27,15 @@ typedef struct SeccompFilter {
         struct sock_filter *filter; /* NULL: none */
         size_t n;
         unsigned flags; /* SECCOMP_FILTER_FLAG_* */
+        bool notifies;  /* to be loaded by seccomp_notify_load() */
 } SeccompFilter;
 
 /* Checks the section without compiling: 0, CTR_INVALID_ARGUMENT or CTR_NOT_IMPLEMENTED with the
  * JSON path. What only libseccomp knows (names) is found by seccomp_filter_prepare(). */
 int seccomp_filter_check(json_t *section, Error *e);
+
+/* listenerPath of a section that was checked if it has SCMP_ACT_NOTIFY, else NULL. */
+const char *seccomp_filter_listener(json_t *section);
 
 /* Gets the filter from cache_directory (NULL: none) or compiles and stores it. Call it in a process
  * that executes another program later. */

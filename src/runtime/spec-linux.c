@@ -201,25 +201,47 @@ static int parse_paths(json_t *section, const char *key, const char ***ret, size
         return 0;
 }
 
-static int parse_time_offset(SpecTimeOffset *offset, json_t *section, const char *key, Error *e) {
-        json_t *offsets, *clock;
+static int parse_time_offset(SpecTimeOffset *offset, json_t *clock, const char *path, Error *e) {
         uint64_t nanosecs = 0;
         int r;
 
-        r = json_get_object(section, "linux", "timeOffsets", &offsets, e);
-        if (r > 0)
-                r = json_get_object(offsets, "linux.timeOffsets", key, &clock, e);
-        if (r <= 0)
-                return r;
-        r = json_get_int64(clock, "linux.timeOffsets", "secs", INT64_MIN, INT64_MAX, &offset->secs,
-                           e);
-        if (r < 0)
-                return r;
-        r = json_get_uint64(clock, "linux.timeOffsets", "nanosecs", 999999999, &nanosecs, e);
+        if (json_is_null(clock))
+                return 0;
+        if (!json_is_object(clock))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s: expected an object", path);
+        r = json_get_int64(clock, path, "secs", INT64_MIN, INT64_MAX, &offset->secs, e);
+        if (r >= 0)
+                r = json_get_uint64(clock, path, "nanosecs", 999999999, &nanosecs, e);
         if (r < 0)
                 return r;
         offset->nanosecs = (uint32_t) nanosecs;
         offset->set = true;
+        return 0;
+}
+
+/* The clocks are those of time_namespaces(7). */
+static int parse_time_offsets(Spec *s, json_t *section, Error *e) {
+        json_t *offsets, *clock;
+        const char *name;
+        int r;
+
+        r = json_get_object(section, "linux", "timeOffsets", &offsets, e);
+        if (r <= 0)
+                return r;
+        json_object_foreach(offsets, name, clock) {
+                char path[SPEC_PATH_SIZE];
+
+                (void) snprintf(path, sizeof(path), "linux.timeOffsets.%.32s", name);
+                if (streq(name, "monotonic"))
+                        r = parse_time_offset(&s->monotonic, clock, path, e);
+                else if (streq(name, "boottime"))
+                        r = parse_time_offset(&s->boottime, clock, path, e);
+                else
+                        r = error_setf(e, CTR_INVALID_ARGUMENT,
+                                       "%s: time namespaces have no such clock", path);
+                if (r != 0)
+                        return r;
+        }
         return 0;
 }
 
@@ -313,9 +335,7 @@ int spec_parse_linux(Spec *s, json_t *section, Error *e) {
                 r = parse_paths(section, "readonlyPaths", &s->readonly_paths, &s->n_readonly_paths,
                                 e);
         if (r == 0)
-                r = parse_time_offset(&s->monotonic, section, "monotonic", e);
-        if (r == 0)
-                r = parse_time_offset(&s->boottime, section, "boottime", e);
+                r = parse_time_offsets(s, section, e);
         if (r == 0)
                 r = parse_personality(s, section, e);
         if (r == 0)

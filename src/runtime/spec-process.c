@@ -82,11 +82,13 @@ static int parse_ids(SpecUser *u, json_t *user, Error *e) {
 
 static int parse_user(SpecUser *u, json_t *process, Error *e) {
         uint64_t value;
-        json_t *user;
+        json_t *user = NULL;
         int r;
 
         r = json_get_object(process, "process", "user", &user, e);
-        if (r <= 0)
+        if (r > 0)
+                r = spec_refuse(user, "process.user", "username", e);
+        if (r != 0 || !user)
                 return r;
         r = json_get_uint64(user, "process.user", "uid", UINT32_MAX - 1, &value, e);
         if (r < 0)

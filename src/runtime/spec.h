@@ -227,7 +227,9 @@ const char *hook_point_to_string(HookPoint point) _const_;
 Spec *spec_free(Spec *s);
 DEFINE_CLEANUP(Spec *, spec_free);
 
-/* The sections, for spec_parse() only. */
+/* The sections, for spec_parse() only: all of a document, and a document with a process alone. */
+int spec_parse_sections(Spec *s, Error *e);
+int spec_parse_process_sections(Spec *s, Error *e);
 int spec_parse_process(Spec *s, json_t *process, Error *e);
 int spec_parse_mounts(Spec *s, json_t *mounts, Error *e);
 int spec_parse_linux(Spec *s, json_t *linux_section, Error *e);

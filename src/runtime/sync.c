@@ -11,7 +11,7 @@
 typedef struct SyncMessage {
         uint32_t type;
         uint32_t stage;
-        int32_t code;             /* of FAILED; the pid of CLONED */
+        int32_t code;             /* of FAILED; the pid of CLONED and START */
         char text[SYNC_TEXT_MAX]; /* NUL-terminated, only the used part is sent */
 } SyncMessage;
 

@@ -11,7 +11,8 @@
  *                                        and mounts are there, the host's root is not left yet
  *              ENTER ->                  it is in its cgroup, go on
  *              <- CREATED                (with the terminal's master, if there is one)
- *              START ->                  execute
+ *              START ->                  execute (with a connection to the agent, if the filter
+ *                                        notifies)
  *              <- end of file            executed
  *              <- FAILED                 instead of any answer, also before ENTER; then it exits
  *
@@ -77,13 +78,13 @@ const char *init_stage_to_string(InitStage stage) _const_;
 
 /* What comes with a message. */
 typedef struct SyncAnswer {
-        int fd;      /* the receiver's, or -1 */
-        pid_t pid;   /* with CLONED */
+        int fd;    /* the receiver's, or -1 */
+        pid_t pid; /* with CLONED and START: of who was cloned or is started, as the host has it */
         bool failed; /* FAILED was received: what was returned is its code */
 } SyncAnswer;
 
-/* Sends a message, and fd if it is one. pid is for CLONED, else 0. 0 or -errno; -EPIPE if the other
- * side is gone. */
+/* Sends a message, and fd if it is one. pid is for CLONED and START, else 0. 0 or -errno; -EPIPE if
+ * the other side is gone. */
 int sync_send(int socket_fd, SyncType type, pid_t pid, int fd);
 
 /* Sends FAILED. */

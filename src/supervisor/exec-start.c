@@ -93,6 +93,8 @@ static int exec_clone(Exec *x, Error *e) {
                         .config_dir_fd = s->task_dir_fd,
                         .config_name = TASK_FILE_CONFIG,
                         .document_name = exec_file_name(TASK_FILE_EXEC_PREFIX, x->id, name),
+                        .id = s->launch.id,
+                        .bundle = s->task_dir,
                         .seccomp_cache = CTR_RUNTIME_DIR "/seccomp",
         };
         int r;

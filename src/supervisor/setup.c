@@ -53,6 +53,7 @@ int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3]
         StreamsParameters streams;
         int r;
 
+        s->task_dir = task_dir;
         s->task_dir_fd = open(task_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (s->task_dir_fd < 0)
                 return error_setf(e, -errno, "Failed to open %s: %m", task_dir);

@@ -65,6 +65,7 @@ typedef struct Supervisor {
         Reply start_reply, pause_reply;
 
         TaskLaunch launch;
+        const char *task_dir; /* as it was given to the program */
         int task_dir_fd;
         int signal_fd;
         char oom_score_adj[8]; /* what we had before we were protected; "" if that did not work */

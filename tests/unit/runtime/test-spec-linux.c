@@ -180,6 +180,16 @@ static void test_refused(void **state) {
                                 "numbers"),
                         PROCESS("\"execCPUAffinity\": {\"final\": \"1024\"}", CTR_INVALID_ARGUMENT,
                                 "process.execCPUAffinity.final: \"1024\" is not a list of numbers"),
+                        PROCESS("\"user\": {\"username\": \"x\"}", CTR_NOT_IMPLEMENTED,
+                                "process.user.username is not supported"),
+                        LINUX(NAMESPACES ", \"timeOffsets\": {\"realtime\": {\"secs\": 1}}",
+                              CTR_INVALID_ARGUMENT,
+                              "linux.timeOffsets.realtime: time namespaces have no such clock"),
+                        LINUX(NAMESPACES ", \"timeOffsets\": {\"boottime\": {\"nanosecs\":"
+                                         " 1000000000}}",
+                              CTR_INVALID_ARGUMENT,
+                              "linux.timeOffsets.boottime.nanosecs: 1000000000 is not between 0 "
+                              "and 999999999"),
                         PROCESS("\"commandLine\": \"x\"", CTR_NOT_IMPLEMENTED,
                                 "process.commandLine is not supported"),
         };
