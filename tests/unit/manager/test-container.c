@@ -405,14 +405,12 @@ static void test_spec_defaults(void **state) {
         assert_non_null(strstr(text, "\"PATH=/usr/local/sbin:"));
 
         linux_part = json_object_get(j, "linux");
-        for (size_t i = 0; i < ELEMENTSOF(namespaces); i++)
-                assert_string_equal(
-                                json_string_value(json_object_get(
-                                                json_array_get(json_object_get(linux_part,
-                                                                               "namespaces"),
-                                                               i),
-                                                "type")),
-                                namespaces[i]);
+        for (size_t i = 0; i < ELEMENTSOF(namespaces); i++) {
+                json_t *item = json_array_get(json_object_get(linux_part, "namespaces"), i);
+
+                assert_string_equal(json_string_value(json_object_get(item, "type")),
+                                    namespaces[i]);
+        }
         assert_non_null(strstr(text, "\"/proc/kcore\""));
         assert_non_null(strstr(text, "\"/proc/sysrq-trigger\""));
         assert_true(json_array_size(json_object_get(linux_part, "maskedPaths")) >= 8);
