@@ -14,7 +14,9 @@
 #include "manager/image-commit.h"
 #include "manager/manager.h"
 #include "manager/pull.h"
+#include "manager/snapshot.h"
 #include "manager/task-internal.h"
+#include "snapshot/snapshotter.h"
 
 #define CREATED_BY_MAX 4096U
 #define READING        "diff" /* the phase in which the worker looks at the container's files */
@@ -200,7 +202,7 @@ static int find_base(Object *o, void *userdata) {
 
 static int set_arguments(Commit *x, Container *c, const CommitRequest *request, Error *e) {
         _cleanup_free_ int64_t *chain = NULL;
-        _cleanup_free_ char *layers = NULL;
+        _cleanup_free_ char *layers = NULL, *lower = NULL;
         Base base = {.name = c->image};
         size_t n = 0;
         int r;
@@ -215,11 +217,14 @@ static int set_arguments(Commit *x, Container *c, const CommitRequest *request, 
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "The image \"%s\" of the container is not there any more",
                                   c->image);
-        r = container_layers(c, base.n, &layers, e);
+        r = container_layers(c, base.n, &layers, &lower, e);
         if (r != 0)
                 return r;
         if (strv_extendf(&x->arguments, "--base=%s", base.image->manifest_digest) < 0 ||
             strv_extendf(&x->arguments, "--layers=%s", layers) < 0 ||
+            /* what was changed is found by looking at both */
+            (snapshotter_find(c->snapshotter)->copies &&
+             strv_extendf(&x->arguments, "--lower=%s", lower) < 0) ||
             (request->compression &&
              strv_extendf(&x->arguments, "--compression=%s", request->compression) < 0) ||
             (request->no_unpack && strv_extend(&x->arguments, "--no-unpack") < 0))

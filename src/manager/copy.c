@@ -13,34 +13,69 @@
 #include "basic/strv.h"
 #include "manager/db.h"
 #include "manager/manager.h"
+#include "manager/snapshot.h"
 #include "manager/task.h"
 #include "snapshot/overlayfs.h"
 
 #define CHANGES_SIZE_MAX (32U * 1024 * 1024)
 
-int container_layers(const Container *c, size_t max, char **ret, Error *e) {
+/* Appends numbers to a list. The first n_trees are whole trees. */
+static int layer_list(const char *snapshotter, const int64_t *ids, size_t n, size_t n_trees,
+                      char **ret) {
+        size_t size = n * (strlen(snapshotter) + 24), used = 0;
+        char *list = malloc(size);
+
+        if (!list)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                used += (size_t) sprintf(list + used, "%s%s%s%" PRIi64, i > 0 ? "," : "",
+                                         i < n_trees ? snapshotter : "", i < n_trees ? "/" : "",
+                                         ids[i]);
+        *ret = list;
+        return 0;
+}
+
+/* How many of the chain, from its top on, are of the container's snapshotter: all below belong to
+ * images. */
+static int count_trees(const Container *c, const int64_t *chain, size_t n, size_t *ret, Error *e) {
+        size_t k = 0;
+
+        for (bool found = snapshotter_find(c->snapshotter)->copies; found && k < n; k += found) {
+                _cleanup_(snapshot_freep) Snapshot *s = NULL;
+                int r = db_snapshot_get(c->object.manager->db, chain[k], &s, e);
+
+                if (r != 0 && r != 1)
+                        return r;
+                found = r == 1 && streq(s->snapshotter, c->snapshotter);
+        }
+        *ret = k;
+        return 0;
+}
+
+int container_layers(const Container *c, size_t n_own, char **ret_own, char **ret_lower, Error *e) {
+        _cleanup_free_ char *own = NULL, *lower = NULL;
         _cleanup_free_ int64_t *chain = NULL;
-        _cleanup_free_ char *list = NULL;
-        size_t n = 0, used = 0;
+        size_t n = 0, n_trees;
         int r;
 
-        if (!streq(c->snapshotter, "overlayfs"))
-                return error_setf(e, CTR_NOT_IMPLEMENTED,
-                                  "This is not possible with the snapshotter \"%s\"",
-                                  c->snapshotter);
         r = db_snapshot_chain(c->object.manager->db, c->snapshot, &chain, &n, e);
         if (r != 0)
                 return r;
         if (n == 0)
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "The container \"%s\" has lost its snapshot", c->object.name);
-        n = max > 0 ? MIN_OF(n, max) : n;
-        list = malloc(n * 24);
-        if (!list)
-                return -ENOMEM;
-        for (size_t i = 0; i < n; i++)
-                used += (size_t) sprintf(list + used, "%s%" PRIi64, i > 0 ? "," : "", chain[i]);
-        *ret = TAKE_PTR(list);
+        n_own = n_own > 0 ? MIN_OF(n, n_own) : n;
+        r = count_trees(c, chain, n, &n_trees, e);
+        if (r == 0)
+                r = layer_list(c->snapshotter, chain, n_own, n_trees, &own);
+        if (r == 0 && n_own < n)
+                r = layer_list(c->snapshotter, chain + n_own, n - n_own,
+                               n_trees > n_own ? n_trees - n_own : 0, &lower);
+        if (r != 0)
+                return r;
+        *ret_own = TAKE_PTR(own);
+        if (ret_lower)
+                *ret_lower = TAKE_PTR(lower);
         return 0;
 }
 
@@ -87,7 +122,8 @@ int container_check_writers(const Container *c, Error *e) {
         char name[OVERLAYFS_NAME_SIZE];
 
         (void) snprintf(name, sizeof(name), "%" PRIi64, c->snapshot);
-        fd = openat(m->snapshots_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        fd = openat(snapshotter_directory(m, c->snapshotter), name,
+                    O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (busy || (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK))
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "Files are being copied into the container \"%s\"",
@@ -184,7 +220,7 @@ static int start(Container *c, const JobType *type, char **arguments, const char
         } else {
                 _cleanup_free_ char *layers = NULL;
 
-                r = container_layers(c, 0, &layers, e);
+                r = container_layers(c, 0, &layers, NULL, e);
                 if (r == 0)
                         r = strv_extendf(&l, "--layers=%s", layers);
         }

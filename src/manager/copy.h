@@ -38,6 +38,8 @@ int container_diff(Container *c, unsigned max, Job **ret, Error *e);
 /* Before its snapshot is mounted or moved: CTR_FAILED_PRECONDITION while a job writes to it. */
 int container_check_writers(const Container *c, Error *e);
 
-/* "N,N,...": c's snapshot and those below it, topmost first; at most max of them (0: all).
- * CTR_NOT_IMPLEMENTED for a snapshotter whose directories are no layers. */
-int container_layers(const Container *c, size_t max, char **ret, Error *e);
+/* "N,N,...", as the worker's --layers wants it: c's snapshot and those below it, topmost first;
+ * with "native/" before those that are whole trees. They are cut in two: the first n_own are
+ * *ret_own, the rest *ret_lower, NULL if there is none. n_own 0: all are *ret_own; ret_lower may be
+ * NULL. */
+int container_layers(const Container *c, size_t n_own, char **ret_own, char **ret_lower, Error *e);

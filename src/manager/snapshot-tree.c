@@ -35,6 +35,10 @@ const char *snapshotter_reason(const Manager *m, const char *name) {
         return m->snapshotters[index_of(name)].reason;
 }
 
+int snapshotter_directory(const Manager *m, const char *name) {
+        return m->snapshotters[index_of(name)].dir_fd;
+}
+
 static int make_link(Manager *m, Error *e) {
         _cleanup_free_ char *target = NULL, *path = NULL;
         char now[PATH_MAX];
@@ -90,8 +94,7 @@ int snapshot_directory_make(Manager *m, const char *snapshotter, int64_t id, int
 int snapshot_directory_check(Manager *m, const char *snapshotter, int64_t id, Error *e) {
         _cleanup_close_ int fd = -1;
 
-        return overlayfs_open_tree(m->snapshotters[index_of(snapshotter)].dir_fd, (uint64_t) id,
-                                   &fd, e);
+        return overlayfs_open_tree(snapshotter_directory(m, snapshotter), (uint64_t) id, &fd, e);
 }
 
 int snapshot_mounts(Manager *m, const SnapshotPlace *place, const char *key, SnapshotMount **ret,
@@ -243,7 +246,7 @@ int snapshot_copy(Manager *m, const char *snapshotter, const char *namespace, in
                 return r;
         return work_start(m, &copy_type, namespace, s->key, arguments, on_copied,
                           &(Work){
-                                          .dir_fd = m->snapshotters[index_of(snapshotter)].dir_fd,
+                                          .dir_fd = snapshotter_directory(m, snapshotter),
                                           .copied = callback,
                                           .userdata = userdata,
                           },

@@ -70,6 +70,9 @@ void snapshotters_check(Manager *m, bool check);
 /* Why one is not available; NULL: it is. */
 const char *snapshotter_reason(const Manager *m, const char *name);
 
+/* The directory of all snapshots of one, which stays the manager's. */
+int snapshotter_directory(const Manager *m, const char *name);
+
 /* Which snapshotter is meant: name, or the namespace's label, or the default. *ret is one of the
  * constant names. CTR_INVALID_ARGUMENT for an unknown one, CTR_NOT_IMPLEMENTED, with the sentence
  * of the start, for one that is not available here. */

@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "snapshot/apply.h"
+#include "snapshot/compare.h"
 #include "snapshot/marks.h"
 #include "snapshot/walk.h"
 
@@ -175,4 +176,24 @@ int layer_changes(int upper_fd, int lower_fd, const atomic_bool *canceled, Chang
 
         assert(upper_fd >= 0 && f);
         return walk(&c, upper_fd, lower_fd, 0, e);
+}
+
+typedef struct Listing {
+        ChangeFunction f;
+        void *userdata;
+} Listing;
+
+static int on_difference(void *userdata, const Difference *d, Error *e) {
+        const Listing *l = userdata;
+        char path[PATH_MAX + 1];
+
+        (void) snprintf(path, sizeof(path), "/%s", d->path);
+        return l->f(l->userdata, d->kind, path, e);
+}
+
+int tree_changes(int upper_fd, int lower_fd, const atomic_bool *canceled, ChangeFunction f,
+                 void *userdata, Error *e) {
+        Listing l = {.f = f, .userdata = userdata};
+
+        return trees_compare(upper_fd, lower_fd, 0, canceled, on_difference, &l, e);
 }

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * What an upper directory of overlayfs changes of the tree below it: a list for people. Every file
- * that the upper directory has is a change, as is every directory with something changed in it.
+ * What a snapshot changes of the tree below it: a list for people. Of an upper directory of
+ * overlayfs every file that it has is a change; of a whole tree every file that is another one
+ * (snapshot/compare.h). Every directory with something changed in it is one, too.
  */
 
 #include <stdatomic.h>
@@ -24,3 +25,7 @@ typedef int (*ChangeFunction)(void *userdata, ChangeKind kind, const char *path,
  * CTR_RESOURCE_EXHAUSTED as layer_diff(), CTR_CANCELED, f's error, -errno. */
 int layer_changes(int upper_fd, int lower_fd, const atomic_bool *canceled, ChangeFunction f,
                   void *userdata, Error *e);
+
+/* The same for a whole tree. */
+int tree_changes(int upper_fd, int lower_fd, const atomic_bool *canceled, ChangeFunction f,
+                 void *userdata, Error *e);

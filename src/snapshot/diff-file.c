@@ -7,6 +7,7 @@
 #include <sys/xattr.h>
 
 #include "snapshot/diff-internal.h"
+#include "snapshot/marks.h"
 #include "snapshot/walk.h"
 
 #define OVERLAY_XATTR "trusted.overlay."
@@ -65,12 +66,6 @@ static bool is_redirection(const char *name) {
         return streq(name, OVERLAY_XATTR "redirect") || streq(name, OVERLAY_XATTR "metacopy");
 }
 
-/* overlayfs's own are left out, and those of the security modules of this machine. */
-static bool is_wanted(const char *name) {
-        return !startswith(name, OVERLAY_XATTR) && !startswith(name, "user.overlay.") &&
-               (!startswith(name, "security.") || streq(name, "security.capability"));
-}
-
 static int add_xattr(Diff *d, const char *proc, const char *name, Error *e) {
         char *value = d->attributes + DIFF_XATTR_MAX;
         ssize_t size;
@@ -81,7 +76,7 @@ static int add_xattr(Diff *d, const char *proc, const char *name, Error *e) {
                                   "\"%s\" was renamed by an overlay with redirect_dir or metacopy, "
                                   "and is not in the upper directory",
                                   d->path);
-        if (!is_wanted(name))
+        if (mark_is_no_attribute(name))
                 return 0;
         size = getxattr(proc, name, value, DIFF_XATTR_MAX);
         if (size < 0)

@@ -9,9 +9,6 @@
 #include "snapshot/marks.h"
 #include "snapshot/walk.h"
 
-#define WHITEOUT ".wh."
-#define OPAQUE   ".wh..wh..opq"
-
 int diff_check_canceled(const Diff *d, Error *e) {
         if (d->options->canceled && atomic_load(d->options->canceled))
                 return error_setf(e, CTR_CANCELED, "The job was canceled");
@@ -29,7 +26,7 @@ static int on_data(void *userdata, const void *data, size_t size, Error *e) {
         return d->sink(d->userdata, data, size, e);
 }
 
-static int count_entry(Diff *d, Error *e) {
+int diff_count_entry(Diff *d, Error *e) {
         if (d->entries_left == 0)
                 return error_setf(e, CTR_RESOURCE_EXHAUSTED,
                                   "The archive would have more entries than it may");
@@ -53,9 +50,8 @@ static int push_name(Diff *d, const char *prefix, const char *name, size_t *ret_
         return 0;
 }
 
-/* An entry that is only a name: a mark that something is not there. */
-static int write_mark(Diff *d, const char *prefix, const char *name, const struct stat *st,
-                      Error *e) {
+int diff_write_mark(Diff *d, const char *prefix, const char *name, const struct stat *st,
+                    Error *e) {
         struct stat mark = {.st_mode = S_IFREG, .st_mtim = {.tv_sec = st->st_mtim.tv_sec}};
         size_t length;
         int r;
@@ -63,19 +59,18 @@ static int write_mark(Diff *d, const char *prefix, const char *name, const struc
         r = push_name(d, prefix, name, &length, e);
         if (r != 0)
                 return r;
-        r = count_entry(d, e);
+        r = diff_count_entry(d, e);
         if (r == 0)
                 r = tar_stream_entry(d->tar, &(TarEntry){.path = d->path, .st = &mark}, e);
         d->path[length] = '\0';
         return r;
 }
 
-/* Nothing below a layer's root may be called like a mark: it would hide something. */
-static int check_name(const Diff *d, const char *name, Error *e) {
-        if (!(d->options->flags & DIFF_OVERLAY) || !startswith(name, WHITEOUT))
+int diff_check_name(const Diff *d, const char *name, Error *e) {
+        if (!startswith(name, DIFF_WHITEOUT))
                 return 0;
         return error_setf(e, CTR_FAILED_PRECONDITION,
-                          "\"%s/%s\" cannot be in a layer: names that begin with " WHITEOUT
+                          "\"%s/%s\" cannot be in a layer: names that begin with " DIFF_WHITEOUT
                           " say that something was removed",
                           d->path, name);
 }
@@ -94,7 +89,7 @@ static int visit(Diff *d, int dir_fd, const char *name, unsigned depth, Error *e
         /* the marks were written before */
         if (r != 0 || ((d->options->flags & DIFF_OVERLAY) && mark_is_whiteout(&st)))
                 return r;
-        r = count_entry(d, e);
+        r = diff_count_entry(d, e);
         if (r == 0)
                 r = diff_write_file(d, path_fd, &st, e);
         if (r != 0 || !S_ISDIR(st.st_mode))
@@ -112,7 +107,7 @@ static int write_marks(Diff *d, int dir_fd, const struct stat *dir_st, const Wal
         int r = 0;
 
         if (mark_is_opaque(dir_fd))
-                r = write_mark(d, "", OPAQUE, dir_st, e);
+                r = diff_write_mark(d, "", DIFF_OPAQUE, dir_st, e);
         for (size_t i = 0; r == 0 && i < names->n; i++) {
                 struct stat st;
 
@@ -122,9 +117,9 @@ static int write_marks(Diff *d, int dir_fd, const struct stat *dir_st, const Wal
                                                          "Failed to look at \"%s/%s\": %m", d->path,
                                                          names->names[i]);
                 else if (mark_is_whiteout(&st))
-                        r = write_mark(d, WHITEOUT, names->names[i], &st, e);
+                        r = diff_write_mark(d, DIFF_WHITEOUT, names->names[i], &st, e);
                 else
-                        r = check_name(d, names->names[i], e);
+                        r = diff_check_name(d, names->names[i], e);
         }
         return r;
 }
@@ -151,9 +146,19 @@ static int walk(Diff *d, int dir_fd, const struct stat *st, unsigned depth, Erro
         return r;
 }
 
-static int diff_root(Diff *d, int fd, Error *e) {
-        const char *name = d->options->name;
+static int write_tree(Diff *d, int fd, const struct stat *st, Error *e) {
         _cleanup_close_ int dir_fd = -1;
+
+        if (!S_ISDIR(st->st_mode))
+                return 0;
+        dir_fd = walk_reopen(fd, true);
+        if (dir_fd < 0)
+                return error_setf(e, dir_fd, "Failed to open \"%s\": %m", d->path);
+        return walk(d, dir_fd, st, 0, e);
+}
+
+static int write_root(Diff *d, int fd, DiffFunction write, Error *e) {
+        const char *name = d->options->name;
         struct stat st;
         int r = 0;
 
@@ -164,37 +169,32 @@ static int diff_root(Diff *d, int fd, Error *e) {
         if (S_ISSOCK(st.st_mode) || (!name && !S_ISDIR(st.st_mode)))
                 return error_setf(e, CTR_INVALID_ARGUMENT, "\"%s\" cannot be archived", d->path);
         if (name) {
-                r = count_entry(d, e);
+                r = diff_count_entry(d, e);
                 if (r == 0)
                         r = diff_write_file(d, fd, &st, e);
         }
-        if (r != 0 || !S_ISDIR(st.st_mode))
-                return r;
-        dir_fd = walk_reopen(fd, true);
-        if (dir_fd < 0)
-                return error_setf(e, dir_fd, "Failed to open \"%s\": %m", d->path);
-        return walk(d, dir_fd, &st, 0, e);
+        return r == 0 ? write(d, fd, &st, e) : r;
 }
 
-int layer_diff(int fd, const DiffOptions *options, TarSink sink, void *userdata, Error *e) {
+int diff_run(int fd, int lower_fd, const DiffOptions *options, TarSink sink, void *userdata,
+             DiffFunction write, Error *e) {
         _cleanup_error_ Error local = ERROR_NULL;
         Diff d = {
                         .options = options,
                         .sink = sink,
                         .userdata = userdata,
+                        .lower_fd = lower_fd,
                         .entries_left = options->entries ?: apply_limits_default.entries,
                         .bytes_left = options->bytes ?: apply_limits_default.bytes,
         };
         int r;
-
-        assert(fd >= 0 && options && sink);
 
         e = e ?: &local;
         d.piece = malloc(DIFF_PIECE_SIZE);
         d.attributes = malloc((size_t) 2 * DIFF_XATTR_MAX);
         r = d.piece && d.attributes ? tar_stream_new(on_data, &d, &d.tar) : -ENOMEM;
         if (r == 0)
-                r = diff_root(&d, fd, e);
+                r = write_root(&d, fd, write, e);
         if (r == 0)
                 r = tar_stream_finish(d.tar, e);
         tar_stream_free(d.tar);
@@ -202,4 +202,10 @@ int layer_diff(int fd, const DiffOptions *options, TarSink sink, void *userdata,
         free(d.piece);
         free(d.attributes);
         return r;
+}
+
+int layer_diff(int fd, const DiffOptions *options, TarSink sink, void *userdata, Error *e) {
+        assert(fd >= 0 && options && sink);
+
+        return diff_run(fd, -1, options, sink, userdata, write_tree, e);
 }

@@ -35,3 +35,9 @@ typedef struct DiffOptions {
  * CTR_FAILED_PRECONDITION for names and marks that a layer cannot have; -errno. Texts name the
  * entry. */
 int layer_diff(int fd, const DiffOptions *options, TarSink sink, void *userdata, Error *e);
+
+/* The same for a whole tree: as a layer, what it changes of the one below (snapshot/compare.h). All
+ * that is not there any more becomes a whiteout of its own. options->flags has no meaning, its name
+ * is "." or NULL. */
+int layer_diff_trees(int fd, int lower_fd, const DiffOptions *options, TarSink sink, void *userdata,
+                     Error *e);

@@ -9,6 +9,11 @@ bool mark_is_whiteout(const struct stat *st) {
         return S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0);
 }
 
+bool mark_is_no_attribute(const char *name) {
+        return startswith(name, "trusted.overlay.") || startswith(name, "user.overlay.") ||
+               (startswith(name, "security.") && !streq(name, "security.capability"));
+}
+
 bool mark_is_opaque(int dir_fd) {
         char value;
 

@@ -68,8 +68,8 @@ static int begin_manifest(Commit *c, json_t *base, Error *e) {
         size_t i;
         int r;
 
-        r = json_get_array(base, "", "layers", MANIFEST_LAYERS_MAX - c->options->n_layers, &layers,
-                           e);
+        r = json_get_array(base, "", "layers", MANIFEST_LAYERS_MAX - c->options->own.n_layers,
+                           &layers, e);
         if (r <= 0)
                 return error_setf(e, CTR_RESOURCE_EXHAUSTED,
                                   "The container's image has no layers, or too many for one more");
@@ -123,8 +123,8 @@ static int add_history(Commit *c, Error *e) {
                 if (json_object_set_new(c->config, "history", history) < 0)
                         return -ENOMEM;
         }
-        for (size_t i = 0; i < c->options->n_layers; i++) {
-                bool top = i + 1 == c->options->n_layers;
+        for (size_t i = 0; i < c->options->own.n_layers; i++) {
+                bool top = i + 1 == c->options->own.n_layers;
 
                 entry = json_pack("{ss}", "created", created);
                 if (json_array_append_new(history, entry) < 0 ||

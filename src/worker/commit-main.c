@@ -7,7 +7,6 @@
 #include "basic/fs.h"
 #include "config.h"
 #include "worker/commit.h"
-#include "worker/container-root.h"
 #include "worker/options.h"
 #include "worker/report.h"
 #include "worker/sandbox.h"
@@ -34,19 +33,19 @@ static int parse_compression(const char *s, Compression *ret, Error *e) {
         return 0;
 }
 
-/* Topmost first, as everywhere on the command line. */
 static int parse_layers(const char *s, CommitOptions *o, Error *e) {
-        ContainerRoot c = CONTAINER_ROOT_NULL;
         int r;
 
-        r = container_root_parse_layers(&c, s, e);
-        if (r == 0 && c.n_layers > COMMIT_LAYERS_MAX)
-                r = error_setf(e, CTR_RESOURCE_EXHAUSTED, "More than %u layers are to be made",
-                               COMMIT_LAYERS_MAX);
-        o->n_layers = r == 0 ? c.n_layers : 0;
-        for (size_t i = 0; i < o->n_layers; i++)
-                o->layers[i] = c.layers[o->n_layers - 1 - i];
-        return r;
+        r = container_root_parse_layers(&o->own, s, e);
+        if (r != 0)
+                return r;
+        if (o->own.n_layers > COMMIT_LAYERS_MAX)
+                return error_setf(e, CTR_RESOURCE_EXHAUSTED, "More than %u layers are to be made",
+                                  COMMIT_LAYERS_MAX);
+        if (o->own.n_trees > 0 && o->own.n_trees < o->own.n_layers)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "--layers=%s is not all of one snapshotter", s);
+        return 0;
 }
 
 static int set_option(Options *o, int c, Error *e) {
@@ -60,6 +59,8 @@ static int set_option(Options *o, int c, Error *e) {
                 return digest_parse(optarg, &o->commit.base, e);
         case 'l':
                 return parse_layers(optarg, &o->commit, e);
+        case 'w':
+                return container_root_parse_layers(&o->commit.lower, optarg, e);
         case 'z':
                 return parse_compression(optarg, &o->commit.compression, e);
         case 'q':
@@ -80,6 +81,7 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
                         {"control-fd", required_argument, NULL, 'c'},
                         {"base", required_argument, NULL, 'b'},
                         {"layers", required_argument, NULL, 'l'},
+                        {"lower", required_argument, NULL, 'w'},
                         {"compression", required_argument, NULL, 'z'},
                         {"request-fd", required_argument, NULL, 'q'},
                         {"limit", required_argument, NULL, 'm'},
@@ -90,9 +92,12 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
 
         while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
                 r = set_option(o, c, e);
-        if (r == 0 && (optind != argc || !*o->commit.base.hex || o->commit.n_layers == 0))
+        if (r == 0 && (optind != argc || !*o->commit.base.hex || o->commit.own.n_layers == 0))
                 r = error_setf(e, CTR_INVALID_ARGUMENT,
                                "--base, --layers and no argument are needed");
+        if (r == 0 && (o->commit.own.n_trees > 0) != (o->commit.lower.n_layers > 0))
+                r = error_setf(e, CTR_INVALID_ARGUMENT,
+                               "--lower is needed with whole trees, and with nothing else");
         return r;
 }
 
@@ -115,10 +120,26 @@ static int read_request(Options *o, Error *e) {
         return r;
 }
 
+/* What whole trees are compared with. */
+static int mount_lower(Options *o, Error *e) {
+        int r;
+
+        if (o->commit.lower.n_layers == 0)
+                return 0;
+        r = container_root_mount(&o->commit.lower, o->root, 0, false, e);
+        if (r == 0)
+                r = container_root_leave(o->root, e);
+        if (r == 0)
+                sandbox_let_read(o->commit.lower.fd);
+        return r;
+}
+
 static int commit(Commit *c, Options *o, Error *e) {
         int r;
 
         r = read_request(o, e);
+        if (r == 0)
+                r = mount_lower(o, e);
         if (r == 0)
                 r = store_open_root(&c->store, o->root, e);
         if (r == 0)
@@ -139,12 +160,14 @@ int verb_commit(int argc, char *argv[]) {
         o.commit.pull.unpack = true;
         o.commit.pull.limits = apply_limits_default;
         o.commit.compression = COMPRESSION_GZIP;
+        o.commit.own = o.commit.lower = CONTAINER_ROOT_NULL;
         r = parse_options(argc, argv, &o, &e);
         if (r == 0)
                 r = commit_init(&c, &o.commit, o.control_fd, &e);
         if (r == 0)
                 r = commit(&c, &o, &e);
         fd_close(o.request_fd);
+        container_root_clear(&o.commit.lower);
         json_decref(o.commit.request);
         return report_end(o.control_fd, r, &e);
 }

@@ -2,6 +2,8 @@
 
 #include "worker/commit.h"
 
+#include <fcntl.h>
+
 #include "image/deflate.h"
 #include "image/hash.h"
 #include "snapshot/diff.h"
@@ -33,9 +35,10 @@ static int write_tar(void *userdata, const void *data, size_t size, Error *e) {
         return deflate_write(m->deflate, data, size, e);
 }
 
-static int write_layer(Making *m, CommitLayer *layer, int fd, Error *e) {
+static int write_layer(Making *m, CommitLayer *layer, int fd, int lower_fd, Error *e) {
+        bool tree = m->commit->options->own.n_trees > 0;
         const DiffOptions options = {
-                        .flags = DIFF_OVERLAY,
+                        .flags = tree ? 0 : DIFF_OVERLAY,
                         .name = ".",
                         .entries = m->commit->options->pull.limits.entries,
                         .bytes = m->commit->options->pull.limits.bytes,
@@ -48,7 +51,8 @@ static int write_layer(Making *m, CommitLayer *layer, int fd, Error *e) {
                 r = deflate_new(m->commit->options->compression, write_compressed, layer->ingest,
                                 &m->deflate);
         if (r == 0)
-                r = layer_diff(fd, &options, write_tar, m, e);
+                r = tree ? layer_diff_trees(fd, lower_fd, &options, write_tar, m, e)
+                         : layer_diff(fd, &options, write_tar, m, e);
         if (r == 0)
                 r = deflate_finish(m->deflate, e);
         if (r == 0)
@@ -56,16 +60,30 @@ static int write_layer(Making *m, CommitLayer *layer, int fd, Error *e) {
         return r == 0 ? ingest_verify(layer->ingest, e) : r;
 }
 
-static int make_layer(Commit *c, uint64_t n, CommitLayer *layer, Error *e) {
-        Making m = {.commit = c};
-        _cleanup_close_ int fd = -1;
+/* The own layer i, counted from the topmost, and if that is a whole tree what it lies upon. */
+static int open_layer(Commit *c, size_t i, int *ret_fd, int *ret_lower_fd, Error *e) {
+        const ContainerRoot *own = &c->options->own;
         int r;
 
-        r = overlayfs_open_tree(c->store.snapshots_fd, n, &fd, e);
+        r = container_root_open_layer(own, i, c->store.root_fd, ret_fd, e);
+        if (r != 0 || own->n_trees == 0)
+                return r;
+        if (i + 1 < own->n_layers)
+                return container_root_open_layer(own, i + 1, c->store.root_fd, ret_lower_fd, e);
+        *ret_lower_fd = fcntl(c->options->lower.fd, F_DUPFD_CLOEXEC, 3);
+        return *ret_lower_fd < 0 ? -errno : 0;
+}
+
+static int make_layer(Commit *c, size_t i, CommitLayer *layer, Error *e) {
+        _cleanup_close_ int fd = -1, lower_fd = -1;
+        Making m = {.commit = c};
+        int r;
+
+        r = open_layer(c, i, &fd, &lower_fd, e);
         if (r == 0)
                 r = ingest_open_unknown(c->store.content_fd, &layer->ingest, e);
         if (r == 0)
-                r = write_layer(&m, layer, fd, e);
+                r = write_layer(&m, layer, fd, lower_fd, e);
         hash_free(m.hash);
         deflate_free(m.deflate);
         return r == 0 ? commit_add_layer(c, layer, e) : r;
@@ -86,10 +104,10 @@ static int make_document(Commit *c, json_t *document, Ingest **ret, Error *e) {
 /* All of it into the store, and the image as something that can be pulled from there. */
 static int store_image(Commit *c, Error *e) {
         Ingest *all[COMMIT_LAYERS_MAX + 2] = {};
-        Ingest **config = all + c->options->n_layers, **manifest = config + 1;
+        Ingest **config = all + c->options->own.n_layers, **manifest = config + 1;
         int r;
 
-        for (size_t i = 0; i < c->options->n_layers; i++)
+        for (size_t i = 0; i < c->options->own.n_layers; i++)
                 all[i] = c->layers[i].ingest;
         r = make_document(c, c->config, config, e);
         if (r == 0 &&
@@ -101,7 +119,8 @@ static int store_image(Commit *c, Error *e) {
         if (r == 0)
                 r = make_document(c, c->manifest, manifest, e);
         if (r == 0)
-                r = ingest_commit_all(c->store.content_fd, all, c->options->n_layers + 2, false, e);
+                r = ingest_commit_all(c->store.content_fd, all, c->options->own.n_layers + 2, false,
+                                      e);
         if (r == 0)
                 c->pull->reference.digest = *ingest_digest(*manifest);
         ingest_free(*config);
@@ -126,12 +145,13 @@ static int begin_pull(Commit *c) {
 
 static int run(WorkerJob *j, Error *e) {
         Commit *c = (Commit *) j;
+        size_t n = c->options->own.n_layers;
         int r;
 
         ingest_sweep_unknown(c->store.content_fd);
         r = commit_read_base(c, e);
-        for (size_t i = 0; r == 0 && i < c->options->n_layers; i++)
-                r = make_layer(c, c->options->layers[i], c->layers + i, e);
+        for (size_t i = 0; r == 0 && i < n; i++)
+                r = make_layer(c, n - 1 - i, c->layers + i, e);
         if (r == 0) {
                 (void) pthread_mutex_lock(&j->mutex);
                 c->diffed = true;

@@ -4,21 +4,24 @@
 /*
  * One commit: a container becomes an image. Each of its upper directories (one, and one more for
  * each version) is a layer on top of the image that it was made from, and the new image is pulled
- * out of the store like an imported one: so what is extracted went the way of every other layer.
+ * out of the store like an imported one: so what is extracted went the way of every other layer. A
+ * container whose snapshots are whole trees has no upper directories: each tree is compared with
+ * the one below it, the lowest with the layers of the image.
  *
  * Nothing is in the store before all of it is complete. The first phase, "diff", is the only one
  * that looks at the container's files: afterwards it may go on.
  */
 
+#include "worker/container-root.h"
 #include "worker/pull.h"
 
 #define COMMIT_LAYERS_MAX 64U
 
 typedef struct CommitOptions {
         PullOptions pull;
-        Digest base;                        /* manifest of the image below */
-        uint64_t layers[COMMIT_LAYERS_MAX]; /* numbers of upper directories, bottom first */
-        size_t n_layers;
+        Digest base;         /* manifest of the image below */
+        ContainerRoot own;   /* the container's layers, topmost first */
+        ContainerRoot lower; /* those of the image, where the own ones are whole trees */
         Compression compression;
         json_t *request; /* see docs/worker-protocol.md */
 } CommitOptions;
@@ -33,8 +36,8 @@ typedef struct Commit {
         WorkerJob job;
         Store store;
         const CommitOptions *options;
-        json_t *config, *manifest; /* of the new image, as far as they are known */
-        CommitLayer layers[COMMIT_LAYERS_MAX];
+        json_t *config, *manifest;             /* of the new image, as far as they are known */
+        CommitLayer layers[COMMIT_LAYERS_MAX]; /* bottom first */
         Pull *pull; /* NULL: not begun; guarded by the mutex, as what follows */
         bool diffed;
         uint64_t bytes; /* of the uncompressed layers */

@@ -10,11 +10,35 @@
 
 #define VOLATILE_MARK "work/work/incompat/volatile"
 
+/* Takes "native/" away from what begins with it. */
+static int parse_kind(ContainerRoot *c, const char **p) {
+        const char *rest;
+
+        for (size_t i = 0; i < SNAPSHOTTERS_MAX; i++) {
+                const Snapshotter *s = snapshotter_get(i);
+
+                rest = s->copies ? startswith(*p, s->name) : NULL;
+                if (!rest || *rest != '/')
+                        continue;
+                if (c->n_layers != c->n_trees || (c->trees && c->trees != s))
+                        return -EINVAL;
+                c->trees = s;
+                c->n_trees++;
+                *p = rest + 1;
+                return 0;
+        }
+        return 0;
+}
+
 int container_root_parse_layers(ContainerRoot *c, const char *value, Error *e) {
         const char *p = value;
         char *end;
 
-        for (c->n_layers = 0; c->n_layers < ELEMENTSOF(c->layers); p = end + 1) {
+        c->n_layers = c->n_trees = 0;
+        c->trees = NULL;
+        for (; c->n_layers < ELEMENTSOF(c->layers); p = end + 1) {
+                if (parse_kind(c, &p) < 0)
+                        break;
                 errno = 0;
                 c->layers[c->n_layers++] = strtoull(p, &end, 10);
                 if (errno != 0 || *p < '1' || *p > '9')
@@ -24,10 +48,25 @@ int container_root_parse_layers(ContainerRoot *c, const char *value, Error *e) {
                 if (*end != ',')
                         break;
         }
-        c->n_layers = 0;
+        c->n_layers = c->n_trees = 0;
         return error_setf(e, CTR_INVALID_ARGUMENT,
                           "--layers=%s is not a list of at most %i numbers of layers", value,
                           OVERLAYFS_LOWER_MAX);
+}
+
+static const char *layer_directory(const ContainerRoot *c, size_t i) {
+        return i < c->n_trees ? c->trees->directory : OVERLAYFS_DIRECTORY;
+}
+
+int container_root_open_layer(const ContainerRoot *c, size_t i, int root_fd, int *ret_fd,
+                              Error *e) {
+        const char *directory = layer_directory(c, i);
+        _cleanup_close_ int fd = -1;
+
+        fd = openat(root_fd, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m", directory);
+        return overlayfs_open_tree(fd, c->layers[i], ret_fd, e);
 }
 
 void container_root_clear(ContainerRoot *c) {
@@ -55,11 +94,6 @@ static int make_options(const ContainerRoot *c, size_t skip, bool writable, char
         return 0;
 }
 
-/* A layer by itself: what the others could hide or add is not there. */
-static int open_single(ContainerRoot *c, size_t skip, int snapshots_fd, Error *e) {
-        return overlayfs_open_tree(snapshots_fd, c->layers[skip], &c->fd, e);
-}
-
 static int check_layers(const ContainerRoot *c, size_t skip, int snapshots_fd, Error *e) {
         for (size_t i = skip; i < c->n_layers; i++) {
                 _cleanup_close_ int fd = -1;
@@ -72,11 +106,11 @@ static int check_layers(const ContainerRoot *c, size_t skip, int snapshots_fd, E
 }
 
 /* Nobody else may have it mounted: the manager looks for the lock before it starts a task. */
-static int lock_layer(ContainerRoot *c, size_t skip, int snapshots_fd, Error *e) {
-        char path[OVERLAYFS_NAME_SIZE + sizeof(VOLATILE_MARK)];
+static int lock_layer(ContainerRoot *c, size_t i, int root_fd, Error *e) {
+        char path[STRLEN(OVERLAYFS_DIRECTORY) + OVERLAYFS_NAME_SIZE];
 
-        (void) snprintf(path, sizeof(path), "%" PRIu64, c->layers[skip]);
-        c->lock_fd = openat(snapshots_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        (void) snprintf(path, sizeof(path), "%s/%" PRIu64, layer_directory(c, i), c->layers[i]);
+        c->lock_fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (c->lock_fd < 0)
                 return error_setf(e, -errno, "Failed to open the snapshot %s: %m", path);
         if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0)
@@ -87,6 +121,14 @@ static int lock_layer(ContainerRoot *c, size_t skip, int snapshots_fd, Error *e)
                                   "The container's files are volatile, and can be written to only "
                                   "before its first task and while one runs");
         return 0;
+}
+
+/* The mount namespace is there for as long as somebody holds it: the sandbox goes on to one of its
+ * own, where all is read-only. */
+static int keep_namespace(ContainerRoot *c, Error *e) {
+        c->namespace_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+        return c->namespace_fd < 0 ? error_setf(e, -errno, "Failed to open the mount namespace: %m")
+                                   : 0;
 }
 
 /* On top of the snapshots' own directory, where nobody but us sees it. */
@@ -101,38 +143,67 @@ static int mount_overlay(ContainerRoot *c, const char *path, int snapshots_fd, c
         c->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (c->fd < 0 || chdir("/") < 0)
                 return error_setf(e, -errno, "Failed to open the container's files: %m");
-        /* the sandbox goes on to a namespace of its own */
-        c->namespace_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
-        if (c->namespace_fd < 0)
-                return error_setf(e, -errno, "Failed to open the mount namespace: %m");
         return 0;
 }
 
-int container_root_mount(ContainerRoot *c, const char *root, size_t skip, bool writable, Error *e) {
+static int snapshots_path(const char *root, char **ret) {
+        return asprintf(ret, "%s/" OVERLAYFS_DIRECTORY, root) < 0 ? -ENOMEM : 0;
+}
+
+static int make_overlay(ContainerRoot *c, const char *root, int root_fd, size_t skip, bool writable,
+                        Error *e) {
         _cleanup_free_ char *path = NULL, *options = NULL;
         _cleanup_close_ int snapshots_fd = -1;
         int r;
+
+        r = snapshots_path(root, &path);
+        if (r < 0)
+                return r;
+        snapshots_fd = openat(root_fd, OVERLAYFS_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (snapshots_fd < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m", path);
+        r = check_layers(c, skip, snapshots_fd, e);
+        if (r == 0)
+                r = make_options(c, skip, writable, &options);
+        return r == 0 ? mount_overlay(c, path, snapshots_fd, options, writable, e) : r;
+}
+
+int container_root_mount(ContainerRoot *c, const char *root, size_t skip, bool writable, Error *e) {
+        _cleanup_close_ int root_fd = -1;
+        int r = 0;
 
         assert(skip < c->n_layers);
 
         if (root[0] != '/')
                 return error_setf(e, CTR_INVALID_ARGUMENT, "--root=%s is no absolute path", root);
-        if (asprintf(&path, "%s/" OVERLAYFS_DIRECTORY, root) < 0) {
-                path = NULL;
-                return -ENOMEM;
-        }
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
                 return error_setf(e, -errno, "Failed to make a mount namespace: %m");
-        snapshots_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (snapshots_fd < 0)
-                return error_setf(e, -errno, "Failed to open %s: %m", path);
-        r = check_layers(c, skip, snapshots_fd, e);
-        if (r == 0 && writable)
-                r = lock_layer(c, skip, snapshots_fd, e);
+        root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m", root);
+        if (writable)
+                r = lock_layer(c, skip, root_fd, e);
         if (r != 0)
                 return r;
-        if (c->n_layers - skip == 1)
-                return open_single(c, skip, snapshots_fd, e);
-        r = make_options(c, skip, writable, &options);
-        return r == 0 ? mount_overlay(c, path, snapshots_fd, options, writable, e) : r;
+        /* a layer by itself: what the others could hide or add is not there, or in it */
+        if (skip < c->n_trees || c->n_layers - skip == 1)
+                r = container_root_open_layer(c, skip, root_fd, &c->fd, e);
+        else
+                r = make_overlay(c, root, root_fd, skip, writable, e);
+        return r == 0 ? keep_namespace(c, e) : r;
+}
+
+int container_root_leave(const char *root, Error *e) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = snapshots_path(root, &path);
+        if (r < 0)
+                return r;
+        if (unshare(CLONE_NEWNS) < 0)
+                return error_setf(e, -errno, "Failed to make a mount namespace: %m");
+        /* there is nothing to take away where one layer was enough */
+        if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0 && errno != EINVAL)
+                return error_setf(e, -errno, "Failed to unmount the container's files: %m");
+        return 0;
 }

@@ -2,6 +2,7 @@
 
 /* ctr-worker diff: what a container has changed of its image, as a list. */
 
+#include <fcntl.h>
 #include <getopt.h>
 
 #include "basic/fs.h"
@@ -19,7 +20,7 @@
 
 typedef struct Listing {
         WorkerJob job;
-        ContainerRoot lower;
+        ContainerRoot lower; /* and, before it, the snapshot itself */
         int upper_fd, fd;
         uint64_t max, n, bytes; /* n is guarded by the mutex */
 } Listing;
@@ -56,7 +57,9 @@ static int add_change(void *userdata, ChangeKind kind, const char *path, Error *
 static int run(WorkerJob *j, Error *e) {
         Listing *l = (Listing *) j;
 
-        return layer_changes(l->upper_fd, l->lower.fd, &j->canceled, add_change, l, e);
+        return (l->lower.n_trees > 0 ? tree_changes : layer_changes)(l->upper_fd, l->lower.fd,
+                                                                     &j->canceled, add_change, l,
+                                                                     e);
 }
 
 static json_t *progress(WorkerJob *j) {
@@ -118,19 +121,22 @@ static int parse_options(int argc, char *argv[], Listing *l, const char **ret_ro
         return r;
 }
 
+static int open_upper(Listing *l, const char *root, Error *e) {
+        _cleanup_close_ int root_fd = -1;
+
+        root_fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (root_fd < 0)
+                return error_setf(e, -errno, "Failed to open %s: %m", root);
+        return container_root_open_layer(&l->lower, 0, root_fd, &l->upper_fd, e);
+}
+
 /* The marks of an upper directory can be read by who may set them only. */
 static int list_changes(Listing *l, const char *root, Error *e) {
-        ContainerRoot upper = CONTAINER_ROOT_NULL;
         int r;
 
-        upper.layers[0] = l->lower.layers[0];
-        upper.n_layers = 1;
         /* before the lower ones are mounted on top of all of them */
-        r = container_root_mount(&upper, root, 0, false, e);
-        if (r != 0)
-                return r;
-        l->upper_fd = upper.fd;
-        if (l->lower.n_layers > 1)
+        r = open_upper(l, root, e);
+        if (r == 0 && l->lower.n_layers > 1)
                 r = container_root_mount(&l->lower, root, 1, false, e);
         if (r != 0)
                 return r;
