@@ -151,10 +151,21 @@ def start():
     return bus
 
 
+def measure_lists(bus):
+    """Milliseconds of ListImages, a hundred times."""
+    times = []
+    for _ in range(100):
+        started = time.perf_counter()
+        call(bus, "ListImages")
+        times.append((time.perf_counter() - started) * 1000)
+    return times
+
+
 def measure_gc():
     rows = []
     fill()
     bus = start()
+    lists = measure_lists(bus)
     for garbage in (0, 1000, BLOBS // 10):
         runs, usage = [], []
         for _ in range(5):
@@ -165,4 +176,5 @@ def measure_gc():
             usage.append((time.perf_counter() - started) * 1000)
         rows.append({"garbage": garbage, "runs": runs, "usage": statistics.median(usage)})
     restore()
-    return json.loads(json.dumps({"snapshots": SNAPSHOTS, "blobs": BLOBS, "rows": rows}))
+    return json.loads(json.dumps({"snapshots": SNAPSHOTS, "blobs": BLOBS, "images": IMAGES, "ListImages": lists,
+                                  "rows": rows}))

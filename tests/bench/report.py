@@ -171,7 +171,8 @@ def goals(result):
         if each:
             ratio = each[100] / each[25]
             found.append((f"time per task, 100 {label} to 25", "linear: 1", f"{ratio:.2f}", ratio <= 1.15))
-    return found + goals_exec(result.get("exec")) + goals_thousand(result.get("thousand")) + goals_gc(result.get("gc"))
+    return found + goals_exec(result.get("exec")) + goals_thousand(result.get("thousand")) \
+        + goals_images(result.get("images")) + goals_gc(result.get("gc"))
 
 
 def goals_exec(result):
@@ -196,17 +197,37 @@ def render_gc(result, markdown):
                      number(max(run["wait"] for run in runs)), number(statistics.median(run["wait_median"] for run in runs))])
     text = table([f"{result['snapshots']} snapshots, {result['blobs']} blobs", "CollectGarbage, median ms", "min", "max",
                   "turns", "longest turn, ms", "longest other call, ms", "median other call, ms"], rows, markdown)
-    return text + f"\n\nDiskUsage: {number(result['rows'][0]['usage'])} ms."
+    lists = table([f"{result['images']} images", "median ms", "min", "max"], [["ListImages", *spread(result["ListImages"])]],
+                  markdown)
+    return text + f"\n\nDiskUsage: {number(result['rows'][0]['usage'])} ms.\n\n" + lists
 
 
 def goals_gc(result):
     if not result:
         return []
-    found = []
+    listing = statistics.median(result["ListImages"])
+    found = [(f"ListImages with {result['images']} images, ms", "at most 10", number(listing), listing <= 10)]
     for row in result["rows"]:
         elapsed = statistics.median(run["elapsed"] for run in row["runs"])
         found.append((f"collection with {result['snapshots']} snapshots, {result['blobs']} blobs, {row['garbage']} of "
                       "them garbage, ms", "below 1000", number(elapsed), elapsed < 1000))
+    return found
+
+
+def goals_images(result):
+    if not result:
+        return []
+    times = {(row["what"], row["name"]): statistics.median(row["times"]) for row in result["rows"]}
+    memory = {(row["what"], row["name"]): max(row["memory"]) for row in result["rows"]}
+    found = []
+    peers = [times[key] for key in (("pull and unpack", "podman pull"), ("pull and unpack", "ctr images pull")) if key in times]
+    if peers:
+        ratio = times["pull and unpack", "ctrctl pull"] / min(peers)
+        found.append(("pull and unpack, part of the faster peer's time", "at most 0.33", f"{ratio:.2f}", ratio <= 1 / 3))
+    again = times["pull of what is there", "ctrctl pull"]
+    found.append(("pull of what is there, ms", "at most 20", number(again), again <= 20))
+    peak = memory["pull and unpack", "ctr-worker pull"]
+    found.append(("memory of the worker, MiB", "at most 64", number(peak), peak <= 64))
     return found
 
 
