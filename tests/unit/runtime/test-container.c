@@ -351,6 +351,12 @@ static void test_time_namespace(void **state) {
         Fixture *f = *state;
 
         fixture_append(f, "linux.namespaces", "{\"type\": \"time\"}");
+        fixture_set(f, "linux.timeOffsets",
+                    "{\"monotonic\": {\"secs\": 86400, \"nanosecs\": 5},"
+                    " \"boottime\": {\"nanosecs\": 999999999}}");
+        fixture_script(f, "while read clock secs nanosecs; do echo $clock $secs $nanosecs;"
+                          " done < /proc/self/timens_offsets");
+        fixture_expect(f, "monotonic 86400 5\nboottime 0 999999999\n");
         fixture_set(f, "linux.timeOffsets", "{\"boottime\": {\"secs\": 1000000000}}");
         fixture_script(f, "read up idle < /proc/uptime; [ ${up%.*} -gt 1000000000 ] && echo yes");
         fixture_expect(f, "yes\n");

@@ -3,12 +3,20 @@
 /* Properties that few documents have: what the kernel's schedulers are told, labels, a tmpfs that
  * begins with what was there, idmapped mounts that cannot be. */
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/stat.h>
 
 #include "basic/error.h"
 #include "basic/fs.h"
 #include "fixture.h"
+#include "runtime/lsm.h"
+
+static int empty_file(int dir_fd, const char *path) {
+        _cleanup_close_ int fd = openat(dir_fd, path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+        return fd < 0 ? -errno : 0;
+}
 
 static void test_scheduler(void **state) {
         Fixture *f = *state;
@@ -21,6 +29,13 @@ static void test_scheduler(void **state) {
         fixture_expect(f, "5 3\n");
         fixture_set(f, "process.scheduler", "{\"policy\": \"SCHED_OTHER\", \"nice\": 7}");
         fixture_expect(f, "7 0\n");
+        /* those of rt_priority and policy */
+        fixture_set(f, "process.scheduler", "{\"policy\": \"SCHED_RR\", \"priority\": 3}");
+        fixture_script(f, "read x < /proc/1/stat; set -- $x; echo ${40} ${41}");
+        if (fixture_run(f)->code != -EPERM)
+                fixture_expect(f, "3 2\n");
+        fixture_set(f, "process.scheduler", "{\"policy\": \"SCHED_IDLE\"}");
+        fixture_expect(f, "0 5\n");
         /* more than the kernel takes */
         fixture_set(f, "process.scheduler",
                     "{\"policy\": \"SCHED_DEADLINE\", \"runtime\": 1, \"deadline\": 1,"
@@ -67,6 +82,42 @@ static void test_labels(void **state) {
         fixture_set(f, "linux.mountLabel", "\"a:b:c\"");
         fixture_expect_failure(f, STEP_NEW, CTR_NOT_IMPLEMENTED,
                                "linux.mountLabel: SELinux is not enabled here");
+}
+
+/* What the kernel would take is written to a directory instead of /proc. */
+static void test_labels_written(void **state) {
+        _cleanup_close_ int fd = -1, proc_fd = -1;
+        _cleanup_error_ Error e = ERROR_NULL;
+        Fixture *f = *state;
+
+        fd = dir_open_make_at(f->dir_fd, "proc/thread-self/attr/apparmor", 0700);
+        assert_true(fd >= 0);
+        fd = fd_close(fd);
+        proc_fd = openat(f->dir_fd, "proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(lsm_apply(proc_fd, "profile", NULL, &e), CTR_NOT_FOUND);
+        assert_non_null(strstr(error_text(&e), "process.apparmorProfile \"profile\""));
+        for (int i = 0; i < 2; i++) {
+                static const char *const names[] = {"exec", "apparmor/exec"};
+                static const char *const written[] = {"exec profile", "a:b:c"};
+                _cleanup_free_ char *text = NULL, *label = NULL;
+                char path[64];
+
+                /* the file of old kernels, then the one of AppArmor's own */
+                (void) snprintf(path, sizeof(path), "proc/thread-self/attr/%s", names[i]);
+                fd = openat(f->dir_fd, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+                assert_true(fd >= 0);
+                fd = fd_close(fd);
+                error_clear(&e);
+                assert_int_equal(lsm_apply(proc_fd, "profile", NULL, &e), 0);
+                assert_int_equal(file_read_at(f->dir_fd, path, 64, &text, NULL), 0);
+                assert_string_equal(text, written[0]);
+                assert_int_equal(empty_file(f->dir_fd, "proc/thread-self/attr/exec"), 0);
+                assert_int_equal(lsm_apply(proc_fd, NULL, written[1], &e), 0);
+                assert_int_equal(file_read_at(f->dir_fd, "proc/thread-self/attr/exec", 64, &label,
+                                              NULL),
+                                 0);
+                assert_string_equal(label, written[1]);
+        }
 }
 
 static void test_copy_up(void **state) {
@@ -127,8 +178,9 @@ static void test_net_devices(void **state) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
         const struct CMUnitTest tests[] = {
-                        TEST(test_scheduler), TEST(test_io_priority), TEST(test_memory_policy),
-                        TEST(test_labels),    TEST(test_copy_up),     TEST(test_net_devices),
+                        TEST(test_scheduler),      TEST(test_io_priority), TEST(test_memory_policy),
+                        TEST(test_labels),         TEST(test_copy_up),     TEST(test_net_devices),
+                        TEST(test_labels_written),
         };
         int r = fixture_can_run();
 

@@ -243,9 +243,24 @@ static void test_propagation(void **state) {
                 fixture_script(f, script);
                 fixture_expect(f, "1\n");
         }
-        fixture_set(f, "linux.rootfsPropagation", "null");
         fixture_script(f, "grep -cE '(shared|master):' /proc/self/mountinfo; true");
+        fixture_set(f, "linux.rootfsPropagation", "null");
         fixture_expect(f, "0\n");
+
+        /* only what the host shares can be received from it */
+        assert_int_equal(unshare(CLONE_NEWNS), 0);
+        assert_int_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+        assert_int_equal(mount(f->dir, f->dir, NULL, MS_BIND, NULL), 0);
+        assert_int_equal(mount(NULL, f->dir, NULL, MS_SHARED, NULL), 0);
+        fd_close(f->dir_fd);
+        f->dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(f->dir_fd >= 0);
+        fixture_set(f, "linux.rootfsPropagation", "\"private\"");
+        fixture_expect(f, "0\n");
+        fixture_set(f, "linux.rootfsPropagation", "\"slave\"");
+        fixture_script(f, "grep -cE '[^ ]* / [^-]*master:' /proc/self/mountinfo");
+        fixture_expect(f, "1\n");
+        assert_int_equal(umount2(f->dir, MNT_DETACH), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)

@@ -145,6 +145,9 @@ static void test_refused(void **state) {
                                          " \"nodes\": \"0\", \"flags\": [\"X\"]}",
                               CTR_INVALID_ARGUMENT,
                               "linux.memoryPolicy.flags[0]: \"X\" is not known"),
+                        LINUX(NAMESPACES ", \"personality\": {\"domain\": \"LINUX\","
+                                         " \"flags\": [\"ADDR_NO_RANDOMIZE\"]}",
+                              CTR_NOT_IMPLEMENTED, "linux.personality.flags is not supported"),
                         LINUX(NAMESPACES ", \"mountLabel\": \"a\\\"b\"", CTR_INVALID_ARGUMENT,
                               "linux.mountLabel: not a label"),
                         PROCESS("\"scheduler\": {}", CTR_INVALID_ARGUMENT,
