@@ -161,6 +161,15 @@ class Walk:
         task.call("Process.Start")
         return container, task
 
+    def ready(self, name, script):
+        """A running task whose script has printed a line: what stands before that has happened."""
+        reader, writer = os.pipe()
+        container, task = self.running(name, "sh", "-c", script, streams={"Stdout": writer})
+        os.close(writer)
+        with open(reader, "rb") as stream:
+            self.check(f"{name} is ready", stream.readline())
+        return container, task
+
     def remove(self, *containers):
         for container in containers:
             container.call("Container.Delete", Force=True)

@@ -70,8 +70,7 @@ def document(walk):
 
 
 def stopping(walk):
-    container, task = walk.running("polite", "sh", "-c", "trap 'exit 4' TERM; while :; do sleep 0.05; done")
-    time.sleep(0.2)  # until the trap is set, of which nothing tells
+    container, task = walk.ready("polite", "trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done")
     walk.equal("Stop waits for the exit", 4, task.call("Task.Stop", Signal=signal.SIGTERM)[0])
     walk.refused("a stopped one is not stopped again", "NotFound", ".", task.call, "Task.Stop")
     walk.remove(container)
@@ -142,8 +141,7 @@ def pausing(walk):
     walk.equal("a paused task can be killed", 137, task.call("Process.Wait")[0])
     walk.remove(container)
 
-    container, task = walk.running("thawed", "sh", "-c", "trap 'exit 6' TERM; while :; do sleep 0.05; done")
-    time.sleep(0.2)
+    container, task = walk.ready("thawed", "trap 'exit 6' TERM; echo ready; while :; do sleep 0.05; done")
     task.call("Task.Pause")
     walk.equal("Stop thaws it", 6, task.call("Task.Stop")[0])
     walk.remove(container)
