@@ -277,10 +277,21 @@ int challenge_answer(const Challenge *c, const Credential *credential, const cha
                      const HttpRequest *template, char **ret, Error *e) {
         assert(c && host && http && template && ret);
 
-        if (c->bearer)
-                return get_token(c, credential, http, template, ret, e);
+        if (c->bearer) {
+                int r = get_token(c, credential, http, template, ret, e);
+
+                return r == CTR_PERMISSION_DENIED && !credential
+                                       ? error_prefix(e, r,
+                                                      "Nobody is logged in to the registry %s "
+                                                      "(\"ctrctl login %s\" does it)",
+                                                      host, host)
+                                       : r;
+        }
         if (!credential || !credential->username)
-                return error_setf(e, CTR_PERMISSION_DENIED,
-                                  "The registry %s wants a user name and a password", host);
+                return error_setf(
+                                e, CTR_PERMISSION_DENIED,
+                                "The registry %s wants a user name and a password: \"ctrctl login "
+                                "%s\" stores them",
+                                host, host);
         return credential_basic(credential, ret);
 }

@@ -10,6 +10,7 @@
 /* a server that sends less than this many bytes per second over this time is given up */
 #define STALL_BYTES      64L
 #define STALL_SEC        30L
+#define STALL_SEC_MAX    3600L
 #define HEADER_MAX       (8 * 1024)
 #define MESSAGE_MAX      4096
 #define CURL_BUFFER_SIZE (256L * 1024)
@@ -278,6 +279,18 @@ static CURLcode set_method(Http *h) {
         return curl_easy_setopt(c, CURLOPT_SEEKDATA, h);
 }
 
+/* For lines that are worse than we think, and for tests. */
+static long stall_sec(void) {
+        const char *text = getenv("CTR_STALL_SEC");
+        char *end;
+        long sec;
+
+        if (isempty(text))
+                return STALL_SEC;
+        sec = strtol(text, &end, 10);
+        return *end || sec < 1 || sec > STALL_SEC_MAX ? STALL_SEC : sec;
+}
+
 static CURLcode set_options(Http *h, struct curl_slist *headers) {
         const HttpRequest *q = h->request;
         CURL *c = h->curl;
@@ -299,7 +312,7 @@ static CURLcode set_options(Http *h, struct curl_slist *headers) {
             (r = curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_SEC)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_TIMEOUT, (long) q->timeout_sec)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES)) != CURLE_OK ||
-            (r = curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, STALL_SEC)) != CURLE_OK ||
+            (r = curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, stall_sec())) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_BUFFERSIZE, CURL_BUFFER_SIZE)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->error)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header)) != CURLE_OK ||

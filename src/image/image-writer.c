@@ -4,13 +4,14 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <poll.h>
+
+#include "basic/stream.h"
 
 #define BLOCK_SIZE 10240
 #define SLICE_MSEC 100
 
 struct ImageWriter {
-        int fd; /* the caller's */
+        StreamOut out;
         const atomic_bool *canceled;
         struct archive *archive;
         struct archive_entry *entry;
@@ -20,22 +21,17 @@ struct ImageWriter {
 };
 
 static int write_piece(ImageWriter *w, const void *data, size_t size, size_t *ret_size) {
-        for (;;) {
-                struct pollfd p = {.fd = w->fd, .events = POLLOUT};
-                ssize_t n;
+        ssize_t n;
 
+        do {
                 if (w->canceled && atomic_load(w->canceled))
                         return error_setf(w->e, CTR_CANCELED, "The job was canceled");
-                if (poll(&p, 1, SLICE_MSEC) == 0)
-                        continue;
-                n = write(w->fd, data, size);
-                if (n < 0 && (errno == EINTR || errno == EAGAIN))
-                        continue;
-                if (n < 0)
-                        return error_setf(w->e, -errno, "Failed to write the archive: %m");
-                *ret_size = (size_t) n;
-                return 0;
-        }
+                n = stream_out_write(&w->out, data, size, SLICE_MSEC);
+        } while (n == 0 && size > 0);
+        if (n < 0)
+                return error_setf(w->e, (int) n, "Failed to write the archive: %m");
+        *ret_size = (size_t) n;
+        return 0;
 }
 
 /* libarchive 3.6 forgets its buffers when a write has failed, so that none ever does for it: what
@@ -70,7 +66,10 @@ int image_writer_new(int fd, const atomic_bool *canceled, ImageWriter **ret, Err
         w = calloc(1, sizeof(ImageWriter));
         if (!w)
                 return -ENOMEM;
-        *w = (ImageWriter){.fd = fd, .canceled = canceled, .e = e};
+        *w = (ImageWriter){.canceled = canceled, .e = e};
+        r = stream_out_init(&w->out, fd);
+        if (r < 0)
+                return error_setf(e, r, "Failed to look at the archive: %m");
         w->archive = archive_write_new();
         w->entry = archive_entry_new();
         if (!w->archive || !w->entry)

@@ -11,8 +11,7 @@
 #include "image/content.h"
 #include "image/hash.h"
 
-#define READ_SIZE      (256 * 1024)
-#define UNKNOWN_PREFIX ".import-"
+#define READ_SIZE (256 * 1024)
 
 struct Ingest {
         int content_fd; /* the caller's */
@@ -141,8 +140,8 @@ int ingest_open_unknown(int content_fd, Ingest **ret, Error *e) {
                       .unknown = true,
                       .size = UINT64_MAX,
                       .digest.algorithm = DIGEST_SHA256};
-        (void) snprintf(i->path, sizeof(i->path), "ingest/" UNKNOWN_PREFIX "%i-%u", (int) getpid(),
-                        atomic_fetch_add(&counter, 1));
+        (void) snprintf(i->path, sizeof(i->path), "ingest/" INGEST_UNKNOWN_PREFIX "%i-%u",
+                        (int) getpid(), atomic_fetch_add(&counter, 1));
         r = hash_new(DIGEST_SHA256, &i->hash);
         if (r < 0)
                 return r;
@@ -171,7 +170,7 @@ void ingest_sweep_unknown(int content_fd) {
         while (stream && (entry = readdir(stream))) {
                 _cleanup_close_ int fd = -1;
 
-                if (!startswith(entry->d_name, UNKNOWN_PREFIX))
+                if (!startswith(entry->d_name, INGEST_UNKNOWN_PREFIX))
                         continue;
                 fd = openat(dirfd(stream), entry->d_name,
                             O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);

@@ -16,6 +16,10 @@
 
 #include "image/digest.h"
 
+/* What a file in content/ingest/ begins with whose digest is not known yet: <pid>-<n> follows. It
+ * is locked as long as somebody writes it. */
+#define INGEST_UNKNOWN_PREFIX ".import-"
+
 typedef struct Ingest Ingest;
 
 /* Opens or creates the partial blob of that digest and size, and hashes what is there already,

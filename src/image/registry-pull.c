@@ -7,7 +7,8 @@
 #include "image/registry-internal.h"
 
 #define ATTEMPTS_MAX      64
-#define IDLE_ATTEMPTS_MAX 4 /* that got no byte further */
+#define IDLE_ATTEMPTS_MAX 4 /* that got hardly further */
+#define PROGRESS_MIN      (16 * 1024)
 
 /* Makes one request of every endpoint from the current one on until one succeeds. *ret_used is the
  * one that the answer (or the error) is from. */
@@ -219,7 +220,7 @@ int registry_get_blob(Registry *r, Http *http, const Digest *digest, uint64_t of
                 /* nothing behind the offset: the registry's blob ends there */
                 if (k == 0 && response.status == 416 && t.offset > 0)
                         return 0;
-                idle = t.offset > request.offset ? 0 : idle + 1;
+                idle = t.offset - request.offset >= PROGRESS_MIN ? 0 : idle + 1;
                 transient = response_is_transient(http, k, &response);
                 if (transient && idle == IDLE_ATTEMPTS_MAX && use_next(r, used))
                         idle = 0;

@@ -248,8 +248,12 @@ int endpoint_status_error(const Endpoint *endpoint, const char *what, const Http
         case 401:
         case 403:
                 return error_setf(e, CTR_PERMISSION_DENIED,
-                                  "The registry %s refuses access to %s of %s%s", endpoint->host,
-                                  what, endpoint->repository, reason);
+                                  "The registry %s refuses access to %s of %s%s%s%s%s",
+                                  endpoint->host, what, endpoint->repository, reason,
+                                  endpoint->credential ? ""
+                                                       : "; nobody is logged in: \"ctrctl login ",
+                                  endpoint->credential ? "" : endpoint->host,
+                                  endpoint->credential ? "" : "\" does it");
         case 429:
                 return error_setf(e, CTR_UNAVAILABLE,
                                   "The registry %s is asked too often at the moment%s",

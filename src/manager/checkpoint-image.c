@@ -106,7 +106,9 @@ int checkpoint_describe(Task *t, const char *name, Error *e) {
         return r < 0 ? error_setf(e, r, "Failed to describe the checkpoint: %m") : 0;
 }
 
-static const JobType store_type = {.name = "checkpoint", .action = "task-checkpoint"};
+static const JobType store_type = {.name = "checkpoint",
+                                   .action = "task-checkpoint",
+                                   .brings_blobs = true};
 
 int checkpoint_store(Manager *m, const char *namespace, const char *reference, const char *name,
                      Job **ret, Error *e) {

@@ -127,6 +127,7 @@ static const JobType job_commit_type = {
                 .name = "commit",
                 .action = "image-import",
                 .first_phase = READING,
+                .brings_blobs = true,
                 .plan = plan,
                 .phase = on_phase,
                 .commit = record,

@@ -72,7 +72,8 @@ int content_verify(Manager *m, bool quarantine, Job **ret, Error *e);
 int ingests_foreach(Manager *m, const char *namespace,
                     int (*f)(const IngestEntry *i, void *userdata), void *userdata, Error *e);
 
-/* Removes partial blobs that nobody has written to for a day, and that no lease holds. */
+/* Removes partial blobs that nobody has written to for a day, and that no lease holds; those of
+ * killed workers whose digest nobody knows yet; and rows of what is not partial any more. */
 int ingests_expire(Manager *m, uint64_t *ret_n, Error *e);
 
 int quarantine_foreach(Manager *m, int (*f)(const QuarantineEntry *q, void *userdata),

@@ -175,6 +175,7 @@ static const JobType import_type = {
                 .action = "image-import",
                 .first_phase = "read",
                 .n_running_max = IMPORTS_RUNNING_MAX,
+                .brings_blobs = true,
                 .plan = import_plan,
                 .commit = import_commit,
                 .destroy = import_state_free,

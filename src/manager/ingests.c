@@ -11,7 +11,9 @@
 #include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/log.h"
+#include "basic/strv.h"
 #include "image/digest.h"
+#include "image/ingest.h"
 #include "manager/content.h"
 #include "manager/db.h"
 #include "manager/manager.h"
@@ -77,23 +79,62 @@ static int is_leased(Manager *m, const char *hex, char digest[static DIGEST_STRI
         return 0;
 }
 
-/* 1 if it went. */
+/* 1 if it went. What has no digest yet is of no use to anybody else than who writes it. */
 static int expire_ingest(Manager *m, int dir_fd, const char *name, Error *e) {
+        bool unknown = startswith(name, INGEST_UNKNOWN_PREFIX);
         char digest[DIGEST_STRING_SIZE];
         struct stat st;
         int r;
 
         if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-            usec_of(st.st_mtim) + KEEP_USEC > now_realtime() || !is_idle(dir_fd, name))
+            (!unknown && usec_of(st.st_mtim) + KEEP_USEC > now_realtime()) ||
+            !is_idle(dir_fd, name))
                 return 0;
         r = is_leased(m, name, digest, e);
         if (r != 0)
                 return r == 1 ? 0 : r;
-        log_info("Removing the partial blob %s, which nobody has gone on with for a day", name);
+        log_info("Removing the partial blob %s, which nobody goes on with", name);
         if (unlinkat(dir_fd, name, 0) < 0 && errno != ENOENT)
                 return error_setf(e, -errno, "Failed to remove the partial blob %s: %m", name);
         r = *digest ? db_ingest_forget(m->db, digest, e) : 0;
         return r != 0 ? r : 1;
+}
+
+typedef struct LostIngests {
+        int dir_fd;
+        char **digests;
+} LostIngests;
+
+static int add_lost(const IngestEntry *i, void *userdata) {
+        LostIngests *l = userdata;
+        Digest d;
+
+        if (digest_parse(i->digest, &d, NULL) == 0 &&
+            faccessat(l->dir_fd, d.hex, F_OK, AT_SYMLINK_NOFOLLOW) >= 0)
+                return 0;
+        return strv_extend(&l->digests, i->digest) < 0 ? -ENOMEM : 0;
+}
+
+/* Rows whose file is complete, or was never begun; those of jobs that run are in their leases. */
+static int forget_lost(Manager *m, Error *e) {
+        _cleanup_close_ int fd = -1;
+        LostIngests lost;
+        int r;
+
+        fd = dir_open_make_at(m->state_fd, INGEST_DIRECTORY, 0700);
+        if (fd < 0)
+                return error_setf(e, fd, "Failed to open the partial blobs: %m");
+        lost = (LostIngests){.dir_fd = fd};
+        r = db_ingest_foreach(m->db, NULL, add_lost, &lost, e);
+        STRV_FOREACH(digest, r == 0 ? lost.digests : NULL) {
+                r = db_lease_holds(m->db, "ingests", *digest, e);
+                if (r == 0)
+                        r = db_ingest_forget(m->db, *digest, e);
+                if (r != 0 && r != 1)
+                        break;
+        }
+        strv_free(lost.digests);
+        return r == 1 ? 0 : r;
 }
 
 int ingests_expire(Manager *m, uint64_t *ret_n, Error *e) {
@@ -117,7 +158,7 @@ int ingests_expire(Manager *m, uint64_t *ret_n, Error *e) {
         if (errno != 0)
                 return error_setf(e, -errno, "Failed to list the partial blobs: %m");
         *ret_n = n;
-        return 0;
+        return forget_lost(m, e);
 }
 
 int quarantine_foreach(Manager *m, int (*f)(const QuarantineEntry *q, void *userdata),

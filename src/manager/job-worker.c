@@ -294,7 +294,6 @@ int job_spawn(Job *j, Error *e) {
         _cleanup_strv_free_ char **argv = NULL;
         _cleanup_free_ char *path = NULL;
         size_t n_fds = CONTROL_FD + 1;
-        pid_t pid;
 
         if (asprintf(&path, "%s/ctr-worker", j->object.manager->libexec_dir) < 0)
                 return -ENOMEM;
@@ -309,7 +308,7 @@ int job_spawn(Job *j, Error *e) {
         fds[CONTROL_FD] = pair[1];
         for (size_t i = 0; i < JOB_FILES_MAX && j->files[i].option; i++)
                 fds[n_fds++] = j->files[i].fd;
-        r = process_spawn(path, argv, environ, fds, n_fds, &pid, &j->pidfd);
+        r = process_spawn(path, argv, environ, fds, n_fds, &j->pid, &j->pidfd);
         fd_close(pair[1]);
         if (r < 0)
                 return error_setf(e, r, "Failed to start %s: %m", path);

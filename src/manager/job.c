@@ -14,6 +14,7 @@
 #include "basic/strv.h"
 #include "manager/job-internal.h"
 #include "manager/lease.h"
+#include "manager/leftovers.h"
 #include "manager/manager.h"
 #include "manager/sweeper.h"
 
@@ -96,6 +97,11 @@ void job_finish(Job *j) {
         if (j->type->done)
                 j->type->done(j);
         lease_job_done(j, r == 0);
+        if (r != 0 && j->pid > 0) {
+                leftovers_remove_of(m->leftovers, j->pid);
+                if (j->type->brings_blobs)
+                        leftovers_look_for_blobs(m->leftovers);
+        }
         error_move(&e, &j->error);
         if (observer && observer->job_removed)
                 observer->job_removed(j, r, &e, m->observer_userdata);

@@ -37,7 +37,10 @@ typedef struct JobType {
         const char *first_phase; /* which the worker begins with; NULL: "start" */
         unsigned n_running_max;  /* at a time; the others wait. 0: no limit */
         bool without_store;      /* the verb knows no --root= */
+        bool resumable; /* the same job, tried again, goes on from what one that failed has fetched
+                         */
         JobBlobs blobs;
+        bool brings_blobs; /* into the content store, besides those of a plan */
 
         /* Its turn has come: appends arguments that depend on what is known by now. 0 or -ENOMEM.
          */
@@ -106,6 +109,7 @@ struct Job {
         char **arguments;
         JobFile files[JOB_FILES_MAX]; /* our copies, until the worker has its own */
         int pidfd, socket_fd;
+        pid_t pid; /* of the worker, also when it is gone; 0: none was started */
         sd_event_source *pid_source, *socket_source, *timer;
         json_t *plan;    /* the worker's question that was not answered yet */
         json_t *claims;  /* what it makes, and no other job shall make meanwhile: an object whose

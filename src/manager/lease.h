@@ -11,8 +11,9 @@
  *   "ingests"                 the digest of what is not complete yet
  *
  * What is held needs not exist yet. Every job that fetches blobs has a lease of its own from the
- * moment on at which it is known what it fetches. It goes with the image's record; after a failure
- * it stays, so that the next try finds what was fetched, until that succeeds or it expires.
+ * moment on at which it is known what it fetches. It goes with the image's record; after the
+ * failure of a pull it stays, so that the next try finds what was fetched, until that succeeds or
+ * it expires.
  *
  * Invariant: an expired lease holds nothing, whether its row has gone already or not.
  */
@@ -69,3 +70,6 @@ int lease_protect_plan(Job *j, json_t *plan, json_t *answer, Error *e);
 
 /* The job is over. */
 void lease_job_done(Job *j, bool success);
+
+/* At the start: ends the leases of jobs that nobody goes on with. */
+int leases_recover(Manager *m, Error *e);

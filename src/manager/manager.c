@@ -16,6 +16,7 @@
 #include "manager/image.h"
 #include "manager/job.h"
 #include "manager/lease.h"
+#include "manager/leftovers.h"
 #include "manager/limits.h"
 #include "manager/rdt.h"
 #include "manager/restart.h"
@@ -205,6 +206,8 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         r = sweeper_new(m, &m->sweeper);
         if (r >= 0)
                 r = leases_new(m, &m->leases);
+        if (r >= 0)
+                r = leftovers_new(m, &m->leftovers);
         if (r < 0)
                 return r;
         r = sd_event_add_defer(event, &m->dirty_source, on_dirty, m);
@@ -260,6 +263,7 @@ Manager *manager_free(Manager *m) {
         free_objects(m, OBJECT_CONTAINER);
         free_objects(m, OBJECT_IMAGE);
         usages_cancel(m);
+        leftovers_free(m->leftovers);
         sweeper_free(m->sweeper);
         leases_free(m->leases);
         restarts_free(m->restarts);
@@ -299,8 +303,9 @@ static int has_task(Object *o, void *userdata) {
 
 bool manager_is_idle(const Manager *m) {
         return !m->recovering && !m->usages && object_count(m, OBJECT_JOB) == 0 &&
-               !sweeper_is_busy(m->sweeper) && !event_log_is_busy(m->events) &&
-               !restarts_are_busy(m->restarts) && object_count(m, OBJECT_TASK) == 0 &&
+               !sweeper_is_busy(m->sweeper) && !leftovers_is_busy(m->leftovers) &&
+               !event_log_is_busy(m->events) && !restarts_are_busy(m->restarts) &&
+               object_count(m, OBJECT_TASK) == 0 &&
                object_foreach((Manager *) m, OBJECT_CONTAINER, NULL, has_task, NULL) == 0;
 }
 

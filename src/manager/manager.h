@@ -71,6 +71,7 @@ struct Manager {
         Job *ended_jobs; /* newest first */
         struct Sweeper *sweeper;
         struct Leases *leases;
+        struct Leftovers *leftovers;
         PendingUsage *usages;
         struct Limits *limits;
         struct BlockIO *blockio;

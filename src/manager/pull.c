@@ -188,6 +188,7 @@ const JobType job_pull_type = {
                 .action = "image-pull",
                 .first_phase = "resolve",
                 .n_running_max = PULLS_RUNNING_MAX,
+                .resumable = true,
                 .blobs = JOB_BLOBS_PLANNED,
                 .begin = begin,
                 .plan = plan,

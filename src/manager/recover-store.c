@@ -184,7 +184,9 @@ int recover_store(Manager *m, Error *e) {
         r = recover_snapshots(m, e);
         if (r != 0)
                 return r;
-        r = leases_expire(m->leases, e);
+        r = leases_recover(m, e);
+        if (r == 0)
+                r = leases_expire(m->leases, e);
         if (r == 0)
                 r = recover_blobs(m, e);
         if (r != 0)

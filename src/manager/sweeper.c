@@ -22,6 +22,7 @@
 #define DELAY_USEC    USEC_PER_SEC
 #define START_USEC    (100 * USEC_PER_MSEC)
 #define MUTATIONS_MAX 100
+#define FAILURES_MAX  3 /* of the worker that removes trees, until nobody tries again */
 #define PAUSE_THRESHOLD                                                                            \
         50 /* a collection is followed by that many times its own time without one */
 #define TURN_USEC (5 * USEC_PER_MSEC)
@@ -42,7 +43,8 @@ struct Sweeper {
 
         sd_event_source *child; /* the worker that removes trees */
         int pidfd;
-        bool doomed, more; /* more: doomed trees than the worker was given */
+        bool doomed, more;   /* more: doomed trees than the worker was given */
+        unsigned n_failures; /* of workers in a row */
 
         Waiter *waiters;            /* for the next collection */
         Waiter *collection_waiters; /* for the one that is under way */
@@ -316,11 +318,12 @@ static int on_removed(sd_event_source *source, int fd, uint32_t revents, void *u
 
         r = pidfd_wait(s->pidfd, &status);
         if (r < 0 || status != 0)
-                /* it stays doomed: the next one, or the next start, tries again */
                 log_warning("The worker that removes snapshots ended with status %i", status);
+        s->n_failures = r < 0 || status != 0 ? s->n_failures + 1 : 0;
         s->child = sd_event_source_disable_unref(s->child);
         s->pidfd = fd_close(s->pidfd);
-        if (s->more && r >= 0 && status == 0)
+        /* what stays doomed is for whoever sweeps next, or for the next start */
+        if (s->n_failures > 0 ? s->n_failures < FAILURES_MAX : s->more)
                 s->doomed = true;
         (void) sweeper_schedule(s, s->doomed || s->collect ? 0 : DELAY_USEC);
         sweeper_settle(s);

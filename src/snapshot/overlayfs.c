@@ -43,8 +43,8 @@ int overlayfs_create(int dir_fd, char ret_name[static OVERLAYFS_NAME_SIZE], int 
         assert(ret_fs_fd);
 
         do {
-                (void) snprintf(name, sizeof(name), ".tmp-%i-%u", (int) getpid(),
-                                atomic_fetch_add(&counter, 1));
+                (void) snprintf(name, sizeof(name), OVERLAYFS_TEMPORARY_PREFIX "%i-%u",
+                                (int) getpid(), atomic_fetch_add(&counter, 1));
                 /* what is there was left by a crashed process with our pid; it is not ours */
                 if (mkdirat(dir_fd, name, 0700) >= 0)
                         break;
@@ -92,10 +92,11 @@ int overlayfs_remove_links(int dir_fd, const char *temporary, Error *e) {
 
 int overlayfs_publish(int dir_fd, const char *temporary, char ret_name[static OVERLAYFS_NAME_SIZE],
                       Error *e) {
-        char name[OVERLAYFS_NAME_SIZE];
+        char prefix[STRLEN(OVERLAYFS_PUBLISHED_PREFIX) + 16], name[OVERLAYFS_NAME_SIZE];
         int r;
 
-        r = random_name(".new-", name);
+        (void) snprintf(prefix, sizeof(prefix), OVERLAYFS_PUBLISHED_PREFIX "%i-", (int) getpid());
+        r = random_name(prefix, name);
         if (r < 0)
                 return error_setf(e, r, "Failed to find a name for a snapshot: %m");
         if (renameat2(dir_fd, temporary, dir_fd, name, RENAME_NOREPLACE) < 0)
@@ -109,7 +110,7 @@ int overlayfs_adopt(int dir_fd, const char *published, uint64_t n, Error *e) {
 
         assert(published);
 
-        if (!startswith(published, ".new-") || strchr(published, '/'))
+        if (!startswith(published, OVERLAYFS_PUBLISHED_PREFIX) || strchr(published, '/'))
                 return error_setf(e, CTR_INVALID_ARGUMENT, "\"%s\" is not a published snapshot",
                                   published);
         final_name(n, name);
@@ -200,7 +201,8 @@ int overlayfs_doom(int dir_fd, uint64_t n, Error *e) {
 }
 
 bool overlayfs_name_is_temporary(const char *name) {
-        return (startswith(name, ".tmp-") || startswith(name, ".new-") ||
+        return (startswith(name, OVERLAYFS_TEMPORARY_PREFIX) ||
+                startswith(name, OVERLAYFS_PUBLISHED_PREFIX) ||
                 startswith(name, OVERLAYFS_DOOMED_PREFIX)) &&
                !strchr(name, '/');
 }

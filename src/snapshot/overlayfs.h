@@ -7,7 +7,7 @@
  *   <n>/fs             a committed layer, or the upper directory of an active snapshot
  *   <n>/work           the work directory of an active snapshot
  *   .tmp-<pid>-<n>/    a layer while it is extracted, a snapshot while it is prepared
- *   .new-<random>/     a complete layer on its way from the worker to the manager
+ *   .new-<pid>-<random>/  a complete layer on its way from the worker to the manager
  *   .doomed-<random>/  what is to be removed
  *
  * <n> is given by who keeps the records; a name with a dot is nobody's after a restart, unless who
@@ -18,10 +18,13 @@
 #include "basic/error.h"
 #include "snapshot/snapshotter.h"
 
-#define OVERLAYFS_DIRECTORY     "snapshots/overlayfs"
-#define OVERLAYFS_NAME_SIZE     64
-#define OVERLAYFS_LOWER_MAX     200 /* what a snapshot may lie upon */
-#define OVERLAYFS_DOOMED_PREFIX ".doomed-"
+#define OVERLAYFS_DIRECTORY "snapshots/overlayfs"
+#define OVERLAYFS_NAME_SIZE 64
+#define OVERLAYFS_LOWER_MAX 200 /* what a snapshot may lie upon */
+/* of what a process makes: its pid and a dash follow */
+#define OVERLAYFS_TEMPORARY_PREFIX ".tmp-"
+#define OVERLAYFS_PUBLISHED_PREFIX ".new-"
+#define OVERLAYFS_DOOMED_PREFIX    ".doomed-"
 
 /* Opens <root>/snapshots/overlayfs, making it where missing. Descriptor or -errno. */
 int overlayfs_open(int root_fd);
@@ -37,7 +40,8 @@ int overlayfs_open_links(int dir_fd, const char *temporary, int *ret_fd, Error *
 /* Removes it. */
 int overlayfs_remove_links(int dir_fd, const char *temporary, Error *e);
 
-/* Gives a complete temporary directory a name of the form .new-<random>. Nothing is synced. */
+/* Gives a complete temporary directory a name of the form .new-<pid>-<random>. Nothing is synced.
+ */
 int overlayfs_publish(int dir_fd, const char *temporary, char ret_name[static OVERLAYFS_NAME_SIZE],
                       Error *e);
 

@@ -4,9 +4,8 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
-#include <sys/socket.h>
 
+#include "image/image-archive.h"
 #include "snapshot/diff.h"
 #include "snapshot/inside.h"
 
@@ -19,33 +18,12 @@ static void copy_count(Copy *c, uint64_t bytes) {
         (void) pthread_mutex_unlock(&c->job.mutex);
 }
 
-static int copy_poll(Copy *c, short events, Error *e) {
-        for (;;) {
-                struct pollfd p = {.fd = c->fd, .events = events};
-
-                if (job_is_canceled(&c->job))
-                        return error_setf(e, CTR_CANCELED, "The job was canceled");
-                if (poll(&p, 1, SLICE_MSEC) != 0)
-                        return 0;
-        }
-}
-
-/* A pipe that has room for something has room for PIPE_BUF bytes, and waits with the rest. */
 int copy_set_archive(Copy *c, int fd, Error *e) {
-        struct stat st;
+        int r;
 
         c->fd = fd;
-        if (fstat(fd, &st) < 0)
-                return error_setf(e, -errno, "Failed to look at the archive: %m");
-        c->piece = S_ISFIFO(st.st_mode) ? PIPE_BUF : SSIZE_MAX;
-        c->socket = S_ISSOCK(st.st_mode);
-        return 0;
-}
-
-static ssize_t write_piece(const Copy *c, const void *data, size_t size) {
-        size = MIN_OF(size, c->piece);
-        return c->socket ? send(c->fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL)
-                         : write(c->fd, data, size);
+        r = stream_out_init(&c->out, fd);
+        return r < 0 ? error_setf(e, r, "Failed to look at the archive: %m") : 0;
 }
 
 static int write_archive(void *userdata, const void *data, size_t size, Error *e) {
@@ -54,16 +32,12 @@ static int write_archive(void *userdata, const void *data, size_t size, Error *e
 
         while (size > 0) {
                 ssize_t n;
-                int r;
 
-                r = copy_poll(c, POLLOUT, e);
-                if (r != 0)
-                        return r;
-                n = write_piece(c, p, size);
-                if (n < 0 && (errno == EINTR || errno == EAGAIN))
-                        continue;
+                if (job_is_canceled(&c->job))
+                        return error_setf(e, CTR_CANCELED, "The job was canceled");
+                n = stream_out_write(&c->out, p, size, SLICE_MSEC);
                 if (n < 0)
-                        return error_setf(e, -errno, "Failed to write the archive: %m");
+                        return error_setf(e, (int) n, "Failed to write the archive: %m");
                 p += n;
                 size -= (size_t) n;
                 copy_count(c, (uint64_t) n);
@@ -160,20 +134,15 @@ static int run_stat(WorkerJob *j, Error *e) {
 
 static int read_archive(void *userdata, const void **ret, size_t *ret_size, Error *e) {
         Copy *c = userdata;
-        ssize_t n;
+        size_t n;
+        int r;
 
-        do {
-                int r = copy_poll(c, POLLIN, e);
-
-                if (r != 0)
-                        return r;
-                n = read(c->fd, c->buffer, COPY_BUFFER_SIZE);
-        } while (n < 0 && (errno == EINTR || errno == EAGAIN));
-        if (n < 0)
-                return error_setf(e, -errno, "Failed to read the archive: %m");
-        copy_count(c, (uint64_t) n);
+        r = fd_read_canceled(c->fd, c->buffer, COPY_BUFFER_SIZE, &c->job.canceled, &n, e);
+        if (r != 0)
+                return r;
+        copy_count(c, n);
         *ret = c->buffer;
-        *ret_size = (size_t) n;
+        *ret_size = n;
         return 0;
 }
 

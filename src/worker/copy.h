@@ -6,6 +6,7 @@
  * export-root, copy-in and stat-path. The archive may be a pipe that nobody reads or writes.
  */
 
+#include "basic/stream.h"
 #include "snapshot/insert.h"
 #include "worker/container-root.h"
 #include "worker/job.h"
@@ -19,9 +20,8 @@ typedef struct Copy {
         WorkerJob job;
         const CopyOptions *options;
         ContainerRoot root;
-        int fd;       /* the archive */
-        size_t piece; /* what can be written to it at once, after poll(), without waiting */
-        bool socket;
+        int fd; /* the archive */
+        StreamOut out;
         uint64_t bytes; /* of it so far; guarded by the mutex */
         char *buffer;
         json_t *values; /* what the result says besides */

@@ -2,9 +2,11 @@
 
 #include "worker/remote.h"
 
-#include "basic/fs.h"
+#include "basic/clock.h"
+#include "basic/stream.h"
 
-#define CREDENTIALS_MAX (64 * 1024)
+#define CREDENTIALS_MAX          (64 * 1024)
+#define CREDENTIALS_TIMEOUT_USEC (20 * USEC_PER_SEC)
 
 static int load_credentials(int given_fd, Credentials **ret, Error *e) {
         _cleanup_close_ int fd = given_fd;
@@ -14,7 +16,11 @@ static int load_credentials(int given_fd, Credentials **ret, Error *e) {
 
         if (fd < 0)
                 return credentials_load(ret, e);
-        r = fd_read_all(fd, CREDENTIALS_MAX, &text, &size);
+        r = fd_read_all_within(fd, CREDENTIALS_MAX, CREDENTIALS_TIMEOUT_USEC, &text, &size);
+        if (r == -ETIMEDOUT)
+                return error_setf(e, CTR_DEADLINE_EXCEEDED,
+                                  "The credentials do not come to their end: whoever sends them "
+                                  "has to close the pipe");
         if (r < 0)
                 return error_setf(e, r, "Failed to read the credentials: %m");
         r = credentials_parse_single(text, size, ret, e);

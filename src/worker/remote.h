@@ -13,7 +13,8 @@ typedef struct Remote {
 } Remote;
 
 /* credentials_fd: who we are, if that comes with the job (it is closed); -1: what the configuration
- * says. */
+ * says. Waits for the end of the credentials for a limited time, in which a signal ends us: nothing
+ * was made yet. CTR_DEADLINE_EXCEEDED. */
 int remote_load(Remote *r, int credentials_fd, Error *e);
 
 /* Makes the registry of a reference. canceled lives longer. */

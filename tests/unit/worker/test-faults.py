@@ -5,13 +5,19 @@
 Each case must end with the named error and its sentence, and leave no tree and no wrong blob behind.
 """
 
+import fcntl
 import gzip
 import json
 import os
 import pathlib
+import shutil
+import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
+import time
 
 import registry
 import worker
@@ -19,6 +25,10 @@ from registry import Image, digest, tar
 
 ERROR_OF_STATUS = {401: "PermissionDenied", 403: "PermissionDenied", 404: "NotFound", 418: "Unavailable",
                    429: "Unavailable", 500: "Unavailable"}
+
+
+def pipe_is_empty(fd):
+    return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0] == 0
 
 
 class Faults(worker.TestCase):
@@ -108,6 +118,69 @@ class Faults(worker.TestCase):
     def test_redirect_loop(self):
         self.on_layer(lambda handler: handler.answer(302, Location=handler.path))
         self.assert_fails("Unavailable", "redirect")
+        self.heal()
+
+    def test_redirect_loop_of_manifest(self):
+        """Two addresses that name each other."""
+        def fault(handler):
+            if "/manifests/" not in handler.path:
+                return False
+            other = "b" if handler.path.endswith("a") else "a"
+            return handler.answer(307, Location=f"/v2/test/image/manifests/{other}") or True
+
+        self.registry.fault = fault
+        self.assert_fails("Unavailable", "redirect")
+        self.assertLess(len(self.registry.requests), 20)
+        self.heal()
+
+    def test_password_loop(self):
+        """A password is asked for again and again."""
+        credentials = os.memfd_create("credentials")
+        self.addCleanup(os.close, credentials)
+        os.write(credentials, b'{"username": "me", "password": "in vain"}')
+        os.lseek(credentials, 0, os.SEEK_SET)
+        self.registry.fault = lambda handler: handler.answer(401, WWW_Authenticate='Basic realm="x"') or True
+        self.assert_fails("PermissionDenied", "refuses access", f"--credentials-fd={credentials}", fds=[credentials])
+        self.assertLess(len(self.registry.requests), 10)
+
+    def test_credentials_without_end(self):
+        """Whoever sends the credentials does not close the pipe: a signal ends the wait, or its time is over."""
+        reader, writer = os.pipe()
+        os.write(writer, b'{"username": "me"')
+        session = self.start(f"--credentials-fd={reader}", fds=[reader])
+        os.close(reader)
+        # it is waiting when it has taken what there is
+        self.wait_for(lambda: pipe_is_empty(writer))
+        session.signal(signal.SIGTERM)
+        self.assertEqual(session.wait(), -signal.SIGTERM)
+        os.close(writer)
+
+    def wait_for(self, condition):
+        deadline = time.monotonic() + worker.TIMEOUT
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
+    def dribble(self, handler, start, data):
+        """One byte every 20 ms, until the other side has enough of it."""
+        handler.wfile.write(start)
+        for byte in data:
+            handler.wfile.write(bytes([byte]))
+            time.sleep(0.02)
+
+    def test_slow_body(self):
+        self.env["CTR_STALL_SEC"] = "1"
+        self.registry.ranges = False
+        layer = self.image.layers[0]
+        self.on_layer(lambda handler: self.dribble(handler, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(layer),
+                                                   layer))
+        self.assert_fails("Unavailable", "too slow|timed out")
+        self.heal()
+
+    def test_slow_headers(self):
+        self.env["CTR_STALL_SEC"] = "1"
+        self.registry.fault = lambda handler: self.dribble(handler, b"HTTP/1.1 200 OK\r\nX-Header: ", b"x" * 10000)
+        self.assert_fails("Unavailable", "too slow|timed out")
         self.heal()
 
     def test_redirect_to_file(self):
@@ -214,6 +287,23 @@ class Faults(worker.TestCase):
         self.pull()
         ranges = [h.get("Range") for p, h in self.registry.requests if p.endswith(self.layer)]
         self.assertEqual(ranges[:3], [None, "bytes=50000-", "bytes=100000-"])
+
+    def test_cut_anywhere(self):
+        """Whichever byte is the last one of the first connection, the second one brings the rest."""
+        size = len(self.image.layers[0])
+        for cut in (0, 1, 9, 10, 4095, 4096, 65535, 65536, 65537, size // 2, size - 8, size - 1):
+            def action(handler, cut=cut):
+                self.registry.fault = None
+                self.cut_at(cut)(handler)
+
+            with self.subTest(cut=cut):
+                shutil.rmtree(self.content, ignore_errors=True)
+                self.registry.requests.clear()
+                self.on_layer(action)
+                self.pull()
+                ranges = [h.get("Range") for p, h in self.registry.requests if p.endswith(self.layer)]
+                self.assertEqual(ranges, [None, f"bytes={cut}-" if cut else None])
+                self.assertEqual(self.partial(), {})
 
     def test_cut_without_ranges(self):
         """A server without ranges that always stops at the same byte; what came is used later."""

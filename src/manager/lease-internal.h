@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Between leases (lease.c) and those of jobs (lease-job.c). */
+
+#include "manager/lease.h"
+
+/* Waits for the one that expires first. */
+int leases_schedule(Leases *l, Error *e);
+
+/* The row goes, and what it held becomes garbage if nothing else holds it: blobs without a record,
+ * which only leases know, are handed to the sweeper by name. */
+int lease_end(Manager *m, const char *namespace, const char *id, Error *e);
+
+int lease_random_id(char **ret);
