@@ -194,8 +194,10 @@ static int read_unified(Limits *l, json_t *unified, Error *e) {
         int r;
 
         json_object_foreach(unified, file, value) {
-                if (!json_is_string(value) || strchr(file, '/') || !strchr(file, '.') ||
-                    file[0] == '.' || startswith(file, "cgroup."))
+                if (!json_is_string(value) ||
+                    strlen(json_string_value(value)) != json_string_length(value) ||
+                    strchr(file, '/') || !strchr(file, '.') || file[0] == '.' ||
+                    startswith(file, "cgroup."))
                         return error_setf(e, CTR_INVALID_ARGUMENT,
                                           PATH ".unified.%.64s: not a file of a controller", file);
                 r = limits_addf(l, PATH ".unified", file, e, "%s", json_string_value(value));

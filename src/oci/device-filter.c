@@ -126,49 +126,43 @@ static void emit(Program *p, uint8_t code, uint8_t to, uint8_t from, int16_t off
         };
 }
 
-#define LOAD(to, field)                                                                            \
-        emit(p, BPF_LDX | BPF_W | BPF_MEM, to, BPF_REG_1,                                          \
-             (int16_t) offsetof(struct bpf_cgroup_dev_ctx, field), 0)
-
-/* r2: type, r3: access, r4: major, r5: minor */
-static void emit_head(Program *p) {
-        LOAD(BPF_REG_2, access_type);
-        emit(p, BPF_ALU | BPF_AND | BPF_K, BPF_REG_2, 0, 0, 0xffff);
-        LOAD(BPF_REG_3, access_type);
-        emit(p, BPF_ALU | BPF_RSH | BPF_K, BPF_REG_3, 0, 0, 16);
-        LOAD(BPF_REG_4, major);
-        LOAD(BPF_REG_5, minor);
-}
-
 static void emit_return(Program *p, bool allow) {
         emit(p, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, allow);
         emit(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
+
+/* Jumps to the end of the rule unless the masked field is value (test BPF_JNE: jump if it is not)
+ * or is not value (BPF_JEQ). The field is loaded for each comparison: with values that are known
+ * from earlier ones the kernel's verifier would follow each way through the program by itself, and
+ * give up before the 512th rule. */
+static size_t emit_condition(Program *p, size_t field, int32_t mask, uint8_t test, int32_t value) {
+        emit(p, BPF_LDX | BPF_W | BPF_MEM, BPF_REG_2, BPF_REG_1, (int16_t) field, 0);
+        if (mask != -1)
+                emit(p, BPF_ALU | BPF_AND | BPF_K, BPF_REG_2, 0, 0, mask);
+        emit(p, BPF_JMP | test | BPF_K, BPF_REG_2, 0, 0, value);
+        return p->n - 1;
+}
+
+#define FIELD(name) offsetof(struct bpf_cgroup_dev_ctx, name)
 
 /* Each condition that does not hold jumps over the rest. An access that a rule allows is one with
  * no other bits than the rule's; one that a rule forbids has one of its bits. */
 static void emit_rule(Program *p, const Rule *rule) {
         size_t jumps[4], n = 0;
 
-        if (rule->type != ANY) {
-                jumps[n++] = p->n;
-                emit(p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 0, rule->type);
-        }
-        if (rule->access != ACCESS_ALL) {
-                emit(p, BPF_ALU | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_3, 0, 0);
-                emit(p, BPF_ALU | BPF_AND | BPF_K, BPF_REG_1, 0, 0,
-                     rule->allow ? ~rule->access & ACCESS_ALL : rule->access);
-                jumps[n++] = p->n;
-                emit(p, BPF_JMP | (rule->allow ? BPF_JNE : BPF_JEQ) | BPF_K, BPF_REG_1, 0, 0, 0);
-        }
-        if (rule->major != ANY) {
-                jumps[n++] = p->n;
-                emit(p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_4, 0, 0, (int32_t) rule->major);
-        }
-        if (rule->minor != ANY) {
-                jumps[n++] = p->n;
-                emit(p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_5, 0, 0, (int32_t) rule->minor);
-        }
+        /* access_type: the access in the upper half, the type in the lower */
+        if (rule->type != ANY)
+                jumps[n++] = emit_condition(p, FIELD(access_type), 0xffff, BPF_JNE, rule->type);
+        if (rule->access != ACCESS_ALL)
+                jumps[n++] = rule->allow ? emit_condition(p, FIELD(access_type),
+                                                          (~rule->access & ACCESS_ALL) << 16,
+                                                          BPF_JNE, 0)
+                                         : emit_condition(p, FIELD(access_type), rule->access << 16,
+                                                          BPF_JEQ, 0);
+        if (rule->major != ANY)
+                jumps[n++] = emit_condition(p, FIELD(major), -1, BPF_JNE, (int32_t) rule->major);
+        if (rule->minor != ANY)
+                jumps[n++] = emit_condition(p, FIELD(minor), -1, BPF_JNE, (int32_t) rule->minor);
         emit_return(p, rule->allow);
         for (size_t i = 0; i < n; i++)
                 p->code[jumps[i]].off = (int16_t) (p->n - jumps[i] - 1);
@@ -185,7 +179,6 @@ size_t device_filter_compile(json_t *rules, struct bpf_insn program[static DEVIC
         Program p = {.code = program};
         Rule rule = {};
 
-        emit_head(&p);
         for (size_t i = ELEMENTSOF(defaults); i-- > 0;)
                 emit_rule(&p, &defaults[i]);
         for (size_t i = json_array_size(rules); i-- > 0;) {
@@ -215,11 +208,16 @@ static int attach(int cgroup_fd, int program_fd) {
         query.query.attach_type = BPF_CGROUP_DEVICE;
         query.query.prog_ids = (uint64_t) (uintptr_t) &old_id;
         query.query.prog_cnt = 1;
-        if (bpf(BPF_PROG_QUERY, &query) == 0 && query.query.prog_cnt == 1) {
+        r = bpf(BPF_PROG_QUERY, &query);
+        if (r < 0 && r != -ENOSPC) /* several: somebody else's, too, and all of them decide */
+                return r;
+        if (r >= 0 && query.query.prog_cnt == 1) {
                 union bpf_attr by_id = {};
 
                 by_id.prog_id = old_id;
                 old_fd = bpf(BPF_PROG_GET_FD_BY_ID, &by_id);
+                if (old_fd < 0)
+                        return old_fd;
         }
         attr.target_fd = (uint32_t) cgroup_fd;
         attr.attach_bpf_fd = (uint32_t) program_fd;
