@@ -72,10 +72,16 @@ int process_find_program(const char *name, char **ret) {
 }
 
 int executable_open_readonly(const char *path) {
+        _cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+
+        return fd < 0 ? -errno : executable_copy_readonly(fd);
+}
+
+int executable_copy_readonly(int executable_fd) {
         struct mount_attr attr = {.attr_set = MOUNT_ATTR_RDONLY};
         _cleanup_close_ int fd = -1;
 
-        fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW);
+        fd = open_tree(executable_fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
         if (fd < 0)
                 return -errno;
         if (mount_setattr(fd, "", AT_EMPTY_PATH, &attr, sizeof(attr)) < 0)

@@ -44,6 +44,8 @@ int process_find_program(const char *name, char **ret);
  * such a process cannot write to the file through it (CVE-2019-5736), root or not. Needs
  * CAP_SYS_ADMIN. */
 int executable_open_readonly(const char *path);
+/* The same of a program that is open already. */
+int executable_copy_readonly(int executable_fd);
 
 /* Closes every descriptor from first on (inclusive). */
 int fd_close_from(int first);

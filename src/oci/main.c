@@ -13,6 +13,7 @@
 #include "config.h"
 #include "oci/context.h"
 #include "oci/options.h"
+#include "oci/own-binary.h"
 #include "oci/report.h"
 
 #define EXEC_FAILED 255 /* what runc returns for an exec that it could not do */
@@ -21,24 +22,25 @@ static const struct {
         const char *name;
         Verb run;
         const char *help;
+        bool clones; /* into a container: see own-binary.h */
 } verbs[] = {
-                {"checkpoint", verb_checkpoint, "write a running container down, with CRIU"},
-                {"create", verb_create, "set a container up, to be started later"},
-                {"delete", verb_delete, "remove what is left of a container"},
-                {"events", verb_events, "show figures and out-of-memory events"},
-                {"exec", verb_exec, "run a further process in a container"},
-                {"features", verb_features, "show what this runtime can do"},
-                {"kill", verb_kill, "send a signal to a container"},
-                {"list", verb_list, "list containers"},
-                {"pause", verb_pause, "freeze all processes of a container"},
-                {"ps", verb_ps, "list the processes of a container"},
-                {"restore", verb_restore, "continue a container that was written down"},
-                {"resume", verb_resume, "let a paused container go on"},
-                {"run", verb_run, "create and start a container"},
-                {"spec", verb_spec, "write a config.json to begin with"},
-                {"start", verb_start, "start a container that was created"},
-                {"state", verb_state, "show the state of a container"},
-                {"update", verb_update, "change the limits of a container"},
+                {"checkpoint", verb_checkpoint, "write a running container down, with CRIU", false},
+                {"create", verb_create, "set a container up, to be started later", true},
+                {"delete", verb_delete, "remove what is left of a container", false},
+                {"events", verb_events, "show figures and out-of-memory events", false},
+                {"exec", verb_exec, "run a further process in a container", true},
+                {"features", verb_features, "show what this runtime can do", false},
+                {"kill", verb_kill, "send a signal to a container", false},
+                {"list", verb_list, "list containers", false},
+                {"pause", verb_pause, "freeze all processes of a container", false},
+                {"ps", verb_ps, "list the processes of a container", false},
+                {"restore", verb_restore, "continue a container that was written down", true},
+                {"resume", verb_resume, "let a paused container go on", false},
+                {"run", verb_run, "create and start a container", true},
+                {"spec", verb_spec, "write a config.json to begin with", false},
+                {"start", verb_start, "start a container that was created", false},
+                {"state", verb_state, "show the state of a container", false},
+                {"update", verb_update, "change the limits of a container", false},
 };
 
 static bool in_user_namespace(void) {
@@ -101,10 +103,16 @@ static void print_verbs(void) {
         (void) printf("\n`" RUNTIME_NAME " VERB --help` shows the options of a verb.\n");
 }
 
-static int run_verb(Context *c, int argc, char *argv[], Error *e) {
-        for (size_t i = 0; i < ELEMENTSOF(verbs); i++)
-                if (streq(verbs[i].name, argv[0]))
-                        return verbs[i].run(c, argc, argv, e);
+/* all are the arguments of the whole program. */
+static int run_verb(Context *c, char *all[], int argc, char *argv[], Error *e) {
+        for (size_t i = 0; i < ELEMENTSOF(verbs); i++) {
+                int r;
+
+                if (!streq(verbs[i].name, argv[0]))
+                        continue;
+                r = verbs[i].clones ? own_binary_protect(all, e) : 0;
+                return r == 0 ? verbs[i].run(c, argc, argv, e) : r;
+        }
         return error_setf(e, CTR_INVALID_ARGUMENT, "unknown verb \"%s\"", argv[0]);
 }
 
@@ -146,7 +154,7 @@ static int parse_and_run(Context *c, Report *report, int argc, char *argv[], Err
                 return error_setf(e, CTR_INVALID_ARGUMENT, "no verb is given, see --help");
         if (streq(argv[first], "exec"))
                 c->exit_status = EXEC_FAILED;
-        return run_verb(c, argc - first, argv + first, e);
+        return run_verb(c, argv, argc - first, argv + first, e);
 }
 
 /* 0, 1 and 2 are open in whatever comes. */
