@@ -25,6 +25,23 @@ static int check_existing(int parent_fd, const char *name, const SpecDevice *d, 
         return 0;
 }
 
+/* What is there, a link not followed, or a new empty file. */
+static int open_target(int root_fd, const char *path) {
+        _cleanup_close_ int parent_fd = -1, made_fd = -1;
+        const char *name;
+        int fd;
+
+        parent_fd = path_make_parent(root_fd, path, &name);
+        if (parent_fd < 0)
+                return parent_fd;
+        made_fd = openat(parent_fd, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                         0644);
+        if (made_fd < 0 && errno != EEXIST)
+                return -errno;
+        fd = openat(parent_fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        return fd < 0 ? -errno : fd;
+}
+
 /* In a user namespace no device node can be made: the host's own is bound. */
 static int device_bind(int root_fd, const SpecDevice *d, Error *e) {
         _cleanup_close_ int source_fd = -1, mount_fd = -1, target_fd = -1;
@@ -41,7 +58,7 @@ static int device_bind(int root_fd, const SpecDevice *d, Error *e) {
                                   "The host's %s is not the device %u:%u, and a user namespace can "
                                   "make none",
                                   d->path, major(d->rdev), minor(d->rdev));
-        target_fd = path_make_mountpoint(root_fd, d->path, false);
+        target_fd = open_target(root_fd, d->path);
         if (target_fd < 0)
                 return error_setf(e, target_fd, "Failed to make %s: %m", d->path);
         if (fstat(target_fd, &st) < 0)

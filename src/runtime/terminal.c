@@ -59,8 +59,15 @@ int terminal_bind_console(int root_fd, const Terminal *t, bool make, Error *e) {
         target_fd = path_open_straight(root_fd, "/dev/console");
         if (target_fd == -ENOENT && !make)
                 return 0;
-        if (target_fd == -ENOENT)
+        if (target_fd == -ENOENT) {
                 target_fd = path_make_mountpoint(root_fd, "/dev/console", false);
+                if (target_fd >= 0) {
+                        /* a link that somebody who shares /dev puts there meanwhile would be
+                         * followed (CVE-2025-52565) */
+                        (void) fd_close(target_fd);
+                        target_fd = path_open_straight(root_fd, "/dev/console");
+                }
+        }
         if (target_fd < 0)
                 return error_setf(e, target_fd, "Failed to make /dev/console: %m");
         /* the very terminal, whatever name it has */
