@@ -125,6 +125,22 @@ static void enable_controllers(int fd) {
         }
 }
 
+/* Opens the directory, which is made if it is not there. */
+static int make_one(int parent_fd, const char *name) {
+        bool made = mkdirat(parent_fd, name, 0755) >= 0;
+        int fd, r;
+
+        if (!made && errno != EEXIST)
+                return -errno;
+        fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd >= 0)
+                return fd;
+        r = -errno;
+        if (made)
+                (void) unlinkat(parent_fd, name, AT_REMOVEDIR);
+        return r;
+}
+
 /* Makes the directories on the way, each with the controllers of the one above. */
 static int make_directory(const char *path, int *ret_fd, Error *e) {
         _cleanup_free_ char *copy = strdup(path);
@@ -141,11 +157,9 @@ static int make_directory(const char *path, int *ret_fd, Error *e) {
                 int child_fd;
 
                 enable_controllers(fd);
-                if (mkdirat(fd, name, 0755) < 0 && errno != EEXIST)
-                        return error_setf(e, -errno, "Failed to make the cgroup %s: %m", path);
-                child_fd = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                child_fd = make_one(fd, name);
                 if (child_fd < 0)
-                        return error_setf(e, -errno, "Failed to open the cgroup %s: %m", path);
+                        return error_setf(e, child_fd, "Failed to make the cgroup %s: %m", path);
                 fd_close(fd);
                 fd = child_fd;
         }
@@ -157,9 +171,11 @@ static int make_directory(const char *path, int *ret_fd, Error *e) {
 static int check_empty(int fd, const char *path, Error *e) {
         _cleanup_close_ int events_fd = openat(fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
         uint64_t populated = 0;
+        int r;
 
-        if (events_fd >= 0)
-                (void) cgroup_flat_file_get(events_fd, "populated", &populated);
+        r = events_fd < 0 ? -errno : cgroup_flat_file_get(events_fd, "populated", &populated);
+        if (r < 0)
+                return error_setf(e, r, "Failed to see whether the cgroup %s is empty: %m", path);
         return populated != 0 ? error_setf(e, CTR_FAILED_PRECONDITION,
                                            "container's cgroup is not empty: %s", path)
                               : 0;
@@ -184,13 +200,24 @@ static int make_scope(State *s, const char *slice, pid_t pid, const Limits *limi
         return r == 0 ? state_open_cgroup(s, ret_fd, e) : r;
 }
 
+/* It may be another's: as long as that one uses it, it stays. */
+static void remove_unused(const char *path) {
+        _cleanup_close_ int root_fd = -1;
+
+        if (cgroup_root_open(&root_fd, NULL) == 0)
+                (void) unlinkat(root_fd, path, AT_REMOVEDIR);
+}
+
 static int make_own(State *s, int *ret_fd, Error *e) {
         _cleanup_close_ int fd = -1;
         int r;
 
         r = make_directory(s->cgroup, &fd, e);
-        if (r == 0)
+        if (r == 0) {
                 r = check_empty(fd, s->cgroup, e);
+                if (r != 0 && r != CTR_FAILED_PRECONDITION)
+                        remove_unused(s->cgroup);
+        }
         if (r != 0) {
                 (void) free_and_strdup(&s->cgroup, NULL);
                 return r;

@@ -74,6 +74,16 @@ static int open_dir(Context *c, const char *id, int *ret_fd) {
         return 0;
 }
 
+/* Opens and locks the directory that was just made. */
+static int open_new(Context *c, State *s, Error *e) {
+        int r;
+
+        r = open_dir(c, s->id, &s->dir_fd);
+        if (r < 0)
+                return error_setf(e, r, "Failed to open %s/%s: %m", c->root, s->id);
+        return state_lock(s, e);
+}
+
 int state_new(Context *c, const char *id, State **ret, Error *e) {
         _cleanup_(state_freep) State *s = NULL;
         int r;
@@ -91,12 +101,12 @@ int state_new(Context *c, const char *id, State **ret, Error *e) {
                                                     id)
                                        : error_setf(e, -errno, "Failed to make %s/%s: %m", c->root,
                                                     id);
-        r = open_dir(c, id, &s->dir_fd);
-        if (r < 0)
-                return error_setf(e, r, "Failed to open %s/%s: %m", c->root, id);
-        r = state_lock(s, e);
-        if (r != 0)
+        r = open_new(c, s, e);
+        if (r != 0) {
+                if (r != CTR_NOT_FOUND) /* removed by somebody else: its name may be another's */
+                        (void) unlinkat(c->root_fd, id, AT_REMOVEDIR);
                 return r;
+        }
         s->created = now_realtime();
         s->owner = getuid();
         *ret = TAKE_PTR(s);

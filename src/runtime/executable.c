@@ -106,16 +106,19 @@ static int elf_interpreter(int fd, const char *head, size_t size, char interpret
             header.e_phoff > INT64_MAX - UINT16_MAX * sizeof(p))
                 return 0;
         for (size_t i = 0; i < header.e_phnum; i++) {
-                if (pread(fd, &p, sizeof(p), (off_t) (header.e_phoff + i * sizeof(p))) != sizeof(p))
-                        return 0;
+                ssize_t n;
+
+                n = pread(fd, &p, sizeof(p), (off_t) (header.e_phoff + i * sizeof(p)));
+                if (n != sizeof(p))
+                        return n < 0 ? -errno : 0;
                 if (p.p_type != PT_INTERP)
                         continue;
-                if (p.p_filesz < 2 || p.p_filesz > PATH_MAX || p.p_offset > INT64_MAX ||
-                    pread(fd, interpreter, p.p_filesz, (off_t) p.p_offset) !=
-                                    (ssize_t) p.p_filesz ||
-                    interpreter[p.p_filesz - 1] != '\0')
+                if (p.p_filesz < 2 || p.p_filesz > PATH_MAX || p.p_offset > INT64_MAX)
                         return 0;
-                return 1;
+                n = pread(fd, interpreter, p.p_filesz, (off_t) p.p_offset);
+                if (n < 0)
+                        return -errno;
+                return n == (ssize_t) p.p_filesz && interpreter[n - 1] == '\0';
         }
         return 0;
 }
@@ -132,13 +135,17 @@ static int check_interpreters(const char *command, Error *e) {
                 int r;
 
                 fd = open_plain(file, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-                if (fd < 0)
+                if (fd == -EACCES || fd == -EPERM)
                         return 0; /* executable, but not readable: no interpreter to be seen */
-                n = pread(fd, head, sizeof(head), 0);
-                if (n <= 0)
-                        return 0;
+                n = fd < 0 ? fd : pread(fd, head, sizeof(head), 0);
+                if (n < 0)
+                        return error_setf(e, fd < 0 ? fd : -errno, "Failed to read %.512s: %m",
+                                          file);
                 script = script_interpreter(head, MIN_OF((size_t) n, sizeof(head) - 1), path) > 0;
-                if (!script && elf_interpreter(fd, head, (size_t) n, path) == 0)
+                r = script ? 1 : elf_interpreter(fd, head, (size_t) n, path);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to read %.512s: %m", file);
+                if (r == 0)
                         return 0;
                 r = check_file(path);
                 if (is_missing(r))

@@ -78,13 +78,16 @@ _noreturn_ static void child_execute(const SpecHook *h, int state_fd, int output
         int r = 0;
 
         for (int signo = 1; signo < NSIG; signo++)
-                if (signo != SIGKILL && signo != SIGSTOP)
-                        (void) signal(signo, SIG_DFL);
+                if (signo != SIGKILL && signo != SIGSTOP && signal(signo, SIG_DFL) == SIG_ERR &&
+                    errno != EINVAL) /* the C library's own */
+                        r = -errno;
         (void) sigemptyset(&none);
-        if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
-            dup2(state_fd, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
-            dup2(output_fd, STDERR_FILENO) < 0 ||
-            syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
+        if (r < 0)
+                ;
+        else if (sigprocmask(SIG_SETMASK, &none, NULL) < 0 ||
+                 prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || dup2(state_fd, STDIN_FILENO) < 0 ||
+                 dup2(output_fd, STDOUT_FILENO) < 0 || dup2(output_fd, STDERR_FILENO) < 0 ||
+                 syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
                 r = -errno;
         if (r == 0 && prepare)
                 r = prepare(userdata);
@@ -95,7 +98,8 @@ _noreturn_ static void child_execute(const SpecHook *h, int state_fd, int output
                               (char *const *) (h->env ? h->env : nothing));
                 r = -errno;
         }
-        (void) dprintf(STDERR_FILENO, "%s", strerror(r < 0 ? -r : EINVAL));
+        /* standard error may still be the caller's, who says it in a sentence of its own */
+        (void) dprintf(output_fd, "%s", strerror(r < 0 ? -r : EINVAL));
         _exit(127);
 }
 
@@ -184,9 +188,13 @@ static void child_end(Child *c, int *ret_status) {
 
         *ret_status = -1;
         if (c->pid > 0) {
+                bool ended;
+
                 (void) kill(-c->pid, SIGKILL);
-                (void) poll(&p, 1, (int) (KILL_TIMEOUT_USEC / USEC_PER_MSEC));
-                if (waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG) >= 0 && si.si_pid > 0)
+                ended = poll(&p, 1, (int) (KILL_TIMEOUT_USEC / USEC_PER_MSEC)) > 0;
+                /* one that somebody traces has ended for us only when the tracer was told */
+                if (waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | (ended ? 0 : WNOHANG)) >= 0 &&
+                    si.si_pid > 0)
                         *ret_status = exit_status_from_siginfo(&si);
         }
         for (unsigned i = 0; i < 64 && c->output_fd >= 0 && child_read(c); i++)

@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 
+#include "basic/fs.h"
 #include "runtime/detached.h"
 #include "runtime/devices.h"
 #include "runtime/filesystems.h"
@@ -71,16 +72,20 @@ static int enter_time(Init *i, Error *e) {
         if (!namespace_is_new(&i->spec->namespaces[NAMESPACE_TIME]))
                 return 0;
         for (size_t k = 0; k < ELEMENTSOF(clocks); k++) {
+                char line[64];
+                int r;
+
                 if (!clocks[k].offset->set)
                         continue;
                 if (fd < 0)
                         fd = offsets_open(i, e);
                 if (fd < 0)
                         return e->code;
-                if (dprintf(fd, "%s %lld %u\n", clocks[k].name, (long long) clocks[k].offset->secs,
-                            clocks[k].offset->nanosecs) < 0)
-                        return error_setf(e, -errno, "Failed to set the %s offset: %m",
-                                          clocks[k].name);
+                (void) snprintf(line, sizeof(line), "%s %lld %u\n", clocks[k].name,
+                                (long long) clocks[k].offset->secs, clocks[k].offset->nanosecs);
+                r = fd_write_all(fd, line, strlen(line));
+                if (r < 0)
+                        return error_setf(e, r, "Failed to set the %s offset: %m", clocks[k].name);
         }
         return namespaces_enter(namespaces, 1U << NAMESPACE_TIME, e);
 }
@@ -343,22 +348,36 @@ static const Step enter_steps[] = {
                 {STAGE_EXEC, enter_executable},
 };
 
-/* Waits for the supervisor's word. If it is gone, so is the reason to be here. */
+/* The supervisor's next word. If it is gone, so is the reason to be here. */
+static SyncType hear(const Init *i, InitStage stage, SyncAnswer *ret) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        r = sync_receive(i->p->sync_fd, UINT64_MAX, ret, NULL);
+        if (r > 0)
+                return (SyncType) r;
+        if (r < 0) {
+                (void) error_setf(&e, r, "Failed to hear what to do next: %m");
+                step_fail(i->p->sync_fd, stage, r, &e);
+        }
+        _exit(125);
+}
+
 static void wait_for_enter(const Init *i) {
         SyncAnswer answer;
 
-        if (sync_receive(i->p->sync_fd, UINT64_MAX, &answer, NULL) != SYNC_ENTER)
+        if (hear(i, STAGE_PROCESS, &answer) != SYNC_ENTER)
                 _exit(125);
         fd_close(answer.fd);
 }
 
 static void wait_for_start(Init *i) {
-        int r;
+        SyncType type;
 
-        r = sync_receive(i->p->sync_fd, UINT64_MAX, &i->start, NULL);
-        if (r == SYNC_DETACH && i->p->independent && i->start.fd >= 0)
+        type = hear(i, STAGE_EXEC, &i->start);
+        if (type == SYNC_DETACH && i->p->independent && i->start.fd >= 0)
                 i->program.sync_fd = detached_wait(i->start.fd, 3U + i->p->preserve_fds, &i->start);
-        else if (r != SYNC_START)
+        else if (type != SYNC_START)
                 _exit(125);
 }
 

@@ -21,27 +21,29 @@
 /* Not dumpable: until execve() this is the supervisor's memory and binary, and a process of a pid
  * namespace that is not new must not open its /proc/PID/exe or mem. execve() makes it dumpable
  * again. */
-static int separate(void) {
+static int separate(void *userdata, Error *e) {
         sigset_t none;
 
         if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
-                return -errno;
+                return error_setf(e, -errno, "Failed to become undumpable: %m");
         if (setsid() < 0)
-                return -errno;
-        /* handlers are gone by CLONE_CLEAR_SIGHAND, what was ignored is not */
+                return error_setf(e, -errno, "Failed to make a session: %m");
+        /* handlers are gone by CLONE_CLEAR_SIGHAND, what was ignored is not; EINVAL: the C
+         * library's own */
         for (int signo = 1; signo < NSIG; signo++)
-                if (signo != SIGKILL && signo != SIGSTOP)
-                        (void) signal(signo, SIG_DFL);
+                if (signo != SIGKILL && signo != SIGSTOP && signal(signo, SIG_DFL) == SIG_ERR &&
+                    errno != EINVAL)
+                        return error_setf(e, -errno, "Failed to reset signal %d: %m", signo);
         (void) sigemptyset(&none);
-        return sigprocmask(SIG_SETMASK, &none, NULL) < 0 ? -errno : 0;
+        if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+                return error_setf(e, -errno, "Failed to unblock signals: %m");
+        return 0;
 }
 
 void program_separate(Program *p) {
-        int r;
+        static const Step steps[] = {{STAGE_PROCESS, separate}};
 
-        r = separate();
-        if (r < 0)
-                step_fail(p->sync_fd, STAGE_PROCESS, r, NULL);
+        steps_run(p->sync_fd, steps, ELEMENTSOF(steps), p);
         p->umask = umask(0);
 }
 

@@ -11,20 +11,28 @@ bool rlimit_value_from_json(json_t *j, rlim_t *ret) {
         return true;
 }
 
-static bool is_last(int resource, const struct rlimit *l) {
+static int is_last(int resource, const struct rlimit *l) {
         struct rlimit current;
 
-        return (resource == RLIMIT_NOFILE || resource == RLIMIT_NPROC) &&
-               getrlimit((__rlimit_resource_t) resource, &current) >= 0 &&
-               l->rlim_max <= current.rlim_max;
+        if (resource != RLIMIT_NOFILE && resource != RLIMIT_NPROC)
+                return false;
+        if (getrlimit((__rlimit_resource_t) resource, &current) < 0)
+                return -errno;
+        return l->rlim_max <= current.rlim_max;
 }
 
 int rlimits_apply(const SpecRlimits *limits, bool last, Error *e) {
         for (int i = 0; i < (int) RLIM_NLIMITS; i++) {
                 const struct rlimit *l = &limits->limits[i];
 
-                if (!(limits->set & (1U << i)) || is_last(i, l) != last ||
-                    setrlimit((__rlimit_resource_t) i, l) >= 0)
+                int r;
+
+                if (!(limits->set & (1U << i)))
+                        continue;
+                r = is_last(i, l);
+                if (r < 0)
+                        return error_setf(e, r, "Failed to read %s: %m", rlimit_to_string(i));
+                if (r != last || setrlimit((__rlimit_resource_t) i, l) >= 0)
                         continue;
                 return error_setf(e, errno == EPERM ? CTR_PERMISSION_DENIED : -errno,
                                   "Failed to set %s to %llu (hard limit %llu): %m",

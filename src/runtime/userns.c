@@ -31,6 +31,12 @@ static bool is_privileged(void) {
         return geteuid() == 0;
 }
 
+static int stage_tie(void *userdata, Error *e) {
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                return error_setf(e, -errno, "Failed to set the parent death signal: %m");
+        return 0;
+}
+
 static int open_mapping(Stage *s, Error *e) {
         const SpecNamespace *n = &s->spec->namespaces[NAMESPACE_USER];
 
@@ -213,13 +219,10 @@ static int stage_clone(void *userdata, Error *e) {
 }
 
 static const Step stage_steps[] = {
-                {STAGE_MOUNTS, stage_sources},
-                {STAGE_PROCESS, stage_streams},
-                {STAGE_PROCESS, stage_schedule},
-                {STAGE_SECCOMP, stage_seccomp},
-                {STAGE_ROOTFS, stage_root},
-                {STAGE_NAMESPACES, stage_join},
-                {STAGE_NAMESPACES, stage_user_namespace},
+                {STAGE_PROCESS, stage_tie},      {STAGE_MOUNTS, stage_sources},
+                {STAGE_PROCESS, stage_streams},  {STAGE_PROCESS, stage_schedule},
+                {STAGE_SECCOMP, stage_seccomp},  {STAGE_ROOTFS, stage_root},
+                {STAGE_NAMESPACES, stage_join},  {STAGE_NAMESPACES, stage_user_namespace},
                 {STAGE_NAMESPACES, stage_clone},
 };
 
@@ -233,7 +236,6 @@ _noreturn_ static void stage_run(const InitParameters *p, int sync_fd) {
         };
 
         s.p.sync_fd = sync_fd;
-        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         steps_run(sync_fd, stage_steps, ELEMENTSOF(stage_steps), &s);
         _exit(125); /* the last one does not return */
 }
@@ -293,6 +295,7 @@ int userns_clone(const InitParameters *p, int parent_fd, int child_fd, pid_t *re
         r = serve(p, parent_fd, (pid_t) pid, ret_pid, ret_pidfd, e);
         if (r != 0)
                 (void) pidfd_signal(pidfd, SIGKILL);
-        (void) waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED);
+        while (waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED) < 0 && errno == EINTR)
+                ;
         return r;
 }
