@@ -167,6 +167,15 @@ int json_get_strv(json_t *o, const char *path, const char *key, size_t max, char
         return 1;
 }
 
+json_t *json_from_strv(char *const *l) {
+        _cleanup_json_ json_t *array = json_array();
+
+        STRV_FOREACH(s, l)
+                if (json_array_append_new(array, json_string(*s)) < 0)
+                        return NULL;
+        return TAKE_PTR(array);
+}
+
 int json_to_text(json_t *j, char **ret) {
         _cleanup_free_ char *text = NULL;
         size_t size;

@@ -34,6 +34,10 @@ int json_get_array(json_t *o, const char *path, const char *key, size_t max, jso
 /* A new strv with the strings of an array; *ret is untouched if it is not there. */
 int json_get_strv(json_t *o, const char *path, const char *key, size_t max, char ***ret, Error *e);
 
+/* A new array of the strings; NULL without memory, or if one of them is not UTF-8, which JSON is.
+ */
+json_t *json_from_strv(char *const *l);
+
 /* The compact text of j, NUL-terminated. 0 or -ENOMEM; never a part of it, which json_dumps() gives
  * when memory ends in the middle of a key. */
 int json_to_text(json_t *j, char **ret);

@@ -14,17 +14,6 @@
 
 #define ENVIRONMENT_MAX 16384U
 
-static json_t *strv_to_json(char *const *l) {
-        json_t *array = json_array();
-
-        STRV_FOREACH(s, l)
-                if (json_array_append_new(array, json_string(*s)) < 0) {
-                        json_decref(array);
-                        return NULL;
-                }
-        return array;
-}
-
 /* 0 or -ENOMEM, which a value of NULL is, too. */
 static int set(json_t *process, const char *key, json_t *value) {
         return json_object_set_new(process, key, value) < 0 ? -ENOMEM : 0;
@@ -47,7 +36,7 @@ static int change_environment(json_t *process, const ExecRequest *request, Error
                 if (r < 0)
                         return r;
         }
-        return set(process, "env", strv_to_json(env));
+        return set(process, "env", json_from_strv(env));
 }
 
 static bool is_replaced(const ExecRequest *request, const char *type) {
@@ -114,7 +103,7 @@ static int change_process(json_t *process, const ExecRequest *request, Error *e)
         if (!isempty(cwd) && cwd[0] != '/')
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "The working directory \"%s\" is not an absolute path", cwd);
-        r = set(process, "args", strv_to_json(request->command));
+        r = set(process, "args", json_from_strv(request->command));
         if (r == 0 && !isempty(cwd))
                 r = set(process, "cwd", json_string(cwd));
         if (r == 0 && request->no_new_privileges_set)

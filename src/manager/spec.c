@@ -31,17 +31,6 @@ static int read_config(Image *image, ImageConfig **ret, Error *e) {
         return image_config_parse(config, strlen(config), image->config_digest, ret, e);
 }
 
-static json_t *strv_to_json(char *const *l) {
-        json_t *array = json_array();
-
-        STRV_FOREACH(s, l)
-                if (json_array_append_new(array, json_string(*s)) < 0) {
-                        json_decref(array);
-                        return NULL;
-                }
-        return array;
-}
-
 /* Command replaces all; an entrypoint of the request drops the image's command with the image's
  * entrypoint, as every other tool does. */
 static json_t *spec_args(const ContainerRequest *request, const ImageConfig *config, Error *e) {
@@ -58,8 +47,8 @@ static json_t *spec_args(const ContainerRequest *request, const ImageConfig *con
         if (request->arguments_set && !request->command_set)
                 arguments = request->arguments;
 
-        args = strv_to_json(entrypoint);
-        tail = strv_to_json(arguments);
+        args = json_from_strv(entrypoint);
+        tail = json_from_strv(arguments);
         if (!args || !tail || json_array_extend(args, tail) < 0)
                 return NULL;
         if (json_array_size(args) == 0) {
@@ -84,7 +73,7 @@ static json_t *spec_env(const ContainerRequest *request, const ImageConfig *conf
         STRV_FOREACH(s, request->environment)
                 if (strv_env_assign(&env, *s) < 0)
                         return NULL;
-        return strv_to_json(env);
+        return json_from_strv(env);
 }
 
 static json_t *spec_rlimits(const ContainerRequest *request) {

@@ -12,45 +12,17 @@
 #include "manager/task-cgroup.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <sys/vfs.h>
 
+#include "basic/cgroup.h"
 #include "basic/fs.h"
 #include "manager/task-internal.h"
 
-#define CGROUP_FILE_MAX  4096U
 #define CGROUP_PROCS_MAX (2U << 20)
 #define CGROUP_DEPTH_MAX 64U
 
 static int no_cgroup(const Task *t, Error *e) {
         return error_setf(e, CTR_NOT_FOUND, "Task \"%s\": cgroup does not exist",
                           t->process.object.name);
-}
-
-/* Two places by convention: the second on machines that still mount v1 controllers. */
-static int root_open(int *ret_fd, Error *e) {
-        static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
-
-        for (size_t i = 0; i < ELEMENTSOF(places); i++) {
-                _cleanup_close_ int fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-                struct statfs sfs;
-
-                if (fd >= 0 && fstatfs(fd, &sfs) >= 0 && sfs.f_type == CGROUP2_SUPER_MAGIC) {
-                        *ret_fd = TAKE_FD(fd);
-                        return 0;
-                }
-        }
-        return error_setf(e, CTR_NOT_IMPLEMENTED, "No unified cgroup hierarchy is mounted");
-}
-
-/* The path after "0::/" in the text of a /proc/PID/cgroup, which is changed; NULL: none. */
-static char *unified_path(char *text) {
-        char *saved = NULL;
-
-        for (char *line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved))
-                if (startswith(line, "0::/"))
-                        return line + STRLEN("0::/");
-        return NULL;
 }
 
 /* "ctr.slice/ctr-x.scope/supervisor" becomes "ctr.slice/ctr-x.scope/payload" (a shorter name). */
@@ -61,15 +33,15 @@ static bool payload_path(char *path, const char *unit) {
                 return false;
         *last = '\0';
         scope = strrchr(path, '/');
-        if (!streq(scope ? scope + 1 : path, unit) || strstr(path, "../"))
+        if (!streq(scope ? scope + 1 : path, unit))
                 return false;
         strcpy(last, "/payload");
         return true;
 }
 
 int task_cgroup_open(const Task *t, int *ret_fd, Error *e) {
-        char name[STRLEN("/proc//cgroup") + 11 + 1], *path;
-        _cleanup_free_ char *text = NULL;
+        _cleanup_error_ Error local = ERROR_NULL;
+        _cleanup_free_ char *path = NULL;
         _cleanup_close_ int root = -1;
         int fd, r;
 
@@ -77,17 +49,15 @@ int task_cgroup_open(const Task *t, int *ret_fd, Error *e) {
 
         if (!t->supervisor)
                 return no_cgroup(t, e);
-        (void) snprintf(name, sizeof(name), "/proc/%i/cgroup", supervisor_pid(t->supervisor));
-        r = file_read_at(AT_FDCWD, name, CGROUP_FILE_MAX, &text, NULL);
-        if (r == -ENOENT || r == -ESRCH)
+        r = cgroup_path_of(supervisor_pid(t->supervisor), &path, &local);
+        if (r == -ENOENT || r == -ESRCH || r == CTR_UNAVAILABLE)
                 return no_cgroup(t, e);
-        if (r < 0)
-                return error_setf(e, r, "Failed to read %s: %m", name);
-        path = unified_path(text);
-        if (!path || !payload_path(path, t->unit))
+        if (r != 0)
+                return local.code != 0 ? error_move(e, &local) : r;
+        if (!payload_path(path, t->unit))
                 return no_cgroup(t, e);
 
-        r = root_open(&root, e);
+        r = cgroup_root_open(&root, e);
         if (r != 0)
                 return r;
         fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

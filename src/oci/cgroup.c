@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sys/stat.h>
 
+#include "basic/cgroup.h"
 #include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/json.h"

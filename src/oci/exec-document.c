@@ -16,24 +16,12 @@ void exec_options_clear(ExecOptions *o) {
         strv_free(o->capabilities);
 }
 
-static int strings_to_json(char *const *strings, json_t **ret) {
-        _cleanup_json_ json_t *array = json_array();
-
-        STRV_FOREACH(s, strings)
-                if (!array || json_array_append_new(array, json_string(*s)) < 0)
-                        return -EINVAL; /* not UTF-8, or no memory */
-        *ret = TAKE_PTR(array);
-        return *ret ? 0 : -ENOMEM;
-}
-
 static int set_args(json_t *process, char *const *args, Error *e) {
-        json_t *array;
-        int r;
+        json_t *array = json_from_strv(args);
 
-        r = strings_to_json(args, &array);
-        if (r == 0)
-                r = json_object_set_new(process, "args", array) < 0 ? -ENOMEM : 0;
-        return r < 0 ? error_setf(e, r, "The command is not valid UTF-8") : 0;
+        if (!array)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "The command is not valid UTF-8");
+        return json_object_set_new(process, "args", array) < 0 ? -ENOMEM : 0;
 }
 
 /* What is given comes after what the container has: the last one of a name counts. */
@@ -53,10 +41,10 @@ static int add_env(json_t *process, char *const *env, Error *e) {
                 if (r < 0)
                         return r;
         }
-        r = strings_to_json(all, &array);
-        if (r == 0)
-                r = json_object_set_new(process, "env", array) < 0 ? -ENOMEM : 0;
-        return r < 0 ? error_setf(e, r, "The environment is not valid UTF-8") : 0;
+        array = json_from_strv(all);
+        if (!array)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "The environment is not valid UTF-8");
+        return json_object_set_new(process, "env", array) < 0 ? -ENOMEM : 0;
 }
 
 static int read_number(const char *text, size_t n, json_int_t *ret) {

@@ -8,12 +8,12 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "basic/cgroup.h"
 #include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/process.h"
-#include "runtime/cgroup-tree.h"
 #include "runtime/path.h"
 
 #define STATE_NAME "state.json"

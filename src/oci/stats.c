@@ -7,7 +7,6 @@
 
 #include "basic/fs.h"
 #include "basic/json.h"
-#include "runtime/cgroup-tree.h"
 
 #define FILE_MAX (64U * 1024)
 

@@ -3,54 +3,10 @@
 #include "runtime/cgroup-tree.h"
 
 #include <fcntl.h>
-#include <linux/magic.h>
-#include <sys/vfs.h>
 
 #include "basic/fs.h"
 
-#define CGROUP_FILE_MAX  (64U * 1024)
 #define CGROUP_DEPTH_MAX 64U /* what a hostile container may nest */
-
-int cgroup_root_open(int *ret_fd, Error *e) {
-        static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
-
-        for (size_t i = 0; i < ELEMENTSOF(places); i++) {
-                _cleanup_close_ int fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
-                struct statfs sfs;
-
-                if (fd >= 0 && fstatfs(fd, &sfs) >= 0 && sfs.f_type == CGROUP2_SUPER_MAGIC) {
-                        *ret_fd = TAKE_FD(fd);
-                        return 0;
-                }
-        }
-        return error_setf(e, CTR_NOT_IMPLEMENTED, "No unified cgroup hierarchy is mounted");
-}
-
-int cgroup_path_of(pid_t pid, char **ret, Error *e) {
-        char file[sizeof("/proc//cgroup") + 3 * sizeof(pid)];
-        _cleanup_free_ char *data = NULL;
-        const char *path = NULL;
-        int r;
-
-        if (pid == 0)
-                strcpy(file, "/proc/self/cgroup");
-        else
-                (void) snprintf(file, sizeof(file), "/proc/%i/cgroup", (int) pid);
-        r = file_read_at(AT_FDCWD, file, CGROUP_FILE_MAX, &data, NULL);
-        if (r < 0)
-                return error_setf(e, r, "Failed to read %s: %m", file);
-        for (char *line = data, *next; line && *line && !path; line = next) {
-                next = strchr(line, '\n');
-                if (next)
-                        *next++ = '\0';
-                path = startswith(line, "0::/");
-        }
-        /* ".." leads out of our cgroup namespace, where nothing of ours is */
-        if (!path || strstr(path, ".."))
-                return error_setf(e, CTR_UNAVAILABLE, "%s names no cgroup of this system", file);
-        *ret = strdup(path);
-        return *ret ? 0 : -ENOMEM;
-}
 
 int cgroup_attribute_write(int cgroup_fd, const char *name, const char *value) {
         _cleanup_close_ int fd = openat(cgroup_fd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -41,26 +41,17 @@ static bool resource_is_valid(const char *s) {
         return false;
 }
 
-static json_t *strings_to_json(char *const *l) {
-        _cleanup_json_ json_t *a = json_array();
-
-        STRV_FOREACH(s, l)
-                if (!a || json_array_append_new(a, json_string(*s)) < 0)
-                        return NULL;
-        return TAKE_PTR(a);
-}
-
 int checkpoint_document_write(int images_fd, const CheckpointDocument *d) {
         _cleanup_json_ json_t *j = NULL;
         _cleanup_free_ char *text = NULL;
         int r;
 
         j = json_pack("{si s[s?s?s?] so ss? so sb sb sb sb sb}", "version", VERSION, "stdio",
-                      d->stdio[0], d->stdio[1], d->stdio[2], "mounts", strings_to_json(d->mounts),
-                      "network", d->network, "emptyNamespaces",
-                      strings_to_json(d->empty_namespaces), "terminal", (int) d->terminal, "tcp",
-                      (int) d->tcp, "unixSockets", (int) d->unix_sockets, "shellJob",
-                      (int) d->shell_job, "fileLocks", (int) d->file_locks);
+                      d->stdio[0], d->stdio[1], d->stdio[2], "mounts", json_from_strv(d->mounts),
+                      "network", d->network, "emptyNamespaces", json_from_strv(d->empty_namespaces),
+                      "terminal", (int) d->terminal, "tcp", (int) d->tcp, "unixSockets",
+                      (int) d->unix_sockets, "shellJob", (int) d->shell_job, "fileLocks",
+                      (int) d->file_locks);
         r = j ? json_to_text(j, &text) : -ENOMEM;
         if (r < 0)
                 return r;

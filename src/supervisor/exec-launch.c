@@ -74,23 +74,17 @@ void checkpoint_request_clear(CheckpointRequest *c) {
 }
 
 int checkpoint_request_to_text(const CheckpointRequest *c, char **ret) {
-        _cleanup_json_ json_t *j = NULL, *namespaces = NULL;
+        _cleanup_json_ json_t *j = NULL;
         _cleanup_free_ char *text = NULL;
         int r;
 
         assert(c && c->images && ret);
 
-        namespaces = json_array();
-        if (!namespaces)
-                return -ENOMEM;
-        STRV_FOREACH(s, c->empty_namespaces)
-                if (json_array_append_new(namespaces, json_string(*s)) < 0)
-                        return -EINVAL;
-        j = json_pack("{s:s, s:s*, s:b, s:b, s:b, s:b, s:b, s:O}", "images", c->images, "parent",
+        j = json_pack("{s:s, s:s*, s:b, s:b, s:b, s:b, s:b, s:o}", "images", c->images, "parent",
                       c->parent, "leave_running", (int) c->leave_running, "allow_tcp",
                       (int) c->allow_tcp, "allow_unix_sockets", (int) c->allow_unix_sockets,
                       "allow_terminal", (int) c->allow_terminal, "file_locks", (int) c->file_locks,
-                      "empty_namespaces", namespaces);
+                      "empty_namespaces", json_from_strv(c->empty_namespaces));
         if (!j)
                 return -EINVAL;
         r = json_to_text(j, &text);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include "basic/cgroup.h"
 #include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/log.h"

@@ -136,6 +136,19 @@ static void test_json(void **state) {
         assert_null(bad);
 }
 
+static void test_json_strv(void **state) {
+        static const char *const strings[] = {"a", "", "\xc3\xa4\"\n", NULL},
+                                 *const wrong[] = {"a", "\xff", NULL};
+        _cleanup_json_ json_t *j = json_from_strv((char *const *) strings),
+                              *none = json_from_strv(NULL);
+        _cleanup_free_ char *text = NULL;
+
+        assert_int_equal(json_to_text(j, &text), 0);
+        assert_string_equal(text, "[\"a\",\"\",\"\xc3\xa4\\\"\\n\"]");
+        assert_true(json_is_array(none) && json_array_size(none) == 0);
+        assert_null(json_from_strv((char *const *) wrong));
+}
+
 static void test_atomic_file(void **state) {
         _cleanup_free_ char *data = NULL, *again = NULL;
         _cleanup_close_ int fd = -1;
@@ -231,6 +244,7 @@ int main(void) {
                         cmocka_unit_test(test_error),
                         cmocka_unit_test(test_strv_env),
                         cmocka_unit_test(test_json),
+                        cmocka_unit_test(test_json_strv),
                         cmocka_unit_test(test_atomic_file),
                         cmocka_unit_test(test_tree_remove),
                         cmocka_unit_test(test_process),
