@@ -129,13 +129,15 @@ static int make_way(Client *c, const TaskCall *task, const Error *refused, Error
                      .append = append_no_options,
                      .what = "task",
                      .name = task->id};
+        _cleanup_error_ Error local = ERROR_NULL;
         _cleanup_free_ char *status = NULL;
         int r;
 
-        r = task_status(c, task, &status, e);
+        r = task_status(c, task, &status, &local);
+        if (r == CTR_NOT_FOUND) /* something else is in the way */
+                return error_setf(e, refused->code, "%s", error_text(refused));
         if (r != 0)
-                return r == CTR_NOT_FOUND ? error_setf(e, refused->code, "%s", error_text(refused))
-                                          : r;
+                return error_move(e, &local);
         if (streq(status, "STOPPED")) {
                 call.member = "Delete";
                 r = client_call(c, &call, NULL, e);

@@ -132,6 +132,7 @@ check "A1.16: but for an explicit snapshotter" call CreateContainer 'ssa{sv}' c 
 check "A1.30: its root is committed" call CommitSnapshot 'ssa{sv}' kept left 0
 check_fails "then it has none" "has no root" busctl --timeout=60 -- call org.example.Ctr \
         /org/example/Ctr/container/default/c org.example.Ctr.Container CreateTask 'a{sv}' 0
+check_fails "ctrctl passes that sentence on" "has no root: its snapshot" ctrctl start c
 check "until there is another one" call PrepareSnapshot 'ssa{sv}' left kept 0
 check "A1.22: the container goes without its snapshot" busctl --timeout=60 -- call org.example.Ctr \
         /org/example/Ctr/container/default/c org.example.Ctr.Container Delete 'a{sv}' 1 CleanupSnapshot b false
