@@ -127,7 +127,7 @@ static void dump_finish(Dump *d) {
                 dump_complete(d);
                 return;
         }
-        r = task_resume(d->task, dump_resumed, d, &e);
+        r = task_thaw(d->task, dump_resumed, d, &e);
         if (r != 0)
                 dump_resumed(NULL, r, &e, d);
 }

@@ -57,8 +57,8 @@ static void on_resumed(Object *o, int r, const Error *e, void *userdata) {
                 return; /* the next manager does it */
         if (r != 0 && process_status(PROCESS(o)) != TASK_STOPPED)
                 log_warning("The task %s is still paused: %s", o->name, error_text_of(r, e));
-        if (process_status(PROCESS(o)) != TASK_PAUSED)
-                set_committing(TASK(o), false);
+        /* in any case nothing relies on it any more, and Resume may be tried again */
+        set_committing(TASK(o), false);
 }
 
 static void resume_task(Task *t) {

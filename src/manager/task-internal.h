@@ -23,8 +23,8 @@ void process_recheck(Process *p);
 
 void task_scheduled(Task *t);
 
-/* task_resume() without a look at the status: also of one that the supervisor may be about to
- * freeze. */
+/* task_resume() without a look at the status, by who has paused it: also of one that the supervisor
+ * may be about to freeze. */
 int task_thaw(Task *t, Callback callback, void *userdata, Error *e);
 
 int task_delete(Task *t, bool force, Callback callback, void *userdata, Error *e);

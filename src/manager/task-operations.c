@@ -35,6 +35,13 @@ int task_resume(Task *t, Callback callback, void *userdata, Error *e) {
                 return process_wrong_state(&t->process, "cannot resume task in ", " state", e);
         if (t->process.status != TASK_PAUSED)
                 return process_wrong_state(&t->process, "cannot resume a ", " process", e);
+        /* memory and files are being read, and must not change meanwhile */
+        if (t->dump)
+                return process_wrong_state(&t->process, "cannot resume a ",
+                                           " task while a checkpoint of it is being made", e);
+        if (t->committing)
+                return process_wrong_state(&t->process, "cannot resume a ",
+                                           " task while its files are being committed", e);
         return task_thaw(t, callback, userdata, e);
 }
 

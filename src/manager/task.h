@@ -68,8 +68,8 @@ int task_create(Container *c, const TaskRequest *request, Callback callback, voi
 int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback callback,
               void *userdata, Error *e);
 
-/* CTR_FAILED_PRECONDITION unless RUNNING, or PAUSED. PAUSING is seen while the freeze goes on (D3);
- * CTR_DEADLINE_EXCEEDED: it runs on. */
+/* CTR_FAILED_PRECONDITION unless RUNNING, or PAUSED and neither a checkpoint nor a commit relies on
+ * that. PAUSING is seen while the freeze goes on (D3); CTR_DEADLINE_EXCEEDED: it runs on. */
 int task_pause(Task *t, Callback callback, void *userdata, Error *e);
 int task_resume(Task *t, Callback callback, void *userdata, Error *e);
 

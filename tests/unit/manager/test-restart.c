@@ -463,6 +463,16 @@ static void test_checkpoint(void **state) {
         setenv("PATH", saved, 1);
 }
 
+/* What is being written down relies on the freeze, whoever froze it. */
+static void assert_not_resumed(Task *t) {
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        assert_int_equal(task_resume(t, answer_callback, NULL, &e), CTR_FAILED_PRECONDITION);
+        assert_non_null(strstr(e.text, task_status_to_string(t->process.status)));
+        if (t->process.status == TASK_PAUSED)
+                assert_non_null(strstr(e.text, "while a checkpoint of it is being made"));
+}
+
 /* The manager ends in the middle of one: nothing is answered, and its successor does what has to
  * come after: a task is not left as it is during that, but for one that was paused before. */
 static void test_checkpoint_abandoned(void **state) {
@@ -496,6 +506,7 @@ static void test_checkpoint_abandoned(void **state) {
                 }
                 assert_int_equal(task_checkpoint(c->task, &options, answer_callback, &a, &e), 0);
                 wait_for(h, c->task->process.status == cases[i].during && c->task->dump);
+                assert_not_resumed(c->task);
                 harness_restart(h);
                 assert_int_equal(a.r, -ESHUTDOWN);
                 error_clear(&a.error);
