@@ -119,16 +119,37 @@ static const AuthorizeRule rules[] = {
                 {JOB_INTERFACE, "Cancel", IMAGE_PULL, NULL},
 };
 
+/* On the object of an exec: who may only exec has it from its beginning to its end. */
+static const AuthorizeRule exec_rules[] = {
+                {PROCESS_INTERFACE, "Start", TASK_EXEC, NULL},
+                {PROCESS_INTERFACE, "Wait", READ, NULL},
+                {PROCESS_INTERFACE, "Kill", TASK_EXEC, TASK_SIGNAL},
+                {PROCESS_INTERFACE, "ResizePty", TASK_EXEC, NULL},
+                {PROCESS_INTERFACE, "Attach", TASK_EXEC, NULL},
+                {PROCESS_INTERFACE, "CloseIO", TASK_EXEC, NULL},
+                {PROCESS_INTERFACE, "Delete", TASK_EXEC, NULL},
+};
+
 const AuthorizeRule *authorize_rules(size_t *ret_n) {
         *ret_n = ELEMENTSOF(rules);
         return rules;
 }
 
-const AuthorizeRule *authorize_find_rule(const char *interface, const char *member) {
-        for (size_t i = 0; i < ELEMENTSOF(rules); i++)
-                if (streq_ptr(rules[i].interface, interface) && streq_ptr(rules[i].member, member))
-                        return &rules[i];
+const AuthorizeRule *authorize_exec_rules(size_t *ret_n) {
+        *ret_n = ELEMENTSOF(exec_rules);
+        return exec_rules;
+}
+
+static const AuthorizeRule *find_rule(const AuthorizeRule *table, size_t n, const char *interface,
+                                      const char *member) {
+        for (size_t i = 0; i < n; i++)
+                if (streq_ptr(table[i].interface, interface) && streq_ptr(table[i].member, member))
+                        return &table[i];
         return NULL;
+}
+
+const AuthorizeRule *authorize_find_rule(const char *interface, const char *member) {
+        return find_rule(rules, ELEMENTSOF(rules), interface, member);
 }
 
 static int refuse(const char *member, sd_bus_error *error) {
@@ -155,23 +176,32 @@ static int check_actions(Service *s, sd_bus_message *m, const char *action, cons
         return r;
 }
 
-static int authorize_full(Service *s, sd_bus_message *m, bool more, const AuthorityDetails *d,
-                          sd_bus_error *error) {
-        const char *member = sd_bus_message_get_member(m);
-        const AuthorizeRule *rule;
-
-        rule = authorize_find_rule(sd_bus_message_get_interface(m), member);
+static int authorize_by(Service *s, sd_bus_message *m, const AuthorizeRule *rule, bool more,
+                        const AuthorityDetails *d, sd_bus_error *error) {
         if (!rule || (more && !rule->more_action))
-                return refuse(member, error);
+                return refuse(sd_bus_message_get_member(m), error);
         return check_actions(s, m, rule->action, more ? rule->more_action : NULL, d, error);
 }
 
+static const AuthorizeRule *rule_of(sd_bus_message *m) {
+        return authorize_find_rule(sd_bus_message_get_interface(m), sd_bus_message_get_member(m));
+}
+
 int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error) {
-        return authorize_full(s, m, false, d, error);
+        return authorize_by(s, m, rule_of(m), false, d, error);
 }
 
 int authorize_more(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error) {
-        return authorize_full(s, m, true, d, error);
+        return authorize_by(s, m, rule_of(m), true, d, error);
+}
+
+int authorize_exec(Service *s, sd_bus_message *m, bool more, const AuthorityDetails *d,
+                   sd_bus_error *error) {
+        return authorize_by(s, m,
+                            find_rule(exec_rules, ELEMENTSOF(exec_rules),
+                                      sd_bus_message_get_interface(m),
+                                      sd_bus_message_get_member(m)),
+                            more, d, error);
 }
 
 int authorize_action(Service *s, sd_bus_message *m, const char *name, const AuthorityDetails *d,

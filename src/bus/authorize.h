@@ -25,6 +25,9 @@ typedef struct AuthorizeRule {
 
 const AuthorizeRule *authorize_rules(size_t *ret_n);
 
+/* Those of the interface Process on the object of an exec, which needs another action there. */
+const AuthorizeRule *authorize_exec_rules(size_t *ret_n);
+
 /* The rule of a method or NULL. */
 const AuthorizeRule *authorize_find_rule(const char *interface, const char *member);
 
@@ -37,6 +40,10 @@ int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_e
  * image; CreateTask, Exec and Checkpoint that make root open, write or run what their caller names
  * on the host, or give a process more than its container has. */
 int authorize_more(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error);
+
+/* The same for the object of an exec. more: Kill of a process that need not be of the exec. */
+int authorize_exec(Service *s, sd_bus_message *m, bool more, const AuthorityDetails *d,
+                   sd_bus_error *error);
 
 /* The same for an object whose method needs another action than the table says: name is one of the
  * table's without ACTION_PREFIX, anything else is denied. Job.Cancel asks for the action of the

@@ -11,7 +11,7 @@
 #include "bus/options.h"
 #include "bus/service.h"
 
-static AuthorityDetails details_of(const Container *c) {
+AuthorityDetails container_authority_details(const Container *c) {
         return (AuthorityDetails){
                         .namespace = c->object.namespace,
                         .container = c->object.name,
@@ -20,13 +20,13 @@ static AuthorityDetails details_of(const Container *c) {
 }
 
 int container_authorize(Container *c, sd_bus_message *m, sd_bus_error *error) {
-        const AuthorityDetails details = details_of(c);
+        const AuthorityDetails details = container_authority_details(c);
 
         return authorize(service_of(&c->object), m, &details, error);
 }
 
 int container_authorize_more(Container *c, sd_bus_message *m, sd_bus_error *error) {
-        const AuthorityDetails details = details_of(c);
+        const AuthorityDetails details = container_authority_details(c);
 
         return authorize_more(service_of(&c->object), m, &details, error);
 }

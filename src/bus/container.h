@@ -5,7 +5,11 @@
 
 #include <systemd/sd-bus.h>
 
+#include "bus/authority.h"
 #include "manager/container.h"
+
+/* What is said to polkit of a container, and of all that belongs to it; valid as long as it is. */
+AuthorityDetails container_authority_details(const Container *c);
 
 /* authorize(), or authorize_more(), with the container's namespace, id and image. */
 int container_authorize(Container *c, sd_bus_message *m, sd_bus_error *error);

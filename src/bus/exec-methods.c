@@ -6,6 +6,7 @@
 #include "bus/container-options.h"
 #include "bus/container-values.h"
 #include "bus/error.h"
+#include "bus/exec-client.h"
 #include "bus/options.h"
 #include "bus/process.h"
 #include "bus/service.h"
@@ -14,6 +15,7 @@
 
 typedef struct ExecOptions {
         ExecRequest request;
+        char *client;
         StreamOptions streams;
 } ExecOptions;
 
@@ -29,6 +31,7 @@ static void exec_options_clear(ExecOptions *o) {
         for (size_t i = 0; i < request->n_rlimits; i++)
                 free(request->rlimits[i].name);
         free(request->rlimits);
+        free(o->client);
 }
 
 static int option_working_directory(OptionReader *o, void *target) {
@@ -134,7 +137,10 @@ int method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = task_begin(t, m, exceeds_container(&options), late_reply_path, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = task_exec(t, &options.request, late_complete, late, &e);
+        r = exec_client_name(service_of(&t->process.object), m, &options.client);
+        options.request.client = options.client;
+        if (r >= 0)
+                r = task_exec(t, &options.request, late_complete, late, &e);
         return late_started(late, r, &e, error);
 }
 

@@ -93,6 +93,11 @@ static void on_removed(Object *o, void *userdata) {
                 journal_image_removed(IMAGE(o));
 }
 
+static void on_process_started(Process *p, void *userdata) {
+        if (p->object.type == OBJECT_TASK)
+                journal_task_started(TASK(&p->object));
+}
+
 static void on_process_exited(Process *p, void *userdata) {
         _cleanup_free_ char *path = NULL;
         Service *s = userdata;
@@ -139,6 +144,7 @@ const ManagerObserver service_observer = {
                 .object_added = on_added,
                 .object_changed = on_changed,
                 .object_removed = on_removed,
+                .process_started = on_process_started,
                 .process_exited = on_process_exited,
                 .job_removed = on_job_removed,
                 .event = on_event,

@@ -4,10 +4,10 @@
 
 #include <limits.h>
 
+#include "bus/authorize.h"
 #include "bus/container.h"
 #include "bus/error.h"
 #include "bus/interfaces.h"
-#include "bus/journal.h"
 #include "bus/options.h"
 #include "bus/process.h"
 #include "bus/service.h"
@@ -32,8 +32,23 @@ int task_begin(Task *t, sd_bus_message *m, bool more, LateReply reply, Late **re
         return r < 0 ? r : 1;
 }
 
+int process_authorize(Process *p, sd_bus_message *m, bool more, sd_bus_error *error) {
+        const Container *c = process_task(p)->container;
+        const AuthorityDetails details = container_authority_details(c);
+
+        if (p->object.type == OBJECT_EXEC)
+                return authorize_exec(service_of(&p->object), m, more, &details, error);
+        return (more ? authorize_more : authorize)(service_of(&p->object), m, &details, error);
+}
+
 int process_begin(Process *p, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error) {
-        return task_begin(process_task(p), m, false, reply, ret, error);
+        int r;
+
+        r = process_authorize(p, m, false, error);
+        if (r <= 0)
+                return r;
+        r = late_new(service_of(&p->object), m, reply, ret, error);
+        return r < 0 ? r : 1;
 }
 
 int process_reply_exit(sd_bus_message *m, Object *o) {
@@ -56,13 +71,6 @@ static int reply_pid(sd_bus_message *m, Object *o) {
         return sd_bus_reply_method_return(m, "u", (uint32_t) (p->pid ?: p->exit_pid));
 }
 
-/* Also when the caller has left meanwhile: the task was started all the same. */
-static void on_started(Object *o, int r, const Error *e, void *userdata) {
-        if (r == 0 && o->type == OBJECT_TASK)
-                journal_task_started(TASK(o));
-        late_complete(o, r, e, userdata);
-}
-
 static int method_start(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
         Process *p = userdata;
@@ -75,7 +83,7 @@ static int method_start(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         r = process_begin(p, m, reply_pid, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = process_start(p, on_started, late, &e);
+        r = process_start(p, late_complete, late, &e);
         return late_started(late, r, &e, error);
 }
 
@@ -130,9 +138,13 @@ static int method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return r;
         if (signo < 0 || signo > SIGNAL_MAX)
                 return bus_error_invalid(error, "%i is no signal (0 to %i)", signo, SIGNAL_MAX);
-        r = process_begin(p, m, late_reply_empty, &late, error);
+        /* with a pid it is the signal that was asked for, whichever object was called */
+        r = process_authorize(p, m, p->object.type == OBJECT_EXEC && options.pid > 0, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
+        r = late_new(service_of(&p->object), m, late_reply_empty, &late, error);
+        if (r < 0)
+                return r;
         r = options.pid > 0 ? process_kill_pid(p, signo, (pid_t) options.pid, late_complete, late,
                                                &e)
                             : process_kill(p, signo, options.all ? PROCESS_KILL_ALL : 0,
@@ -197,7 +209,7 @@ static int method_close_io(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = options_read(m, table, &close_stdin, error);
         if (r < 0)
                 return r;
-        r = task_authorize(process_task(p), m, error);
+        r = process_authorize(p, m, false, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         if (!close_stdin)
@@ -231,16 +243,22 @@ static BUS_GETTER(property_get_exec_id) {
         return sd_bus_message_append_basic(reply, 's', process_exec_id(userdata));
 }
 
+static int append_stream(sd_bus_message *reply, const Process *p, unsigned i) {
+        _cleanup_free_ char *name = process_stream_public(p, i);
+
+        return name ? sd_bus_message_append_basic(reply, 's', name) : -ENOMEM;
+}
+
 static BUS_GETTER(property_get_stdin) {
-        return sd_bus_message_append_basic(reply, 's', process_stream(userdata, 0));
+        return append_stream(reply, userdata, 0);
 }
 
 static BUS_GETTER(property_get_stdout) {
-        return sd_bus_message_append_basic(reply, 's', process_stream(userdata, 1));
+        return append_stream(reply, userdata, 1);
 }
 
 static BUS_GETTER(property_get_stderr) {
-        return sd_bus_message_append_basic(reply, 's', process_stream(userdata, 2));
+        return append_stream(reply, userdata, 2);
 }
 
 static BUS_GETTER(property_get_status) {

@@ -16,11 +16,13 @@
 int task_authorize(Task *t, sd_bus_message *m, sd_bus_error *error);
 int task_authorize_more(Task *t, sd_bus_message *m, sd_bus_error *error);
 
-/* task_authorize() for the task of p, then late_new(). 1: go on with *ret; otherwise as
- * authorize(). */
+/* The same for the task of p, or by what an exec needs; more: see authorize_exec(). */
+int process_authorize(Process *p, sd_bus_message *m, bool more, sd_bus_error *error);
+
+/* process_authorize(), then late_new(). 1: go on with *ret; otherwise as authorize(). */
 int process_begin(Process *p, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_error *error);
 
-/* The same with task_authorize_more() if more. */
+/* The same for a method of the task; with task_authorize_more() if more. */
 int task_begin(Task *t, sd_bus_message *m, bool more, LateReply reply, Late **ret,
                sd_bus_error *error);
 

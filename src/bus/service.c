@@ -4,6 +4,7 @@
 
 #include "basic/clock.h"
 #include "basic/log.h"
+#include "bus/exec-client.h"
 #include "bus/interfaces.h"
 #include "bus/object.h"
 #include "bus/observer.h"
@@ -33,6 +34,7 @@ static int on_name_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error
                 return 0;
         authority_drop_sender(s->authority, name);
         late_drop_sender(&s->late, name);
+        exec_client_left(s, name);
         return 0;
 }
 
@@ -96,6 +98,8 @@ int service_publish(Service *s, Error *e) {
                                              manager_vtable, s);
         if (r >= 0)
                 r = bus_objects_register(s);
+        if (r >= 0)
+                r = exec_clients_ask(s);
         if (r < 0)
                 return error_setf(e, r, "Failed to register the objects: %m");
         return 0;

@@ -68,15 +68,17 @@ static json_t *pack_exit(const char *id, const char *container, pid_t pid, int s
 }
 
 static json_t *pack_create(const Process *p, json_int_t pid) {
-        _cleanup_free_ char *bundle = NULL;
+        _cleanup_free_ char *bundle = NULL, *in = process_stream_public(p, 0),
+                            *out = process_stream_public(p, 1), *err = process_stream_public(p, 2);
 
+        if (!in || !out || !err)
+                return NULL;
         if (asprintf(&bundle, "%s/tasks/%s/%s", p->object.manager->runtime_dir, p->object.namespace,
                      p->object.name) < 0)
                 return NULL;
         return json_pack("{ss ss sI sb ss ss ss ss}", "Id", p->object.name, "Bundle", bundle, "Pid",
-                         pid, "Terminal", (int) p->terminal, "Stdin", process_stream(p, 0),
-                         "Stdout", process_stream(p, 1), "Stderr", process_stream(p, 2),
-                         "Checkpoint", strempty(((const Task *) p)->checkpoint));
+                         pid, "Terminal", (int) p->terminal, "Stdin", in, "Stdout", out, "Stderr",
+                         err, "Checkpoint", strempty(((const Task *) p)->checkpoint));
 }
 
 static json_t *pack_details(const Process *p, EventTopic topic, const char *id) {

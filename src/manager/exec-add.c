@@ -57,6 +57,8 @@ static void added(Adding *a) {
         process_set_status(p, TASK_CREATED);
         r = object_link(&p->object);
         assert(r >= 0 || r == -ENOMEM); /* the id was reserved */
+        if (a->exec->client_gone)       /* meanwhile */
+                (void) process_schedule(p);
         if (!a->start) {
                 adding_done(a, &p->object, 0, NULL);
                 return;
@@ -126,6 +128,8 @@ static int exec_fill(Exec *x, const ExecRequest *request, Error *e) {
         p->terminal = request->terminal;
         x->auto_remove = request->auto_remove;
         r = process_set_streams(p, request->streams.kind, request->streams.path);
+        if (r >= 0 && request->auto_remove)
+                r = free_and_strdup(&x->client, request->client);
         if (r < 0)
                 return r;
         r = exec_document_write(x, request, e);

@@ -8,7 +8,7 @@
 #include "manager/process-internal.h"
 
 /* An unlinked exec of t in status UNKNOWN, whose id is taken from here on. CTR_ALREADY_EXISTS,
- * CTR_RESOURCE_EXHAUSTED for more than TASK_EXECS_MAX. */
+ * CTR_RESOURCE_EXHAUSTED for more than SUPERVISOR_EXECS_MAX. */
 int exec_new(Task *t, const char *id, Exec **ret, Error *e);
 Exec *exec_free(Exec *x);
 
@@ -19,6 +19,11 @@ Exec *task_find_exec(const Task *t, const char *id);
 void exec_recheck(Exec *x, bool final);
 
 void exec_scheduled(Exec *x);
+
+/* What the manager alone knows of it, in its state (process_save(), process_load()). 0, -ENOMEM,
+ * -EBADMSG. */
+int exec_save(const Exec *x, json_t *state);
+int exec_load(Exec *x, json_t *state, Error *e);
 
 int exec_delete(Exec *x, bool force, Callback callback, void *userdata, Error *e);
 

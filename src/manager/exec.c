@@ -8,6 +8,7 @@
 #include "manager/exec.h"
 
 #include "basic/identifier.h"
+#include "basic/json.h"
 #include "basic/log.h"
 #include "manager/event.h"
 #include "manager/exec-internal.h"
@@ -29,9 +30,9 @@ int exec_new(Task *t, const char *id, Exec **ret, Error *e) {
         if (task_find_exec(t, id))
                 return error_setf(e, CTR_ALREADY_EXISTS, "Task \"%s\" has an exec with id \"%s\"",
                                   t->process.object.name, id);
-        if (t->n_execs >= TASK_EXECS_MAX)
+        if (t->n_execs >= SUPERVISOR_EXECS_MAX)
                 return error_setf(e, CTR_RESOURCE_EXHAUSTED, "Task \"%s\" has %u execs already",
-                                  t->process.object.name, TASK_EXECS_MAX);
+                                  t->process.object.name, SUPERVISOR_EXECS_MAX);
         if (asprintf(&name, "%s/%s", t->process.object.name, id) < 0)
                 return -ENOMEM;
         x = calloc(1, sizeof(Exec));
@@ -64,6 +65,7 @@ Exec *exec_free(Exec *x) {
         process_done(&x->process);
         sd_event_source_disable_unref(x->delete_source);
         free(x->id);
+        free(x->client);
         free(x);
         return NULL;
 }
@@ -111,6 +113,24 @@ void exec_recheck(Exec *x, bool final) {
         }
         if (final)
                 process_stopped_unknown(p);
+}
+
+int exec_save(const Exec *x, json_t *state) {
+        if (json_object_set_new(state, "autoRemove", json_boolean(x->auto_remove)) < 0)
+                return -ENOMEM;
+        return x->client && json_object_set_new(state, "client", json_string(x->client)) < 0
+                               ? -ENOMEM
+                               : 0;
+}
+
+int exec_load(Exec *x, json_t *state, Error *e) {
+        const char *client = NULL;
+        int r;
+
+        r = json_get_bool(state, "", "autoRemove", &x->auto_remove, e);
+        if (r >= 0)
+                r = json_get_string(state, "", "client", &client, e);
+        return r < 0 ? r : free_and_strdup(&x->client, client);
 }
 
 void exec_remove_files(Exec *x) {
@@ -211,13 +231,21 @@ static void continue_delete(Exec *x) {
                 delete_failed(x, r, &e);
 }
 
+/* Nobody is left to whom it is of use. */
+static bool is_to_go(const Exec *x) {
+        const Process *p = &x->process;
+
+        return x->auto_remove && (p->status == TASK_STOPPED ||
+                                  (p->status == TASK_CREATED && !p->starting && x->client_gone));
+}
+
 void exec_scheduled(Exec *x) {
         Process *p = &x->process;
 
         exec_recheck(x, x->task->process.status == TASK_STOPPED);
         if (p->status == TASK_STOPPED)
                 waiters_complete(&p->exit_waiters, &p->object, 0, NULL);
-        if (p->status == TASK_STOPPED && x->auto_remove)
+        if (is_to_go(x))
                 p->deleting = true;
         if (p->deleting)
                 continue_delete(x);
@@ -256,4 +284,32 @@ int exec_delete(Exec *x, bool force, Callback callback, void *userdata, Error *e
         }
         p->deleting = true;
         return 0;
+}
+
+typedef struct Forget {
+        bool (*is_gone)(const char *client, void *userdata);
+        void *userdata;
+} Forget;
+
+static int forget_clients_of(Object *o, void *userdata) {
+        const Forget *f = userdata;
+
+        for (Exec *x = TASK(o)->execs; x; x = x->task_next) {
+                int r;
+
+                if (!x->client || x->client_gone || !f->is_gone(x->client, f->userdata))
+                        continue;
+                x->client_gone = true;
+                r = process_schedule(&x->process);
+                if (r < 0)
+                        log_warning_errno(r, "Failed to look at exec %s, whose client is gone: %m",
+                                          x->process.object.name);
+        }
+        return 0;
+}
+
+void execs_forget_clients(Manager *m, bool (*is_gone)(const char *client, void *userdata),
+                          void *userdata) {
+        (void) object_foreach(m, OBJECT_TASK, NULL, forget_clients_of,
+                              &(Forget){.is_gone = is_gone, .userdata = userdata});
 }

@@ -16,8 +16,6 @@
 #include "manager/container.h"
 #include "manager/task.h"
 
-#define TASK_EXECS_MAX 4096U
-
 typedef struct Exec {
         Process process;
         Task *task;
@@ -25,6 +23,8 @@ typedef struct Exec {
         char *id;
         bool adding;      /* the supervisor has not agreed yet: it is none, and has no end */
         bool auto_remove; /* deleted when it has exited */
+        char *client;     /* who added it, if that one's end before its start is its own; or NULL */
+        bool client_gone;
         bool delete_sent, kill_sent;
         sd_event_source *delete_source;
 } Exec;
@@ -50,12 +50,18 @@ typedef struct ExecRequest {
         StreamsRequest streams;
         bool start; /* at once; if it cannot be executed nothing is left of it */
         bool auto_remove;
+        const char *client; /* who asks, in any words that name nobody else ever; or NULL */
 } ExecRequest;
 
 /* Adds it; callback(exec) when it is CREATED (with start: RUNNING, or STOPPED already), or with the
  * error and NULL after everything was undone. CTR_INVALID_ARGUMENT, CTR_ALREADY_EXISTS,
  * CTR_FAILED_PRECONDITION unless the task is CREATED or RUNNING (D5). */
 int task_exec(Task *t, const ExecRequest *request, Callback callback, void *userdata, Error *e);
+
+/* The clients that is_gone() knows are gone: what they have added with auto_remove is deleted
+ * unless it was started by then, for nobody is left who would. */
+void execs_forget_clients(Manager *m, bool (*is_gone)(const char *client, void *userdata),
+                          void *userdata);
 
 /* CTR_NOT_FOUND with a sentence. */
 int exec_find(Manager *m, const char *namespace, const char *id, const char *exec_id, Exec **ret,

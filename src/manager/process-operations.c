@@ -131,8 +131,8 @@ static void on_started(Operation *o, int r, const Error *e, const SupervisorMess
         /* without an answer it goes on, and the next manager asks again */
         if (p->object.type == OBJECT_TASK && r != -ESHUTDOWN)
                 checkpoint_restored(TASK(&p->object));
-        /* a deletion may wait for this answer */
-        if (p->deleting)
+        /* a deletion may wait for this answer, or the client of an exec has gone meanwhile */
+        if (p->deleting || r != 0)
                 (void) process_schedule(p);
         o->callback(&p->object, r, e, o->userdata);
 }

@@ -69,6 +69,13 @@ const char *process_stream(const Process *p, unsigned i) {
         return i < ELEMENTSOF(p->streams) ? strempty(p->streams[i]) : "";
 }
 
+char *process_stream_public(const Process *p, unsigned i) {
+        const char *name = process_stream(p, i);
+        bool is_logger = startswith(name, "binary:") || startswith(name, "binary-v2:");
+
+        return strndup(name, is_logger ? strcspn(name, "?") : strlen(name));
+}
+
 static int describe_stream(StdioKind kind, const char *path, char **ret) {
         if (kind == STDIO_FIFO || kind == STDIO_FILE)
                 return asprintf(ret, "%s:%s", stdio_kind_to_string(kind), strempty(path)) < 0
@@ -169,8 +176,7 @@ int process_save(Process *p) {
 
         j = json_pack("{sIsI}", "createdAt", (json_int_t) p->run, "startedAt",
                       (json_int_t) p->started_at);
-        if (j && is_exec(p) &&
-            json_object_set_new(j, "autoRemove", json_boolean(EXEC(&p->object)->auto_remove)) < 0)
+        if (j && is_exec(p) && exec_save(EXEC(&p->object), j) < 0)
                 return -ENOMEM;
         if (j && !is_exec(p) && TASK(&p->object)->committing &&
             json_object_set_new(j, "committing", json_true()) < 0)
@@ -201,7 +207,7 @@ static int read_state(Process *p, json_t *j, Error *e) {
         if (r >= 0)
                 r = json_get_uint64(j, "", "startedAt", INT64_MAX, &p->started_at, e);
         if (r >= 0 && is_exec(p))
-                r = json_get_bool(j, "", "autoRemove", &EXEC(&p->object)->auto_remove, e);
+                r = exec_load(EXEC(&p->object), j, e);
         if (r >= 0 && !is_exec(p))
                 r = json_get_bool(j, "", "committing", &TASK(&p->object)->committing, e);
         if (r >= 0 && !is_exec(p))
@@ -223,19 +229,36 @@ void process_load(Process *p) {
         process_stamp(p);
 }
 
-/* The times that belong to the status, saved when they are new. */
-static void note_times(Process *p, TaskStatus status) {
-        uint64_t run = p->run, started_at = p->started_at;
+static void save_times(Process *p) {
         int r;
 
-        process_stamp(p);
-        if (status == TASK_RUNNING || status == TASK_PAUSED)
-                p->started_at = p->started_at ?: now_realtime();
-        if (run == p->run && started_at == p->started_at)
-                return;
         r = process_save(p);
         if (r < 0)
                 log_warning_errno(r, "Failed to save the times of %s: %m", p->object.name);
+}
+
+/* It is seen to run, or to have run, for the first time; what is saved tells the next manager that
+ * it was. */
+static void note_start(Process *p, uint64_t at) {
+        const ManagerObserver *observer = p->object.manager->observer;
+
+        if (p->started_at != 0)
+                return;
+        p->started_at = at;
+        save_times(p);
+        if (observer && observer->process_started)
+                observer->process_started(p, p->object.manager->observer_userdata);
+}
+
+/* The times that belong to the status, saved when they are new. */
+static void note_times(Process *p, TaskStatus status) {
+        uint64_t run = p->run;
+
+        process_stamp(p);
+        if (run != p->run)
+                save_times(p);
+        if (status == TASK_RUNNING || status == TASK_PAUSED)
+                note_start(p, now_realtime());
 }
 
 /* What the new status means to those who follow events; what was said before is not said again. */
@@ -303,8 +326,8 @@ void process_stopped_by_record(Process *p, const ExitRecord *record) {
         p->ran = record->started && !record->error;
         p->terminated = record->terminated;
         /* the exit was seen before the answer to Start, or that answer by a former manager only */
-        if (p->ran && p->started_at == 0)
-                p->started_at = MIN_OF(now_realtime(), record->exited_at);
+        if (p->ran)
+                note_start(p, MIN_OF(now_realtime(), record->exited_at));
         process_set_status(p, TASK_STOPPED);
 }
 

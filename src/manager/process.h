@@ -75,6 +75,10 @@ TaskStatus process_status(const Process *p) _pure_;
  * URI of a logger. Never NULL. */
 const char *process_stream(const Process *p, unsigned i) _pure_;
 
+/* The same as a new string that may be shown to everybody: of a logger the program, not its
+ * arguments, which may hold secrets. NULL without memory. */
+char *process_stream_public(const Process *p, unsigned i);
+
 /* How the caller wants the streams of a process that is to be made. */
 typedef struct StreamsRequest {
         StdioKind kind[3];

@@ -125,6 +125,8 @@ static void state_apply(Exec *x, const SupervisorMessage *reply) {
                  !(reply->flags & SUPERVISOR_STATE_STARTING);
         process_set_status(p, p->ran ? TASK_RUNNING : TASK_CREATED);
         recover_ask_again(p, reply->flags);
+        if (x->client_gone) /* found out before this answer */
+                (void) process_schedule(p);
 }
 
 static void on_state(Operation *o, int r, const Error *e, const SupervisorMessage *reply) {

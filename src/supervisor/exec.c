@@ -225,10 +225,10 @@ int exec_add(Supervisor *s, const char *id, int fds[static SUPERVISOR_MESSAGE_FD
 
         if (exec_find(s, id))
                 return error_setf(e, CTR_ALREADY_EXISTS, "Exec %s already exists", id);
-        if (s->n_execs >= EXECS_MAX)
+        if (s->n_execs >= SUPERVISOR_EXECS_MAX)
                 return error_setf(e, CTR_RESOURCE_EXHAUSTED,
                                   "The task has %u execs, some of them have to be deleted first",
-                                  EXECS_MAX);
+                                  SUPERVISOR_EXECS_MAX);
         x = calloc(1, sizeof(*x));
         if (!x)
                 return -ENOMEM;

@@ -23,8 +23,6 @@
 #include "supervisor/connection.h"
 #include "supervisor/process.h"
 
-#define EXECS_MAX 1024U /* of a task, those that have ended and were not deleted included */
-
 struct Supervisor;
 
 typedef enum ExecState {

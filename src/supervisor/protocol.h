@@ -32,6 +32,7 @@
 #define SUPERVISOR_PROTOCOL_VERSION 2
 #define SUPERVISOR_MESSAGE_TEXT_MAX 4000
 #define SUPERVISOR_MESSAGE_FDS_MAX  4
+#define SUPERVISOR_EXECS_MAX        1024U /* of a task, with those that ended and were not deleted */
 #define SUPERVISOR_LAUNCH_FD        3
 #define SUPERVISOR_CONTROL_NAME     "control"
 

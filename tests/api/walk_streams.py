@@ -41,10 +41,12 @@ def kinds(walk):
     logger.write_text(f"#!/bin/sh\nexec >{WORK}/logged 2>&1\necho $CONTAINER_ID $CONTAINER_NAMESPACE $*\n"
                       "exec 5>&-\ncat <&3\ncat <&4\n")
     logger.chmod(0o755)
-    container, _ = ended("binary", {"Stdout": f"binary://{logger}?a=b", "Stderr": f"binary://{logger}?a=b"})
+    container, task = ended("binary", {"Stdout": f"binary://{logger}?a=b", "Stderr": f"binary://{logger}?a=b"})
     walk.bus.wait(lambda: (WORK / "logged").exists() and "err" in (WORK / "logged").read_text())
     walk.equal("a logger of one's own", ["binary", "default", "a", "b", "out", "err"],
                (WORK / "logged").read_text().split())
+    walk.property("everybody sees which, but not its arguments", task, "Process.Stdout", f"binary://{logger}")
+    walk.event("in events neither", "/tasks/create", "binary", Stderr=f"binary://{logger}")
     walk.remove(container)
 
     container, task = ended("journal", {"Stdout": "journal", "Stderr": "journal"})

@@ -66,6 +66,29 @@ check "as any other" call "$task/exec/gone" Process.Delete 'a{sv}' 0
 check "one that goes by itself" exec_add box brief "2 Start b true AutoRemove b true" true
 check_within "does" 5 bash -c "! busctl introspect $destination $task/exec/brief >/dev/null 2>&1"
 
+# --- a client that dies between Exec and Start
+# adding ID: a client that has added an exec, and nothing more, as $adding.
+adding() {
+        "$client" add box "$1" sleep 1000 >"$test_dir/$1" 2>&1 &
+        adding=$!
+        wait_until 20 grep -q added "$test_dir/$1"
+}
+
+check "an exec that its client is about to start" adding left
+left=$adding
+check_equal "is there" CREATED "$(property "$task/exec/left" Process.Status)"
+check "so is another one" adding kept
+kept=$adding
+check_match "which somebody starts" '^u [1-9]' "$(call "$task/exec/kept" Process.Start 'a{sv}' 0)"
+check "without AutoRemove it is nobody's" exec_add box nobody "" true
+check "the clients die" kill -KILL "$kept" "$left"
+check_within "the first exec goes with its client" 10 bash -c "! busctl introspect $destination $task/exec/left >/dev/null 2>&1"
+check_equal "nothing of it is left" "" "$(find /run/ctr/tasks/default/box -name "*-left.json*")"
+check_equal "its id is free" "0" "$(shot left "" true)"
+check_equal "the started one runs" RUNNING "$(property "$task/exec/kept" Process.Status)"
+check_equal "nobody's stays" CREATED "$(property "$task/exec/nobody" Process.Status)"
+check "clean up" eval 'call "$task/exec/kept" Process.Kill "ia{sv}" 9 0 && call "$task/exec/nobody" Process.Delete "a{sv}" 0'
+
 # --- what it runs with
 check_equal "A2.2: it has the container's environment" "0 container" "$(shot env "" sh -c 'echo $WHO') $(cat "$out")"
 check_equal "or another" "0 exec-" "$(shot env "1 Environment as 2 MORE=exec WHO" sh -c 'echo $MORE-$WHO') $(cat "$out")"

@@ -27,6 +27,10 @@ on_task() {
         "$1" "$name" "/org/example/Ctr/task/default/$2" "$name.$3" "${@:4}"
 }
 
+on_exec() {
+        "$1" "$name" "/org/example/Ctr/task/default/other/exec/$2" "$name.Process" "${@:3}"
+}
+
 refused() {
         check_fails "a user may not $1" "nteractive authentication" "${@:2}"
 }
@@ -85,6 +89,29 @@ check_match "... and who waits for it gets the same" '^ut 1[0-9]+ ' "$(<"$test_d
 check "... delete it" on_task user_call mine Process Delete 'a{sv}' 0
 refused "remove the container, which is another action" on_container user_call mine Delete 'a{sv}' 0
 refused "start that of another" on_task user_call other Process Start 'a{sv}' 0
+
+# --- one who may exec, and nothing else
+cat >/etc/polkit-1/rules.d/10-test.rules <<'RULE'
+polkit.addRule(function(action, subject) {
+        if (subject.user == "tester" && action.id == "org.example.Ctr.task-exec")
+                return polkit.Result.YES;
+});
+RULE
+systemctl restart polkit.service
+check "the task of the other runs" on_task call other Process Start 'a{sv}' 0
+check "who may only exec adds a process" on_task user_call other Task Exec 'sasa{sv}' sh 1 cat 2 Stdin s attach Stdout s attach
+refused "... cannot give it what the container has not"         on_task user_call other Task Exec 'sasa{sv}' x 1 cat 1 CapabilitiesAdd as 1 CAP_SYS_ADMIN
+check "... starts it" on_exec user_call sh Start 'a{sv}' 0
+check "... sets the size of its terminal" on_exec user_call sh ResizePty 'uua{sv}' 80 25 0
+check "... signals it" on_exec user_call sh Kill 'ia{sv}' 0 0
+refused "... signals no other process through it" on_exec user_call sh Kill 'ia{sv}' 9 1 Pid u 1
+check "... ends its input" on_exec user_call sh CloseIO 'a{sv}' 1 Stdin b 1
+check_match "... gets its status" '^ut 0 ' "$(on_exec user_call sh Wait 'a{sv}' 0)"
+check_match "... deletes it" '^uut [0-9]+ 0 ' "$(on_exec user_call sh Delete 'a{sv}' 0)"
+refused "... does nothing to init: signal" on_task user_call other Process Kill 'ia{sv}' 9 0
+refused "... close its input" on_task user_call other Process CloseIO 'a{sv}' 1 Stdin b 1
+refused "... attach" on_task user_call other Process Attach 'a{sv}' 0
+check_match "ctrctl is used in the same way" '^hello' "$(runuser -u tester -- ctrctl exec other echo hello)"
 
 check "the other container goes, with its task" on_container call other Delete 'a{sv}' 1 Force b true
 check_equal "there are no tasks left" "a(oa{sv}) 0" "$(call "${manager[@]}" ListTasks 'a{sv}' 0)"

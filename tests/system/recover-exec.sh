@@ -102,6 +102,26 @@ check "delete them" eval 'for id in added runs soon ended; do call "$task/exec/$
 check_equal "A5.12: nothing of them is left" "" "$(find "$state" -regextype egrep -regex '.*(added|runs|soon|ended|brief).*')"
 kill "$waiters" 2>/dev/null
 
+# --- clients that die while there is no manager
+adding() {
+        "$client" add box "$1" sleep 1000 >"$test_dir/$1" 2>&1 &
+        adding=$!
+        wait_until 20 grep -q added "$test_dir/$1"
+}
+check "an exec of a client that is about to start it" adding left
+left=$adding
+check "another one" adding kept
+kept=$adding
+manager=$(manager_pid)
+check "the manager sees nothing" kill -STOP "$manager"
+check "of the end of a client" kill -KILL "$left"
+wait "$left" 2>/dev/null
+check "and dies" kill -KILL "$manager"
+check_within "its successor removes that one's exec" 10 bash -c "! busctl introspect $destination $task/exec/left >/dev/null 2>&1"
+check_equal "and not that of a client that lives" CREATED "$(property "$task/exec/kept" Process.Status)"
+check "which dies, too" kill -KILL "$kept"
+check_within "and takes its exec along" 10 bash -c "! busctl introspect $destination $task/exec/kept >/dev/null 2>&1"
+
 # --- a damaged document
 check "an exec whose document is damaged" exec_add box damaged "1 Start b true" sleep 1000
 check "kill -9" kill_manager

@@ -27,6 +27,15 @@ static int driver_get_user(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return sd_bus_reply_method_return(m, "u", streq(name, ROOT_CALLER) ? 0U : 1000U);
 }
 
+/* Those that are there from the beginning and have not left. */
+static int driver_list_names(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        Harness *h = userdata;
+
+        h->n_lists++;
+        return sd_bus_reply_method_return(m, "as", 3, "org.freedesktop.DBus", ROOT_CALLER,
+                                          USER_CALLER);
+}
+
 static int driver_hello(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return sd_bus_reply_method_return(m, "s", ":1.0");
 }
@@ -60,6 +69,8 @@ static const sd_bus_vtable driver_vtable[] = {
                 SD_BUS_METHOD("RequestName", "su", "u", driver_request_name,
                               SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD("ReleaseName", "s", "u", driver_release_name,
+                              SD_BUS_VTABLE_UNPRIVILEGED),
+                SD_BUS_METHOD("ListNames", NULL, "as", driver_list_names,
                               SD_BUS_VTABLE_UNPRIVILEGED),
                 SD_BUS_METHOD("GetConnectionUnixUser", "s", "u", driver_get_user,
                               SD_BUS_VTABLE_UNPRIVILEGED),

@@ -57,6 +57,7 @@ struct Harness {
         size_t n_questions;
         size_t n_canceled;
         size_t n_driver_calls; /* GetConnectionUnixUser */
+        size_t n_lists;        /* ListNames */
         bool name_is_taken;
         size_t n_requests, n_releases;        /* of the service's name */
         void (*on_release)(Harness *h);       /* before ReleaseName is answered */

@@ -219,8 +219,15 @@ static void test_actions(void **state) {
                         {TASK_PATH, TASK_INTERFACE, "Pause", "org.example.Ctr.task-pause"},
                         {TASK_PATH, TASK_INTERFACE, "Pids", "org.example.Ctr.read"},
                         {TASK_PATH, TASK_INTERFACE, "GetSpec", "org.example.Ctr.inspect"},
-                        {EXEC_PATH, PROCESS_INTERFACE, "Attach", "org.example.Ctr.task-attach"},
-                        {EXEC_PATH, PROCESS_INTERFACE, "Start", "org.example.Ctr.task-start"},
+                        {TASK_PATH, PROCESS_INTERFACE, "Start", "org.example.Ctr.task-start"},
+                        {TASK_PATH, PROCESS_INTERFACE, "Attach", "org.example.Ctr.task-attach"},
+                        {TASK_PATH, PROCESS_INTERFACE, "CloseIO", "org.example.Ctr.task-start"},
+                        {TASK_PATH, PROCESS_INTERFACE, "Delete", "org.example.Ctr.task-signal"},
+                        {EXEC_PATH, PROCESS_INTERFACE, "Start", "org.example.Ctr.task-exec"},
+                        {EXEC_PATH, PROCESS_INTERFACE, "Wait", "org.example.Ctr.read"},
+                        {EXEC_PATH, PROCESS_INTERFACE, "Attach", "org.example.Ctr.task-exec"},
+                        {EXEC_PATH, PROCESS_INTERFACE, "CloseIO", "org.example.Ctr.task-exec"},
+                        {EXEC_PATH, PROCESS_INTERFACE, "Delete", "org.example.Ctr.task-exec"},
         };
         Harness *h = *state;
 
@@ -240,6 +247,96 @@ static void test_actions(void **state) {
                 assert_string_equal(h->questions[i].container, "web");
                 harness_call_done(&call);
         }
+}
+
+/* Who may only exec may signal and resize his process, and no other one by its pid. */
+static void test_exec_signals(void **state) {
+        static const struct {
+                const char *path;
+                uint32_t pid;
+                const char *actions[2];
+        } cases[] = {
+                        {TASK_PATH, 0, {"org.example.Ctr.task-signal"}},
+                        {TASK_PATH, 1, {"org.example.Ctr.task-signal"}},
+                        {EXEC_PATH, 0, {"org.example.Ctr.task-exec"}},
+                        {EXEC_PATH,
+                         1,
+                         {"org.example.Ctr.task-exec", "org.example.Ctr.task-signal"}},
+        };
+        Harness *h = *state;
+        sd_bus_message *m;
+        Call call;
+
+        (void) populate(h);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                size_t n = h->n_questions;
+
+                m = harness_call_new(h, USER_CALLER, cases[i].path, PROCESS_INTERFACE, "Kill");
+                if (cases[i].pid > 0)
+                        assert_true(sd_bus_message_append(m, "ia{sv}", 1, 1, "Pid", "u",
+                                                          cases[i].pid) >= 0);
+                else
+                        assert_true(sd_bus_message_append(m, "ia{sv}", 1, 0) >= 0);
+                harness_send(h, m, &call);
+                harness_wait(h, &call);
+                harness_call_done(&call);
+                for (size_t k = 0; k < 2 && cases[i].actions[k]; k++)
+                        assert_string_equal(h->questions[n++].action, cases[i].actions[k]);
+                assert_int_equal(h->n_questions, n);
+        }
+        m = harness_call_new(h, USER_CALLER, EXEC_PATH, PROCESS_INTERFACE, "ResizePty");
+        assert_true(sd_bus_message_append(m, "uua{sv}", 80, 25, 0) >= 0);
+        harness_send(h, m, &call);
+        harness_wait(h, &call);
+        harness_call_done(&call);
+        assert_string_equal(h->questions[h->n_questions - 1].action, "org.example.Ctr.task-exec");
+}
+
+/* What everybody can read of a log program says which one it is, and not with what. */
+static void test_logger_arguments(void **state) {
+        Harness *h = *state;
+        Exec *x = populate(h);
+
+        (void) free_and_strdup(&x->process.streams[1], "binary:///bin/log?--token=secret");
+        (void) free_and_strdup(&x->process.streams[2], "binary-v2:///bin/log?secret#1");
+        assert_property(h, EXEC_PATH, "Stdout", "binary:///bin/log");
+        assert_property(h, EXEC_PATH, "Stderr", "binary-v2:///bin/log");
+        (void) free_and_strdup(&x->process.streams[1], "file:/var/log/what?");
+        assert_property(h, EXEC_PATH, "Stdout", "file:/var/log/what?");
+}
+
+static bool has_listed(Harness *h, void *userdata) {
+        return h->n_lists > 0;
+}
+
+/* Execs know their clients by a name that no other connection has, one of another bus neither. */
+static void test_clients(void **state) {
+        char *const id = (char[2 * sizeof(sd_id128_t) + 1]){};
+        Exec *x[4];
+        Harness *h = *state;
+        sd_id128_t bus;
+
+        assert_true(sd_bus_get_bus_id(h->bus, &bus) >= 0);
+        (void) sd_id128_to_string(bus, id);
+        x[0] = populate(h);
+        for (size_t i = 1; i < ELEMENTSOF(x); i++)
+                x[i] = harness_exec(h, x[0]->task, (const char *[]){"a", "b", "c"}[i - 1]);
+        /* there, left already, of another bus */
+        assert_true(asprintf(&x[1]->client, "%s%s", id, USER_CALLER) > 0);
+        assert_true(asprintf(&x[2]->client, "%s%s", id, ":1.7") > 0);
+        assert_true(asprintf(&x[3]->client, "%032u%s", 1U, USER_CALLER) > 0);
+        harness_run_until(h, has_listed, NULL);
+        harness_settle(h);
+        assert_false(x[0]->client_gone || x[1]->client_gone);
+        assert_true(x[2]->client_gone && x[3]->client_gone);
+        harness_leave(h, ROOT_CALLER);
+        harness_settle(h);
+        assert_false(x[1]->client_gone);
+        harness_leave(h, USER_CALLER);
+        harness_settle(h);
+        assert_true(x[1]->client_gone && !x[0]->client_gone);
+        for (size_t i = 1; i < ELEMENTSOF(x); i++)
+                free(TAKE_PTR(x[i]->client));
 }
 
 typedef struct HostCase {
@@ -331,10 +428,11 @@ static void test_host_needs_more(void **state) {
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
         const struct CMUnitTest tests[] = {
-                        CASE(test_object),          CASE(test_signals),
-                        CASE(test_stream_names),    CASE(test_descriptors),
-                        CASE(test_exec_options),    CASE(test_actions),
-                        CASE(test_host_needs_more),
+                        CASE(test_object),           CASE(test_signals),
+                        CASE(test_stream_names),     CASE(test_descriptors),
+                        CASE(test_exec_options),     CASE(test_actions),
+                        CASE(test_host_needs_more),  CASE(test_exec_signals),
+                        CASE(test_logger_arguments), CASE(test_clients),
         };
 #undef CASE
 

@@ -104,6 +104,12 @@ static void assert_says(Answer *a, const char *text) {
         error_clear(&a->error);
 }
 
+static void wait_for_execs(Harness *h, const Task *t, size_t n) {
+        for (unsigned i = 0; i < 500 && t->n_execs != n; i++)
+                assert_true(sd_event_run(h->event, 10 * USEC_PER_MSEC) >= 0);
+        assert_int_equal(t->n_execs, n);
+}
+
 static bool has_file(Task *t, const char *name) {
         return faccessat(t->dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) >= 0;
 }
@@ -306,6 +312,64 @@ static void test_fast_exit(void **state) {
         harness_wait(h, &wait.done);
         assert_int_equal(wait.exit_status, 3);
         assert_true(find(h, "two")->process.started_at > 0);
+}
+
+static bool is_gone(const char *client, void *userdata) {
+        return streq(client, userdata);
+}
+
+static void add_of(Harness *h, Task *t, const char *id, const char *client, bool auto_remove) {
+        ExecRequest request = request_of(id);
+        Answer a;
+
+        request.auto_remove = auto_remove;
+        request.client = client;
+        assert_int_equal(add_request(h, t, &request, &a), 0);
+}
+
+/* One that removes itself goes with the client that did not come to start it, also if a later
+ * manager finds that client gone; what was started, or is nobody's, stays. */
+static void test_client(void **state) {
+        Harness *h = *state;
+        Task *t = running_task(h, "web");
+        Answer a;
+
+        add_of(h, t, "left", "one", true);
+        add_of(h, t, "started", "one", true);
+        add_of(h, t, "others", "two", true);
+        add_of(h, t, "kept", "one", false);
+        assert_int_equal(ask(h, &find(h, "started")->process, process_start, &a), 0);
+        execs_forget_clients(h->manager, is_gone, (char *) "one");
+        wait_for_execs(h, t, 3);
+        assert_null(find(h, "left"));
+        assert_int_equal(find(h, "started")->process.status, TASK_RUNNING);
+        assert_int_equal(find(h, "others")->process.status, TASK_CREATED);
+        assert_int_equal(find(h, "kept")->process.status, TASK_CREATED);
+        assert_false(has_file(t, "exec-left.json") || has_file(t, "state-left.json"));
+
+        harness_restart(h);
+        t = find(h, "others")->task;
+        assert_int_equal(t->n_execs, 3);
+        execs_forget_clients(h->manager, is_gone, (char *) "two");
+        wait_for_execs(h, t, 2);
+        assert_null(find(h, "others"));
+}
+
+/* The client goes while the supervisor has not agreed yet, or its start fails after it has gone. */
+static void test_client_between(void **state) {
+        ExecRequest request = request_of("adding");
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Task *t = running_task(h, "web");
+        Answer a = {};
+
+        request.auto_remove = true;
+        request.client = "one";
+        assert_int_equal(task_exec(t, &request, answer_callback, &a, &e), 0);
+        execs_forget_clients(h->manager, is_gone, (char *) "one");
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+        wait_for_execs(h, t, 0);
 }
 
 /* D1, D2, D5: which states an exec can be added and started in. */
@@ -778,6 +842,7 @@ static void test_many_waiters(void **state) {
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
         const struct CMUnitTest tests[] = {
+                        CASE(test_client),          CASE(test_client_between),
                         CASE(test_two_phases),      CASE(test_ids),
                         CASE(test_document),        CASE(test_one_shot),
                         CASE(test_fast_exit),       CASE(test_states),
