@@ -47,6 +47,11 @@ starts_are() {
         [[ $(starts "$1") == "$2" ]]
 }
 
+# journal_starts_are NAME COUNT: how many entries the journal has of its starts.
+journal_starts_are() {
+        [[ $(journalctl --quiet --output=cat CTR_CONTAINER="$1" | grep -c "^Task $1 .*was started\$") == "$2" ]]
+}
+
 status() {
         busctl get-property org.example.Ctr "/org/example/Ctr/task/default/$1" org.example.Ctr.Process Status 2>/dev/null |
                 cut -d'"' -f2
@@ -117,6 +122,7 @@ check "it crashes" crash web
 check_within "it is there again" 20 starts_are web 2
 check_within "and runs" 20 status_is web RUNNING
 check_within "with the same output" 10 bash -c '[[ $(grep -c line /var/lib/web.log) == 2 ]]'
+check_within "the journal has both starts, the user's and the monitor's" 10 journal_starts_are web 2
 kill_manager
 check "it crashes without a manager" bash -c 'kill -KILL $(cat /sys/fs/cgroup/ctr.slice/ctr-web.scope/payload/cgroup.procs)'
 check_within "it is there again" 20 starts_are web 3
