@@ -56,6 +56,7 @@ int method_commit(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                          offsetof(CommitOptions, request.compression)},
                         {"Unpack", "b", option_bool_inverted,
                          offsetof(CommitOptions, request.no_unpack)},
+                        {"Lease", "s", option_string, offsetof(CommitOptions, request.lease)},
                         {},
         };
         _cleanup_free_ char *reference = NULL;

@@ -175,6 +175,7 @@ static int daemon_start(Daemon *d, Error *e) {
                         .transient_dir = UNIT_TRANSIENT_DIR,
                         .blockio_config = getenv("CTR_BLOCKIO_CONFIG"),
                         .rdt_config = getenv("CTR_RDT_CONFIG"),
+                        .snapshotter = getenv("CTR_SNAPSHOTTER"),
         };
         int r;
 

@@ -21,9 +21,10 @@ void snapshot_options_done(SnapshotOptions *o) {
 
 const Option snapshot_place_options[] = {PLACE_ROWS, {}};
 
-static const Option labels_options[] = {
+static const Option making_options[] = {
                 PLACE_ROWS,
                 {"Labels", "a{ss}", option_labels, offsetof(SnapshotOptions, labels)},
+                {"Lease", "s", option_string, offsetof(SnapshotOptions, lease)},
                 {},
 };
 
@@ -143,7 +144,7 @@ static int prepare(sd_bus_message *m, Service *s, bool view, sd_bus_error *error
         if (r >= 0)
                 r = sd_bus_message_read_basic(m, 's', &parent);
         if (r >= 0)
-                r = options_read(m, labels_options, &options, error);
+                r = options_read(m, making_options, &options, error);
         if (r < 0)
                 return r;
         r = snapshot_authorize(s, m, &options, error);
@@ -157,6 +158,7 @@ static int prepare(sd_bus_message *m, Service *s, bool view, sd_bus_error *error
                                             .parent = parent,
                                             .view = view,
                                             .labels = options.labels,
+                                            .lease = options.lease,
                             },
                             error);
 }
@@ -181,7 +183,7 @@ int method_commit_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *erro
         if (r >= 0)
                 r = snapshot_read_key(m, "name of the snapshot", &key, error);
         if (r >= 0)
-                r = options_read(m, labels_options, &options, error);
+                r = options_read(m, making_options, &options, error);
         if (r < 0)
                 return r;
         r = snapshot_authorize(s, m, &options, error);
@@ -191,8 +193,15 @@ int method_commit_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = late_new(s, m, late_reply_empty, &late, error);
         if (r < 0)
                 return r;
-        r = snapshot_commit(s->manager, &options.place, name, key, options.labels, late_complete,
-                            late, &e);
+        r = snapshot_commit(s->manager,
+                            &(SnapshotCommitRequest){
+                                            .place = options.place,
+                                            .name = name,
+                                            .key = key,
+                                            .labels = options.labels,
+                                            .lease = options.lease,
+                            },
+                            late_complete, late, &e);
         return late_started(late, r, &e, error);
 }
 

@@ -12,6 +12,7 @@ typedef struct Service Service;
 typedef struct SnapshotOptions {
         SnapshotPlace place;
         json_t *labels;
+        const char *lease;
 } SnapshotOptions;
 
 #define SNAPSHOT_OPTIONS_DEFAULT                                                                   \

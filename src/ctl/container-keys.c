@@ -37,6 +37,7 @@ static const struct {
                 KEY("StopSignal", KEY_INT32, KEYS_CREATE, stop_signal),
                 KEY("StopTimeoutUSec", KEY_UINT64, KEYS_CREATE, stop_timeout),
                 KEY("OOMScoreAdjust", KEY_INT32, KEYS_CREATE, oom_score_adjust),
+                KEY("Snapshotter", KEY_STRING, KEYS_CREATE, snapshotter),
                 KEY("RestartPolicy", KEY_STRING, KEYS_CREATE, restart_policy),
                 KEY("BlockIOClass", KEY_STRING, KEYS_CREATE, blockio_class),
                 KEY("RDTClass", KEY_STRING, KEYS_CREATE, rdt_class),

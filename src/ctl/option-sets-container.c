@@ -58,6 +58,8 @@ static const Option create[] = {
                 {0, "oom-score-adj", "N", parse_oom_score, CREATE(oom_score_adjust), "The same"},
                 {0, "restart", "POLICY", parse_restart, CREATE(restart_policy),
                  "no, always, on-failure[:N] or unless-stopped"},
+                {0, "snapshotter", "NAME", parse_string, CREATE(snapshotter),
+                 "Root file system of this snapshotter: overlayfs or native"},
                 {0, "blockio-class", "CLASS", parse_string, CREATE(blockio_class),
                  "Class of its block I/O"},
                 {0, "rdt-class", "CLASS", parse_string, CREATE(rdt_class),

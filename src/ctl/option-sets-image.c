@@ -45,6 +45,15 @@ static const Option registry[] = {
 };
 const OptionSet options_registry = SET("Registry", registry);
 
+/* What several sets have. */
+#define OPTION_SNAPSHOTTER                                                                         \
+        {                                                                                          \
+                0, "snapshotter", "NAME", parse_string, IMAGE(snapshotter),                        \
+                                "Of this snapshotter: overlayfs or native"                         \
+        }
+#define OPTION_LEASE                                                                               \
+        { 0, "lease", "ID", parse_string, IMAGE(lease), "A lease that holds it" }
+
 static const Option pull_image[] = {
                 {0, "policy", "POLICY", parse_policy, IMAGE(policy),
                  "Fetch it always (default), if missing, never"},
@@ -56,6 +65,8 @@ static const Option pull_image[] = {
                 {0, "discard-layers", NULL, parse_flag, IMAGE(discard_layers),
                  "Keep no compressed layers once they are extracted"},
                 {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
+                OPTION_SNAPSHOTTER,
+                OPTION_LEASE,
 };
 const OptionSet options_pull_image = SET("Image", pull_image);
 
@@ -77,6 +88,8 @@ static const Option load[] = {
                 {0, "discard-layers", NULL, parse_flag, IMAGE(discard_layers),
                  "Keep no compressed layers once they are extracted"},
                 {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
+                OPTION_SNAPSHOTTER,
+                OPTION_LEASE,
 };
 const OptionSet options_load = SET("Image", load);
 
@@ -84,6 +97,8 @@ static const Option import[] = {
                 {0, "platform", "OS/ARCH[/VARIANT]", parse_string, IMAGE(platform),
                  "The platform that it is for"},
                 {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
+                OPTION_SNAPSHOTTER,
+                OPTION_LEASE,
 };
 const OptionSet options_import = SET("Image", import);
 
@@ -132,6 +147,7 @@ static const Option commit[] = {
                 {'p', "pause", "BOOL", parse_boolean, IMAGE(pause),
                  "Whether the container is frozen meanwhile (default: yes)"},
                 {0, "no-unpack", NULL, parse_flag, IMAGE(no_unpack), "Do not extract the layer"},
+                OPTION_LEASE,
 };
 const OptionSet options_commit = SET("Image", commit);
 
@@ -167,15 +183,14 @@ static const Option store[] = {
 const OptionSet options_store = SET("Selection", store);
 
 static const Option snapshot_make[] = {
-                {0, "snapshotter", "NAME", parse_string, IMAGE(snapshotter),
-                 "Of this snapshotter (default: overlayfs)"},
+                OPTION_SNAPSHOTTER,
                 {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
+                OPTION_LEASE,
 };
 const OptionSet options_snapshot_make = SET("Snapshot", snapshot_make);
 
 static const Option snapshot[] = {
-                {0, "snapshotter", "NAME", parse_string, IMAGE(snapshotter),
-                 "Of this snapshotter (default: overlayfs)"},
+                OPTION_SNAPSHOTTER,
 };
 const OptionSet options_snapshot = SET("Snapshot", snapshot);
 

@@ -60,6 +60,7 @@ void options_clear(Options *o) {
         free(c->restart_policy);
         free(c->blockio_class);
         free(c->rdt_class);
+        free(c->snapshotter);
         mount_list_clear(&c->mounts);
         rlimit_list_clear(&c->rlimits);
         free(o->checkpoint.path);

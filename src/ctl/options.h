@@ -28,7 +28,7 @@ typedef struct CreateOptions {
         char **capabilities_add, **capabilities_drop;
         char **devices; /* pairs: path, access */
         char *working_directory, *user, *hostname, *network, *allowed_cpus, *allowed_memory_nodes,
-                        *restart_policy, *blockio_class, *rdt_class;
+                        *restart_policy, *blockio_class, *rdt_class, *snapshotter;
         OptionalStrv entrypoint;
         MountList mounts;
         RlimitList rlimits;

@@ -12,7 +12,7 @@ int pull_image(Client *c, const char *reference, const char *policy, json_t **re
                                .texts = {reference},
                                .policy = policy,
                                .keys = KEY_POLICY | KEY_PLATFORM | KEY_ALL_PLATFORMS | KEY_UNPACK |
-                                       KEY_KEEP_LAYERS | KEY_LABELS};
+                                       KEY_KEEP_LAYERS | KEY_LABELS | KEY_SNAPSHOTTER | KEY_LEASE};
         const Call call = {.interface = INTERFACE_MANAGER,
                            .member = "PullImage",
                            .append = append_arguments,

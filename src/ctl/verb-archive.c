@@ -142,7 +142,7 @@ static int import_archive(Client *c, const char *path, Arguments *arguments, Err
 
 int verb_load(Client *c, char **args, Error *e) {
         Arguments arguments = {.keys = KEY_NAME | KEY_PLATFORM | KEY_UNPACK | KEY_KEEP_LAYERS |
-                                       KEY_LABELS};
+                                       KEY_LABELS | KEY_SNAPSHOTTER | KEY_LEASE};
         const char *input = c->options->image.input;
 
         if (input && args[0]) {
@@ -154,7 +154,7 @@ int verb_load(Client *c, char **args, Error *e) {
 }
 
 int verb_import(Client *c, char **args, Error *e) {
-        Arguments arguments = {.keys = KEY_PLATFORM | KEY_LABELS,
+        Arguments arguments = {.keys = KEY_PLATFORM | KEY_LABELS | KEY_SNAPSHOTTER | KEY_LEASE,
                                .flag = "Rootfs",
                                .text_key = "Name",
                                .text_value = args[1]};

@@ -15,7 +15,7 @@ int verb_commit(Client *c, char **args, Error *e) {
                                .texts = {args[1]},
                                .on_object = true,
                                .keys = KEY_PAUSE | KEY_AUTHOR | KEY_COMMENT | KEY_CHANGES |
-                                       KEY_UNPACK};
+                                       KEY_UNPACK | KEY_LEASE};
         const Call call = {.path = path,
                            .interface = INTERFACE_CONTAINER,
                            .member = "Commit",

@@ -106,7 +106,7 @@ static int show_mounts(Client *c, const char *member, Arguments *arguments, cons
 
 static int make(Client *c, const char *member, char **args, Error *e) {
         Arguments arguments = {.texts = {args[0], strempty(args[1])},
-                               .keys = KEY_SNAPSHOTTER | KEY_LABELS};
+                               .keys = KEY_SNAPSHOTTER | KEY_LABELS | KEY_LEASE};
 
         return show_mounts(c, member, &arguments, NULL, e);
 }
@@ -128,7 +128,7 @@ int verb_snapshot_mounts(Client *c, char **args, Error *e) {
 int verb_snapshot_commit(Client *c, char **args, Error *e) {
         Arguments arguments = {.client = c,
                                .texts = {args[0], args[1]},
-                               .keys = KEY_SNAPSHOTTER | KEY_LABELS};
+                               .keys = KEY_SNAPSHOTTER | KEY_LABELS | KEY_LEASE};
         const Call call = {.interface = INTERFACE_MANAGER,
                            .member = "CommitSnapshot",
                            .append = append_arguments,

@@ -12,6 +12,7 @@
 #include "manager/copy.h"
 #include "manager/db.h"
 #include "manager/image-commit.h"
+#include "manager/lease.h"
 #include "manager/manager.h"
 #include "manager/pull.h"
 #include "manager/snapshot.h"
@@ -23,7 +24,7 @@
 
 typedef struct Commit {
         Manager *manager;
-        char *namespace, *id, *reference;
+        char *namespace, *id, *reference, *lease;
         char **arguments;
         int request_fd;
         bool unpack;
@@ -36,6 +37,7 @@ static void commit_free(Commit *x) {
         free(x->namespace);
         free(x->id);
         free(x->reference);
+        free(x->lease);
         strv_free(x->arguments);
         fd_close(x->request_fd);
         free(x);
@@ -106,6 +108,7 @@ static int record(Job *j, json_t *result, Error *e) {
         r = images_commit(j->object.manager, j->namespace,
                           &(ImageResult){.name = x->reference,
                                          .result = result,
+                                         .lease = x->lease,
                                          .unpacked = x->unpack},
                           1, e);
         if (r == 0)
@@ -292,9 +295,12 @@ static int commit_new(Container *c, const CommitRequest *request, Commit **ret, 
         x->manager = c->object.manager;
         x->unpack = !request->no_unpack;
         if (free_and_strdup(&x->namespace, c->object.namespace) < 0 ||
-            free_and_strdup(&x->id, c->object.name) < 0)
+            free_and_strdup(&x->id, c->object.name) < 0 ||
+            free_and_strdup(&x->lease, request->lease) < 0)
                 return -ENOMEM;
-        r = reference_normalize(request->reference, &x->reference, e);
+        r = x->lease ? lease_check(x->manager, x->namespace, x->lease, e) : 0;
+        if (r == 0)
+                r = reference_normalize(request->reference, &x->reference, e);
         if (r == 0)
                 r = set_arguments(x, c, request, e);
         if (r == 0)

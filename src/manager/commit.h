@@ -14,6 +14,7 @@
 typedef struct CommitRequest {
         const char *reference; /* the name of the new image */
         const char *author, *comment, *compression;
+        const char *lease; /* holds the image, too; NULL: none does */
         char *const *changes;
         bool no_pause, no_unpack;
 } CommitRequest;

@@ -189,14 +189,6 @@ static int insert_snapshot(Container *c, Creation *creation, Error *e) {
         return r;
 }
 
-static int add_to_lease(const Container *c, const char *lease, Error *e) {
-        _cleanup_free_ char *type = NULL;
-
-        if (asprintf(&type, "snapshots/%s", c->snapshotter) < 0)
-                return -ENOMEM;
-        return lease_add(c->object.manager, c->object.namespace, lease, type, c->snapshot_key, e);
-}
-
 /* Rows and directory in one transaction: the commit is the point where the container exists. */
 static int container_commit(Container *c, Creation *creation, const char *spec, Error *e) {
         bool existing = creation->request->existing_snapshot;
@@ -212,7 +204,8 @@ static int container_commit(Container *c, Creation *creation, const char *spec, 
         if (r == 0)
                 r = db_container_insert(m->db, c, spec, e);
         if (r == 0 && creation->request->lease)
-                r = add_to_lease(c, creation->request->lease, e);
+                r = lease_add_snapshot(m, c->object.namespace, creation->request->lease,
+                                       c->snapshotter, c->snapshot_key, e);
         if (r == 0 && !existing)
                 r = snapshot_directory_make(m, c->snapshotter, c->snapshot,
                                             creation->image->snapshot, creation->tree, e);

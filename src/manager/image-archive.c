@@ -9,6 +9,7 @@
 #include "manager/image-commit.h"
 #include "manager/lease.h"
 #include "manager/manager.h"
+#include "manager/snapshot.h"
 
 #define IMPORTS_RUNNING_MAX 2
 #define EXPORTS_RUNNING_MAX 4
@@ -230,9 +231,16 @@ static int import_arguments(const ImportRequest *q, char ***ret) {
 
 int job_import(Manager *m, const ImportRequest *request, Job **ret, Error *e) {
         _cleanup_strv_free_ char **arguments = NULL;
+        const char *snapshotter;
         ImportState *state;
         int r;
 
+        if (!isempty(request->snapshotter)) {
+                r = snapshotter_choose(m, request->namespace, request->snapshotter, &snapshotter,
+                                       e);
+                if (r != 0)
+                        return r;
+        }
         r = import_state_new(m, request, &state, e);
         if (r != 0)
                 return r;

@@ -21,9 +21,10 @@ typedef struct ImportRequest {
         const char *platform; /* NULL: ours */
         bool rootfs, no_unpack;
         KeepLayers keep_layers;
-        const char *lease;   /* holds the images, too; NULL: none does */
-        json_t *labels;      /* NULL: none, or those that an image of that name has */
-        char *const *limits; /* as in PullRequest */
+        const char *snapshotter; /* as in PullRequest */
+        const char *lease;       /* holds the images, too; NULL: none does */
+        json_t *labels;          /* NULL: none, or those that an image of that name has */
+        char *const *limits;     /* as in PullRequest */
 } ImportRequest;
 
 /* Outcome: Images, the names. */

@@ -254,6 +254,30 @@ int lease_add(Manager *m, const char *namespace, const char *id, const char *typ
         return r != 0 ? r : db_lease_add(m->db, namespace, id, type, key, e);
 }
 
+int lease_add_snapshot(Manager *m, const char *namespace, const char *id, const char *snapshotter,
+                       const char *key, Error *e) {
+        _cleanup_free_ char *type = NULL;
+
+        if (asprintf(&type, "snapshots/%s", snapshotter) < 0)
+                return -ENOMEM;
+        return lease_add(m, namespace, id, type, key, e);
+}
+
+int lease_rename_snapshot(Manager *m, const char *namespace, const char *id,
+                          const char *snapshotter, const char *from, const char *to, Error *e) {
+        _cleanup_free_ char *type = NULL;
+        int r;
+
+        r = lease_add_snapshot(m, namespace, id, snapshotter, to, e);
+        if (r != 0)
+                return r;
+        if (asprintf(&type, "snapshots/%s", snapshotter) < 0)
+                return -ENOMEM;
+        r = db_lease_remove(m->db, namespace, id, type, from, NULL);
+        /* it may be held by another lease, or by none */
+        return r == CTR_NOT_FOUND ? 0 : r;
+}
+
 int lease_remove(Manager *m, const char *namespace, const char *id, const char *type,
                  const char *key, Error *e) {
         _cleanup_free_ char *buffer = NULL;

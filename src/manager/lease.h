@@ -56,6 +56,14 @@ int lease_add(Manager *m, const char *namespace, const char *id, const char *typ
 int lease_remove(Manager *m, const char *namespace, const char *id, const char *type,
                  const char *key, Error *e);
 
+/* A snapshot of this namespace, also in a transaction of the caller's. */
+int lease_add_snapshot(Manager *m, const char *namespace, const char *id, const char *snapshotter,
+                       const char *key, Error *e);
+
+/* A snapshot gets another name, which the lease holds then, and the old one no longer. */
+int lease_rename_snapshot(Manager *m, const char *namespace, const char *id,
+                          const char *snapshotter, const char *from, const char *to, Error *e);
+
 /* The image, its blobs and its layers. */
 int lease_add_image(Manager *m, const char *namespace, const char *id, const char *image, Error *e);
 

@@ -178,7 +178,9 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         m->libexec_dir = strdup(p->libexec_dir);
         if (!m->state_dir || !m->runtime_dir || !m->libexec_dir)
                 return -ENOMEM;
-        r = open_dirs(m, e);
+        r = snapshotters_set_default(m, p->snapshotter, e);
+        if (r == 0)
+                r = open_dirs(m, e);
         if (r != 0)
                 return r;
         r = p->data_dir ? load_seccomp(m, p->data_dir, e) : 0;

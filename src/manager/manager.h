@@ -43,6 +43,7 @@ typedef struct ManagerParameters {
         const char *resctrl_dir;                  /* NULL: RDT_DIR */
         const char *boot_id;                      /* NULL: the kernel's */
         const struct RestartTimes *restart_times; /* NULL: the default */
+        const char *snapshotter;                  /* the default; NULL or "": SNAPSHOTTER_DEFAULT */
         bool check_snapshotters; /* find out which the file system can have; else all are tried */
 } ManagerParameters;
 
@@ -56,6 +57,7 @@ struct Manager {
                 int dir_fd;   /* /var/lib/ctr/snapshots/<name>; the first one is snapshots_fd */
                 char *reason; /* why it is not available; NULL: it is */
         } snapshotters[SNAPSHOTTERS_MAX]; /* as snapshot/snapshotter.h counts them */
+        const char *default_snapshotter;  /* a constant */
         char *snapshots_link;             /* see there; NULL: none */
         int content_fd;                   /* /var/lib/ctr/content/sha256 */
         int tasks_fd;                     /* /run/ctr/tasks */

@@ -12,6 +12,7 @@
 #include "manager/image-commit.h"
 #include "manager/lease.h"
 #include "manager/manager.h"
+#include "manager/snapshot.h"
 
 #define LAYERS_MAX        512
 #define PULLS_RUNNING_MAX 4
@@ -300,10 +301,15 @@ static int pull_start(Manager *m, const PullRequest *q, const Image *i, const ch
 int job_pull(Manager *m, const PullRequest *request, Job **ret, Error *e) {
         _cleanup_free_ char *name = NULL;
         bool nothing_to_do = false;
+        const char *snapshotter;
         Image *i;
         int r;
 
         r = reference_normalize(request->reference, &name, e);
+        /* its layers are the same for all of them */
+        if (r == 0 && !isempty(request->snapshotter))
+                r = snapshotter_choose(m, request->namespace, request->snapshotter, &snapshotter,
+                                       e);
         if (r != 0)
                 return r;
         i = IMAGE(object_find(m, OBJECT_IMAGE, request->namespace, name));

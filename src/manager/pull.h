@@ -29,18 +29,19 @@ typedef struct PullRequest {
         ImagePolicy policy;
         KeepLayers keep_layers;
         bool no_unpack, all_platforms;
-        const char *platform; /* NULL: ours */
-        const char *lease;    /* holds the image, too; NULL: none does */
-        json_t *labels;       /* NULL: those that the image has */
-        char *const *limits;  /* NAME=VALUE, as the worker knows them */
-        int credentials_fd;   /* 0 or less: none */
+        const char *platform;    /* NULL: ours */
+        const char *snapshotter; /* of containers that are to be made of it; NULL: any */
+        const char *lease;       /* holds the image, too; NULL: none does */
+        json_t *labels;          /* NULL: those that the image has */
+        char *const *limits;     /* NAME=VALUE, as the worker knows them */
+        int credentials_fd;      /* 0 or less: none */
 } PullRequest;
 
 extern const JobType job_pull_type;
 
 /* Starts a pull. The image's record is made or changed before the job's waiters are told.
- * CTR_NOT_FOUND with IMAGE_POLICY_NEVER, CTR_FAILED_PRECONDITION if it is there but not unpacked.
- */
+ * CTR_NOT_FOUND with IMAGE_POLICY_NEVER, CTR_FAILED_PRECONDITION if it is there but not unpacked,
+ * CTR_NOT_IMPLEMENTED for a snapshotter that cannot be used here. */
 int job_pull(Manager *m, const PullRequest *request, Job **ret, Error *e);
 
 /* For a JobType's plan(): which layers are there already. with_blobs: and of which of those the

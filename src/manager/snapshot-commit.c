@@ -7,9 +7,11 @@
  */
 
 #include "basic/clock.h"
+#include "basic/strv.h"
 #include "manager/container.h"
 #include "manager/copy.h"
 #include "manager/db.h"
+#include "manager/lease.h"
 #include "manager/manager.h"
 #include "manager/snapshot.h"
 
@@ -17,6 +19,7 @@ typedef struct Commit {
         Manager *manager;
         Snapshot *snapshot; /* as it will be; its id and snapshotter are those it has */
         char *key;          /* that it has */
+        char *lease;        /* NULL: none */
         Callback callback;
         void *userdata;
 } Commit;
@@ -26,6 +29,7 @@ static Commit *commit_free(Commit *c) {
                 return NULL;
         snapshot_free(c->snapshot);
         free(c->key);
+        free(c->lease);
         free(c);
         return NULL;
 }
@@ -88,6 +92,9 @@ static int commit_rows(Commit *c, Error *e) {
                                               e);
         if (r == 0)
                 r = db_snapshot_commit(m->db, old->id, c->snapshot, e);
+        if (r == 0 && c->lease)
+                r = lease_rename_snapshot(m, old->namespace, c->lease, old->snapshotter, old->key,
+                                          c->snapshot->key, e);
         if (r == 0)
                 r = db_commit(m->db, e);
         if (r != 0)
@@ -112,7 +119,7 @@ static void on_settled(int r, const Error *e, uint64_t bytes, uint64_t inodes, v
 }
 
 /* What it will be. */
-static int commit_new(Manager *m, const Snapshot *old, const char *name, json_t *labels,
+static int commit_new(Manager *m, const Snapshot *old, const SnapshotCommitRequest *request,
                       Commit **ret) {
         _cleanup_(commit_freep) Commit *c = calloc(1, sizeof(Commit));
 
@@ -126,24 +133,28 @@ static int commit_new(Manager *m, const Snapshot *old, const char *name, json_t 
         c->snapshot->id = old->id;
         c->snapshot->snapshotter = strdup(old->snapshotter);
         c->snapshot->namespace = strdup(old->namespace);
-        c->snapshot->key = strdup(name);
-        c->snapshot->labels = json_incref(labels ?: old->labels);
-        if (!c->snapshot->snapshotter || !c->snapshot->namespace || !c->snapshot->key)
+        c->snapshot->key = strdup(request->name);
+        c->snapshot->labels = json_incref(request->labels ?: old->labels);
+        if (!c->snapshot->snapshotter || !c->snapshot->namespace || !c->snapshot->key ||
+            free_and_strdup(&c->lease, request->lease) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(c);
         return 0;
 }
 
-int snapshot_commit(Manager *m, const SnapshotPlace *place, const char *name, const char *key,
-                    json_t *labels, Callback callback, void *userdata, Error *e) {
+int snapshot_commit(Manager *m, const SnapshotCommitRequest *request, Callback callback,
+                    void *userdata, Error *e) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL, *active = NULL, *other = NULL;
         _cleanup_(commit_freep) Commit *c = NULL;
+        const char *name = request->name;
         Container *user;
         int r;
 
         r = snapshot_key_validate(name, "name to commit the snapshot as", e);
+        if (r == 0 && request->lease)
+                r = lease_check(m, request->place.namespace, request->lease, e);
         if (r == 0)
-                r = snapshot_stat(m, place, key, &s, e);
+                r = snapshot_stat(m, &request->place, request->key, &s, e);
         if (r == 0)
                 r = check_active(m, s->id, &active, &user, e);
         if (r == 0)
@@ -152,7 +163,7 @@ int snapshot_commit(Manager *m, const SnapshotPlace *place, const char *name, co
                 return error_setf(e, CTR_ALREADY_EXISTS, "The snapshot \"%s\" exists already",
                                   name);
         if (r == 0)
-                r = commit_new(m, s, name, labels, &c);
+                r = commit_new(m, s, request, &c);
         if (r != 0)
                 return r;
         c->callback = callback;

@@ -6,8 +6,10 @@
 
 #include "basic/clock.h"
 #include "basic/log.h"
+#include "basic/strv.h"
 #include "manager/container.h"
 #include "manager/db.h"
+#include "manager/lease.h"
 #include "manager/manager.h"
 #include "manager/sweeper.h"
 #include "snapshot/overlayfs.h"
@@ -77,6 +79,16 @@ bool snapshot_lookup(const void *snapshot, const FilterField *field, const char 
         return label;
 }
 
+int snapshotters_set_default(Manager *m, const char *name, Error *e) {
+        const Snapshotter *found = isempty(name) ? snapshotter_get(0) : snapshotter_find(name);
+
+        if (!found)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "There is no snapshotter \"%.64s\"",
+                                  name);
+        m->default_snapshotter = found->name;
+        return 0;
+}
+
 /* The name of the snapshotter that a place means, available or not. */
 static int place_snapshotter(Manager *m, const SnapshotPlace *place, const Snapshotter **ret,
                              Error *e) {
@@ -90,7 +102,7 @@ static int place_snapshotter(Manager *m, const SnapshotPlace *place, const Snaps
                                        e);
                 if (r != 0 && r != 1)
                         return r;
-                name = r == 1 ? label : SNAPSHOTTER_DEFAULT;
+                name = r == 1 ? label : m->default_snapshotter;
         }
         found = snapshotter_find(name);
         if (!found)
@@ -134,7 +146,7 @@ static int find(Manager *m, const SnapshotPlace *place, const char *key, bool la
                 return r;
         r = db_snapshot_find(m->db, snapshotter->name, place->namespace, key, &found, e);
         if (r == 0) {
-                r = db_snapshot_find(m->db, SNAPSHOTTER_DEFAULT, "", key, &found, e);
+                r = db_snapshot_find(m->db, SNAPSHOTTER_LAYERS, "", key, &found, e);
                 if (r == 1 && !layers) {
                         snapshot_free(found);
                         return error_setf(e, CTR_FAILED_PRECONDITION,
@@ -197,7 +209,8 @@ static int find_rootless(Object *o, void *userdata) {
 }
 
 /* Rows and directory in one transaction. */
-static int prepare_now(Manager *m, const Snapshot *s, const char *tree, Error *e) {
+static int prepare_now(Manager *m, const Snapshot *s, const char *lease, const char *tree,
+                       Error *e) {
         _cleanup_rollback_ Database *transaction = NULL;
         Container *c = NULL;
         const void *found = s;
@@ -214,6 +227,8 @@ static int prepare_now(Manager *m, const Snapshot *s, const char *tree, Error *e
         r = db_snapshot_insert(m->db, s, &id, e);
         if (r == 0 && c)
                 r = db_container_set_snapshot(m->db, c, id, c->snapshot_key, now_realtime(), e);
+        if (r == 0 && lease)
+                r = lease_add_snapshot(m, s->namespace, lease, s->snapshotter, s->key, e);
         if (r == 0)
                 r = snapshot_directory_make(m, s->snapshotter, id, s->parent_id, tree, e);
         if (r != 0)
@@ -233,24 +248,33 @@ static int prepare_now(Manager *m, const Snapshot *s, const char *tree, Error *e
 typedef struct Preparation {
         Manager *manager;
         Snapshot *snapshot;
+        char *lease;
         Callback callback;
         void *userdata;
 } Preparation;
 
+static Preparation *preparation_free(Preparation *p) {
+        if (!p)
+                return NULL;
+        snapshot_free(p->snapshot);
+        free(p->lease);
+        free(p);
+        return NULL;
+}
+DEFINE_CLEANUP(Preparation *, preparation_free);
+
 static void on_prepared(int r, const Error *e, const char *tree, void *userdata) {
+        _cleanup_(preparation_freep) Preparation *p = userdata;
         _cleanup_error_ Error local = ERROR_NULL;
-        Preparation *p = userdata;
 
         if (r == 0) {
                 e = &local;
                 r = snapshot_check_parent(p->manager, p->snapshot->snapshotter,
                                           p->snapshot->parent_id, &local);
                 if (r == 0)
-                        r = prepare_now(p->manager, p->snapshot, tree, &local);
+                        r = prepare_now(p->manager, p->snapshot, p->lease, tree, &local);
         }
         p->callback(NULL, r, e, p->userdata);
-        snapshot_free(p->snapshot);
-        free(p);
 }
 
 /* What is to be made, with everything checked that can be. */
@@ -270,6 +294,8 @@ static int request_to_snapshot(Manager *m, const SnapshotRequest *request, Snaps
         if (r == 0)
                 r = snapshotter_choose(m, request->place.namespace, request->place.snapshotter,
                                        &snapshotter, e);
+        if (r == 0 && request->lease)
+                r = lease_check(m, request->place.namespace, request->lease, e);
         if (r != 0)
                 return r;
         place = (SnapshotPlace){request->place.namespace, snapshotter};
@@ -298,28 +324,31 @@ static int request_to_snapshot(Manager *m, const SnapshotRequest *request, Snaps
 
 int snapshot_prepare(Manager *m, const SnapshotRequest *request, bool *ret_done, Callback callback,
                      void *userdata, Error *e) {
-        _cleanup_(snapshot_freep) Snapshot *s = NULL;
-        _cleanup_free_ Preparation *p = NULL;
+        _cleanup_(preparation_freep) Preparation *p = NULL;
+        const Snapshot *s;
         int r;
 
         assert(m && request && ret_done);
 
-        r = request_to_snapshot(m, request, &s, e);
-        if (r != 0)
-                return r;
-        *ret_done = !snapshot_needs_copy(s->snapshotter, s->parent_id);
-        if (*ret_done)
-                return prepare_now(m, s, NULL, e);
-        p = malloc(sizeof(Preparation));
+        p = calloc(1, sizeof(Preparation));
         if (!p)
                 return -ENOMEM;
-        *p = (Preparation){.manager = m, .snapshot = s, .callback = callback, .userdata = userdata};
-        r = snapshot_copy(m, s->snapshotter, s->namespace, s->parent_id, on_prepared, p, e);
+        r = request_to_snapshot(m, request, &p->snapshot, e);
         if (r != 0)
                 return r;
-        TAKE_PTR(s);
-        TAKE_PTR(p);
-        return 0;
+        s = p->snapshot;
+        *ret_done = !snapshot_needs_copy(s->snapshotter, s->parent_id);
+        if (*ret_done)
+                return prepare_now(m, s, request->lease, NULL, e);
+        if (free_and_strdup(&p->lease, request->lease) < 0)
+                return -ENOMEM;
+        p->manager = m;
+        p->callback = callback;
+        p->userdata = userdata;
+        r = snapshot_copy(m, s->snapshotter, s->namespace, s->parent_id, on_prepared, p, e);
+        if (r == 0)
+                TAKE_PTR(p);
+        return r;
 }
 
 int snapshot_remove(Manager *m, const SnapshotPlace *place, const char *key, Error *e) {

@@ -67,15 +67,18 @@ bool snapshot_lookup(const void *snapshot, const FilterField *field, const char 
  * that are there are taken for usable. */
 void snapshotters_check(Manager *m, bool check);
 
+/* Which one is meant where nobody says which; NULL or "": the first. CTR_INVALID_ARGUMENT. */
+int snapshotters_set_default(Manager *m, const char *name, Error *e);
+
 /* Why one is not available; NULL: it is. */
 const char *snapshotter_reason(const Manager *m, const char *name);
 
 /* The directory of all snapshots of one, which stays the manager's. */
 int snapshotter_directory(const Manager *m, const char *name);
 
-/* Which snapshotter is meant: name, or the namespace's label, or the default. *ret is one of the
- * constant names. CTR_INVALID_ARGUMENT for an unknown one, CTR_NOT_IMPLEMENTED, with the sentence
- * of the start, for one that is not available here. */
+/* Which snapshotter is meant: name, or the namespace's label, or the manager's default. *ret is one
+ * of the constant names. CTR_INVALID_ARGUMENT for an unknown one, CTR_NOT_IMPLEMENTED, with the
+ * sentence of the start, for one that is not available here. */
 int snapshotter_choose(Manager *m, const char *namespace, const char *name, const char **ret,
                        Error *e);
 
@@ -92,7 +95,8 @@ typedef struct SnapshotRequest {
         SnapshotPlace place;
         const char *key, *parent; /* parent NULL or "": none */
         bool view;
-        json_t *labels; /* NULL: none */
+        json_t *labels;    /* NULL: none */
+        const char *lease; /* holds it, too; NULL: none does */
 } SnapshotRequest;
 
 /* Makes an active one, or a view. If it is made at once *ret_done is true and the callback is not
@@ -101,11 +105,18 @@ typedef struct SnapshotRequest {
 int snapshot_prepare(Manager *m, const SnapshotRequest *request, bool *ret_done, Callback callback,
                      void *userdata, Error *e);
 
+typedef struct SnapshotCommitRequest {
+        SnapshotPlace place;
+        const char *name, *key;
+        json_t *labels;    /* NULL: those it has */
+        const char *lease; /* holds it by its new name; NULL: none does */
+} SnapshotCommitRequest;
+
 /* Makes the active snapshot key the committed one name. What it uses is counted and brought to the
  * disk first. A container whose root it was has none until another one of that key is prepared.
  * CTR_FAILED_PRECONDITION if it is not active, or a task runs in it. */
-int snapshot_commit(Manager *m, const SnapshotPlace *place, const char *name, const char *key,
-                    json_t *labels, Callback callback, void *userdata, Error *e);
+int snapshot_commit(Manager *m, const SnapshotCommitRequest *request, Callback callback,
+                    void *userdata, Error *e);
 
 /* CTR_FAILED_PRECONDITION if it has children or is the root of a container. */
 int snapshot_remove(Manager *m, const SnapshotPlace *place, const char *key, Error *e);

@@ -59,6 +59,7 @@ typedef struct Snapshotter {
 } Snapshotter;
 
 #define SNAPSHOTTER_DEFAULT "overlayfs"
+#define SNAPSHOTTER_LAYERS  "overlayfs" /* of images */
 #define SNAPSHOTTERS_MAX    2
 
 /* The snapshotters, the default first; NULL beyond the last. */

@@ -14,12 +14,12 @@ LIMITS = {"MemoryMax": "t", "MemoryHigh": "t", "MemoryLow": "t", "MemorySwapMax"
 OPTIONS = {
     "Manager.PullImage": {
         "Namespace": "s", "Unpack": "b", "Policy": "s", "Platform": "s", "AllPlatforms": "b", "KeepLayers": "b",
-        "Credentials": "h", "Labels": "a{ss}", "Limits": "a{st}"},
+        "Credentials": "h", "Snapshotter": "s", "Lease": "s", "Labels": "a{ss}", "Limits": "a{st}"},
     "Manager.PushImage": {
         "Namespace": "s", "Target": "s", "Platform": "s", "AllPlatforms": "b", "ChunkSize": "t", "Credentials": "h"},
     "Manager.ImportImages": {
         "Namespace": "s", "Name": "s", "Rootfs": "b", "Unpack": "b", "Platform": "s", "KeepLayers": "b",
-        "Labels": "a{ss}", "Limits": "a{st}"},
+        "Snapshotter": "s", "Lease": "s", "Labels": "a{ss}", "Limits": "a{st}"},
     "Manager.ExportImages": {"Namespace": "s", "Format": "s", "Platform": "s", "AllPlatforms": "b"},
     "Manager.ResolveRemoteDigest": {"Namespace": "s", "Credentials": "h"},
     "Manager.TagImage": NAMESPACE,
@@ -39,9 +39,9 @@ OPTIONS = {
     "Manager.AddLeaseResource": NAMESPACE,
     "Manager.RemoveLeaseResource": NAMESPACE,
     "Manager.ListLeaseResources": NAMESPACE,
-    "Manager.PrepareSnapshot": {**SNAPSHOT, "Labels": "a{ss}"},
-    "Manager.ViewSnapshot": {**SNAPSHOT, "Labels": "a{ss}"},
-    "Manager.CommitSnapshot": {**SNAPSHOT, "Labels": "a{ss}"},
+    "Manager.PrepareSnapshot": {**SNAPSHOT, "Labels": "a{ss}", "Lease": "s"},
+    "Manager.ViewSnapshot": {**SNAPSHOT, "Labels": "a{ss}", "Lease": "s"},
+    "Manager.CommitSnapshot": {**SNAPSHOT, "Labels": "a{ss}", "Lease": "s"},
     "Manager.RemoveSnapshot": SNAPSHOT,
     "Manager.SetSnapshotLabels": SNAPSHOT,
     "Manager.SnapshotMounts": SNAPSHOT,
@@ -60,7 +60,7 @@ OPTIONS = {
         "Mounts": "a(sssas)", "ReadOnly": "b", "AutoRemove": "b", "Volatile": "b", "CapabilitiesAdd": "as",
         "CapabilitiesDrop": "as", "NoNewPrivileges": "b", "Devices": "a(ss)", "StopSignal": "i", "StopTimeoutUSec": "t",
         **LIMITS, "Rlimits": "a(stt)", "OOMScoreAdjust": "i", "SnapshotID": "s", "Snapshotter": "s", "RestartPolicy": "s",
-        "BlockIOClass": "s", "RDTClass": "s"},
+        "BlockIOClass": "s", "RDTClass": "s", "Lease": "s"},
     "Manager.GetContainer": NAMESPACE,
     "Manager.ListContainers": {**LIST, "Labels": "a{ss}", "Filters": "as"},
     "Manager.GetTask": NAMESPACE,
@@ -80,7 +80,7 @@ OPTIONS = {
     "Container.GetSpec": {},
     "Container.Diff": {"Limit": "u"},
     "Container.Commit": {
-        "Pause": "b", "Author": "s", "Comment": "s", "Changes": "as", "Compression": "s", "Unpack": "b"},
+        "Pause": "b", "Author": "s", "Comment": "s", "Changes": "as", "Compression": "s", "Unpack": "b", "Lease": "s"},
     "Container.Export": {},
     "Container.CopyOut": {"FollowLink": "b"},
     "Container.CopyIn": {"NoOverwriteDirNonDir": "b", "CopyUIDGID": "b"},

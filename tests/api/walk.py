@@ -145,9 +145,9 @@ class Walk:
     def thing(self, path):
         return bus.Object(self.bus, path)
 
-    def container(self, name, *command, **more):
-        """A container of the walk's image."""
-        return self.thing(self.root.call("Manager.CreateContainer", name, IMAGE, Command=list(command or FOREVER),
+    def container(self, name, *command, image=IMAGE, **more):
+        """A container of the walk's image, if of no other."""
+        return self.thing(self.root.call("Manager.CreateContainer", name, image, Command=list(command or FOREVER),
                                          **more))
 
     def task(self, name, *command, streams=None, **more):

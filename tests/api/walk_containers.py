@@ -63,7 +63,10 @@ def record(walk):
     walk.refused("it is not found any more", "NotFound", "record", root.call, "Manager.GetContainer", "record")
     walk.refused("its snapshot was kept, as asked", "AlreadyExists", "record", walk.container, "record2", "true",
                  SnapshotID="record")
-    other = walk.container("record2", "true", SnapshotID="record-b", Snapshotter="overlayfs")
+    root.call("Manager.CreateLease", "root")
+    other = walk.container("record2", "true", SnapshotID="record-b", Snapshotter="overlayfs", Lease="root")
+    walk.equal("a lease may hold it", [("snapshots/overlayfs", "record-b")], root.call("Manager.ListLeaseResources", "root"))
+    root.call("Manager.DeleteLease", "root")
     walk.property("a snapshot may have another name", other, "Container.SnapshotID", "record-b")
     walk.remove(other)
     walk.event("and goes with the container", "/snapshot/remove", "record-b")

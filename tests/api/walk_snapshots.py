@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import tarfile
 import tempfile
 
 from walk import FOREVER, IMAGE
@@ -66,6 +67,63 @@ def life(walk):
     walk.refused("one that is gone", "NotFound", "done", root.call, "Manager.StatSnapshot", "done")
 
 
+def held(walk):
+    """What a lease was told to hold stays, although its label says that nobody wants it."""
+    root = walk.root
+    collect = {"org.example.Ctr/gc.collect": "1"}
+
+    def holds():
+        return root.call("Manager.ListLeaseResources", "holder")
+
+    root.call("Manager.CreateLease", "holder")
+    walk.refused("no lease of that name", "NotFound", "nobody", root.call, "Manager.PrepareSnapshot", "leased", "",
+                 Lease="nobody")
+    for snapshotter in ("overlayfs", "native"):
+        place = {"Snapshotter": snapshotter, "Lease": "holder"}
+        root.call("Manager.PrepareSnapshot", "leased", "", Labels=collect, **place)
+        walk.equal(f"{snapshotter}: a lease holds what is prepared", [(f"snapshots/{snapshotter}", "leased")], holds())
+        root.call("Manager.CommitSnapshot", "kept", "leased", **place)
+        walk.equal("under its new name when it is committed", [(f"snapshots/{snapshotter}", "kept")], holds())
+        root.call("Manager.ViewSnapshot", "seen", "kept", Labels=collect, **place)
+        walk.equal("and a view", [(f"snapshots/{snapshotter}", n) for n in ("kept", "seen")], sorted(holds()))
+        root.call("Manager.CollectGarbage")
+        names = dict(root.call("Manager.ListSnapshots", Snapshotter=snapshotter))
+        walk.check("so they stay", {"kept", "seen"} <= set(names), names)
+        for name in ("seen", "kept"):
+            root.call("Manager.RemoveLeaseResource", "holder", f"snapshots/{snapshotter}", name)
+        root.call("Manager.CollectGarbage")
+        names = dict(root.call("Manager.ListSnapshots", Snapshotter=snapshotter))
+        walk.equal("until it lets go", set(), {"kept", "seen"} & set(names))
+    root.call("Manager.DeleteLease", "holder")
+
+
+def copied(walk):
+    """A container whose root is a whole tree, its changes and the image of it."""
+    container = walk.container("copied", "true", Snapshotter="native")
+    parent = root_of(walk, "copied")
+    walk.check("upon the image", parent.startswith("sha256:"), parent)
+    with tempfile.TemporaryFile() as archive:
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo("one"))
+        archive.seek(0)
+        walk.thing(container.call("Container.CopyIn", "/tmp", archive.fileno())).call("Job.Wait")
+    walk.equal("what was changed", [("C", "/tmp"), ("A", "/tmp/one")], container.call("Container.Diff"))
+    walk.root.call("Manager.CreateLease", "image")
+    job = walk.thing(container.call("Container.Commit", "localhost:5000/copied:1", Lease="image"))
+    digest = job.call("Job.Wait")["Digest"]
+    held = walk.root.call("Manager.ListLeaseResources", "image")
+    walk.check("a lease holds the new image", {("images", "localhost:5000/copied:1"), ("content", digest)} <= set(held), held)
+    walk.equal("for every snapshotter", (0, "/tmp/one\n"), walk.output_of(
+        "again", "ls", "/tmp/one", Snapshotter="overlayfs", image="localhost:5000/copied:1"))
+    walk.remove(container)
+    walk.root.call("Manager.DeleteImage", "localhost:5000/copied:1", Synchronous=True)
+    walk.root.call("Manager.DeleteLease", "image", Synchronous=True)
+
+
+def root_of(walk, name):
+    return walk.root.call("Manager.StatSnapshot", name, Snapshotter="native")["Parent"]
+
+
 def adopted(walk):
     """A container upon a snapshot that is there."""
     root = walk.root
@@ -103,4 +161,5 @@ def versions(walk):
     walk.remove(container)
 
 
-CHAPTERS = [("snapshots: life", life), ("snapshots: a container upon one", adopted), ("snapshots: versions", versions)]
+CHAPTERS = [("snapshots: life", life), ("snapshots: leases", held), ("snapshots: whole trees", copied),
+            ("snapshots: a container upon one", adopted), ("snapshots: versions", versions)]

@@ -78,6 +78,13 @@ def pulling(walk):
                finish(walk, walk.root.call("Manager.PullImage", WORK, Policy="never")))
     walk.refused("a limit that is none", "InvalidArgument", "Limits.*age", walk.root.call, "Manager.PullImage", WORK,
                  Limits={"age": 1})
+    walk.refused("a snapshotter that is none", "InvalidArgument", "no snapshotter \"zfs\"", walk.root.call,
+                 "Manager.PullImage", WORK, Snapshotter="zfs")
+    walk.root.call("Manager.CreateLease", "pulled")
+    walk.equal("one that is there, and a lease", result, finish(walk, walk.root.call(
+        "Manager.PullImage", WORK, Snapshotter="native", Lease="pulled")))
+    walk.check("which holds the image", ("images", WORK) in walk.root.call("Manager.ListLeaseResources", "pulled"))
+    walk.root.call("Manager.DeleteLease", "pulled")
     walk.refused("a platform that is none", "InvalidArgument", "Platform", walk.root.call, "Manager.PullImage", WORK,
                  Platform="/")
     usage = work.call("Image.Usage")
@@ -161,8 +168,15 @@ def archives(walk):
                                     Platform="linux/amd64"))
         data = contents(fd)
     with memory_file(data) as fd:
-        result = finish(walk, walk.root.call("Manager.ImportImages", fd, Namespace="back", Unpack=False))
+        walk.root.call("Manager.CreateLease", "imported", Namespace="back")
+        walk.refused("for no snapshotter", "InvalidArgument", "no snapshotter", walk.root.call, "Manager.ImportImages", fd,
+                     Snapshotter="zfs")
+        result = finish(walk, walk.root.call("Manager.ImportImages", fd, Namespace="back", Unpack=False, Lease="imported",
+                                             Snapshotter="overlayfs"))
     walk.equal("docker's kind, too", [WORK], result["Images"])
+    walk.check("a lease holds it", ("images", WORK) in walk.root.call("Manager.ListLeaseResources", "imported",
+                                                                      Namespace="back"))
+    walk.root.call("Manager.DeleteLease", "imported", Namespace="back")
     with memory_file() as fd:
         finish(walk, walk.root.call("Manager.ExportImages", [WORK], fd, AllPlatforms=True))
         walk.check("with all platforms", len(contents(fd)) > 10240)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # testbed: run
 #
-# ctrctl cp, diff, export and commit: files of containers that run, do not run, and mean no good.
+# ctrctl cp, diff, export and commit: files of containers that run, do not run, and mean no good, of both snapshotters.
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -13,6 +13,8 @@ image_push busybox busybox:1
 ctrctl pull -q "$image" || die "no image"
 ctrctl run -d --name=live "$image" sleep 1000 >/dev/null || die "no container"
 ctrctl create --name=idle "$image" true >/dev/null || die "no container"
+ctrctl run -d --snapshotter=native --name=copied "$image" sleep 1000 >/dev/null || die "no container"
+ctrctl create --snapshotter=native --name=tree "$image" true >/dev/null || die "no container"
 cd "$test_dir" || die "no directory"
 mkdir -p tree/sub
 echo one >tree/one
@@ -21,7 +23,7 @@ ln -s /etc/passwd tree/link
 ln tree/one tree/second
 chmod 4755 tree/one
 
-for c in live idle; do
+for c in live idle copied tree; do
         check "$c: a tree goes in" ctrctl cp -q tree "$c:/data"
         check "$c: into what is there under its name" ctrctl cp -q tree "$c:/data"
         check "$c: only what is in it" ctrctl cp -q tree/. "$c:/data/plain/"
@@ -53,6 +55,11 @@ for c in live idle; do
         check_equal "$c: the image has the files and the command" one "$(ctrctl run --rm --pull=never "localhost/$c:1")"
         check_match "$c: and a history" 'a test' "$(ctrctl history --full "localhost/$c:1")"
 done
+check_equal "both snapshotters tell the same changes" "$(ctrctl diff idle)" "$(ctrctl diff tree)"
+check_equal "and two are whole trees" 2 "$(find /var/lib/ctr/snapshots/native -mindepth 1 -maxdepth 1 | wc -l)"
+check_fails "a snapshotter that is none" 'no snapshotter' ctrctl create --snapshotter=zfs "$image" true
+check_fails "nor is it for a pull" 'no snapshotter' ctrctl pull -q --snapshotter=zfs "$image"
+check "a pull for one" ctrctl pull -q --snapshotter=native "$image"
 check "what runs has seen them" ctrctl exec live test -u /data/one -o -f /data/one
 check_equal "as root's" 0:0 "$(ctrctl exec live stat -c %u:%g /data/one)"
 check_fails "a container that is not there" 'nobody' ctrctl cp -q nobody:/etc .

@@ -159,6 +159,22 @@ check "goes" ctrctl --namespace=native rm n
 check "the long one, too" ctrctl rm long
 check_within "no tree without a row after all" 30 same_as_rows
 
+# the service's choice
+configure() {
+        mkdir -p /run/systemd/system/ctr.service.d
+        printf '[Service]\nEnvironment=CTR_SNAPSHOTTER=%s\n' "$1" >/run/systemd/system/ctr.service.d/snapshotter.conf
+        systemctl daemon-reload && systemctl restart ctr.service
+}
+check "a default of the service" configure native
+check "a container of it" ctrctl create --name d $image true
+check_equal "is a copy" native "$(sqlite3 $db "SELECT snapshotter FROM containers WHERE id = 'd'")"
+check "unless the call has another one" ctrctl create --name e --snapshotter=overlayfs $image true
+check_equal "which it has then" overlayfs "$(sqlite3 $db "SELECT snapshotter FROM containers WHERE id = 'e'")"
+check "both go" ctrctl rm d e
+check_fails "what is none stops the service" "." configure zfs
+check_match "with a sentence" 'There is no snapshotter "zfs"' "$(journal_wait 10 'no snapshotter "zfs"' -u ctr.service)"
+check "as before" configure ""
+
 # who may
 check_fails "a user may not mount" "denied|authentication" runuser -u tester -- busctl --timeout=20 -- call \
         org.example.Ctr /org/example/Ctr org.example.Ctr.Manager SnapshotMounts 'sa{sv}' left 0
