@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Between the parts of a task: its state (task.c), its birth (launch.c), what is asked of it
- * (task-operations.c), its end (task-delete.c) and finding it again after a restart (recover.c). */
+/* Between the parts of a task: its state (task.c), its birth (launch.c, launch-documents.c), what
+ * is asked of it (task-operations.c), its end (task-delete.c) and finding it again after a restart
+ * (recover.c). */
 
 #include "manager/process-internal.h"
 #include "manager/supervisor.h"
@@ -35,6 +36,11 @@ void task_abandon(Task *t);
 /* Opens (making it if need be) or removes /run/ctr/tasks/<namespace>/<id>. */
 int task_dir_open(Manager *m, const char *namespace, const char *id, bool make);
 int task_dir_remove(Manager *m, const char *namespace, const char *id);
+
+/* Writes what the supervisor reads, into the task's directory (launch-documents.c), and what
+ * journald does. *ret_rdt_class: a new string, or untouched if the document names none. */
+int launch_write_documents(Task *t, const TaskRequest *request, char **ret_rdt_class, Error *e);
+void launch_write_log_fields(Task *t);
 
 /* What a pushed message and the supervisor's end mean while the task is being made. */
 void launch_message(Task *t, const SupervisorMessage *m);
