@@ -48,6 +48,10 @@ uint64_t blockio_weight(uint64_t weight) {
         return 1 + (weight - WEIGHT_MIN) * 9999 / (WEIGHT_MAX - WEIGHT_MIN);
 }
 
+uint64_t blockio_weight_oci(uint64_t weight) {
+        return WEIGHT_MIN + ((weight - 1) * (WEIGHT_MAX - WEIGHT_MIN) + 9998) / 9999;
+}
+
 static bool parse_suffix(const char *s, uint64_t *ret) {
         static const struct {
                 const char *suffix;

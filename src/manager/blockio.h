@@ -35,3 +35,6 @@ bool blockio_parse_quantity(const char *s, uint64_t *ret);
 
 /* The OCI's weight (10 to 1000) as systemd's (1 to 10000), in the way of all OCI runtimes. */
 uint64_t blockio_weight(uint64_t weight) _const_;
+
+/* The inverse, for a weight of systemd's: the smallest of the OCI that becomes it, or more. */
+uint64_t blockio_weight_oci(uint64_t weight) _const_;

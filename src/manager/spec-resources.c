@@ -6,7 +6,10 @@
  */
 
 #include <inttypes.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
+#include "manager/blockio.h"
 #include "manager/spec.h"
 
 #define CPU_PERIOD_USEC     100000
@@ -67,10 +70,55 @@ static int set_child(json_t *object, const char *key, json_t *child) {
         return json_object_set_new(object, key, child);
 }
 
+/* The OCI names devices by their numbers; one that is not there has none. */
+static int add_device(json_t *list, json_t *entry, const char *value_key, bool is_weight) {
+        const char *path = json_string_value(json_array_get(entry, 0));
+        json_int_t value = json_integer_value(json_array_get(entry, 1));
+        struct stat st;
+
+        if (!path || value <= 0 || stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+                return 0;
+        if (is_weight)
+                value = (json_int_t) blockio_weight_oci((uint64_t) value);
+        return json_array_append_new(list,
+                                     json_pack("{sI sI sI}", "major",
+                                               (json_int_t) major(st.st_rdev), "minor",
+                                               (json_int_t) minor(st.st_rdev), value_key, value));
+}
+
+/* The weight of all devices is io.weight, which is as exact as the unit property. */
+static int set_block_io(json_t *block_io, json_t *properties) {
+        static const struct {
+                const char *property, *list, *value;
+        } limits[] = {
+                        {"IODeviceWeight", "weightDevice", "weight"},
+                        {"IOReadBandwidthMax", "throttleReadBpsDevice", "rate"},
+                        {"IOWriteBandwidthMax", "throttleWriteBpsDevice", "rate"},
+                        {"IOReadIOPSMax", "throttleReadIOPSDevice", "rate"},
+                        {"IOWriteIOPSMax", "throttleWriteIOPSDevice", "rate"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(limits); i++) {
+                json_t *list = json_array(), *entry;
+                int r = list ? 0 : -ENOMEM;
+                size_t k;
+
+                json_array_foreach(json_object_get(properties, limits[i].property), k, entry)
+                        r |= add_device(list, entry, limits[i].value, i == 0);
+                if (json_array_size(list) == 0)
+                        json_decref(list);
+                else
+                        r |= json_object_set_new(block_io, limits[i].list, list);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
 int spec_set_resources(json_t *document, json_t *properties) {
         json_t *linux_section = json_object_get(document, "linux");
         json_t *resources = json_object(), *memory = json_object(), *cpu = json_object();
-        json_t *pids = json_object(), *unified = json_object();
+        json_t *pids = json_object(), *unified = json_object(), *block_io = json_object();
         int r = 0;
 
 #define VALUE(name) json_object_get(properties, name)
@@ -87,10 +135,12 @@ int spec_set_resources(json_t *document, json_t *properties) {
         r |= set_unified(unified, "cpu.weight", VALUE("CPUWeight"));
         r |= set_unified(unified, "io.weight", VALUE("IOWeight"));
 #undef VALUE
+        r |= set_block_io(block_io, properties);
 
         r |= set_child(resources, "memory", memory);
         r |= set_child(resources, "cpu", cpu);
         r |= set_child(resources, "pids", pids);
+        r |= set_child(resources, "blockIO", block_io);
         r |= set_child(resources, "unified", unified);
         (void) json_object_del(linux_section, "resources");
         r |= set_child(linux_section, "resources", resources);

@@ -82,12 +82,19 @@ check_error "which is an invalid argument" InvalidArgument BlockIOClass broken
 check "a container in a class" create low BlockIOClass low
 check "and its task" start low
 check_equal "has the weight of the class" 910 "$(systemctl show -P IOWeight ctr-low.scope)"
+check_equal "and the document, too" '"910"' "$(busctl --json=short call $destination "$root/container/default/low" \
+        $destination.Container GetSpec 'a{sv}' 0 | jq -r '.data[0]' | jq -c '.linux.resources.unified["io.weight"]')"
 if [[ -b $disk ]]; then
         check_equal "the bandwidth" "$disk 50000000" "$(systemctl show -P IOReadBandwidthMax ctr-low.scope)"
         check_equal "the number of operations" "$disk 1500" "$(systemctl show -P IOWriteIOPSMax ctr-low.scope)"
         check_equal "the weight of the device" "$disk 10000" "$(systemctl show -P IODeviceWeight ctr-low.scope)"
         check_match "and the kernel has them" 'rbps=50000000 wbps=max riops=max wiops=1500' \
                 "$(cat /sys/fs/cgroup/ctr.slice/ctr-low.scope/io.max)"
+        number=$(lsblk --noheadings --nodeps --output MAJ:MIN "$disk" | tr -d ' ')
+        check_match "the document says the same to who reads it" \
+                "\"throttleReadBpsDevice\":\[\{\"major\":${number%:*},\"minor\":${number#*:},\"rate\":50000000\}\]" \
+                "$(busctl --json=short call $destination "$root/container/default/low" $destination.Container GetSpec 'a{sv}' 0 |
+                        jq -r '.data[0]' | jq -c .linux.resources.blockIO)"
         check "daemon-reload" systemctl daemon-reload
         check_match "keeps them" 'rbps=50000000' "$(cat /sys/fs/cgroup/ctr.slice/ctr-low.scope/io.max)"
 else

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <cmocka.h>
 
@@ -16,6 +17,7 @@
 #include "basic/yaml-json.h"
 #include "manager/blockio.h"
 #include "manager/rdt.h"
+#include "manager/spec.h"
 
 typedef struct Fixture {
         char path[64];
@@ -174,6 +176,52 @@ static void test_blockio(void **state) {
         assert_non_null(strstr(e.text, "no configuration"));
 }
 
+/* Reads [{"major": M, "minor": N, KEY: value}] of the document's linux.resources.blockIO. */
+static json_int_t device_value(json_t *document, const char *list, const char *key) {
+        json_int_t major = -1, minor = -1, value = -1;
+
+        assert_int_equal(json_unpack(document, "{s{s{s{s[{sI sI sI !}!]}}}}", "linux", "resources",
+                                     "blockIO", list, "major", &major, "minor", &minor, key,
+                                     &value),
+                         0);
+        assert_int_equal(major, 8);
+        assert_int_equal(minor, 16);
+        return value;
+}
+
+/* The document has what the unit properties say: for hooks, and other runtimes that it is given. */
+static void test_blockio_document(void **state) {
+        _cleanup_json_ json_t *document = json_pack("{s{}}", "linux"), *properties = NULL;
+        Fixture *f = *state;
+        char path[96];
+
+        for (uint64_t weight = 10; weight <= 1000; weight++)
+                assert_int_equal(blockio_weight_oci(blockio_weight(weight)), weight);
+        assert_int_equal(blockio_weight_oci(1), 10);
+        assert_int_equal(blockio_weight_oci(10000), 1000);
+
+        (void) snprintf(path, sizeof(path), "%s/disk", f->path);
+        if (mknod(path, S_IFBLK | 0600, makedev(8, 16)) < 0)
+                skip(); /* not by this user */
+        properties = json_pack("{s[[si]] s[[si][si][si]] s[[si]] si}", "IODeviceWeight", path, 910,
+                               "IOReadBandwidthMax", path, 50000000, "/dev/not-there", 1,
+                               "/dev/null", 1, "IOWriteIOPSMax", path, 1500, "IOWeight", 100);
+        assert_non_null(properties);
+        assert_int_equal(spec_set_resources(document, properties), 0);
+        assert_int_equal(device_value(document, "weightDevice", "weight"), 100);
+        assert_int_equal(device_value(document, "throttleReadBpsDevice", "rate"), 50000000);
+        assert_int_equal(device_value(document, "throttleWriteIOPSDevice", "rate"), 1500);
+
+        /* what is not limited any more is not in it either */
+        assert_int_equal(json_object_del(properties, "IODeviceWeight"), 0);
+        assert_int_equal(json_object_del(properties, "IOReadBandwidthMax"), 0);
+        assert_int_equal(json_object_del(properties, "IOWriteIOPSMax"), 0);
+        assert_int_equal(spec_set_resources(document, properties), 0);
+        assert_null(json_object_get(json_object_get(json_object_get(document, "linux"),
+                                                    "resources"),
+                                    "blockIO"));
+}
+
 static void test_blockio_bad_file(void **state) {
         Fixture *f = *state;
         BlockIO *b = NULL;
@@ -324,6 +372,7 @@ int main(void) {
                         cmocka_unit_test(test_yaml),
                         cmocka_unit_test(test_quantity),
                         cmocka_unit_test_setup_teardown(test_blockio, setup, teardown),
+                        cmocka_unit_test_setup_teardown(test_blockio_document, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_blockio_bad_file, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_rdt, setup, teardown),
                         cmocka_unit_test_setup_teardown(test_rdt_wrong_shares, setup, teardown),
