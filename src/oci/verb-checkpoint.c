@@ -61,8 +61,9 @@ static int open_directory(const char *path, bool make, int *ret_fd, Error *e) {
         return *ret_fd < 0 ? error_setf(e, -errno, "Failed to open the directory %s: %m", path) : 0;
 }
 
-static int wait_for_criu(Criu *criu, int log_fd, const char *log, const char *log_path, Error *e) {
-        struct pollfd p = {.fd = criu_pidfd(criu), .events = POLLIN};
+static int wait_for_criu(Helper *criu, int log_fd, const char *log, const char *log_path,
+                         Error *e) {
+        struct pollfd p = {.fd = helper_pidfd(criu), .events = POLLIN};
         int r;
 
         do
@@ -75,7 +76,7 @@ static int wait_for_criu(Criu *criu, int log_fd, const char *log, const char *lo
 
 static int dump(const State *s, const CriuOptions *o, Error *e) {
         _cleanup_close_ int images_fd = -1, cgroup_fd = -1;
-        _cleanup_(criu_freep) Criu *criu = NULL;
+        _cleanup_(helper_freep) Helper *criu = NULL;
         CheckpointDump p = {
                         .init_pid = s->pid,
                         .config_dir_fd = s->dir_fd,
@@ -173,7 +174,7 @@ static int open_terminal(Launch *l, RestoreTerminal *t, Error *e) {
 /* CRIU makes the container in the cgroup that we run in for that while. */
 static int run_criu(Launch *l, const CriuOptions *o, pid_t *ret_pid, int *ret_pidfd, Error *e) {
         _cleanup_close_ int images_fd = -1, work_fd = -1;
-        _cleanup_(criu_freep) Criu *criu = NULL;
+        _cleanup_(helper_freep) Helper *criu = NULL;
         RestoreTerminal t = {.slave_fd = -1};
         CheckpointRestore p = {
                         .config_dir_fd = l->bundle_fd,

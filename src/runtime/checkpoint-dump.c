@@ -251,7 +251,7 @@ static int prepare(void *userdata, char ***ret, Error *e) {
                                          d->p->cgroup_fd >= 0 ? cgroup : NULL, ret);
 }
 
-int checkpoint_dump(const CheckpointDump *p, Criu **ret, Error *e) {
+int checkpoint_dump(const CheckpointDump *p, Helper **ret, Error *e) {
         Dump d = {.p = p, .caller = getpid()};
 
         assert(p && p->init_pid > 0 && p->images_fd >= 0 && ret);

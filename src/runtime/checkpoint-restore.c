@@ -3,20 +3,17 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "basic/fs.h"
-#include "basic/process.h"
 #include "basic/strv.h"
 #include "runtime/checkpoint-document.h"
 #include "runtime/checkpoint.h"
-#include "runtime/mount.h"
 #include "runtime/network.h"
 #include "runtime/path.h"
 #include "runtime/process.h"
-#include "runtime/rootfs.h"
+#include "runtime/rootfs-outside.h"
 
 typedef struct Restore {
         const CheckpointRestore *p;
@@ -69,22 +66,6 @@ static int separate(const Restore *x, const Spec *spec, Error *e) {
         return namespaces_enter(spec->namespaces, 1U << NAMESPACE_CGROUP, e);
 }
 
-static int open_root(const CheckpointRestore *p, const Spec *spec, int *ret_fd, bool *ret_attached,
-                     Error *e) {
-        const RootfsParameters rootfs = {
-                        .lower = p->rootfs_lower,
-                        .upper = p->rootfs_upper,
-                        .work = p->rootfs_work,
-                        .is_volatile = spec->root_volatile,
-        };
-
-        if (!p->rootfs_lower) {
-                *ret_attached = false;
-                return rootfs_open_directory(p->config_dir_fd, spec->root_path, ret_fd, e);
-        }
-        return rootfs_make_overlay(&rootfs, ret_fd, ret_attached, e);
-}
-
 static bool is_below_another(const Spec *spec, size_t i) {
         for (size_t k = 0; k < i; k++)
                 if (path_is_below(spec->mounts[i].destination, spec->mounts[k].destination))
@@ -118,41 +99,19 @@ static int make_mountpoints(const Restore *x, const Spec *spec, int root_fd, Err
 /* The root file system where CRIU expects it: on a directory, in a mount namespace that ends with
  * criu. */
 static int mount_root(Restore *x, const Spec *spec, Error *e) {
-        struct mount_attr attr = {.propagation = MS_SLAVE};
-        _cleanup_close_ int root_fd = -1, copy_fd = -1, target_fd = -1;
-        bool attached = false;
+        const RootfsParameters rootfs = {
+                        .lower = x->p->rootfs_lower,
+                        .upper = x->p->rootfs_upper,
+                        .work = x->p->rootfs_work,
+                        .is_volatile = spec->root_volatile,
+        };
+        _cleanup_close_ int root_fd = -1;
         int r;
 
-        if (unshare(CLONE_NEWNS) < 0)
-                return error_setf(e, -errno, "Failed to make a mount namespace: %m");
-        if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
-                return error_setf(e, -errno, "Failed to separate the mounts from the host's: %m");
-        r = open_root(x->p, spec, &root_fd, &attached, e);
-        if (r != 0)
-                return r;
-        if (attached) {
-                /* on top of "/", where older kernels must have it */
-                copy_fd = mount_clone(root_fd, false);
-                if (copy_fd < 0)
-                        return error_setf(e, copy_fd, "Failed to copy the root mount: %m");
-                root_fd = fd_close(root_fd);
-                if (umount2("/..", MNT_DETACH) < 0)
-                        return error_setf(e, -errno, "Failed to move the root mount: %m");
-                root_fd = TAKE_FD(copy_fd);
-        }
-        r = mount_change(root_fd, 0, 0, MS_PRIVATE, true);
-        if (r < 0)
-                return error_setf(e, r, "Failed to set the propagation of the root: %m");
-        r = make_mountpoints(x, spec, root_fd, e);
-        if (r != 0)
-                return r;
-        target_fd = open(x->root, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (target_fd < 0)
-                return error_setf(e, -errno, "Failed to open %s: %m", x->root);
-        r = mount_attach(root_fd, target_fd);
-        if (r < 0)
-                return error_setf(e, r, "Failed to mount the root on %s: %m", x->root);
-        return 0;
+        r = rootfs_make_outside(&rootfs, x->p->config_dir_fd, spec->root_path, &root_fd, e);
+        if (r == 0)
+                r = make_mountpoints(x, spec, root_fd, e);
+        return r == 0 ? rootfs_attach_outside(root_fd, x->root, e) : r;
 }
 
 /* The copies where they stay open for criu. The very last step: what was at these places may have
@@ -222,12 +181,12 @@ static int copy_descriptors(Restore *x, const Spec *spec, const CheckpointDocume
                 return error_setf(e, -errno, "Failed to open /dev/null: %m");
         for (; n < 3; n++) {
                 x->copies[n] = fcntl(x->stdio[n] >= 0 ? x->stdio[n] : null_fd, F_DUPFD_CLOEXEC,
-                                     CRIU_FD_MAX);
+                                     HELPER_FD_MAX);
                 if (x->copies[n] < 0)
                         return error_setf(e, -errno, "Failed to copy a stream: %m");
         }
         if (network_fd >= 0) {
-                x->copies[n] = fcntl(network_fd, F_DUPFD_CLOEXEC, CRIU_FD_MAX);
+                x->copies[n] = fcntl(network_fd, F_DUPFD_CLOEXEC, HELPER_FD_MAX);
                 if (x->copies[n] < 0)
                         return error_setf(e, -errno, "Failed to copy the network: %m");
                 x->network_fd = (int) (CHECKPOINT_FD_FIRST + n++);
@@ -286,7 +245,7 @@ static int name_directories(Restore *x, Error *e) {
         return 0;
 }
 
-int checkpoint_restore(const CheckpointRestore *p, Criu **ret, Error *e) {
+int checkpoint_restore(const CheckpointRestore *p, Helper **ret, Error *e) {
         Restore x = {.p = p, .caller = getpid(), .network_fd = -1};
         int r;
 
@@ -301,26 +260,5 @@ int checkpoint_restore(const CheckpointRestore *p, Criu **ret, Error *e) {
 }
 
 int checkpoint_read_pid(int work_fd, pid_t *ret_pid, int *ret_pidfd, Error *e) {
-        _cleanup_free_ char *text = NULL;
-        _cleanup_close_ int pidfd = -1;
-        siginfo_t si = {};
-        long pid;
-        int r;
-
-        r = file_read_at(work_fd, CHECKPOINT_PID, 32, &text, NULL);
-        (void) unlinkat(work_fd, CHECKPOINT_PID, 0);
-        if (r < 0)
-                return error_setf(e, r, "Failed to read CRIU's %s: %m", CHECKPOINT_PID);
-        pid = strtol(text, NULL, 10);
-        if (pid <= 1 || pid > INT_MAX)
-                return error_setf(e, -EBADMSG, "CRIU's %s has no process in it", CHECKPOINT_PID);
-        pidfd = pidfd_open_pid((pid_t) pid);
-        if (pidfd < 0)
-                return error_setf(e, pidfd, "Failed to find the restored process: %m");
-        /* ours, and not yet reaped: so the number cannot have been given to another process */
-        if (waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED | WNOHANG | WNOWAIT) < 0)
-                return error_setf(e, -errno, "The restored process is not a child: %m");
-        *ret_pid = (pid_t) pid;
-        *ret_pidfd = TAKE_FD(pidfd);
-        return 0;
+        return helper_read_pid(work_fd, CHECKPOINT_PID, "CRIU", ret_pid, ret_pidfd, e);
 }

@@ -39,7 +39,7 @@ typedef struct CheckpointDump {
 
 /* Starts criu. All descriptors and strings of p must live until criu is gone. Errors of
  * criu_finish() besides: CTR_NOT_IMPLEMENTED for what cannot be written down. */
-int checkpoint_dump(const CheckpointDump *p, Criu **ret, Error *e);
+int checkpoint_dump(const CheckpointDump *p, Helper **ret, Error *e);
 
 typedef struct CheckpointRestore {
         int config_dir_fd; /* where config.json is; the root is mounted below, for CRIU alone */
@@ -57,7 +57,7 @@ typedef struct CheckpointRestore {
 } CheckpointRestore;
 
 /* Starts criu, which restores init as a child of the caller. Then checkpoint_read_pid(). */
-int checkpoint_restore(const CheckpointRestore *p, Criu **ret, Error *e);
+int checkpoint_restore(const CheckpointRestore *p, Helper **ret, Error *e);
 
 /* After criu_finish(): init, an unreaped child of the caller, by pid and pidfd. Removes the file.
  */

@@ -317,7 +317,7 @@ static void test_run(void **state) {
         _cleanup_free_ char *path = strdup(getenv("PATH"));
         _cleanup_close_ int fd = open_dir(state);
         static const char script[] = "#!/bin/sh\nexit 3\n";
-        Criu *c = NULL;
+        Helper *c = NULL;
 
         assert_non_null(path);
         for (int i = 0; i < 4; i++) {
@@ -341,7 +341,7 @@ static void test_run(void **state) {
                         assert_non_null(strstr(error_text(&e), "status 3, see /the/log"));
                 } else
                         assert_int_equal(criu_finish(c, fd, "log", NULL, &e), 0);
-                c = criu_free(c);
+                c = helper_free(c);
         }
         assert_int_equal(setenv("PATH", path, 1), 0);
 }
