@@ -27,7 +27,7 @@ struct Http {
         bool message_full; /* the transfer was ended: nobody reads more of an error */
         uint64_t skip;     /* bytes to drop: the server does not do ranges */
         uint64_t sent;     /* what the source was asked for so far */
-        bool body_begun;
+        bool body_begun, tls_begun;
         int body_result;
         Error *e;
 };
@@ -391,6 +391,7 @@ static void renew_handle(Http *h) {
 int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e) {
         struct curl_slist *headers = NULL;
         HttpResponse response = {};
+        curl_off_t usec = 0;
         int r;
 
         assert(h && request && request->url && request->body && ret);
@@ -398,7 +399,7 @@ int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *
         h->request = request;
         h->response = &response;
         h->body_result = 0;
-        h->body_begun = false;
+        h->body_begun = h->tls_begun = false;
         h->skip = h->sent = 0;
         h->message_full = false;
         h->e = e;
@@ -415,6 +416,9 @@ int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *
                 h->result = set_options(h, headers);
                 if (h->result == CURLE_OK)
                         h->result = curl_easy_perform(h->curl);
+                h->tls_begun = curl_easy_getinfo(h->curl, CURLINFO_APPCONNECT_TIME_T, &usec) ==
+                                               CURLE_OK &&
+                               usec > 0;
                 if (h->body_result != 0)
                         r = h->body_result;
                 else if (h->result != CURLE_OK && !h->message_full)
@@ -456,6 +460,10 @@ bool http_may_retry(const Http *h) {
 
 bool http_tls_failed(const Http *h) {
         return h->result == CURLE_SSL_CONNECT_ERROR;
+}
+
+bool http_tls_begun(const Http *h) {
+        return h->tls_begun;
 }
 
 bool http_body_begun(const Http *h) {

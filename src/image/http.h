@@ -92,5 +92,8 @@ bool http_may_retry(const Http *h) _pure_;
 /* True if the last http_perform() failed because the other side does not speak TLS. */
 bool http_tls_failed(const Http *h) _pure_;
 
+/* True if the other side spoke TLS in the last one, whatever came after that. */
+bool http_tls_begun(const Http *h) _pure_;
+
 /* True if the last http_perform() gave something to the body function. */
 bool http_body_begun(const Http *h) _pure_;

@@ -113,7 +113,8 @@ static int find_scheme(const Registry *r, Endpoint *endpoint, Http *http, Error 
         request.body = on_ignored;
         request.tls.skip_verify = true;
         k = http_perform(http, &request, &response, &ping_error);
-        if (k == 0)
+        /* one that wants a certificate refuses after that; the request that matters hears it */
+        if (k == 0 || (k == CTR_UNAVAILABLE && http_tls_begun(http)))
                 endpoint->scheme = SCHEME_HTTPS;
         else if (k == CTR_UNAVAILABLE && http_tls_failed(http))
                 endpoint->scheme = SCHEME_HTTP;

@@ -132,21 +132,33 @@ static int end_former(Job *j, Error *e) {
         return r;
 }
 
+static int end_own(Job *j, bool success, Error *e) {
+        Manager *m = j->object.manager;
+        int r;
+
+        r = lease_end(m, j->namespace, j->lease, e);
+        if (r == 0 && success && j->key)
+                r = end_former(j, e);
+        return r == 0 ? leases_schedule(m->leases, e) : r;
+}
+
 void lease_job_done(Job *j, bool success) {
         Manager *m = j->object.manager;
         _cleanup_error_ Error e = ERROR_NULL;
         int r;
 
-        if (!j->lease || (!success && j->type->resumable))
-                return;
-        r = lease_end(m, j->namespace, j->lease, &e);
-        if (r == 0 && success && j->key)
-                r = end_former(j, &e);
+        r = leases_end_forsaken(m->leases, &e);
+        if (r == 0 && j->lease && (success || !j->type->resumable))
+                r = end_own(j, success, &e);
         if (r == 0)
-                r = leases_schedule(m->leases, &e);
-        if (r != 0)
-                log_warning("The lease of job %s stays until it expires: %s", j->object.name,
-                            error_text_of(r, &e));
+                return;
+        log_warning("A lease of job %s stays until another job ends: %s", j->object.name,
+                    error_text_of(r, &e));
+        leases_forsake(m->leases);
+}
+
+static int has_lease(Object *o, void *userdata) {
+        return streq_ptr(JOB(o)->lease, userdata);
 }
 
 int leases_recover(Manager *m, Error *e) {
@@ -157,13 +169,14 @@ int leases_recover(Manager *m, Error *e) {
 
         r = db_lease_list(m->db, NULL, 0, &leases, e);
         json_array_foreach(r == 0 ? leases : NULL, i, lease) {
+                const char *id = json_string_value(json_object_get(lease, "id"));
                 json_t *labels = json_object_get(lease, "labels");
                 const char *job = json_string_value(json_object_get(labels, LEASE_LABEL_JOB));
 
-                if (!job || streq(job, job_pull_type.name))
+                if (!job || streq(job, job_pull_type.name) ||
+                    object_foreach(m, OBJECT_JOB, NULL, has_lease, (void *) id) != 0)
                         continue;
-                r = lease_end(m, json_string_value(json_object_get(lease, "namespace")),
-                              json_string_value(json_object_get(lease, "id")), e);
+                r = lease_end(m, json_string_value(json_object_get(lease, "namespace")), id, e);
                 if (r != 0)
                         return r;
         }

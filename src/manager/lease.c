@@ -21,6 +21,7 @@
 struct Leases {
         Manager *manager;
         sd_event_source *source;
+        bool forsaken; /* one that should have ended is still there */
 };
 
 static int on_expiry(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -69,6 +70,20 @@ int leases_schedule(Leases *l, Error *e) {
                 r = sd_event_source_set_enabled(l->source,
                                                 next > 0 ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
         return r < 0 ? error_setf(e, r, "Failed to wait for a lease to expire: %m") : 0;
+}
+
+void leases_forsake(Leases *l) {
+        l->forsaken = true;
+}
+
+int leases_end_forsaken(Leases *l, Error *e) {
+        int r;
+
+        if (!l->forsaken)
+                return 0;
+        r = leases_recover(l->manager, e);
+        l->forsaken = r != 0;
+        return r;
 }
 
 int lease_end(Manager *m, const char *namespace, const char *id, Error *e) {

@@ -79,5 +79,5 @@ int lease_protect_plan(Job *j, json_t *plan, json_t *answer, Error *e);
 /* The job is over. */
 void lease_job_done(Job *j, bool success);
 
-/* At the start: ends the leases of jobs that nobody goes on with. */
+/* Ends the leases of jobs that are no more, and that nobody goes on with. */
 int leases_recover(Manager *m, Error *e);

@@ -5,6 +5,7 @@
 # Pulls that meet: what a registry is asked for when several want the same, who waits for whom, and how long a pull takes
 # that finds nothing new. What each method and option does is in tests/api/walk_transfers.py.
 
+# shellcheck disable=SC2016
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
@@ -55,3 +56,81 @@ echo "# a pull that finds nothing new took $((($(date +%s%N) - start) / 1000)) u
 check_equal "nothing is fetched" "$before" "$(journalctl --unit=test-relay.service --output=cat | grep -c '^GET .*/\(manifests\|blobs\)/')"
 check_match "the registry was asked" "HEAD /v2/layers/manifests/1" \
         "$(journalctl --unit=test-relay.service --output=cat | tail -n 3)"
+
+# Who waits for the same, and does not want it any more: a registry that stands still in the middle of blobs
+gate=$test_dir/gate
+"$(dirname "$(realpath "${BASH_SOURCE[0]}")")/request-log" 5011 5000 "$gate" >"$test_dir/gated" 2>/dev/null &
+wait_until 30 port_is_open 5011 || die "the other relay does not listen"
+
+# the phase of a job
+phase_is() {
+        [[ $(busctl get-property org.example.Ctr "$1" org.example.Ctr.Job Phase) == "s \"$2\"" ]]
+}
+
+cancel() {
+        busctl call org.example.Ctr "$1" org.example.Ctr.Job Cancel 'a{sv}' 0
+}
+
+jobs_left() {
+        busctl --json=short call "${manager[@]}" ListJobs 'a{sv}' 1 AllNamespaces b true | jq '.data[0] | length'
+}
+
+# two NAME: begins two pulls of an image whose blobs nothing else has, which come as far as they can.
+two() {
+        head -c 1000000 /dev/urandom >"$test_dir/random"
+        tar -C "$test_dir" -cf "$test_dir/root.tar" random
+        ctrctl import -q "$test_dir/root.tar" "localhost:5000/$1:1" >/dev/null || die "no image"
+        ctrctl push -q "localhost:5000/$1:1" >/dev/null || die "no image in the registry"
+        ctrctl rmi "localhost:5000/$1:1" >/dev/null || die "the image stays"
+        busctl call "${manager[@]}" CollectGarbage 'a{sv}' 0 >/dev/null
+        touch "$gate"
+        first=$(pull default "localhost:5011/$1:1")
+        second=$(pull b "localhost:5011/$1:1")
+        check_within "one pulls" 20 phase_is "$first" download
+        check "the other one waits" phase_is "$second" wait
+}
+
+# sent NAME: how often a layer was asked for.
+sent() {
+        local layer
+
+        layer=$(curl -s -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://localhost:5000/v2/$1/manifests/1" |
+                jq -r '.layers[0].digest')
+        grep -c "^GET .*/blobs/$layer" "$test_dir/gated"
+}
+
+images_of() {
+        busctl call "${manager[@]}" ListImages 'a{sv}' 1 AllNamespaces b true | grep -o "\"localhost:5011/$1:1\"" | wc -l
+}
+
+two other
+runuser -u tester -- busctl call org.example.Ctr "$first" org.example.Ctr.Job Cancel 'a{sv}' 0 2>/dev/null
+check_equal "a user does not cancel root's" 1 "$?"
+check "who waits is canceled" cancel "$second"
+check_fails "and hears it" "canceled" wait_job "$second"
+check "the other one is not disturbed" phase_is "$first" download
+rm "$gate"
+check "and ends" wait_job "$first"
+check_equal "what it fetched, once" 1 "$(sent other)"
+
+two second
+check "who pulls is canceled" cancel "$first"
+check_fails "and hears it" "canceled" wait_job "$first"
+check_within "the other one goes on" 20 phase_is "$second" download
+rm "$gate"
+check "and ends" wait_job "$second"
+check_equal "where the first one stopped" 2 "$(sent second)"
+check_equal "nobody else has the image" 1 "$(images_of second)"
+
+two third
+check "both are canceled" eval 'cancel "$second" && cancel "$first"'
+check_fails "one hears it" "canceled" wait_job "$first"
+check_fails "the other one, too" "canceled" wait_job "$second"
+rm "$gate"
+check_equal "no job is left" 0 "$(jobs_left)"
+check_equal "no image" 0 "$(images_of third)"
+check_equal "no worker" "" "$(pgrep -x ctr-worker)"
+check_equal "what was fetched stays" 1 "$(find /var/lib/ctr/content/ingest -type f | wc -l)"
+check "a pull after that" wait_job "$(pull default localhost:5011/third:1)"
+check_equal "goes on from there" 0 "$(find /var/lib/ctr/content/ingest -type f | wc -l)"
+check_equal "by one more request" 2 "$(sent third)"
