@@ -22,7 +22,7 @@
 
 struct Checkpoint {
         Supervisor *supervisor;
-        Criu *criu;
+        Helper *criu;
         Source source;
         Timer timer;
         Reply reply; /* of a dump; a restore has start_reply */
@@ -38,7 +38,7 @@ static Checkpoint *checkpoint_free(Checkpoint *c) {
                 return NULL;
         source_remove(&c->source);
         timer_remove(&c->timer);
-        criu_free(c->criu);
+        helper_free(c->criu);
         checkpoint_request_clear(&c->request);
         fd_close(c->images_fd);
         fd_close(c->master_fd);
@@ -62,7 +62,7 @@ bool checkpoint_is_dumping(const Supervisor *s) {
 
 bool checkpoint_owns(const Supervisor *s, pid_t pid) {
         return checkpoint_is_restoring(s) ||
-               (s->checkpoint && s->checkpoint->criu && criu_pid(s->checkpoint->criu) == pid);
+               (s->checkpoint && s->checkpoint->criu && helper_pid(s->checkpoint->criu) == pid);
 }
 
 static int checkpoint_new(Supervisor *s, Checkpoint **ret) {
@@ -213,7 +213,7 @@ static void on_timeout(void *userdata) {
         }
         /* so that it writes no more */
         source_remove(&c->source);
-        c->criu = criu_free(c->criu);
+        c->criu = helper_free(c->criu);
         dump_undo(c);
         reply_send(&c->reply, r, &e, 0);
         checkpoint_free(c);
@@ -222,7 +222,7 @@ static void on_timeout(void *userdata) {
 static int checkpoint_watch(Checkpoint *c) {
         Supervisor *s = c->supervisor;
 
-        c->source = (Source){.fd = criu_pidfd(c->criu),
+        c->source = (Source){.fd = helper_pidfd(c->criu),
                              .events = POLLIN,
                              .dispatch = on_criu,
                              .userdata = c};
