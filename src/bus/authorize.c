@@ -215,3 +215,14 @@ int authorize_action(Service *s, sd_bus_message *m, const char *name, const Auth
                 return refuse(member, error);
         return check_actions(s, m, action, NULL, d, error);
 }
+
+int authorize_root(Service *s, sd_bus_message *m, const char *what, sd_bus_error *error) {
+        uid_t uid;
+        int r;
+
+        r = authority_sender(s->authority, m, &uid, error);
+        if (r <= 0 || uid == 0)
+                return r;
+        authority_decided(s->authority, m);
+        return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED, "Only root may %s", what);
+}

@@ -50,3 +50,7 @@ int authorize_exec(Service *s, sd_bus_message *m, bool more, const AuthorityDeta
  * method that made the job. */
 int authorize_action(Service *s, sd_bus_message *m, const char *name, const AuthorityDetails *d,
                      sd_bus_error *error);
+
+/* For what no action of polkit's stands for, before one of the others: 1 for root, 0 as
+ * authorize(); else the error says that only root may do what. */
+int authorize_root(Service *s, sd_bus_message *m, const char *what, sd_bus_error *error);

@@ -10,6 +10,7 @@
 #include "bus/manager-methods.h"
 #include "bus/options.h"
 #include "manager/restart-policy.h"
+#include "manager/runtime-name.h"
 #include "unit/properties.h"
 
 #define LISTED_MAX 1024U /* mounts, devices, rlimits: each costs work when the task starts */
@@ -60,6 +61,20 @@ static int option_restart_policy(OptionReader *o, void *target) {
         if (restart_policy_parse(text, &policy, &e) != 0)
                 return option_invalid(o, "%s", error_text(&e));
         return free_and_strdup(p, text);
+}
+
+static int option_runtime(OptionReader *o, void *target) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        char **runtime = target;
+        const char *name;
+        int r;
+
+        r = option_read_string(o, &name);
+        if (r < 0)
+                return r;
+        if (runtime_name_check(name, &e) != 0)
+                return option_invalid(o, "%s", error_text(&e));
+        return free_and_strdup(runtime, name);
 }
 
 static int option_namespace_copy(OptionReader *o, void *target) {
@@ -358,6 +373,7 @@ static const Option table[] = {
                 {"RestartPolicy", "s", option_restart_policy, FIELD(restart_policy)},
                 {"BlockIOClass", "s", option_string_copy, FIELD(blockio_class)},
                 {"RDTClass", "s", option_string_copy, FIELD(rdt_class)},
+                {"Runtime", "s", option_runtime, FIELD(runtime)},
                 {"SnapshotID", "s", option_identifier_copy, FIELD(snapshot_id)},
                 {"Snapshotter", "s", option_string_copy, FIELD(snapshotter)},
                 LIMIT_OPTIONS(FIELD(resources)),

@@ -176,6 +176,7 @@ static int daemon_start(Daemon *d, Error *e) {
                         .blockio_config = getenv("CTR_BLOCKIO_CONFIG"),
                         .rdt_config = getenv("CTR_RDT_CONFIG"),
                         .snapshotter = getenv("CTR_SNAPSHOTTER"),
+                        .runtime_path = getenv("CTR_RUNTIME_PATH"),
         };
         int r;
 

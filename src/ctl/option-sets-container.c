@@ -41,6 +41,8 @@ static const Option create[] = {
                  "Read labels from a file"},
                 {0, "cidfile", "FILE", parse_string, FIELD(id_file),
                  "Write the id to a file, which must not be there"},
+                {0, "runtime", "NAME|PATH", parse_string, CREATE(runtime),
+                 "Another OCI runtime, such as crun or runc"},
                 {0, "hostname", "NAME", parse_string, CREATE(hostname), "Host name inside"},
                 {0, "network", "MODE", parse_network, CREATE(network),
                  "private (loopback only, default) or host"},

@@ -53,6 +53,7 @@ void options_clear(Options *o) {
         strv_free(c->entrypoint.list);
         free(c->working_directory);
         free(c->user);
+        free(c->runtime);
         free(c->hostname);
         free(c->network);
         free(c->allowed_cpus);

@@ -15,11 +15,11 @@
 #include "manager/manager.h"
 #include "manager/rdt.h"
 #include "manager/restart.h"
+#include "manager/runtime-name.h"
 #include "manager/spec.h"
 #include "manager/sweeper.h"
 #include "unit/properties.h"
 
-#define RUNTIME_DEFAULT   "org.example.Ctr.v1"
 #define STOP_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 /* What it is made from. */
@@ -57,6 +57,7 @@ static int check_image(Manager *m, Creation *c, Error *e) {
 /* What must be right before anything is made. */
 static int creation_check(Manager *m, Creation *c, Error *e) {
         const ContainerRequest *request = c->request;
+        _cleanup_free_ char *program = NULL;
         int r;
 
         r = namespace_validate(request->namespace, e);
@@ -64,6 +65,8 @@ static int creation_check(Manager *m, Creation *c, Error *e) {
                 r = identifier_validate(request->id, "container id", e);
         if (r == 0 && request->snapshot_id)
                 r = snapshot_key_validate(request->snapshot_id, "snapshot id", e);
+        if (r == 0 && request->runtime)
+                r = runtime_resolve(m, request->runtime, &program, e);
         if (r == 0 && !isempty(request->rdt_class))
                 r = rdt_check(m->rdt, request->rdt_class, e);
         if (r == 0)
@@ -89,7 +92,7 @@ static int container_fill(Container *c, const Creation *creation, const SpecResu
         if (r < 0)
                 return r;
         c->image = strdup(creation->image->object.name);
-        c->runtime = strdup(RUNTIME_DEFAULT);
+        c->runtime = strdup(request->runtime ?: RUNTIME_DEFAULT);
         c->snapshotter = strdup(creation->snapshotter);
         c->snapshot_key = strdup(request->snapshot_id ?: request->id);
         c->labels = request->labels ? json_copy(request->labels) : json_object();

@@ -21,6 +21,7 @@ void container_request_done(ContainerRequest *r) {
         free(r->namespace);
         free(r->id);
         free(r->image);
+        free(r->runtime);
         free(r->snapshotter);
         free(r->snapshot_id);
         free(r->lease);

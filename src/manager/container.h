@@ -55,6 +55,7 @@ typedef struct ContainerDevice {
  * then the default. See dbus/org.example.Ctr.xml for the meaning of each. */
 typedef struct ContainerRequest {
         char *namespace, *id, *image;
+        char *runtime;          /* see manager/runtime-name.h; NULL: our own */
         char *snapshotter;      /* NULL: the namespace's, then the default */
         char *snapshot_id;      /* NULL: the id */
         bool existing_snapshot; /* it is there, and active: A1.35 */

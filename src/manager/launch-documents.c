@@ -15,6 +15,7 @@
 #include "basic/log.h"
 #include "manager/db.h"
 #include "manager/manager.h"
+#include "manager/runtime-name.h"
 #include "manager/spec.h"
 #include "manager/task-internal.h"
 #include "snapshot/overlayfs.h"
@@ -69,7 +70,9 @@ int launch_write_documents(Task *t, const TaskRequest *request, char **ret_rdt_c
                 r = spec_read_rdt_class(spec, ret_rdt_class, e);
         if (r != 0)
                 return r;
-        r = fill_rootfs(t, &launch, &spec, e);
+        r = runtime_resolve(t->process.object.manager, t->container->runtime, &launch.runtime, e);
+        if (r == 0)
+                r = fill_rootfs(t, &launch, &spec, e);
         if (r != 0)
                 return r;
         launch.namespace = strdup(t->process.object.namespace);

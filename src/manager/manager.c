@@ -20,6 +20,7 @@
 #include "manager/limits.h"
 #include "manager/rdt.h"
 #include "manager/restart.h"
+#include "manager/runtime-name.h"
 #include "manager/sweeper.h"
 #include "manager/task-internal.h"
 #include "manager/usage.h"
@@ -176,7 +177,8 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         m->state_dir = strdup(p->state_dir);
         m->runtime_dir = strdup(p->runtime_dir);
         m->libexec_dir = strdup(p->libexec_dir);
-        if (!m->state_dir || !m->runtime_dir || !m->libexec_dir)
+        m->runtime_path = strdup(isempty(p->runtime_path) ? RUNTIME_PATH_DEFAULT : p->runtime_path);
+        if (!m->state_dir || !m->runtime_dir || !m->libexec_dir || !m->runtime_path)
                 return -ENOMEM;
         r = snapshotters_set_default(m, p->snapshotter, e);
         if (r == 0)
@@ -287,6 +289,7 @@ Manager *manager_free(Manager *m) {
         fd_close(m->supervisor_fd);
         free(m->state_dir);
         free(m->runtime_dir);
+        free(m->runtime_path);
         free(m->libexec_dir);
         sd_event_unref(m->event);
         free(m);

@@ -39,9 +39,11 @@ typedef struct ManagerParameters {
         const char *libexec_dir;   /* where ctr-supervisor and ctr-worker are */
         const char *data_dir;      /* where the seccomp profile is; NULL: none, for tests */
         const char *transient_dir; /* systemd's, where changes of limits are seen; NULL: not seen */
-        const char *blockio_config, *rdt_config;  /* files with classes; NULL or "": none */
-        const char *resctrl_dir;                  /* NULL: RDT_DIR */
-        const char *boot_id;                      /* NULL: the kernel's */
+        const char *blockio_config, *rdt_config; /* files with classes; NULL or "": none */
+        const char *resctrl_dir;                 /* NULL: RDT_DIR */
+        const char *runtime_path; /* directories of other runtimes, ':' between; NULL: the default
+                                   */
+        const char *boot_id;      /* NULL: the kernel's */
         const struct RestartTimes *restart_times; /* NULL: the default */
         const char *snapshotter;                  /* the default; NULL or "": SNAPSHOTTER_DEFAULT */
         bool check_snapshotters; /* find out which the file system can have; else all are tried */
@@ -62,6 +64,7 @@ struct Manager {
         int content_fd;                   /* /var/lib/ctr/content/sha256 */
         int tasks_fd;                     /* /run/ctr/tasks */
         char *state_dir, *runtime_dir, *libexec_dir;
+        char *runtime_path; /* see manager/runtime-name.h */
 
         void *index[_OBJECT_TYPE_MAX]; /* tsearch(3) trees of Object* */
         size_t n_objects[_OBJECT_TYPE_MAX];

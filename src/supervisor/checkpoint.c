@@ -295,6 +295,10 @@ int request_checkpoint(Supervisor *s, Request *q, Error *e) {
 
         if (q->message->text[0] == '\0')
                 return request_outcome(s, q, e);
+        if (s->foreign)
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "No checkpoint can be made of a task with the runtime %s",
+                                  s->launch.runtime);
         if (s->state != STATE_RUNNING || supervisor_is_starting(s))
                 return error_setf(e, CTR_FAILED_PRECONDITION, "The task is %s and not running",
                                   supervisor_state_to_string(s->state));

@@ -9,6 +9,7 @@
 #include "basic/process.h"
 #include "config.h"
 #include "supervisor/exec-internal.h"
+#include "supervisor/foreign.h"
 #include "supervisor/supervisor.h"
 
 #define START_USEC (30 * USEC_PER_SEC)
@@ -64,7 +65,8 @@ static void on_news(void *userdata, short revents) {
         Exec *x = userdata;
         int r;
 
-        r = container_exec_receive(x->starting, &news, &e);
+        r = x->run ? foreign_exec_receive(x, &news, &e)
+                   : container_exec_receive(x->starting, &news, &e);
         if (r == 0)
                 r = exec_take_news(x, &news, &e);
         fd_close(news.terminal_fd);
@@ -81,6 +83,21 @@ static void on_news(void *userdata, short revents) {
                 exec_kill(x);
                 exec_failed(x, r, &e);
         }
+        /* children that nobody knew while the runtime ran */
+        if (x->supervisor->foreign)
+                supervisor_check_empty(x->supervisor);
+}
+
+static int exec_run_foreign(Exec *x, Error *e) {
+        int r;
+
+        r = foreign_exec_begin(x, e);
+        if (r != 0)
+                return r;
+        if (!x->process.terminal)
+                process_close_program_ends(&x->process);
+        r = exec_watch(x, foreign_run_fd(x->run), on_news);
+        return r < 0 ? error_setf(e, r, "Failed to watch the runtime: %m") : 0;
 }
 
 static int exec_clone(Exec *x, Error *e) {
@@ -115,12 +132,12 @@ static int exec_clone(Exec *x, Error *e) {
 static int exec_advance(Exec *x, Error *e) {
         int r;
 
-        if (x->starting)
+        if (x->starting || x->run)
                 return 0;
         r = process_loggers_ready(&x->process, e);
         if (r != 1)
                 return r;
-        return exec_clone(x, e);
+        return x->supervisor->foreign ? exec_run_foreign(x, e) : exec_clone(x, e);
 }
 
 void exec_on_loggers(void *userdata) {
@@ -146,7 +163,7 @@ void exec_on_start_timer(Exec *x) {
                 return;
         }
         /* with a deadline that is over it only says which log program it was */
-        r = x->starting ? 0 : process_wait_loggers(&x->process, 0, &e);
+        r = x->starting || x->run ? 0 : process_wait_loggers(&x->process, 0, &e);
         if (r == 0)
                 r = error_setf(&e, CTR_DEADLINE_EXCEEDED, "The exec was not started in time");
         exec_failed(x, r, &e);

@@ -7,6 +7,7 @@
 #include "basic/log.h"
 #include "basic/process.h"
 #include "supervisor/exec-internal.h"
+#include "supervisor/foreign.h"
 #include "supervisor/supervisor.h"
 
 #define JOURNAL_USEC        (200 * USEC_PER_MSEC)
@@ -69,6 +70,7 @@ bool execs_are_reaped(const Supervisor *s) {
 void exec_unwatch(Exec *x) {
         source_remove(&x->source);
         x->starting = container_exec_free(x->starting);
+        x->run = foreign_run_free(x->run);
 }
 
 static Exec *exec_free(Exec *x) {

@@ -44,8 +44,9 @@ struct Exec {
         ExecState state;
         Process process;
         ContainerExec *starting;
+        struct ForeignRun *run; /* in its place, where the container is another runtime's */
         int pidfd;
-        Source source; /* of starting, then of pidfd */
+        Source source; /* of starting or run, then of pidfd */
         Timer timer;   /* the time limit of STARTING, the next attempt of RECORDING */
         Reply reply;   /* to EXEC_START */
         unsigned record_attempts;

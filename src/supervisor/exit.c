@@ -10,6 +10,7 @@
 #include "basic/log.h"
 #include "basic/process.h"
 #include "supervisor/checkpoint.h"
+#include "supervisor/foreign.h"
 
 #define EMPTY_USEC          (10 * USEC_PER_SEC)
 #define SETTLE_USEC         (15 * USEC_PER_SEC) /* a little more than draining takes */
@@ -124,7 +125,8 @@ static void begin_draining(Supervisor *s) {
 static bool is_known_child(Supervisor *s, pid_t pid) {
         if (!supervisor_has_exited(s) && s->container && pid == container_pid(s->container))
                 return true;
-        return checkpoint_owns(s, pid) || process_owns(&s->init, pid) || execs_own(s, pid);
+        return checkpoint_owns(s, pid) || foreign_owns(s, pid) || process_owns(&s->init, pid) ||
+               execs_own(s, pid);
 }
 
 /* Reaps everything but those whose end a pidfd tells. True if children are left. */
@@ -206,6 +208,11 @@ void supervisor_on_init(void *userdata, short revents) {
         Supervisor *s = userdata;
         int r, status = EXIT_STATUS_UNKNOWN;
 
+        if (foreign_is_starting(s->foreign)) {
+                /* a short program, most likely: the runtime has yet to say how the start went */
+                s->init_source.events = 0;
+                return;
+        }
         supervisor_finish_start(s);
         source_remove(&s->init_source);
         timer_remove(&s->kill_timer);

@@ -3,7 +3,7 @@
 /*
  * The launch document as JSON, both directions side by side. Invariant: what task_launch_to_json()
  * wrote reads back equal, and what reads back is consistent: an upper directory has a work
- * directory and something below it; a checkpoint's directory is absolute.
+ * directory and something below it; the paths of a checkpoint and of a runtime are absolute.
  */
 
 #include <signal.h>
@@ -26,6 +26,7 @@ void task_launch_clear(TaskLaunch *l) {
         free(l->rootfs_work);
         free(l->checkpoint);
         free(l->checkpoint_name);
+        free(l->runtime);
         *l = (TaskLaunch){};
 }
 
@@ -38,12 +39,12 @@ int task_launch_to_json(const TaskLaunch *l, json_t **ret) {
         r = stdio_to_json(l->stdio, l->stdio_path, &streams);
         if (r < 0)
                 return r;
-        j = json_pack("{s:s, s:s, s:s, s:s*, s:O, s:b, s:i, s:s*, s:s*, s:s*, s:s*, s:s*}",
+        j = json_pack("{s:s, s:s, s:s, s:s*, s:O, s:b, s:i, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*}",
                       "namespace", l->namespace, "id", l->id, "unit", l->unit, "log_identifier",
                       l->log_identifier, "stdio", streams, "terminal", (int) l->terminal,
                       "stop_signal", l->stop_signal, "rootfs_lower", l->rootfs_lower,
                       "rootfs_upper", l->rootfs_upper, "rootfs_work", l->rootfs_work, "checkpoint",
-                      l->checkpoint, "checkpoint_name", l->checkpoint_name);
+                      l->checkpoint, "checkpoint_name", l->checkpoint_name, "runtime", l->runtime);
         if (!j)
                 return -EINVAL;
         /* UINT64_MAX (never) is no JSON integer: the member is left out */
@@ -121,8 +122,12 @@ static int launch_from_json(json_t *j, TaskLaunch *l, Error *e) {
         r = document_read_string(j, "checkpoint", &l->checkpoint, e);
         if (r >= 0)
                 r = document_read_string(j, "checkpoint_name", &l->checkpoint_name, e);
+        if (r >= 0)
+                r = document_read_string(j, "runtime", &l->runtime, e);
         if (r < 0)
                 return r;
+        if (l->runtime && l->runtime[0] != '/')
+                return error_setf(e, -EBADMSG, "runtime: expected an absolute path");
         if (l->checkpoint && l->checkpoint[0] != '/')
                 return error_setf(e, -EBADMSG, "checkpoint: expected an absolute path");
         r = json_get_bool(j, "", "terminal", &l->terminal, e);

@@ -190,6 +190,10 @@ int payload_fd(const Payload *p) {
         return p->fd;
 }
 
+const char *payload_path(const Payload *p) {
+        return p->path;
+}
+
 int payload_events_fd(const Payload *p) {
         return p->events_fd;
 }

@@ -26,6 +26,9 @@ DEFINE_CLEANUP(Payload *, payload_free);
 /* The payload cgroup's directory. */
 int payload_fd(const Payload *p) _pure_;
 
+/* Its path in the hierarchy, without a leading slash. */
+const char *payload_path(const Payload *p) _pure_;
+
 /* SIGKILL to everything in it, also to what is just being forked. */
 int payload_kill(Payload *p);
 

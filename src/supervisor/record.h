@@ -89,6 +89,8 @@ typedef struct TaskLaunch {
         char *rootfs_upper; /* NULL: read-only view */
         char *rootfs_work;
         char *checkpoint; /* directory with CRIU's images to restore at START (D21); NULL: none */
+        char *runtime; /* absolute path of another OCI runtime's program; NULL: we are the runtime
+                        */
         char *checkpoint_name; /* what the manager's caller called it; NULL: by its directory */
 } TaskLaunch;
 

@@ -15,7 +15,7 @@
 #include "basic/log.h"
 #include "basic/process.h"
 #include "config.h"
-#include "supervisor/supervisor.h"
+#include "supervisor/foreign.h"
 
 #define ENTER_USEC   (30 * USEC_PER_SEC)
 #define JOURNAL_USEC (5 * USEC_PER_SEC)
@@ -38,7 +38,7 @@ static StreamsParameters init_streams(const Supervisor *s) {
                         .log_identifier = supervisor_log_identifier(s),
                         .unit = s->launch.unit,
                         .journal_usec = JOURNAL_USEC,
-                        .journal_later = true,
+                        .journal_later = !s->launch.runtime,
         };
 }
 
@@ -65,6 +65,9 @@ int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3]
         if (r != 0)
                 return r;
 
+        /* init comes with GO */
+        if (s->launch.runtime)
+                return foreign_new(s, task_dir, e);
         /* init comes with START */
         if (s->launch.checkpoint)
                 return 0;
@@ -163,11 +166,12 @@ int supervisor_enter(Supervisor *s, Error *e) {
                                   s->oom_score_adj, e);
         if (r != 0)
                 return r;
-        if (s->container) {
+        if (s->foreign)
+                r = foreign_create(s, ENTER_USEC, e);
+        else if (s->container)
                 r = enter_init(s, e);
-                if (r != 0)
-                        return r;
-        }
+        if (r != 0)
+                return r;
         r = process_wait_loggers(&s->init, now_monotonic() + LOGGER_READY_USEC, e);
         if (r != 0)
                 return r;

@@ -8,6 +8,7 @@
 #include "basic/clock.h"
 #include "basic/log.h"
 #include "supervisor/checkpoint.h"
+#include "supervisor/foreign.h"
 
 #define START_USEC (30 * USEC_PER_SEC)
 
@@ -19,6 +20,8 @@ static void start_finished(Supervisor *s, int r, Error *e) {
         source_remove(&s->start_source);
         timer_remove(&s->start_timer);
         s->hooks = hooks_free(s->hooks);
+        foreign_start_end(s->foreign);
+        s->init_source.events = POLLIN; /* see supervisor_on_init() */
         if (r == 0) {
                 reply_send(&s->start_reply, 0, NULL, s->init.record.pid);
                 return;
@@ -68,7 +71,8 @@ static void on_start(void *userdata, short revents) {
         bool done = true;
         int r;
 
-        r = container_start_receive(s->container, &done, &e);
+        r = s->foreign ? foreign_start_receive(s->foreign, &done, &e)
+                       : container_start_receive(s->container, &done, &e);
         if (r != 0)
                 start_finished(s, r, &e);
         else if (done)
@@ -93,9 +97,11 @@ void supervisor_start(Supervisor *s) {
         }
         s->init.record.started = true;
         supervisor_set_state(s, STATE_RUNNING);
-        r = container_start_begin(s->container, &e);
+        r = s->foreign ? foreign_start_begin(s->foreign, &e)
+                       : container_start_begin(s->container, &e);
         if (r == 0) {
-                s->start_source = (Source){.fd = container_start_fd(s->container),
+                s->start_source = (Source){.fd = s->foreign ? foreign_start_fd(s->foreign)
+                                                            : container_start_fd(s->container),
                                            .events = POLLIN,
                                            .dispatch = on_start,
                                            .userdata = s};

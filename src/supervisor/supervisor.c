@@ -9,6 +9,7 @@
 #include "basic/clock.h"
 #include "basic/log.h"
 #include "basic/process.h"
+#include "supervisor/foreign.h"
 
 #define STOP_HOOKS_USEC (30 * USEC_PER_SEC)
 
@@ -212,6 +213,7 @@ static void supervisor_clear(Supervisor *s) {
         timer_remove(&s->deadline_timer);
         timer_remove(&s->start_timer);
         timer_remove(&s->pause_timer);
+        foreign_end(s);
         if (s->payload) {
                 r = payload_remove(s->payload);
                 if (r < 0)
@@ -221,6 +223,7 @@ static void supervisor_clear(Supervisor *s) {
         if (s->container)
                 run_stop_hooks(s);
         container_free(s->container);
+        foreign_free(s->foreign);
         if (s->connections.listen_fd >= 0)
                 (void) unlinkat(s->task_dir_fd, SUPERVISOR_CONTROL_NAME, 0);
         connection_set_clear(&s->connections);

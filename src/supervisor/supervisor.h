@@ -49,6 +49,7 @@ typedef enum FreezeState {
 } FreezeState;
 
 typedef struct Checkpoint Checkpoint;
+typedef struct Foreign Foreign;
 
 typedef struct Supervisor {
         SupervisorState state;
@@ -71,6 +72,7 @@ typedef struct Supervisor {
         char oom_score_adj[8]; /* what we had before we were protected; "" if that did not work */
 
         Container *container;   /* NULL: to be restored at START */
+        Foreign *foreign;       /* the other runtime that made it; NULL: we did */
         HooksRun *hooks;        /* those of a start, while they run */
         Checkpoint *checkpoint; /* while one is made or restored */
         Payload *payload;

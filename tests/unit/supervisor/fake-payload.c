@@ -36,6 +36,10 @@ int payload_fd(const Payload *p) {
         return p->events_fd;
 }
 
+const char *payload_path(const Payload *p) {
+        return "payload";
+}
+
 int payload_kill(Payload *p) {
         return payload_signal(p, SIGKILL);
 }
