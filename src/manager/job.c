@@ -200,7 +200,7 @@ int job_start(Manager *m, const JobRequest *request, Job **ret, Error *e) {
         r = job_new(m, request, &j, e);
         if (r != 0)
                 return r;
-        /* its functions are called from the event loop only */
+        j->userdata = request->userdata;
         if (request->outcome)
                 r = job_finish_later(j);
         else if (job_must_wait(j))
@@ -209,9 +209,10 @@ int job_start(Manager *m, const JobRequest *request, Job **ret, Error *e) {
                 r = job_spawn(j, e);
         if (r == 0)
                 r = object_link(&j->object);
-        if (r != 0)
+        if (r != 0) {
+                j->userdata = NULL; /* it is still the caller's */
                 return r;
-        j->userdata = request->userdata;
+        }
         *ret = TAKE_PTR(j);
         return 0;
 }

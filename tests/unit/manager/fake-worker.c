@@ -5,6 +5,7 @@
  *   e  reports an error     c  crashes     g  sends garbage     h  hangs until it is signalled
  *   2  another content
  *   l  names a second layer whose tree is not there      i  names a layer without its chain id
+ *   w  waits for a byte from the first descriptor that the job has, and is done
  */
 
 #include <fcntl.h>
@@ -52,6 +53,12 @@ int main(int argc, char *argv[]) {
                 return 3;
         if (streq(argv[1], "remove"))
                 return remove_names(root_fd, argv + 3);
+        if (strchr(mode, 'w')) {
+                if (read(CONTROL_FD + 1, buf, 1) != 1)
+                        return 7;
+                say("{\"type\":\"result\"}");
+                return 0;
+        }
         if (strchr(mode, 'c'))
                 raise(SIGKILL);
         if (strchr(mode, 'g'))
