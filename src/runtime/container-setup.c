@@ -92,6 +92,11 @@ int setup_new(const ContainerParameters *p, Setup **ret, Error *e) {
                       s->spec->mount_label, e);
         if (r != 0)
                 return r;
+        if (s->rootfs_lower && s->spec->namespaces[NAMESPACE_MOUNT].path)
+                return error_setf(
+                                e, CTR_NOT_IMPLEMENTED,
+                                "linux.namespaces: layers cannot be the root in a mount namespace "
+                                "that is joined");
         if (!s->rootfs_lower && !s->spec->root_path)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "root.path is missing");
         s->init = init_parameters(s, p);

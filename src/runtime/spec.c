@@ -162,6 +162,46 @@ static int check_user_namespace(Spec *s, Error *e) {
         return 0;
 }
 
+/* In another container's mount namespace the files are what they are: whatever would change them
+ * there is refused. */
+static int check_joined_mounts(const Spec *s, Error *e) {
+        const struct {
+                bool given;
+                const char *path;
+        } refused[] = {
+                        {s->n_mounts > 0, "mounts"},
+                        {s->n_devices > 0, "linux.devices"},
+                        {s->n_masked_paths > 0, "linux.maskedPaths"},
+                        {s->n_readonly_paths > 0, "linux.readonlyPaths"},
+                        {s->root_readonly, "root.readonly"},
+                        {s->root_propagation != 0, "linux.rootfsPropagation"},
+                        {s->mount_label != NULL, "linux.mountLabel"},
+                        {s->hooks[HOOK_CREATE_CONTAINER].n > 0, "hooks.createContainer"},
+                        {s->namespaces[NAMESPACE_USER].set, "linux.namespaces of type user"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(refused); i++)
+                if (refused[i].given)
+                        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                          "%s: not together with a mount namespace that is joined",
+                                          refused[i].path);
+        if (!streq_ptr(s->root_path, "/"))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "root.path: expected \"/\", the root of the mount namespace that "
+                                  "is joined");
+        return 0;
+}
+
+static int check_mount_namespace(const Spec *s, Error *e) {
+        const SpecNamespace *n = &s->namespaces[NAMESPACE_MOUNT];
+
+        if (!n->set)
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "linux.namespaces: a container without a mount namespace of its "
+                                  "own is not supported");
+        return n->path ? check_joined_mounts(s, e) : 0;
+}
+
 /* What belongs together is checked once all sections are read. */
 static int check_consistency(Spec *s, Error *e) {
         const SpecNamespace *n = s->namespaces;
@@ -175,10 +215,9 @@ static int check_consistency(Spec *s, Error *e) {
                                   "linux.netDevices: the container has no network namespace of its "
                                   "own");
 
-        if (!namespace_is_new(&n[NAMESPACE_MOUNT]))
-                return error_setf(e, CTR_NOT_IMPLEMENTED,
-                                  "linux.namespaces: a container without a new mount namespace is "
-                                  "not supported");
+        r = check_mount_namespace(s, e);
+        if (r != 0)
+                return r;
         if ((s->hostname || s->domainname) && !n[NAMESPACE_UTS].set)
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "%s: the container has no uts namespace of its own",

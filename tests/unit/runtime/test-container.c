@@ -347,73 +347,6 @@ static void test_personality(void **state) {
         fixture_expect(f, "i686\n");
 }
 
-static void test_time_namespace(void **state) {
-        Fixture *f = *state;
-
-        fixture_append(f, "linux.namespaces", "{\"type\": \"time\"}");
-        fixture_set(f, "linux.timeOffsets",
-                    "{\"monotonic\": {\"secs\": 86400, \"nanosecs\": 5},"
-                    " \"boottime\": {\"nanosecs\": 999999999}}");
-        fixture_script(f, "while read clock secs nanosecs; do echo $clock $secs $nanosecs;"
-                          " done < /proc/self/timens_offsets");
-        fixture_expect(f, "monotonic 86400 5\nboottime 0 999999999\n");
-        fixture_set(f, "linux.timeOffsets", "{\"boottime\": {\"secs\": 1000000000}}");
-        fixture_script(f, "read up idle < /proc/uptime; [ ${up%.*} -gt 1000000000 ] && echo yes");
-        fixture_expect(f, "yes\n");
-}
-
-/* A container that joins what a process of ours has. */
-static void test_joined_namespaces(void **state) {
-        Fixture *f = *state;
-        char json[512], expected[256] = "", path[64];
-        int fds[2];
-        pid_t pid;
-
-        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-        pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                if (unshare(CLONE_NEWNET | CLONE_NEWUTS | CLONE_NEWIPC) < 0 ||
-                    sethostname("theirs", 6) < 0 || write(fds[1], "x", 1) != 1)
-                        _exit(1);
-                for (;;)
-                        (void) pause();
-        }
-        assert_int_equal(read(fds[0], json, 1), 1);
-        (void) snprintf(json, sizeof(json),
-                        "[{\"type\": \"pid\", \"path\": \"/proc/self/ns/pid\"},"
-                        " {\"type\": \"network\", \"path\": \"/proc/%d/ns/net\"},"
-                        " {\"type\": \"uts\", \"path\": \"/proc/%d/ns/uts\"},"
-                        " {\"type\": \"ipc\", \"path\": \"/proc/%d/ns/ipc\"},"
-                        " {\"type\": \"mount\"}, {\"type\": \"cgroup\"}]",
-                        pid, pid, pid);
-        fixture_set(f, "linux.namespaces", json);
-        fixture_set(f, "hostname", "null");
-        fixture_script(f, "hostname; readlink /proc/self/ns/net");
-        (void) snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-        memcpy(expected, "theirs\n", 7);
-        assert_true(readlink(path, expected + 7, 200) > 0);
-        strcat(expected, "\n");
-        fixture_expect(f, expected);
-        (void) kill(pid, SIGKILL);
-        (void) waitpid(pid, NULL, 0);
-        fd_close(fds[0]);
-        fd_close(fds[1]);
-}
-
-static void test_host_namespaces(void **state) {
-        Fixture *f = *state;
-        char net[64] = "";
-
-        fixture_set(f, "linux.namespaces",
-                    "[{\"type\": \"pid\"}, {\"type\": \"mount\"}, {\"type\": \"cgroup\"}]");
-        fixture_set(f, "hostname", "null");
-        fixture_script(f, "readlink /proc/self/ns/net");
-        assert_true(readlink("/proc/self/ns/net", net, sizeof(net) - 2) > 0);
-        strcat(net, "\n");
-        fixture_expect(f, net);
-}
-
 /* Nothing is left of a container on this side. */
 static void test_leaves_nothing(void **state) {
         Fixture *f = *state;
@@ -459,9 +392,6 @@ int main(void) {
                         TEST(test_remount),
                         TEST(test_terminal),
                         TEST(test_personality),
-                        TEST(test_time_namespace),
-                        TEST(test_joined_namespaces),
-                        TEST(test_host_namespaces),
                         TEST(test_leaves_nothing),
         };
         int r = fixture_can_run();

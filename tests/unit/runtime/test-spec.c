@@ -139,7 +139,8 @@ static void test_refused(void **state) {
                          CTR_NOT_IMPLEMENTED,
                          "mounts[0]: a cgroup mount without a cgroup namespace is not supported"},
                         {"{\"linux\": {\"namespaces\": []}}", CTR_NOT_IMPLEMENTED,
-                         "linux.namespaces: a container without a new mount namespace is not "
+                         "linux.namespaces: a container without a mount namespace of its own is "
+                         "not "
                          "supported"},
                         {"{\"linux\": {\"namespaces\": [{\"type\": \"x\"}]}}", CTR_INVALID_ARGUMENT,
                          "linux.namespaces[0].type: \"x\" is not a type of namespace"},
