@@ -22,13 +22,15 @@ int rootfs_make_outside(const RootfsParameters *p, int bundle_fd, const char *pa
                         Error *e) {
         _cleanup_close_ int root_fd = -1, copy_fd = -1;
         bool attached = false;
-        int r;
+        int r = 0;
 
-        r = separate_mounts(e);
-        if (r != 0)
-                return r;
-        r = p->lower ? rootfs_make_overlay(p, &root_fd, &attached, e)
-                     : rootfs_open_directory(bundle_fd, path, &root_fd, e);
+        /* the bundle's descriptor is of the mount namespace that it was opened in */
+        if (!p->lower)
+                r = rootfs_open_directory(bundle_fd, path, &root_fd, e);
+        if (r == 0)
+                r = separate_mounts(e);
+        if (r == 0 && p->lower)
+                r = rootfs_make_overlay(p, &root_fd, &attached, e);
         if (r != 0)
                 return r;
         if (attached) {

@@ -12,7 +12,7 @@
 #include "basic/fs.h"
 #include "basic/strv.h"
 #include "fixture.h"
-#include "runtime/rootfs.h"
+#include "runtime/rootfs-outside.h"
 
 static char *host_path(Fixture *f, const char *name) {
         char *path;
@@ -263,21 +263,44 @@ static void test_propagation(void **state) {
         assert_int_equal(umount2(f->dir, MNT_DETACH), 0);
 }
 
+/* For a program that sets the container up itself: by the descriptor of a bundle that was opened in
+ * the host's mounts, onto a directory that only it sees so. */
+static void test_outside(void **state) {
+        const RootfsParameters p = {};
+        Fixture *f = *state;
+        char target[128];
+        int status;
+        pid_t pid;
+
+        make_directory(f, "outside");
+        (void) snprintf(target, sizeof(target), "%s/outside", f->dir);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                int fd = -1;
+
+                if (rootfs_make_outside(&p, f->dir_fd, "rootfs", &fd, NULL) != 0)
+                        _exit(1);
+                if (rootfs_attach_outside(fd, target, NULL) != 0)
+                        _exit(2);
+                strcat(target, "/bin/busybox");
+                _exit(access(target, X_OK) < 0 ? 3 : 0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(status, 0);
+        assert_int_equal(faccessat(f->dir_fd, "outside/bin", F_OK, 0), -1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        TEST(test_upper),
-                        TEST(test_readonly_views),
-                        TEST(test_128_layers),
-                        TEST(test_names_with_separators),
-                        TEST(test_old_kernel),
-                        TEST(test_bad_layers),
-                        TEST(test_too_many_layers),
-                        TEST(test_missing_directory),
-                        TEST(test_propagation),
-                        TEST(test_volatile),
-                        TEST(test_not_volatile_any_more),
+                        TEST(test_upper),           TEST(test_readonly_views),
+                        TEST(test_128_layers),      TEST(test_names_with_separators),
+                        TEST(test_old_kernel),      TEST(test_bad_layers),
+                        TEST(test_too_many_layers), TEST(test_missing_directory),
+                        TEST(test_propagation),     TEST(test_outside),
+                        TEST(test_volatile),        TEST(test_not_volatile_any_more),
         };
         int r = fixture_can_run();
 
