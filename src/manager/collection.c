@@ -8,6 +8,7 @@
 #include "manager/content.h"
 #include "manager/db-gc.h"
 #include "manager/image.h"
+#include "manager/lease-internal.h"
 #include "manager/manager.h"
 #include "manager/reader.h"
 
@@ -215,7 +216,9 @@ int collection_start(Manager *m, Collected *collected, CollectionDone done, void
                 r = sd_event_source_set_priority(c->source, SD_EVENT_PRIORITY_IDLE);
         if (r < 0)
                 return r;
-        r = remove_expired_images(m, c->now, e);
+        r = leases_end_forsaken(m->leases, e);
+        if (r == 0)
+                r = remove_expired_images(m, c->now, e);
         if (r == 0)
                 r = ingests_expire(m, &collected->ingests, e);
         if (r == 0)

@@ -12,7 +12,8 @@ int leases_schedule(Leases *l, Error *e);
  * which only leases know, are handed to the sweeper by name. */
 int lease_end(Manager *m, const char *namespace, const char *id, Error *e);
 
-/* One that should have ended could not, as when the disk is full; and the next try, if so. */
+/* One that should have ended could not, as when the disk is full; and the next try, if so, with
+ * each job that ends and each collection. */
 void leases_forsake(Leases *l);
 int leases_end_forsaken(Leases *l, Error *e);
 

@@ -16,6 +16,7 @@
 #include "manager/job.h"
 #include "manager/manager.h"
 #include "manager/pull.h"
+#include "manager/sweeper.h"
 
 #define JOB_LEASE_USEC  (24 * 3600 * USEC_PER_SEC)
 #define PLAN_LAYERS_MAX 512
@@ -152,9 +153,10 @@ void lease_job_done(Job *j, bool success) {
                 r = end_own(j, success, &e);
         if (r == 0)
                 return;
-        log_warning("A lease of job %s stays until another job ends: %s", j->object.name,
-                    error_text_of(r, &e));
+        log_warning("A lease of job %s stays for now: %s", j->object.name, error_text_of(r, &e));
         leases_forsake(m->leases);
+        error_clear(&e);
+        (void) sweeper_collect(m->sweeper, NULL, NULL, &e);
 }
 
 static int has_lease(Object *o, void *userdata) {
