@@ -29,9 +29,9 @@ static int parse_expiry(const char *s, void *target, Error *e) {
 }
 
 static int parse_format(const char *s, void *target, Error *e) {
-        if (!streq(s, "oci-archive") && !streq(s, "docker-archive"))
+        if (!streq(s, "oci-archive") && !streq(s, "oci-dir") && !streq(s, "docker-archive"))
                 return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "\"%s\" is not oci-archive or docker-archive", s);
+                                  "\"%s\" is not oci-archive, oci-dir or docker-archive", s);
         return free_and_strdup(target, s);
 }
 
@@ -110,7 +110,7 @@ const OptionSet options_output = SET("Archive", output);
 
 static const Option save[] = {
                 {0, "format", "FORMAT", parse_format, IMAGE(format),
-                 "oci-archive (default) or docker-archive"},
+                 "oci-archive (default), docker-archive, or oci-dir: a directory"},
                 {0, "platform", "OS/ARCH[/VARIANT]", parse_string, IMAGE(platform),
                  "Of another platform than ours"},
                 {0, "all-platforms", NULL, parse_flag, IMAGE(all_platforms), "All platforms"},

@@ -84,7 +84,7 @@ static int map_name(Unpack *u, const char *name, char out[static PATH_MAX]) {
                 return invalid(u, name, "is too long");
         if (!u->has_first) {
                 u->has_first = true;
-                u->is_plain = n == 0;
+                u->is_plain = n == 0 || (u->flags & TAR_NAMES_AS_THEY_ARE);
                 memcpy(u->first, clean, n);
         }
         if (u->is_plain)
@@ -106,6 +106,31 @@ static int open_beneath(const Unpack *u, const char *path, int flags) {
         return fd < 0 ? -errno : fd;
 }
 
+/* Opens a directory, making what is missing on the way to it. */
+static int make_beneath(const Unpack *u, const char *path) {
+        _cleanup_close_ int fd = open_beneath(u, "", O_PATH | O_DIRECTORY);
+
+        for (const char *p = path; fd >= 0 && *p;) {
+                size_t n = strcspn(p, "/");
+                char name[NAME_MAX + 1];
+                int next;
+
+                if (n > NAME_MAX)
+                        return -ENAMETOOLONG;
+                memcpy(name, p, n);
+                name[n] = '\0';
+                if (mkdirat(fd, name, MODE_PLAIN) < 0 && errno != EEXIST)
+                        return -errno;
+                next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (next < 0)
+                        return -errno;
+                fd_close(fd);
+                fd = next;
+                p += n + (p[n] == '/');
+        }
+        return TAKE_FD(fd);
+}
+
 /* The directory of a name, and its last component. */
 static int open_parent(Unpack *u, const char *path, const char **ret_last, int *ret_fd) {
         const char *slash = strrchr(path, '/');
@@ -115,6 +140,8 @@ static int open_parent(Unpack *u, const char *path, const char **ret_last, int *
         if (!parent)
                 return -ENOMEM;
         fd = open_beneath(u, parent, O_PATH | O_DIRECTORY);
+        if (fd == -ENOENT && (u->flags & TAR_NAMES_AS_THEY_ARE))
+                fd = make_beneath(u, parent);
         if (fd == -ELOOP)
                 return error_setf(u->error, CTR_FAILED_PRECONDITION,
                                   "\"%s\" would be written through a symbolic link", path);

@@ -13,6 +13,8 @@
 typedef enum TarFlags {
         TAR_OWNERS = 1 << 0, /* keep owners, and with them set-user-ID and set-group-ID */
         TAR_FOLLOW = 1 << 1, /* pack what path leads to, if it is a symbolic link */
+        TAR_NAMES_AS_THEY_ARE = 1 << 2, /* unpack: no first component in common, and
+                                         * directories that are not named are made */
 } TarFlags;
 
 /* Writes path and all below it to fd, under the name as ("": what is in the directory, without

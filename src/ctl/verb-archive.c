@@ -2,7 +2,8 @@
 
 /*
  * load, import, save and export: archives from and to files or our standard streams. The service
- * reads and writes them by itself, through descriptors: nothing is copied here.
+ * reads and writes them by itself, through descriptors: nothing is copied here, but for a directory
+ * (ctl/layout.h).
  */
 
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 
 #include "ctl/arguments.h"
 #include "ctl/job.h"
+#include "ctl/layout.h"
 #include "ctl/output.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
@@ -183,9 +185,38 @@ static int export_archive(Client *c, const char *path, const char *interface, co
         return EXIT_SUCCESS;
 }
 
+/* The service writes an archive of it, which is its default. */
+static int save_directory(Client *c, Arguments *arguments, Error *e) {
+        const char *path = c->options->image.output;
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = "ExportImages",
+                           .append = append_arguments,
+                           .userdata = arguments,
+                           .once = true};
+
+        arguments->client = c;
+        arguments->keys &= ~KEY_FORMAT;
+        if (isempty(path) || streq(path, "-")) {
+                (void) error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "--format=oci-dir needs --output=DIRECTORY");
+                return EXIT_FAILURE;
+        }
+        if (c->options->host) {
+                (void) error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "files cannot be passed to another host");
+                return EXIT_FAILURE;
+        }
+        if (client_connect(c, e) != 0)
+                return EXIT_FAILURE;
+        return layout_save(c, &call, arguments, path, e) == 0 ? EXIT_SUCCESS
+                                                              : job_failure_status(e);
+}
+
 int verb_save(Client *c, char **args, Error *e) {
         Arguments arguments = {.list = args, .keys = KEY_FORMAT | KEY_PLATFORM | KEY_ALL_PLATFORMS};
 
+        if (streq_ptr(c->options->image.format, "oci-dir"))
+                return save_directory(c, &arguments, e);
         return export_archive(c, NULL, INTERFACE_MANAGER, "ExportImages", &arguments, e);
 }
 

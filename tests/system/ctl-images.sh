@@ -63,6 +63,16 @@ check "save to a file" ctrctl save -q -o "$test_dir/oci.tar" "$image" localhost:
 check "which skopeo reads" skopeo inspect "oci-archive:$test_dir/oci.tar:$image"
 check "save for docker, through a pipe" eval 'ctrctl save -q --format=docker-archive "$image" | cat >"$test_dir/docker.tar"'
 check "which skopeo reads" skopeo inspect "docker-archive:$test_dir/docker.tar:$image"
+check "save as a directory" ctrctl save -q --format=oci-dir -o "$test_dir/layout/" "$image" localhost:5000/team/copy:2
+check "which skopeo reads, too" skopeo inspect "oci:$test_dir/layout:$image"
+check_equal "as the archive" "$(tar -tf "$test_dir/oci.tar" | grep -v '/$' | sort)" "$(cd "$test_dir/layout" && find . -type f | cut -c3- | sort)"
+check_fails "but not over what is there" 'not empty' ctrctl save -q --format=oci-dir -o "$test_dir/layout" "$image"
+mkdir "$test_dir/empty"
+check "an empty one will do" ctrctl save -q --format=oci-dir -o "$test_dir/empty" "$image"
+check "and is complete" skopeo inspect "oci:$test_dir/empty"
+check_fails "a directory is no stream" 'needs --output' ctrctl save -q --format=oci-dir "$image"
+check_fails "nor made for what is not there" 'none' ctrctl save -q --format=oci-dir -o "$test_dir/none" localhost:5000/none
+check "it is not there" test ! -e "$test_dir/none"
 check "nothing else is left there" test -z "$(find "$test_dir" -name '.#*')"
 check_fails "save of what is not there" 'none' ctrctl save -q -o "$test_dir/none.tar" localhost:5000/none
 check "leaves no file" test ! -e "$test_dir/none.tar"
@@ -73,6 +83,8 @@ check_match "says the names" 'localhost:5000/team/busybox:1' "$stdout"
 check "and it runs" ctrctl run --rm --pull=never "$image" true
 check "load what docker wrote" ctrctl load -q -i "$test_dir/docker.tar"
 check "the directory of a layout" ctrctl load -q --name=localhost/layout "$images_dir/busybox"
+check "and the one that was saved" ctrctl load -q "$test_dir/layout"
+check_match "with its names" 'localhost:5000/team/copy:2' "$stdout"
 check_fails "what is no archive" '.' ctrctl load -q /etc/passwd
 mkdir "$test_dir/root" && cp "$(command -v busybox)" "$test_dir/root/sh" && tar -C "$test_dir/root" -cf "$test_dir/root.tar" .
 check "a root file system becomes an image" eval 'ctrctl import -q - localhost/root:1 <"$test_dir/root.tar"'
