@@ -122,6 +122,8 @@ ErrorCode error_code_from_string(const char *s) {
 ErrorCode error_code_for_client(int code) {
         if (code == -ENOSPC || code == -EDQUOT)
                 return CTR_RESOURCE_EXHAUSTED;
+        if (code == -EROFS)
+                return CTR_FAILED_PRECONDITION;
         /* a component of a path that somebody asked for; we make none that long */
         if (code == -ENAMETOOLONG)
                 return CTR_INVALID_ARGUMENT;

@@ -112,6 +112,7 @@ static int on_stop_signal(sd_event_source *source, const struct signalfd_siginfo
 
         log_debug("Stopping; tasks go on");
         (void) sd_notify(false, "STOPPING=1\nSTATUS=Stopping, tasks go on.");
+        event_log_settle(d->manager->events);
         return sd_event_exit(d->event, EXIT_SUCCESS);
 }
 

@@ -27,33 +27,54 @@ static int event_from_row(sqlite3_stmt *s, Event *ret) {
                         .namespace = (const char *) sqlite3_column_text(s, 3),
                         .name = (const char *) sqlite3_column_text(s, 4),
                         .details = db_column_object(s, 5),
+                        .details_size = (size_t) sqlite3_column_bytes(s, 5),
         };
         return ret->details ? 0 : -ENOMEM;
 }
 
-int db_event_foreach(Database *db, const EventQuery *query,
-                     int (*f)(const Event *event, void *userdata), void *userdata, Error *e) {
-        _cleanup_statement_ sqlite3_stmt *s = NULL;
+#define EVENTS_OF(table)                                                                           \
+        "SELECT sequence, time, topic, namespace, name, details FROM " table                       \
+        " WHERE sequence > ?1 AND time BETWEEN ?2 AND ?3 AND (?4 IS NULL OR namespace = ?4)"       \
+        " ORDER BY sequence"
+#define EVENTS_ARGUMENTS(query)                                                                    \
+        "llls", (int64_t) MIN_OF((query)->after, (uint64_t) INT64_MAX),                            \
+                        (int64_t) MIN_OF((query)->since, (uint64_t) INT64_MAX),                    \
+                        (int64_t) MIN_OF((query)->until, (uint64_t) INT64_MAX), (query)->namespace
+
+/* Until f returns other than 0. */
+static int rows_foreach(Database *db, sqlite3_stmt *s, int (*f)(const Event *event, void *userdata),
+                        void *userdata, int *ret_f, Error *e) {
         int r;
 
-        r = db_prepare(db, &s, e,
-                       "SELECT sequence, time, topic, namespace, name, details FROM events"
-                       " WHERE sequence > ?1 AND time BETWEEN ?2 AND ?3"
-                       " AND (?4 IS NULL OR namespace = ?4) ORDER BY sequence",
-                       "llls", (int64_t) MIN_OF(query->after, (uint64_t) INT64_MAX),
-                       (int64_t) MIN_OF(query->since, (uint64_t) INT64_MAX),
-                       (int64_t) MIN_OF(query->until, (uint64_t) INT64_MAX), query->namespace);
-        while (r == 0 && (r = db_step(db, s, e, "read the events")) == 1) {
+        while ((r = db_step(db, s, e, "read the events")) == 1) {
                 Event event;
 
                 r = event_from_row(s, &event);
-                if (r == 0)
-                        r = f(&event, userdata);
+                if (r < 0)
+                        return r;
+                *ret_f = f(&event, userdata);
                 json_decref(event.details);
-                if (r > 0)
+                if (*ret_f != 0)
                         return 0;
         }
         return r;
+}
+
+int db_event_foreach(Database *db, const EventQuery *query,
+                     int (*f)(const Event *event, void *userdata), void *userdata, Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL, *twin = NULL;
+        int r, k = 0;
+
+        r = db_prepare(db, &s, e, EVENTS_OF("main.events"), EVENTS_ARGUMENTS(query));
+        if (r == 0)
+                r = rows_foreach(db, s, f, userdata, &k, e);
+        /* its numbers are larger */
+        if (r == 0 && k == 0 && db_is_readonly(db)) {
+                r = db_prepare(db, &twin, e, EVENTS_OF("temp.events"), EVENTS_ARGUMENTS(query));
+                if (r == 0)
+                        r = rows_foreach(db, twin, f, userdata, &k, e);
+        }
+        return r != 0 ? r : MIN_OF(k, 0);
 }
 
 static int read_number(Database *db, uint64_t *ret, const char *sql, Error *e) {
@@ -138,6 +159,25 @@ int db_steps_list(Database *db, json_t **ret, Error *e) {
                 return r;
         *ret = TAKE_PTR(list);
         return 0;
+}
+
+int db_spool_taken(Database *db, const char *id, uint64_t *ret, Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        int r;
+
+        r = db_prepare(db, &s, e, "SELECT taken FROM spool WHERE id = ?1", "s", id);
+        if (r == 0)
+                r = db_step(db, s, e, "look for the spool of events");
+        if (r != 0 && r != 1)
+                return r;
+        *ret = r == 1 ? (uint64_t) sqlite3_column_int64(s, 0) : 0;
+        return 0;
+}
+
+int db_spool_take(Database *db, const char *id, uint64_t taken, Error *e) {
+        return db_exec(db, e, "record the spool of events",
+                       "INSERT OR REPLACE INTO spool(one, id, taken) VALUES(1, ?1, ?2)", "sl", id,
+                       (int64_t) taken);
 }
 
 int db_boot_seen(Database *db, const char *reader, const char *boot_id, Error *e) {

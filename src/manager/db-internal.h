@@ -22,6 +22,7 @@ struct Database {
         void (*on_mutation)(void *userdata);
         void *on_mutation_userdata;
         bool unsynced; /* this transaction's commit does not wait for the disk */
+        bool readonly;
 };
 
 /* db-schema.c: the steps from an empty database to today's, one version each. */
@@ -35,6 +36,15 @@ static inline void statement_resetp(sqlite3_stmt **s) {
         sqlite3_clear_bindings(*s);
 }
 #define _cleanup_statement_ _cleanup_(statement_resetp)
+
+/* sqlite3_open_v2() with what every connection has. */
+int db_connect(const char *path, int flags, Database **ret, Error *e);
+
+/* db-readonly.c */
+bool db_directory_is_readonly(const char *dir);
+int db_connect_readonly(const char *path, Database **ret, Error *e);
+/* Tables in memory for what is written all the same. */
+int db_make_twins(Database *db, Error *e);
 
 /* A negative errno (or CTR_ALREADY_EXISTS for a taken key, CTR_FAILED_PRECONDITION for a foreign
  * key) and the sentence for what SQLite last said. */

@@ -13,7 +13,7 @@
 #define BUSY_MSEC 5000
 
 int db_error(Database *db, Error *e, const char *what) {
-        int extended = sqlite3_extended_errcode(db->handle), r;
+        int extended = sqlite3_extended_errcode(db->handle), system, r;
 
         switch (extended & 0xff) {
         case SQLITE_CONSTRAINT:
@@ -27,10 +27,11 @@ int db_error(Database *db, Error *e, const char *what) {
                 r = -ENOSPC;
                 break;
         case SQLITE_READONLY:
-                r = -EROFS;
-                break;
+                return error_setf(e, -EROFS, "Failed to %s in the database: %m", what);
         case SQLITE_IOERR:
-                r = sqlite3_system_errno(db->handle) == ENOSPC ? -ENOSPC : -EIO;
+        case SQLITE_CANTOPEN:
+                system = sqlite3_system_errno(db->handle);
+                r = system == ENOSPC || system == EDQUOT || system == EROFS ? -system : -EIO;
                 break;
         default:
                 r = -EIO;
@@ -249,6 +250,11 @@ static int db_migrate(Database *db, Error *e) {
                                   version, DB_SCHEMA_VERSION);
         if (version == DB_SCHEMA_VERSION)
                 return 0;
+        if (db->readonly)
+                return error_setf(e, -EROFS,
+                                  "The database has schema version %i and cannot be brought to %i: "
+                                  "%m",
+                                  version, DB_SCHEMA_VERSION);
         /* as a table that others refer to cannot be replaced otherwise; it has no effect inside of
          * the transaction */
         r = db_run(db, "PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE", "begin the migration", e);
@@ -297,8 +303,7 @@ void db_set_on_event(Database *db, void (*f)(void *userdata), void *userdata) {
         db->on_event_userdata = userdata;
 }
 
-/* sqlite3_open_v2() with what every connection has. */
-static int connection_new(const char *path, int flags, Database **ret, Error *e) {
+int db_connect(const char *path, int flags, Database **ret, Error *e) {
         _cleanup_(db_closep) Database *db = NULL;
 
         db = calloc(1, sizeof(Database));
@@ -313,14 +318,17 @@ static int connection_new(const char *path, int flags, Database **ret, Error *e)
 }
 
 static int connection_set_up(Database *db, Error *e) {
-        int r;
+        int r = 0;
 
+        if (!db->readonly)
+                r = db_run(db, "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 256",
+                           "set it up", e);
         /* the lookaside and page caches of the defaults alone would be 2 MiB */
-        r = db_run(db,
-                   "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-                   "PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;"
-                   "PRAGMA wal_autocheckpoint = 256;",
-                   "set it up", e);
+        if (r == 0)
+                r = db_run(db,
+                           "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+                           "PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY;",
+                           "set it up", e);
         if (r != 0)
                 return r;
         if (sqlite3_create_function(db->handle, "now_usec", 0, SQLITE_UTF8, NULL, sql_now, NULL,
@@ -329,6 +337,8 @@ static int connection_set_up(Database *db, Error *e) {
         sqlite3_update_hook(db->handle, on_update, db);
         sqlite3_commit_hook(db->handle, on_commit, db);
         r = db_migrate(db, e);
+        if (r == 0 && db->readonly)
+                r = db_make_twins(db, e);
         return r != 0 ? r : db_gc_prepare(db, e);
 }
 
@@ -341,7 +351,10 @@ int db_open(const char *dir, Database **ret, Error *e) {
 
         if (asprintf(&path, "%s/ctr.db", dir) < 0)
                 return -ENOMEM;
-        r = connection_new(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db, e);
+        if (db_directory_is_readonly(dir))
+                r = db_connect_readonly(path, &db, e);
+        else
+                r = db_connect(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db, e);
         if (r == 0)
                 r = connection_set_up(db, e);
         if (r != 0)
@@ -359,7 +372,10 @@ int db_open_reader(const char *dir, Database **ret, Error *e) {
 
         if (asprintf(&path, "%s/ctr.db", dir) < 0)
                 return -ENOMEM;
-        r = connection_new(path, SQLITE_OPEN_READONLY, &db, e);
+        if (db_directory_is_readonly(dir))
+                r = db_connect_readonly(path, &db, e);
+        else
+                r = db_connect(path, SQLITE_OPEN_READONLY, &db, e);
         if (r == 0)
                 r = db_run(db,
                            "PRAGMA cache_size = -4096; PRAGMA mmap_size = 268435456;"

@@ -19,8 +19,12 @@
 
 typedef struct Database Database;
 
-/* Opens (or makes) ctr.db in dir. CTR_FAILED_PRECONDITION for one of a newer schema. */
+/* Opens (or makes) ctr.db in dir. CTR_FAILED_PRECONDITION for one of a newer schema.
+ *
+ * On a read-only file system what is there can be read, and every change is -EROFS; but for events,
+ * steps and boots, which go to tables in memory then. */
 int db_open(const char *dir, Database **ret, Error *e);
+bool db_is_readonly(const Database *db) _pure_;
 Database *db_close(Database *db);
 DEFINE_CLEANUP(Database *, db_close);
 
@@ -159,6 +163,11 @@ int db_steps_delete(Database *db, const char *run, Error *e);
 int db_steps_delete_below(Database *db, const char *run, Error *e);
 /* {run: steps} */
 int db_steps_list(Database *db, json_t **ret, Error *e);
+
+/* How many notes of the spool (manager/event-internal.h) with this id are in the database, 0 for an
+ * unknown one; and that it is so many now. One spool is remembered. */
+int db_spool_taken(Database *db, const char *id, uint64_t *ret, Error *e);
+int db_spool_take(Database *db, const char *id, uint64_t taken, Error *e);
 
 /* 1 if reader has seen this boot of the machine already, 0 if not. */
 int db_boot_seen(Database *db, const char *reader, const char *boot_id, Error *e);

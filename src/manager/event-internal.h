@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Between the log of events (event.c) and what it knows of processes (event-process.c). */
+/* Between the log of events (event.c), what it knows of processes (event-process.c), and what keeps
+ * that while the database cannot be written (event-spool.c). */
 
 #include "manager/db.h"
 #include "manager/manager.h"
@@ -9,8 +10,8 @@
 /* A step that is not written yet. */
 typedef struct Note Note;
 struct Note {
-        char *run;     /* whose step; a prefix if below is set */
-        StepEdge edge; /* all zero: the steps of run are to be forgotten */
+        char *run;     /* whose step; a prefix if below is set; NULL: of none, always news */
+        StepEdge edge; /* without details: all zero, the steps of run are to be forgotten */
         bool below;    /* those of everything below run, too */
         EventTopic topic;
         uint64_t time;
@@ -27,3 +28,32 @@ void event_log_append(EventLog *l, Note *n);
 
 /* In an open transaction: writes one. */
 int note_write(Database *db, const Note *n, Error *e);
+
+/* event_log_collect() is to be called again when the database can be written. */
+void event_log_collect_later(EventLog *l, bool later);
+
+/* event-spool.c */
+typedef struct Spool Spool;
+
+/* That of a runtime directory; nothing is read yet. */
+int spool_new(const char *runtime_dir, Spool **ret, Error *e);
+Spool *spool_free(Spool *s);
+DEFINE_CLEANUP(Spool *, spool_free);
+
+/* Calls f, which takes the note over, for each that a former manager left and that is not in the
+ * database. A damaged spool is set aside, what was read of it stays. */
+typedef void (*SpoolVisit)(Note *n, void *userdata);
+int spool_load(Spool *s, Database *db, SpoolVisit f, void *userdata, Error *e);
+
+/* How many notes are in it and not in the database: the first ones of the queue. */
+size_t spool_left(const Spool *s);
+
+/* Adds first and what follows it: all of them or none. 0, -EFBIG when it is as large as it may be,
+ * or an error. */
+int spool_append(Spool *s, const Note *first);
+
+/* In an open transaction: the next n notes of the spool (those of spool_left()) are in it. */
+int spool_take(const Spool *s, Database *db, size_t n, Error *e);
+
+/* They were committed. The file goes with its last note, unless it is to be kept. */
+void spool_taken(Spool *s, size_t n, bool keep);

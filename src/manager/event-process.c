@@ -181,10 +181,7 @@ void event_reached(Process *p, EventTopic step) {
 }
 
 void event_settle(const Process *p) {
-        _cleanup_error_ Error e = ERROR_NULL;
-
-        if (event_flush(p->object.manager, &e) != 0)
-                log_error("The end of %s is not written yet: %s", p->object.name, error_text(&e));
+        event_log_settle(p->object.manager->events);
 }
 
 void event_task_deleted(Task *t) {
@@ -200,19 +197,23 @@ void event_vanished(Process *p) {
 
 void event_checkpointed(Task *t, const char *checkpoint) {
         Process *p = &t->process;
-        _cleanup_error_ Error e = ERROR_NULL;
-        int r;
+        _cleanup_(note_freep) Note *n = NULL;
 
-        r = event_flush(p->object.manager, &e);
-        if (r == 0)
-                r = event_record(p->object.manager, EVENT_TASK_CHECKPOINTED, p->object.namespace,
-                                 p->object.name,
-                                 json_pack("{ss ss}", "Id", p->object.name, "Checkpoint",
-                                           checkpoint),
-                                 &e);
-        if (r != 0)
-                log_error("The checkpoint of %s is not in the history: %s", p->object.name,
-                          error_text(&e));
+        n = calloc(1, sizeof(Note));
+        if (n) {
+                n->topic = EVENT_TASK_CHECKPOINTED;
+                n->time = now_realtime();
+                n->namespace = strdup(p->object.namespace);
+                n->name = strdup(p->object.name);
+                n->details = json_pack("{ss ss}", "Id", p->object.name, "Checkpoint", checkpoint);
+        }
+        if (!n || !n->namespace || !n->name || !n->details) {
+                log_error_errno(-ENOMEM, "The checkpoint of %s is not in the history: %m",
+                                p->object.name);
+                return;
+        }
+        event_log_append(p->object.manager->events, TAKE_PTR(n));
+        event_settle(p);
 }
 
 /* "NAMESPACE/ID/": what the names of a task's run and of its execs' runs begin with. */
@@ -244,7 +245,7 @@ int note_write(Database *db, const Note *n, Error *e) {
         if (!n->details)
                 return n->below ? db_steps_delete_below(db, n->run, e)
                                 : db_steps_delete(db, n->run, e);
-        r = db_steps_take(db, n->run, &n->edge, e);
+        r = n->run ? db_steps_take(db, n->run, &n->edge, e) : 1;
         if (r != 1)
                 return r;
         return db_event_insert(db,
@@ -321,7 +322,7 @@ static int collect_one(Manager *m, const char *run, unsigned steps, Error *e) {
         return db_steps_delete(m->db, run, e);
 }
 
-int event_log_collect(Manager *m, Error *e) {
+static int collect_all(Manager *m, Error *e) {
         _cleanup_rollback_ Database *transaction = NULL;
         _cleanup_json_ json_t *runs = NULL;
         const char *run;
@@ -346,5 +347,12 @@ int event_log_collect(Manager *m, Error *e) {
         r = db_commit(m->db, e);
         if (r == 0)
                 transaction = NULL;
+        return r;
+}
+
+int event_log_collect(Manager *m, Error *e) {
+        int r = collect_all(m, e);
+
+        event_log_collect_later(m->events, r != 0);
         return r;
 }

@@ -10,6 +10,12 @@
  * what was committed and tells about it: what was rolled back is never heard of, and the order is
  * that of the numbers.
  *
+ * While the database cannot be written, what is queued is kept in a file of the runtime directory
+ * as well (event-spool.c), and tried again by and by: a killed manager loses nothing then, either.
+ * Of a store that is read-only the database has tables of events and steps in memory
+ * (db-readonly.c), so that events have numbers and are told all the same; the spool stays, and the
+ * next manager that can write gives them the same numbers.
+ *
  * A power loss may take events that somebody saw. Their numbers are not given again: each boot of
  * the machine skips more than could have been lost.
  */
@@ -23,18 +29,24 @@
 #define HISTORY_MAX 65536U
 #define PRUNE_STEP  1024U
 #define QUEUE_MAX   16384U
-#define TELL_MAX    256U /* at once, before others have their turn */
-#define URGENT      64U  /* queued: it is their turn, whatever else there is to do */
+#define BATCH       1024U /* notes in one transaction */
+#define TELL_MAX    256U  /* at once, before others have their turn */
+#define URGENT      64U   /* queued: it is their turn, whatever else there is to do */
 #define BOOT_SKIP   UINT64_C(1000000)
 #define RETRY_USEC  USEC_PER_SEC
 
 struct EventLog {
         Manager *manager;
         Note *first, *last;
-        size_t n_queued;
+        Note *unspooled; /* the first one that is not in the spool */
+        size_t n_queued, n_lost;
+        Spool *spool;
         uint64_t n_rows; /* of the history, at most; counted again when it grows too large */
         uint64_t told;   /* everybody has heard of the events up to this one */
-        bool released, failing;
+        bool released;
+        bool failing; /* the database was not written; the timer tries again */
+        bool bare;    /* nor was the spool: who kills us now takes events with us */
+        bool collect; /* what is not there any more is to be forgotten, when that can be written */
         sd_event_source *due, *retry;
 };
 
@@ -104,24 +116,29 @@ static void set_priority(EventLog *l, int64_t priority) {
                 log_error_errno(r, "Failed to set the priority of the events: %m");
 }
 
-void event_log_append(EventLog *l, Note *n) {
-        if (l->n_queued >= QUEUE_MAX) {
-                log_error("The event %s of %s is lost: %zu others cannot be written",
-                          event_topic_to_string(n->topic), n->name, l->n_queued);
-                note_free(n);
-                return;
-        }
+static void queue_append(EventLog *l, Note *n) {
         if (l->last)
                 l->last->next = n;
         else
                 l->first = n;
         l->last = n;
         l->n_queued++;
+}
+
+void event_log_append(EventLog *l, Note *n) {
+        if (l->n_queued >= QUEUE_MAX) {
+                if (l->n_lost++ == 0)
+                        log_error("Events are lost from now on, the first one is %s of %s: %zu "
+                                  "others cannot be written",
+                                  event_topic_to_string(n->topic), strempty(n->name), l->n_queued);
+                note_free(n);
+                return;
+        }
+        queue_append(l, n);
+        l->unspooled = l->unspooled ?: n;
         if (l->n_queued == URGENT)
                 set_priority(l, SD_EVENT_PRIORITY_NORMAL);
-        /* while nothing can be written the timer looks after it */
-        if (!l->failing)
-                schedule(l);
+        schedule(l);
 }
 
 int event_record(Manager *m, EventTopic topic, const char *namespace, const char *name,
@@ -140,24 +157,61 @@ int event_record(Manager *m, EventTopic topic, const char *namespace, const char
         return r;
 }
 
-static int write_queue(EventLog *l, Error *e) {
+static void queue_drop(EventLog *l, size_t n) {
+        for (; n > 0; n--) {
+                Note *note = l->first;
+
+                l->first = note->next;
+                if (l->unspooled == note)
+                        l->unspooled = note->next;
+                l->n_queued--;
+                note_free(note);
+        }
+        if (!l->first)
+                l->last = NULL;
+}
+
+/* The first ones of the queue. */
+static int write_batch(EventLog *l, Error *e) {
         Database *db = l->manager->db;
         _cleanup_rollback_ Database *transaction = NULL;
+        size_t n = 0, spooled;
         int r;
 
         r = db_begin_unsynced(db, e);
         if (r != 0)
                 return r;
         transaction = db;
-        for (const Note *n = l->first; n; n = n->next) {
-                r = note_write(db, n, e);
+        for (const Note *note = l->first; note && n < BATCH; note = note->next, n++) {
+                r = note_write(db, note, e);
                 if (r != 0)
                         return r;
         }
-        r = db_commit(db, e);
+        spooled = MIN_OF(n, spool_left(l->spool));
+        r = spool_take(l->spool, db, spooled, e);
         if (r == 0)
-                transaction = NULL;
-        return r;
+                r = db_commit(db, e);
+        if (r != 0)
+                return r;
+        transaction = NULL;
+        spool_taken(l->spool, spooled, db_is_readonly(db));
+        queue_drop(l, n);
+        return 0;
+}
+
+/* What is not written is in the spool, or it is said that it is not. */
+static void spool_rest(EventLog *l) {
+        int r;
+
+        if (!l->unspooled)
+                return;
+        r = spool_append(l->spool, l->unspooled);
+        if (r == 0)
+                l->unspooled = NULL;
+        else if (!l->bare)
+                log_error_errno(r, "Events are in memory only, and lost if the manager is killed; "
+                                   "the spool of events cannot be written: %m");
+        l->bare = r != 0;
 }
 
 /* In steps, so that it costs little for each event. */
@@ -176,30 +230,38 @@ static int prune(EventLog *l, Error *e) {
         return r;
 }
 
-static void queue_clear(EventLog *l) {
-        while (l->first) {
-                Note *n = l->first;
-
-                l->first = n->next;
-                note_free(n);
-        }
-        l->last = NULL;
-        l->n_queued = 0;
-}
-
-int event_flush(Manager *m, Error *e) {
-        EventLog *l = m->events;
+/* One transaction of what is queued. */
+static int flush_some(EventLog *l, Error *e) {
+        bool urgent = l->n_queued >= URGENT;
         int r;
 
         if (!l->first)
                 return 0;
-        r = write_queue(l, e);
+        /* its database is gone with this manager */
+        if (db_is_readonly(l->manager->db))
+                spool_rest(l);
+        r = write_batch(l, e);
         if (r != 0)
                 return r;
-        if (l->n_queued >= URGENT)
+        if (urgent && l->n_queued < URGENT)
                 set_priority(l, SD_EVENT_PRIORITY_IDLE);
-        queue_clear(l);
+        if (!l->first && l->n_lost > 0) {
+                log_error("%zu events were lost while nothing could be written", l->n_lost);
+                l->n_lost = 0;
+        }
         return 0;
+}
+
+static int flush_all(EventLog *l, Error *e) {
+        int r = 0;
+
+        while (r == 0 && l->first)
+                r = flush_some(l, e);
+        return r;
+}
+
+int event_flush(Manager *m, Error *e) {
+        return flush_all(m->events, e);
 }
 
 typedef struct Telling {
@@ -231,35 +293,63 @@ static int tell_all(EventLog *l, Error *e) {
         return r;
 }
 
-/* What is written now and what has to wait for better times: a full disk is emptied by and by. */
-static int on_due(sd_event_source *source, void *userdata) {
-        _cleanup_error_ Error e = ERROR_NULL;
-        EventLog *l = userdata;
+/* A full disk is emptied by and by. */
+static void begin_failing(EventLog *l, const Error *e) {
         int r;
 
-        r = event_flush(l->manager, &e);
-        if (r == 0)
-                r = prune(l, &e);
-        if (r == 0)
-                r = tell_all(l, &e);
-        if (r == 0) {
-                l->failing = false;
-                return 0;
-        }
         if (!l->failing)
-                log_error("%zu events have to wait: %s", l->n_queued, error_text(&e));
+                log_error("%zu events have to wait: %s", l->n_queued, error_text(e));
         l->failing = true;
+        spool_rest(l);
         r = sd_event_source_set_time_relative(l->retry, RETRY_USEC);
         if (r >= 0)
                 r = sd_event_source_set_enabled(l->retry, SD_EVENT_ONESHOT);
         if (r < 0)
                 log_error_errno(r, "Failed to try again: %m");
+}
+
+static void write_and_tell(EventLog *l) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Manager *m = l->manager;
+        int r;
+
+        r = flush_some(l, &e);
+        if (r == 0 && l->first)
+                schedule(l); /* others have their turn */
+        else if (r == 0 && l->collect)
+                r = event_log_collect(m, &e);
+        if (r == 0)
+                r = prune(l, &e);
+        if (r == 0)
+                r = tell_all(l, &e);
+        if (r == 0)
+                l->failing = false;
+        else
+                begin_failing(l, &e);
+}
+
+static int on_due(sd_event_source *source, void *userdata) {
+        EventLog *l = userdata;
+
+        if (l->failing)
+                spool_rest(l);
+        else
+                write_and_tell(l);
         return 0;
 }
 
 static int on_retry(sd_event_source *source, uint64_t usec, void *userdata) {
-        schedule(userdata);
+        write_and_tell(userdata);
         return 0;
+}
+
+void event_log_settle(EventLog *l) {
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        if (l->failing)
+                spool_rest(l);
+        else if (flush_all(l, &e) != 0)
+                begin_failing(l, &e);
 }
 
 static int on_first_boot(EventLog *l, Error *e) {
@@ -311,6 +401,22 @@ static void on_event(void *userdata) {
         schedule(l);
 }
 
+static void add_from_spool(Note *n, void *userdata) {
+        queue_append(userdata, n);
+}
+
+static int load_spool(EventLog *l, Error *e) {
+        int r;
+
+        r = spool_new(l->manager->runtime_dir, &l->spool, e);
+        if (r == 0)
+                r = spool_load(l->spool, l->manager->db, add_from_spool, l, e);
+        /* one that was damaged does not hold them any more */
+        if (r == 0 && spool_left(l->spool) == 0)
+                l->unspooled = l->first;
+        return r;
+}
+
 int event_log_new(Manager *m, EventLog **ret, Error *e) {
         _cleanup_(event_log_freep) EventLog *l = NULL;
         int r;
@@ -335,6 +441,11 @@ int event_log_new(Manager *m, EventLog **ret, Error *e) {
         if (r < 0)
                 return error_setf(e, r, "Failed to set up the events: %m");
         db_set_on_event(m->db, on_event, l);
+        r = load_spool(l, e);
+        if (r != 0)
+                return r;
+        /* before anything else has a number */
+        event_log_settle(l);
         *ret = TAKE_PTR(l);
         return 0;
 }
@@ -343,7 +454,8 @@ EventLog *event_log_free(EventLog *l) {
         if (!l)
                 return NULL;
         db_set_on_event(l->manager->db, NULL, NULL);
-        queue_clear(l);
+        queue_drop(l, l->n_queued);
+        spool_free(l->spool);
         sd_event_source_disable_unref(l->due);
         sd_event_source_disable_unref(l->retry);
         free(l);
@@ -361,9 +473,16 @@ bool event_log_is_busy(const EventLog *l) {
 
 int event_foreach(Manager *m, const EventQuery *query, int (*f)(const Event *e, void *userdata),
                   void *userdata, Error *e) {
-        int r;
+        /* what is told is what happened, to the last bit; or what could be written of it */
+        event_log_settle(m->events);
+        return db_event_foreach(m->db, query, f, userdata, e);
+}
 
-        /* what is told is what happened, to the last bit */
-        r = event_flush(m, e);
-        return r != 0 ? r : db_event_foreach(m->db, query, f, userdata, e);
+int event_last(Manager *m, uint64_t *ret, Error *e) {
+        event_log_settle(m->events);
+        return db_event_last(m->db, ret, e);
+}
+
+void event_log_collect_later(EventLog *l, bool later) {
+        l->collect = later;
 }

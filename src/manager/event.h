@@ -9,7 +9,8 @@
  * What happens to rows (containers, images ...) is recorded by the database in the transaction that
  * changes them, whoever does it: there is nothing to be called. What happens to processes is known
  * outside of the database; their steps are noted by event_reached(), written once per turn of the
- * event loop, and written again by the next manager if this one is killed before: which steps a
+ * event loop (while the database does not take them, to a spool in the runtime directory), and
+ * written again by the next manager if this one is killed before: which steps a
  * process has published is kept in the same database, so that recovery may simply say again every
  * step that it finds to have been reached.
  *
@@ -64,6 +65,7 @@ struct Event {
         const char *namespace; /* "" for content, which has none */
         const char *name;      /* of the thing: container, image, snapshot's key, digest ... */
         json_t *details;       /* keys and values as in dbus/org.example.Ctr.xml */
+        size_t details_size;   /* of their text, when it was read */
 };
 
 /* p has reached a step: EVENT_TASK_CREATE, _START, _PAUSED, _RESUMED, _OOM, _EXIT for the init of a
@@ -79,8 +81,9 @@ void event_reached(Process *p, EventTopic step);
  * a creation that failed. */
 void event_task_deleted(Task *t);
 
-/* Writes what was noted by now, before the record of p that tells it is removed: a killed manager
- * cannot lose it any more. On failure it stays queued. */
+/* Writes what was noted by now, to the spool if the database does not take it, before the record of
+ * p that tells it is removed: a killed manager cannot lose it any more. If neither takes it, that
+ * is logged, and it stays queued. */
 void event_settle(const Process *p);
 
 /* p is not there any more, and how it ended is not known: publishes EVENT_TASK_EXIT if its start
@@ -109,6 +112,9 @@ typedef struct EventQuery {
 int event_foreach(Manager *m, const EventQuery *query, int (*f)(const Event *e, void *userdata),
                   void *userdata, Error *e);
 
+/* The last sequence number of the history. */
+int event_last(Manager *m, uint64_t *ret, Error *e);
+
 /* The log of a manager, opened with its database. Nobody is told about events before
  * event_log_release(), which is called when there is somebody to tell: then about every event since
  * event_log_new(). */
@@ -117,11 +123,15 @@ EventLog *event_log_free(EventLog *l);
 DEFINE_CLEANUP(EventLog *, event_log_free);
 void event_log_release(Manager *m);
 
-/* After recovery: forgets what was kept of processes that are not there any more. */
+/* After recovery: forgets what was kept of processes that are not there any more. After a failure
+ * it is tried again when the log can be written. */
 int event_log_collect(Manager *m, Error *e);
+
+/* What is queued is in the database, or in the spool, when it returns; or it was logged why not. */
+void event_log_settle(EventLog *l);
 
 /* Something is not written yet. */
 bool event_log_is_busy(const EventLog *l) _pure_;
 
-/* Writes what is queued, now. 0, or an error after which it stays queued. */
+/* Writes what is queued to the database, now. 0, or an error after which it stays queued. */
 int event_flush(Manager *m, Error *e);

@@ -199,7 +199,9 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
                 r = event_log_new(m, &m->events, e);
         if (r != 0)
                 return r;
-        snapshotters_check(m, p->check_snapshotters);
+        /* on a read-only file system none is available, and everybody is told why by the database
+         */
+        snapshotters_check(m, p->check_snapshotters && !db_is_readonly(m->db));
         load_classes(m, p);
         r = limits_new(m, p->transient_dir, &m->limits, e);
         if (r < 0)

@@ -178,9 +178,26 @@ static int recover_blobs(Manager *m, Error *e) {
         return r != 0 ? r : ingests_expire(m, &ignored, e);
 }
 
+/* What is missing is said; what is too much stays for the next start. */
+static int look_at_store(Manager *m, Error *e) {
+        _cleanup_free_ int64_t *ids = NULL;
+        size_t n = 0;
+        int r;
+
+        log_warning("%s is on a read-only file system: nothing can be created, changed or removed, "
+                    "until it can be written and the service was started again",
+                    m->state_dir);
+        r = db_snapshot_list(m->db, &ids, &n, e);
+        if (r == 0)
+                report_missing_snapshots(m, ids, n);
+        return r;
+}
+
 int recover_store(Manager *m, Error *e) {
         int r;
 
+        if (db_is_readonly(m->db))
+                return look_at_store(m, e);
         r = recover_snapshots(m, e);
         if (r != 0)
                 return r;

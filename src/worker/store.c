@@ -11,8 +11,8 @@
 static int store_error(const Store *s, int r, Error *e) {
         if (r == -EROFS || r == -EACCES || r == -EPERM) {
                 errno = -r;
-                return error_setf(e, CTR_PERMISSION_DENIED, "The store %s is not writable: %m",
-                                  s->root);
+                return error_setf(e, r == -EROFS ? CTR_FAILED_PRECONDITION : CTR_PERMISSION_DENIED,
+                                  "The store %s is not writable: %m", s->root);
         }
         return error_setf(e, r, "Failed to open the store %s: %m", s->root);
 }

@@ -14,7 +14,8 @@ typedef struct Store {
 /* Opens the root, making it where missing. */
 int store_open_root(Store *s, const char *root, Error *e);
 
-/* Opens what is below the root. CTR_PERMISSION_DENIED if it is not writable. */
+/* Opens what is below the root. CTR_PERMISSION_DENIED if it is not writable,
+ * CTR_FAILED_PRECONDITION if that is because the file system is read-only. */
 int store_open(Store *s, Error *e);
 
 /* Closes what is open; NULL-safe for a store that store_open_root() never saw, if it is

@@ -12,7 +12,6 @@ import resource
 import select
 import signal
 import socket
-import subprocess
 import sys
 import time
 
@@ -26,30 +25,9 @@ from walk import HELD
 ON_SIGNAL = "trap 'exit 8' USR1; while :; do sleep 0.1; done"
 
 
-@contextlib.contextmanager
-def small(target, size):
-    """A file system of this size on the directory, and the service on it: a function that fills it."""
-    filler = pathlib.Path(target) / "filler"
-    system.systemctl("stop", "ctr.service")
-    pathlib.Path(target).mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", target], check=True)
-
-    def fill():
-        with open(filler, "wb", buffering=0) as f, contextlib.suppress(OSError):
-            while True:
-                f.write(bytes(4096))
-
-    try:
-        yield fill, filler
-    finally:
-        filler.unlink(missing_ok=True)
-        system.systemctl("stop", "ctr.service")
-        subprocess.run(["umount", "--lazy", target], check=True)
-
-
 def full_run(w):
     """No room in /run: nothing new, nothing half done, and what ends meanwhile is not lost."""
-    with small("/run/ctr", "3M") as (fill, filler):
+    with system.small("/run/ctr", "3M") as (fill, filler):
         container, task = w.running("before", "sh", "-c", ON_SIGNAL)
         idle = w.thing(task.call("Task.Exec", "idle", HELD))
         other = w.container("other")
@@ -73,7 +51,7 @@ def full_run(w):
 
 def full_disk(w):
     """No room in /var/lib/ctr: what runs goes on, what is told meanwhile is told later."""
-    with small("/var/lib/ctr", "48M") as (fill, filler):
+    with system.small("/var/lib/ctr", "48M") as (fill, filler):
         w.pull()
         container, task = w.running("before", "sh", "-c", ON_SIGNAL)
         spare = w.container("spare")

@@ -7,12 +7,14 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include "basic/clock.h"
 #include "basic/fs.h"
 #include "manager/db-internal.h"
 #include "manager/event.h"
 #include "manager/exec.h"
+#include "manager/process-internal.h"
 
 #define LOG_SIZE 8192
 
@@ -363,6 +365,150 @@ static void test_full_disk(void **state) {
         t->process.run = run;
 }
 
+static const char *const whole_life[] = {
+                "/snapshot/prepare", "/containers/create", "/tasks/create",
+                "/tasks/start",      "/tasks/paused",      "/tasks/resumed",
+                "/tasks/exit",       "/tasks/delete",      NULL,
+};
+
+/* A paused and resumed task, and its end, while the database takes nothing. */
+static void live_unwritten(Harness *h, const char *id) {
+        Task *t = harness_task(h, id);
+
+        flush(h, true);
+        sql(h->manager->db->handle, "PRAGMA query_only = 1");
+        start(h, t);
+        process_set_status(&t->process, TASK_PAUSING);
+        process_set_status(&t->process, TASK_PAUSED);
+        process_set_status(&t->process, TASK_RUNNING);
+        delete (h, t);
+        harness_settle(h);
+        assert_true(event_log_is_busy(h->manager->events));
+}
+
+static char *spool_path(Harness *h, const char *suffix) {
+        char *path;
+
+        assert_true(asprintf(&path, "%s/events.spool%s", h->runtime_dir, suffix) > 0);
+        return path;
+}
+
+static size_t read_file(const char *path, char **ret) {
+        size_t size;
+
+        assert_int_equal(file_read_at(AT_FDCWD, path, 1024 * 1024, ret, &size), 0);
+        return size;
+}
+
+static void write_file(const char *path, const char *data, size_t size) {
+        _cleanup_fclose_ FILE *f = fopen(path, "we");
+
+        assert_non_null(f);
+        assert_int_equal(fwrite(data, 1, size, f), size);
+}
+
+/* What could not be written by a manager that was killed is written by the next one: once, also if
+ * that is killed between its commit and the removal of the spool. */
+static void test_spool(void **state) {
+        _cleanup_free_ char *path = NULL, *data = NULL;
+        Harness *h = *state;
+        uint64_t last;
+        size_t size;
+
+        (void) harness_image(h);
+        live_unwritten(h, "web");
+        path = spool_path(h, "");
+        size = read_file(path, &data);
+        harness_restart(h);
+        assert_history(h, "web", whole_life);
+        assert_int_equal(access(path, F_OK), -1);
+        last = last_sequence(h);
+
+        write_file(path, data, size);
+        harness_restart(h);
+        assert_int_equal(access(path, F_OK), -1);
+        assert_history(h, "web", whole_life);
+        assert_int_equal(last_sequence(h), last);
+
+        /* others of another spool, and not for a manager that lived on */
+        live_unwritten(h, "other");
+        sql(h->manager->db->handle, "PRAGMA query_only = 0");
+        flush(h, true);
+        assert_int_equal(access(path, F_OK), -1);
+        assert_history(h, "other", whole_life);
+        assert_history(h, "web", whole_life);
+}
+
+/* Neither the database nor the spool takes anything: what there is room for in memory is written
+ * when it can be, the rest is lost and said to be. */
+static void test_nowhere(void **state) {
+        _cleanup_free_ char *path = NULL;
+        Harness *h = *state;
+        size_t before;
+        uint64_t run;
+        Task *t;
+        Log log;
+
+        (void) harness_image(h);
+        path = spool_path(h, "");
+        assert_int_equal(mkdir(path, 0700), 0);
+        live_unwritten(h, "web");
+        t = CONTAINER(object_find(h->manager, OBJECT_CONTAINER, "default", "web"))->task;
+        assert_null(t);
+        sql(h->manager->db->handle, "PRAGMA query_only = 0");
+        t = harness_task(h, "other");
+        flush(h, true);
+        assert_history(h, "web", whole_life);
+
+        before = last_sequence(h);
+        run = t->process.run;
+        sql(h->manager->db->handle, "PRAGMA query_only = 1");
+        for (uint64_t i = 1; i <= 17000; i++) {
+                t->process.run = run + i;
+                t->process.events = 0;
+                event_reached(&t->process, EVENT_TASK_CREATE);
+        }
+        t->process.run = run;
+        harness_settle(h);
+        assert_int_equal(rmdir(path), 0);
+        sql(h->manager->db->handle, "PRAGMA query_only = 0");
+        flush(h, true);
+        assert_int_equal(last_sequence(h), before + 16384);
+        read_log(h, before + 16383, &log);
+        assert_string_equal(log.text, "/tasks/create other;");
+}
+
+/* A line without its end was never relied on; a damaged one is set aside, with what follows it. */
+static void test_spool_damaged(void **state) {
+        _cleanup_free_ char *path = NULL, *aside = NULL, *data = NULL, *longer = NULL;
+        static const char torn[] = "{\"run\":\"default/web//1\",\"ed", bad[] = "{\"run\":7}\n";
+        Harness *h = *state;
+        size_t size;
+
+        (void) harness_image(h);
+        path = spool_path(h, "");
+        aside = spool_path(h, ".damaged");
+        for (size_t i = 0; i < 2; i++) {
+                const char *more = i == 0 ? torn : bad, *id = i == 0 ? "web" : "other";
+
+                live_unwritten(h, id);
+                size = read_file(path, &data);
+                assert_true(asprintf(&longer, "%s%s", data, more) > 0);
+                write_file(path, longer, size + strlen(more));
+                free(TAKE_PTR(data));
+                free(TAKE_PTR(longer));
+                harness_restart(h);
+                assert_history(h, id, whole_life);
+                assert_int_equal(access(path, F_OK), -1);
+                assert_int_equal(access(aside, F_OK), i == 0 ? -1 : 0);
+        }
+        write_file(path, "", 0);
+        harness_restart(h);
+        write_file(path, "no spool\n", STRLEN("no spool\n"));
+        harness_restart(h);
+        assert_int_equal(access(path, F_OK), -1);
+}
+
 static int count_one(const Event *event, void *userdata) {
         (*(size_t *) userdata)++;
         return 0;
@@ -450,6 +596,12 @@ int main(void) {
                                                         harness_teardown),
                         cmocka_unit_test_setup_teardown(test_boot, harness_setup, harness_teardown),
                         cmocka_unit_test_setup_teardown(test_full_disk, harness_setup,
+                                                        harness_teardown),
+                        cmocka_unit_test_setup_teardown(test_spool, harness_setup,
+                                                        harness_teardown),
+                        cmocka_unit_test_setup_teardown(test_nowhere, harness_setup,
+                                                        harness_teardown),
+                        cmocka_unit_test_setup_teardown(test_spool_damaged, harness_setup,
                                                         harness_teardown),
                         cmocka_unit_test_setup_teardown(test_bounded, harness_setup,
                                                         harness_teardown),

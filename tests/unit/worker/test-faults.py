@@ -479,7 +479,7 @@ class Faults(worker.TestCase):
         self.assert_fails_mounted("nr_inodes=50", "ResourceExhausted", "Failed to create")
 
     def test_read_only(self):
-        self.assert_fails_mounted("ro", "PermissionDenied", f"The store {self.root} is not writable: Read-only")
+        self.assert_fails_mounted("ro", "FailedPrecondition", f"The store {self.root} is not writable: Read-only")
 
     def test_no_directory(self):
         self.root.rmdir()
