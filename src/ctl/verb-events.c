@@ -36,7 +36,7 @@ typedef struct Events {
         uint64_t heard; /* the largest one of the signals so far: it is in the history */
         uint64_t asked; /* what was heard when the page was asked for */
         sd_event_source *end;
-        bool asking, again; /* a page is on its way; there is more after it */
+        bool asking, again; /* a page is on its way; there is something new after it */
         bool ending, done;
         Error error;
 } Events;
@@ -184,8 +184,8 @@ static void on_page(Request *q, sd_bus_message *reply, Error *e, void *userdata)
         else if (r < 0) {
                 (void) error_setf(&error, r, "Failed to show the events: %m");
                 events_fail(v, &error);
-        } else if (n == PAGE)
-                ask(v);
+        } else if (n > 0 && !(v->asked > 0 && v->last >= v->asked))
+                ask(v); /* a page may be shorter than was asked for */
         else {
                 v->last = MAX_OF(v->last, v->asked); /* those in between are not of interest */
                 if (v->again)
