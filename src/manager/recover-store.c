@@ -193,19 +193,33 @@ static int look_at_store(Manager *m, Error *e) {
         return r;
 }
 
+/* A full disk keeps nobody from seeing what there is, and from making room: what could not be
+ * tidied up is for the next start. */
+static int put_off(int r, Error *e) {
+        if (r != -ENOSPC && r != -EDQUOT && r != -EROFS)
+                return r;
+        log_warning("The store is not tidied up at this start: %s", error_text(e));
+        error_clear(e);
+        return 0;
+}
+
+static int tidy_up(Manager *m, Error *e) {
+        int r;
+
+        r = leases_recover(m, e);
+        if (r == 0)
+                r = leases_expire(m->leases, e);
+        return r == 0 ? recover_blobs(m, e) : r;
+}
+
 int recover_store(Manager *m, Error *e) {
         int r;
 
         if (db_is_readonly(m->db))
                 return look_at_store(m, e);
         r = recover_snapshots(m, e);
-        if (r != 0)
-                return r;
-        r = leases_recover(m, e);
         if (r == 0)
-                r = leases_expire(m->leases, e);
-        if (r == 0)
-                r = recover_blobs(m, e);
+                r = put_off(tidy_up(m, e), e);
         if (r != 0)
                 return r;
         /* rows that nothing needs: the collection after the last deletion may not have come */
