@@ -10,7 +10,7 @@
 # seen must be as before or as after the operation, and nothing may be left in the store but what a pull that is tried
 # again goes on from. Then the same operation must succeed, and fetch nothing that is there.
 #
-# By default four steps of each operation are tried. CRASH_STRIDE=N tries every Nth of all; CRASH_ONLY=REGEX those
+# By default three steps of each operation are tried. CRASH_STRIDE=N tries every Nth of all; CRASH_ONLY=REGEX those
 # operations alone.
 
 # shellcheck source-path=SCRIPTDIR
@@ -19,7 +19,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/images-lib"
 
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
-steps_max=4
+steps_max=3
 manager_calls=sendmsg,pwrite64,fdatasync,renameat,renameat2,unlinkat,mkdirat,clone3,write,sendto
 worker_calls=openat,mkdirat,pwrite64,write,renameat,renameat2,unlinkat,linkat,fsync,syncfs,sendto,fchmod,utimensat
 errors='went away before it answered|ended unexpectedly|does not exist|NoReply|ServiceUnknown|there is no image'
@@ -63,7 +63,7 @@ state() {
         sqlite3 $db "SELECT name, CASE WHEN name LIKE 'localhost/made%' THEN '' ELSE digest END, unpacked,
                 (SELECT count(*) FROM image_blobs b WHERE b.namespace = i.namespace AND b.name = i.name)
                 FROM images i ORDER BY 1; SELECT damaged_at FROM blobs WHERE damaged_at <> 0"
-        for id in $(sqlite3 $db "SELECT id FROM snapshots WHERE kind = 0 ORDER BY key"); do
+        for id in $(sqlite3 $db "SELECT id FROM snapshots WHERE namespace = '' ORDER BY key"); do
                 tar --sort=name --numeric-owner --mtime=@0 -C "$store/snapshots/overlayfs/$id/fs" -c . | sha256sum
         done
         curl -sf -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
@@ -72,12 +72,16 @@ state() {
         version_state
 }
 
-# Of the container with versions: which there are, and whether it runs.
+# The container with versions runs, and what it has is consistent. How many versions there are is asked in versions.sh:
+# one that a killed manager has made is there although nobody was told.
 version_state() {
         [[ $(sqlite3 $db "SELECT count(*) FROM containers WHERE id = 'web'") == 1 ]] || return 0
-        wait_until 20 ctrctl exec web true && echo "web runs"
-        sqlite3 $db "SELECT count(*) FROM snapshots WHERE container = 'web' AND version IS NOT NULL;
-                SELECT operation FROM containers WHERE operation IS NOT NULL"
+        wait_until 30 ctrctl exec web true && echo "web runs"
+        sqlite3 $db "SELECT operation FROM containers WHERE operation IS NOT NULL;
+                SELECT 'root is not active' FROM containers c LEFT JOIN snapshots s ON s.id = c.snapshot
+                        WHERE s.kind IS NOT 1 OR s.key <> c.snapshot_key;
+                SELECT 'left: ' || key FROM snapshots WHERE namespace <> '' AND kind = 1
+                        AND id NOT IN (SELECT snapshot FROM containers)"
 }
 
 complain() {
@@ -121,8 +125,8 @@ attempt() {
         was_killed && ((++killed))
         wait_until 20 nothing_left between || complain "$1" "left behind: $(leftovers between)"
         got=$(state)
-        if [[ $got != "$before" && $(normal "$got") != "$wanted" ]] || ((status == 0)) && [[ $(normal "$got") != "$wanted" ]]; then
-                complain "$1" "neither before nor after (exit code $status): $(diff <(echo "$wanted") <(normal "$got"))"
+        if [[ $got != "$before" && $got != "$wanted" ]] || ((status == 0)) && [[ $got != "$wanted" ]]; then
+                complain "$1" "neither before nor after (exit code $status): $(diff <(echo "$wanted") <(echo "$got"))"
         fi
         there=$(find $store/content/sha256 -type f -printf '%f ')
         : >"$test_dir/requests"
@@ -133,18 +137,13 @@ attempt() {
                 ((status == 0)) || complain "$1" "the next one fails: $stderr"
                 settle
                 wait_until 20 nothing_left after || complain "$1" "the next one leaves: $(leftovers after)"
-                [[ $(normal "$(state)") == "$wanted" ]] ||
-                        complain "$1" "the next one: $(diff <(echo "$wanted") <(normal "$(state)"))"
+                [[ $(state) == "$wanted" ]] ||
+                        complain "$1" "the next one: $(diff <(echo "$wanted") <(state))"
                 got=$(fetched_again "$there")
                 [[ -z $got ]] || complain "$1" "fetched again: $got"
         else
                 wait_until 20 nothing_left after || complain "$1" "left behind: $(leftovers after)"
         fi
-}
-
-# Each version adds to the number of them.
-normal() {
-        echo "$1"
 }
 
 # count_steps WHO PREPARE COMMAND: all steps, "WHO CALL N".
@@ -211,3 +210,19 @@ sweep prune 'ctrctl load --quiet --input="$test_dir/layers.tar" && ctrctl pull -
 ctrctl pull --quiet localhost:5000/demo:latest && ctrctl run --name box localhost:5000/demo:latest \
         sh -c 'mkdir /made; dd if=/dev/zero of=/made/file bs=64k count=10; rm -r /home' >/dev/null 2>&1
 sweep commit 'ctrctl rmi localhost/made:1 2>/dev/null; true' 'ctrctl commit --quiet box localhost/made:1'
+ctrctl rm box >/dev/null
+
+for snapshotter in overlayfs native; do
+        busctl --timeout=60 -- call org.example.Ctr /org/example/Ctr org.example.Ctr.Manager CreateContainer 'ssa{sv}' web \
+                localhost:5000/demo:latest 2 Snapshotter s $snapshotter Command as 3 sh -c \
+                'trap "exit 0" TERM; while :; do sleep 0.1; done' >/dev/null || die "no container with versions"
+        ctrctl start web >/dev/null || die "it does not start"
+        ctrctl version create web >/dev/null || die "no version"
+        # each takes long: where not all is wanted, one with each
+        [[ -z ${CRASH_STRIDE:-} && $snapshotter == native ]] ||
+                sweep "version create, $snapshotter" true 'ctrctl version create web'
+        [[ -z ${CRASH_STRIDE:-} && $snapshotter == overlayfs ]] ||
+                sweep "version rollback, $snapshotter" true 'ctrctl version rollback web 1'
+        busctl call org.example.Ctr /org/example/Ctr/container/default/web org.example.Ctr.Container Delete 'a{sv}' 2 \
+                CleanupVersions b true Force b true >/dev/null || die "the container stays"
+done
