@@ -12,11 +12,7 @@
 #include "basic/strv.h"
 #include "snapshot/beneath.h"
 #include "snapshot/marks.h"
-
-typedef struct PathList {
-        char **paths;
-        size_t n, allocated;
-} PathList;
+#include "snapshot/path-list.h"
 
 struct Tree {
         int root_fd; /* the caller's */
@@ -31,28 +27,6 @@ struct Tree {
         PathList named;   /* those that the archive named when they were there already */
         PathList hiding;  /* with whiteouts in them */
 };
-
-static int path_list_add(PathList *l, const char *path) {
-        if (l->n + 1 >= l->allocated) {
-                size_t allocated = MAX_OF(l->allocated * 2, (size_t) 16);
-                char **larger;
-
-                larger = reallocarray(l->paths, allocated, sizeof(char *));
-                if (!larger)
-                        return -ENOMEM;
-                l->paths = larger;
-                l->allocated = allocated;
-        }
-        l->paths[l->n] = strdup(path);
-        if (!l->paths[l->n])
-                return -ENOMEM;
-        l->paths[++l->n] = NULL;
-        return 0;
-}
-
-static int compare_paths(const void *a, const void *b) {
-        return strcmp(*(char *const *) a, *(char *const *) b);
-}
 
 int tree_new(int dir_fd, Tree **ret) {
         _cleanup_(tree_freep) Tree *t = NULL;
@@ -91,48 +65,6 @@ uint64_t tree_inodes(const Tree *t) {
 
 void tree_count_inode(Tree *t) {
         t->inodes++;
-}
-
-int tree_clean_path(const char *path, char **ret, Error *e) {
-        _cleanup_free_ char *clean = NULL;
-        size_t n = 0, depth = 0;
-
-        assert(path && ret);
-
-        clean = malloc(strlen(path) + 1);
-        if (!clean)
-                return -ENOMEM;
-        for (const char *p = path; *(p += strspn(p, "/"));) {
-                size_t k = strcspn(p, "/");
-
-                if (k == 2 && p[0] == '.' && p[1] == '.')
-                        return error_setf(e, CTR_INVALID_ARGUMENT,
-                                          "the name \"%.200s\" leads upwards", path);
-                if (k > NAME_MAX)
-                        return error_setf(e, CTR_INVALID_ARGUMENT,
-                                          "the name \"%.200s...\" has a component of more than %i "
-                                          "bytes",
-                                          path, NAME_MAX);
-                if (k != 1 || p[0] != '.') {
-                        if (++depth > TREE_DEPTH_MAX)
-                                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
-                                                  "the name \"%.200s...\" is deeper than %i "
-                                                  "directories",
-                                                  path, TREE_DEPTH_MAX);
-                        if (n > 0)
-                                clean[n++] = '/';
-                        memcpy(clean + n, p, k);
-                        n += k;
-                }
-                p += k;
-        }
-        clean[n] = '\0';
-        if (n >= PATH_MAX)
-                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "the name \"%.200s...\" is longer than %i bytes", path,
-                                  PATH_MAX - 1);
-        *ret = TAKE_PTR(clean);
-        return 0;
 }
 
 static int set_opaque(int dir_fd, const char *path, Error *e) {
@@ -421,32 +353,9 @@ int tree_whiteout(Tree *t, const char *path, Error *e) {
 }
 
 int tree_take_implied(Tree *t, char ***ret) {
-        _cleanup_strv_free_ char **left = NULL;
-        size_t n = 0, k = 0;
-
         assert(t && ret);
 
-        left = calloc(t->implied.n + 1, sizeof(char *));
-        if (!left)
-                return -ENOMEM;
-        qsort(t->implied.paths, t->implied.n, sizeof(char *), compare_paths);
-        if (t->named.n > 0)
-                qsort(t->named.paths, t->named.n, sizeof(char *), compare_paths);
-        for (size_t i = 0; i < t->implied.n; i++) {
-                char *path = t->implied.paths[i];
-
-                while (k < t->named.n && strcmp(t->named.paths[k], path) < 0)
-                        k++;
-                if ((k < t->named.n && streq(t->named.paths[k], path)) ||
-                    (n > 0 && streq(left[n - 1], path)))
-                        free(path);
-                else
-                        left[n++] = path;
-                t->implied.paths[i] = NULL;
-        }
-        t->implied.n = 0;
-        *ret = TAKE_PTR(left);
-        return 0;
+        return path_list_take_difference(&t->implied, &t->named, ret);
 }
 
 char **tree_take_hiding(Tree *t) {
