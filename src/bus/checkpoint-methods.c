@@ -21,6 +21,17 @@ static int option_directory(OptionReader *o, void *target) {
         return (*path)[0] == '/' ? 0 : option_invalid(o, "\"%s\" is not an absolute path", *path);
 }
 
+/* A3.17 */
+static int option_image(OptionReader *o, void *target) {
+        const char **image = target;
+        int r;
+
+        r = option_string(o, target);
+        if (r < 0)
+                return r;
+        return isempty(*image) ? option_invalid(o, "the name of an image cannot be empty") : 0;
+}
+
 static int option_namespaces(OptionReader *o, void *target) {
         char ***names = target;
         int r;
@@ -68,7 +79,7 @@ static int checkpoint_start(sd_bus_message *m, Task *t, const CheckpointOptions 
 int method_checkpoint(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         static const Option table[] = {
                         {"Path", "s", option_directory, offsetof(CheckpointOptions, path)},
-                        {"Image", "s", option_string, offsetof(CheckpointOptions, image)},
+                        {"Image", "s", option_image, offsetof(CheckpointOptions, image)},
                         {"ParentPath", "s", option_directory, offsetof(CheckpointOptions, parent)},
                         {"Exit", "b", option_bool, offsetof(CheckpointOptions, exit)},
                         {"AllowTCP", "b", option_bool, offsetof(CheckpointOptions, allow_tcp)},

@@ -5,7 +5,7 @@
  * put in (config.json), what the supervisor has to know besides (launch.json), and for the journal
  * the fields that are added to the log lines of its unit.
  *
- * Invariant: written before the supervisor is spawned, and never changed after that but by Update.
+ * Invariant: written before the supervisor is spawned, and never changed after that (A2.2).
  */
 
 #include <inttypes.h>

@@ -11,6 +11,7 @@ COUNTER = ["sh", "-c", "n=0; while :; do n=$((n + 1)); echo $n >/count; sleep 0.
 def refusals(walk):
     container, task = walk.running("held-still")
     walk.refused("neither place nor name", "InvalidArgument", "Path|Image", task.call, "Task.Checkpoint")
+    walk.refused("an empty name", "InvalidArgument", "Image|reference|empty", task.call, "Task.Checkpoint", Image="")
     walk.refused("both", "InvalidArgument", "Path|Image", task.call, "Task.Checkpoint", Path="/run/x", Image="x")
     walk.refused("an image that needs another one", "InvalidArgument", "ParentPath", task.call, "Task.Checkpoint", Image="x",
                  ParentPath="/run/x")

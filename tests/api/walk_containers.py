@@ -32,8 +32,8 @@ def record(walk):
     walk.check("on top of the image", prepared.get("Parent", "").startswith("sha256:"), prepared)
     for member, value in (("Namespace", "default"), ("Id", "record"), ("Image", IMAGE), ("SnapshotID", "record"),
                           ("Labels", {"app": "web", "tier": "front"}), ("Snapshotter", "overlayfs"),
-                          ("Runtime", lambda r: r != ""), ("CreatedAt", walk.recent), ("UpdatedAt", walk.recent)):
-        walk.property(member, container, f"Container.{member}", value)
+                          ("Runtime", "org.example.Ctr.v1"), ("CreatedAt", walk.recent), ("UpdatedAt", walk.recent)):
+        walk.property(f"a new container: {member}", container, f"Container.{member}", value)
     walk.equal("it is found by its id", container.path, root.call("Manager.GetContainer", "record"))
     walk.equal("and listed", [(container.path, container.get_all("Container"))], root.call("Manager.ListContainers"))
 
@@ -94,6 +94,7 @@ def refusals(walk):
         walk.refused(text, error, pattern, walk.root.call, "Manager.CreateContainer", name, image, **more)
     walk.remove(taken)
     walk.refused("a container that is gone", bus.UNKNOWN_OBJECT, ".", taken.call, "Container.GetSpec")
+    walk.refused("no task without its container", bus.UNKNOWN_OBJECT, ".", taken.call, "Container.CreateTask")
 
 
 def pulling(walk):

@@ -146,6 +146,12 @@ def namespaces(walk):
     other = walk.container("twin", "true")
     walk.check("the same id is another container there", container.path != other.path and
                root.call("Manager.GetContainer", "twin", Namespace="blue") == container.path)
+    tasks = [walk.thing(c.call("Container.CreateTask")) for c in (container, other)]
+    walk.equal("the same id is another task there", [f"{bus.ROOT}/task/blue/twin", f"{bus.ROOT}/task/default/twin"],
+               [root.call("Manager.GetTask", "twin", Namespace=n) for n in ("blue", "default")])
+    walk.equal("which ends by itself", ["STOPPED", "CREATED"],
+               [tasks[0].call("Process.Start") and tasks[0].call("Process.Wait") and tasks[0].get("Process.Status"),
+                tasks[1].get("Process.Status")])
     walk.refused("a namespace with containers", "FailedPrecondition", "container", root.call,
                  "Manager.DeleteNamespace", "blue")
     walk.remove(container, other)

@@ -20,8 +20,9 @@ def kinds(walk):
         return container, task
 
     file = WORK / "both"
+    file.write_text("before\n")
     container, task = ended("file", {"Stdout": f"file:{file}", "Stderr": f"file:{file}"})
-    walk.equal("one file for both streams, in order", "out\nerr\n", file.read_text())
+    walk.equal("one file for both streams, in order, appended to", "before\nout\nerr\n", file.read_text())
     walk.property("its name is the property", task, "Process.Stdout", f"file:{file}")
     walk.property("of both", task, "Process.Stderr", f"file:{file}")
     walk.remove(container)

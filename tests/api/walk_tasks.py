@@ -63,9 +63,12 @@ def life(walk):
 
 def document(walk):
     container, task = walk.running("document")
-    walk.equal("a task keeps the document that it was made from", FOREVER, walk.spec(task, "Task")["process"]["args"])
-    walk.equal("which is the container's", walk.spec(container)["process"]["args"],
-               walk.spec(task, "Task")["process"]["args"])
+    before = walk.spec(task, "Task")
+    walk.equal("a task's document says what it runs", FOREVER, before["process"]["args"])
+    walk.equal("as the container's", walk.spec(container)["process"], before["process"])
+    task.call("Task.Update", {"TasksMax": GLib.Variant("t", 77)})
+    walk.equal("the container's changes", 77, walk.spec(container)["linux"]["resources"]["pids"]["limit"])
+    walk.equal("a task keeps the document that it was made from", before, walk.spec(task, "Task"))
     walk.remove(container)
 
 
@@ -110,6 +113,26 @@ def signals(walk):
     task.call("Process.Kill", signal.SIGKILL, All=True)
     walk.equal("all of them", 137, task.call("Process.Wait")[0])
     walk.refused("one that has ended", "NotFound", "signals", task.call, "Process.Kill", signal.SIGTERM)
+    walk.remove(container)
+
+
+def addressed(walk):
+    """Whom a signal reaches: init alone, or every process."""
+    traps = "trap 'echo {0} first' USR1; trap 'echo {0} second' USR2; echo {0} ready; " \
+            "n=0; while [ $n -lt 600 ]; do sleep 0.05; n=$((n + 1)); done"
+    reader, writer = os.pipe()
+    container, task = walk.running("addressed", "sh", "-c", f"({traps.format('child')}) & {traps.format('init')}",
+                                   streams={"Stdout": writer})
+    os.close(writer)
+    with open(reader) as stream:  # its end comes by itself
+        ready = {stream.readline(), stream.readline()}
+        walk.equal("two processes that hear signals", {"init ready\n", "child ready\n"}, ready)
+        task.call("Process.Kill", signal.SIGUSR1)
+        walk.equal("a signal is for init", "init first\n", stream.readline())
+        task.call("Process.Kill", signal.SIGUSR2, All=True)
+        # a shell runs its traps in the order of the signals: the child would say that it had heard the first
+        walk.equal("or for all, and the child did not hear the first one", {"init second\n", "child second\n"},
+                   {stream.readline(), stream.readline()})
     walk.remove(container)
 
 
@@ -229,5 +252,6 @@ def removal(walk):
 
 
 CHAPTERS = [("tasks: life", life), ("tasks: document", document), ("tasks: stopping", stopping),
-            ("tasks: signals", signals), ("tasks: pausing", pausing), ("tasks: wrong states", wrong_states),
+            ("tasks: signals", signals), ("tasks: whom signals reach", addressed), ("tasks: pausing", pausing),
+            ("tasks: wrong states", wrong_states),
             ("tasks: what cannot be executed", commands), ("tasks: listing", listing), ("tasks: in use", removal)]

@@ -29,6 +29,8 @@ check "pull" ctrctl pull --quiet "$image"
 # --- the scope
 check "a task in the background" ctrctl run -d --name web --memory-max=64M --tasks-max=50 --cpu-weight=50 "$image" sleep 1000
 check_equal "its scope is active" active "$(systemctl show -P ActiveState ctr-web.scope)"
+check_equal "its directory is private, and in memory" "700 tmpfs" \
+        "$(stat -c %a /run/ctr/tasks/default/web) $(stat -f -c %T /run/ctr/tasks/default/web)"
 check_equal "in ctr.slice" ctr.slice "$(systemctl show -P Slice ctr-web.scope)"
 check_equal "delegated" yes "$(systemctl show -P Delegate ctr-web.scope)"
 check_equal "memory is limited by a unit property" $((64 << 20)) "$(systemctl show -P MemoryMax ctr-web.scope)"

@@ -573,6 +573,36 @@ static void test_labels(void **state) {
         assert_quiet(h);
 }
 
+/* A4.17: where the output goes is a wish, too; the input is that of before. */
+static void test_log(void **state) {
+        static const struct {
+                const char *label, *value, *stream;
+        } cases[] = {
+                        {RESTART_LABEL_LOGURI, "file:///var/log/x", "file:/var/log/x"},
+                        {RESTART_LABEL_LOGURI, "fifo:///run/x", "fifo:/run/x"},
+                        {RESTART_LABEL_LOGURI, "binary:///bin/log?a=b", "binary:///bin/log?a=b"},
+                        {RESTART_LABEL_LOGPATH, "/var/log/y", "file:/var/log/y"},
+        };
+        Harness *h = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                const char *id = (const char *const[]){"a", "b", "c", "d"}[i];
+                _cleanup_error_ Error e = ERROR_NULL;
+                Container *c = make(h, id, NULL);
+
+                assert_int_equal(container_set_labels(c,
+                                                      json_pack("{ss ss}", RESTART_LABEL_STATUS,
+                                                                "running", cases[i].label,
+                                                                cases[i].value),
+                                                      &e),
+                                 0);
+                wait_for(h, is_running(c));
+                assert_string_equal(process_stream(&c->task->process, 0), "null");
+                assert_string_equal(process_stream(&c->task->process, 1), cases[i].stream);
+                assert_string_equal(process_stream(&c->task->process, 2), cases[i].stream);
+        }
+}
+
 /* A program that is not there: the user who starts it is told, and that is all. */
 static void test_not_executable(void **state) {
         Harness *h = *state;
@@ -679,6 +709,7 @@ int main(void) {
                         TEST(test_checkpoint_abandoned),
                         TEST(test_shutdown),
                         TEST(test_labels),
+                        TEST(test_log),
                         TEST(test_not_executable),
                         TEST(test_creation_fails),
                         TEST(test_monitors),

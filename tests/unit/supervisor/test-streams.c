@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,8 +12,10 @@
 
 #include <cmocka.h>
 
+#include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/log.h"
+#include "supervisor/logger.h"
 #include "supervisor/streams.h"
 
 typedef struct Directory {
@@ -268,6 +271,46 @@ static void test_journal(void **state) {
         assert_string_equal(data, expected);
 }
 
+static void ignore(void *userdata) {
+}
+
+/* D32: one that never says that it is ready is waited for as long as that, and goes. */
+static void test_logger_never_ready(void **state) {
+        const char script[] = "#!/bin/sh\nexec sleep 1000\n";
+        const uint64_t begin = now_monotonic(), patience = 300 * USEC_PER_MSEC;
+        _cleanup_free_ char *uri = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        int pipes[2] = {-1, -1};
+        Directory *d = *state;
+        Logger *l = NULL;
+        Loop loop = {};
+        pid_t pid;
+        int fd;
+
+        fd = open(in_directory(d, "log"), O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+        assert_true(fd >= 0);
+        assert_int_equal(fd_write_all(fd, script, sizeof(script) - 1), 0);
+        fd_close(fd);
+        assert_true(asprintf(&uri, "binary://%s", d->file) > 0);
+        assert_int_equal(logger_spawn(&loop,
+                                      &(LoggerParameters){
+                                                      .uri = uri,
+                                                      .id = "x",
+                                                      .namespace = "default",
+                                                      .oom_score_adj = "",
+                                                      .changed = ignore,
+                                      },
+                                      pipes, &l, &e),
+                         0);
+        pid = logger_pid(l);
+        assert_int_equal(logger_is_ready(l, &e), 0);
+        assert_int_equal(logger_wait_ready(l, begin + patience, &e), CTR_DEADLINE_EXCEEDED);
+        assert_true(now_monotonic() - begin >= patience);
+        logger_free(l);
+        assert_int_equal(kill(pid, 0), -1);
+        loop_clear(&loop);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_null_and_handed),
@@ -277,6 +320,7 @@ int main(void) {
                         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_input_refused, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_journal, set_up, tear_down),
+                        cmocka_unit_test_setup_teardown(test_logger_never_ready, set_up, tear_down),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
