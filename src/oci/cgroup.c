@@ -337,6 +337,9 @@ int cgroup_destroy(const State *s, Error *e) {
                 if (r != 0)
                         return r;
         }
+        r = resctrl_remove(&s->groups, NULL, e);
+        if (r != 0)
+                return r;
         if (s->scope)
                 return scope_stop(s->user_bus, s->scope, e);
         return s->cgroup ? remove_directory(s->cgroup, e) : 0;

@@ -21,7 +21,8 @@ int cgroup_plan(const Context *c, json_t *config, State *s, char **ret_slice, Er
 int cgroup_make(const Context *c, State *s, const char *slice, pid_t pid, const Limits *limits,
                 int *ret_fd, Error *e);
 
-/* SIGKILL to all that is in it, waits until it is gone, and removes it. */
+/* SIGKILL to all that is in it, waits until it is gone, and removes it; and with it the resctrl
+ * groups, in which nobody is then. */
 int cgroup_destroy(const State *s, Error *e);
 
 /* Freezes or thaws, and waits until that is done. */

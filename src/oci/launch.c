@@ -173,6 +173,8 @@ int launch_set_up(Launch *l, Error *e) {
         if (r == 0)
                 r = container_enter(l->container, l->cgroup_fd, SET_UP_TIMEOUT, &l->terminal_fd, e);
         if (r == 0)
+                container_take_resctrl_groups(l->container, &l->state->groups);
+        if (r == 0)
                 r = launch_hand_over_terminal(l, e);
         return r == 0 ? launch_note_pid(l, pid, e) : r;
 }

@@ -145,6 +145,10 @@ static int read_document(State *s, json_t *j, Error *e) {
         if (r >= 0)
                 r = read_string(j, "seccompListener", &s->listener, e);
         if (r >= 0)
+                r = read_string(j, "resctrlControl", &s->groups.control, e);
+        if (r >= 0)
+                r = read_string(j, "resctrlMonitoring", &s->groups.monitoring, e);
+        if (r >= 0)
                 r = json_get_bool(j, "", "userBus", &s->user_bus, e);
         if (r >= 0)
                 r = json_get_object(j, "", "annotations", &s->annotations, e);
@@ -203,6 +207,7 @@ State *state_free(State *s) {
         free(s->cgroup);
         free(s->scope);
         free(s->listener);
+        resctrl_groups_clear(&s->groups);
         json_decref(s->annotations);
         free(s);
         return NULL;
@@ -213,11 +218,12 @@ int state_save(const State *s, Error *e) {
         _cleanup_free_ char *text = NULL;
         int r;
 
-        j = json_pack("{s:I, s:I, s:I, s:I, s:s, s:s*, s:s*, s:s*, s:s*, s:b, s:O*}", "pid",
-                      (json_int_t) s->pid, "startTime", (json_int_t) s->start_time, "created",
-                      (json_int_t) s->created, "owner", (json_int_t) s->owner, "bundle",
+        j = json_pack("{s:I, s:I, s:I, s:I, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:b, s:O*}",
+                      "pid", (json_int_t) s->pid, "startTime", (json_int_t) s->start_time,
+                      "created", (json_int_t) s->created, "owner", (json_int_t) s->owner, "bundle",
                       strempty(s->bundle), "rootfs", s->rootfs, "cgroup", s->cgroup, "scope",
-                      s->scope, "seccompListener", s->listener, "userBus", (int) s->user_bus,
+                      s->scope, "seccompListener", s->listener, "resctrlControl", s->groups.control,
+                      "resctrlMonitoring", s->groups.monitoring, "userBus", (int) s->user_bus,
                       "annotations", s->annotations);
         r = j ? json_to_text(j, &text) : -EINVAL;
         if (r == 0)

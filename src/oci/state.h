@@ -19,6 +19,7 @@
 #include <jansson.h>
 
 #include "oci/context.h"
+#include "runtime/resctrl.h"
 
 #define STATE_START "start"
 
@@ -40,8 +41,9 @@ typedef struct State {
         uid_t owner;
         char *bundle; /* absolute; "" if its maker died early */
         char *rootfs;
-        char *cgroup;   /* below the unified hierarchy's root, or NULL: the container has none */
-        char *scope;    /* the unit that the cgroup belongs to, or NULL */
+        char *cgroup; /* below the unified hierarchy's root, or NULL: the container has none */
+        char *scope;  /* the unit that the cgroup belongs to, or NULL */
+        ResctrlGroups groups; /* to be removed with the container */
         char *listener; /* where a seccomp filter wants its descriptor, for `start`; or NULL */
         bool user_bus;
         json_t *annotations; /* or NULL */

@@ -26,6 +26,7 @@ Setup *setup_free(Setup *s) {
         free(s->seccomp_cache);
         free(s->id);
         free(s->bundle);
+        free(s->resctrl_root);
         free(s);
         return NULL;
 }
@@ -37,6 +38,7 @@ static int copy_strings(Setup *s, const ContainerParameters *p) {
             free_and_strdup(&s->hostname_fallback, p->hostname_fallback) < 0 ||
             free_and_strdup(&s->seccomp_cache, p->seccomp_cache) < 0 ||
             free_and_strdup(&s->id, strempty(p->id)) < 0 ||
+            free_and_strdup(&s->resctrl_root, p->resctrl_root) < 0 ||
             free_and_strdup(&s->bundle, strempty(p->bundle)) < 0)
                 return -ENOMEM;
         return 0;
@@ -97,6 +99,9 @@ int setup_new(const ContainerParameters *p, Setup **ret, Error *e) {
                                 e, CTR_NOT_IMPLEMENTED,
                                 "linux.namespaces: layers cannot be the root in a mount namespace "
                                 "that is joined");
+        if (s->spec->intel_rdt.set && isempty(s->id))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "linux.intelRdt: the container has no id");
         if (!s->rootfs_lower && !s->spec->root_path)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "root.path is missing");
         s->init = init_parameters(s, p);
@@ -161,11 +166,17 @@ int setup_clone(const Setup *s, int parent_fd, int child_fd, pid_t *ret_pid, int
         return clone_init(s, parent_fd, child_fd, ret_pid, ret_pidfd, e);
 }
 
-int setup_serve_init(const Setup *s, pid_t pid, uint64_t deadline, Error *e) {
+int setup_serve_init(const Setup *s, pid_t pid, uint64_t deadline, ResctrlGroups *groups,
+                     Error *e) {
         static const HookPoint points[] = {HOOK_PRESTART, HOOK_CREATE_RUNTIME};
         _cleanup_free_ char *state = NULL;
         int r;
 
+        if (s->spec->intel_rdt.set) {
+                r = resctrl_join(&s->spec->intel_rdt, s->resctrl_root, s->id, pid, groups, e);
+                if (r != 0)
+                        return r;
+        }
         if (s->spec->n_net_devices > 0) {
                 r = net_devices_move(s->spec, pid, e);
                 if (r != 0)

@@ -16,6 +16,7 @@ typedef struct Setup {
         char *hostname_fallback;
         char *seccomp_cache;
         char *id, *bundle;
+        char *resctrl_root;
 } Setup;
 
 int setup_new(const ContainerParameters *p, Setup **ret, Error *e);
@@ -27,5 +28,6 @@ DEFINE_CLEANUP(Setup *, setup_free);
 int setup_clone(const Setup *s, int parent_fd, int child_fd, pid_t *ret_pid, int *ret_pidfd,
                 Error *e);
 
-/* What the host has to do while init waits for ENTER with everything built (spec_is_held()). */
-int setup_serve_init(const Setup *s, pid_t pid, uint64_t deadline, Error *e);
+/* What the host has to do while init waits for ENTER with everything built (spec_is_held()).
+ * *groups is what it has made, also if it fails. */
+int setup_serve_init(const Setup *s, pid_t pid, uint64_t deadline, ResctrlGroups *groups, Error *e);

@@ -10,6 +10,7 @@
 
 #include "basic/clock.h"
 #include "basic/fs.h"
+#include "basic/log.h"
 #include "basic/process.h"
 #include "runtime/container-setup.h"
 #include "runtime/seccomp-notify.h"
@@ -27,8 +28,10 @@ struct Container {
         int sync_fd;
         bool reaped;
         bool created;
-        bool starting;  /* between container_start_begin() and its outcome */
-        bool hooked;    /* it came as far as its hooks: those of its end are due */
+        bool starting;        /* between container_start_begin() and its outcome */
+        bool hooked;          /* it came as far as its hooks: those of its end are due */
+        ResctrlGroups groups; /* to be removed with it */
+        char *resctrl_root;
         char *listener; /* where a filter that notifies wants its descriptor; NULL: there is none */
 };
 
@@ -173,7 +176,10 @@ static int serve_init(Container *c, uint64_t deadline, Error *e) {
         if (r != SYNC_BUILT)
                 return no_answer(r, "build the container", e);
         c->hooked = true;
-        r = setup_serve_init(c->setup, c->pid, deadline, e);
+        if (c->setup->spec->intel_rdt.set &&
+            free_and_strdup(&c->resctrl_root, c->setup->resctrl_root) < 0)
+                return -ENOMEM;
+        r = setup_serve_init(c->setup, c->pid, deadline, &c->groups, e);
         if (r != 0)
                 return r;
         c->setup = setup_free(c->setup);
@@ -338,6 +344,21 @@ int container_hooks_begin(Container *c, HookPoint point, uint64_t timeout_usec, 
         return hooks_begin(&c->late->hooks[point], point, state, timeout_usec, ret, e);
 }
 
+void container_take_resctrl_groups(Container *c, ResctrlGroups *ret) {
+        *ret = c->groups;
+        c->groups = (ResctrlGroups){};
+}
+
+/* What is left then is a directory that nobody is in. */
+static void remove_groups(Container *c) {
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        if (resctrl_remove(&c->groups, c->resctrl_root, &e) != 0)
+                log_warning("%s", error_text(&e));
+        resctrl_groups_clear(&c->groups);
+        free(c->resctrl_root);
+}
+
 void container_kill(Container *c) {
         if (c->pid > 0 && !c->reaped) {
                 struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
@@ -358,6 +379,7 @@ Container *container_free(Container *c) {
         setup_free(c->setup);
         late_free(c->late);
         container_kill(c);
+        remove_groups(c);
         fd_close(c->pidfd);
         fd_close(c->sync_fd);
         free(c->listener);

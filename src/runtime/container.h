@@ -29,6 +29,7 @@
 
 #include "basic/error.h"
 #include "runtime/hooks.h"
+#include "runtime/resctrl.h"
 
 typedef struct Container Container;
 
@@ -50,9 +51,10 @@ typedef struct ContainerParameters {
         const char *id, *bundle;       /* what hooks are told; NULL: "" */
         json_t *document; /* what config_name says, read already by spec_read_document(); NULL: not
                            * read yet. A reference is taken */
-        bool independent; /* init may outlive the caller from container_detach() or START on */
-        bool no_pivot;    /* chroot() where pivot_root() cannot work: on an initramfs */
-        bool no_keyring;  /* keep the caller's session keyring */
+        const char *resctrl_root; /* the resctrl file system; NULL: where one is mounted */
+        bool independent;      /* init may outlive the caller from container_detach() or START on */
+        bool no_pivot;         /* chroot() where pivot_root() cannot work: on an initramfs */
+        bool no_keyring;       /* keep the caller's session keyring */
         unsigned preserve_fds; /* the program gets this many of the caller's descriptors from 3 on,
                                 * besides standard streams */
 } ContainerParameters;
@@ -104,6 +106,10 @@ int container_start(Container *c, uint64_t timeout_usec, Error *e);
  * never came as far as its hooks. */
 int container_hooks_begin(Container *c, HookPoint point, uint64_t timeout_usec, HooksRun **ret,
                           Error *e);
+
+/* The resctrl groups that the container has for itself: whoever takes them removes them at its end,
+ * else container_free() does. */
+void container_take_resctrl_groups(Container *c, ResctrlGroups *ret);
 
 /* Kills and reaps init, and with it (pid namespace) everything; for whom container_free() is too
  * late. */

@@ -118,9 +118,9 @@ static int make(int dir_fd, const char *config_name, const char *seccomp_cache, 
                 r = seccomp_filter_prepare(s->seccomp, seccomp_cache, &p.seccomp, e);
                 if (r != 0)
                         return r;
-                if (p.seccomp.notifies)
-                        p.document = json_incref(s->document);
         }
+        if (p.seccomp.notifies || s->intel_rdt.set)
+                p.document = json_incref(s->document);
         *ret = p;
         return 0;
 }

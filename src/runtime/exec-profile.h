@@ -6,7 +6,8 @@
  * filter's text is a third of what an exec costs, so the first exec leaves the result beside the
  * document, in EXEC_PROFILE_NAME.
  *
- * A filter that notifies takes more of the document than is worth storing: then nothing is.
+ * A filter that notifies and resctrl groups take more of the document than is worth storing: then
+ * nothing is.
  *
  * Invariant: a stored profile is used only for the very file (inode, change time and size) that it
  * was made from; whatever else is wrong with it, the document is read again.
@@ -26,7 +27,7 @@ typedef struct ExecProfile {
         gid_t root_gid;
         SpecMemoryPolicy memory_policy;
         SeccompFilter seccomp;
-        json_t *document; /* of a filter that notifies, which is not stored; else NULL */
+        json_t *document; /* of a profile that is not stored; else NULL */
 } ExecProfile;
 
 /* dir_fd is the directory of config_name, root's own. 0 or what spec_read() and

@@ -12,6 +12,7 @@
 #include "runtime/hooks.h"
 #include "runtime/process.h"
 #include "runtime/program.h"
+#include "runtime/resctrl.h"
 #include "runtime/schedule.h"
 #include "runtime/seccomp-notify.h"
 #include "runtime/step.h"
@@ -77,13 +78,10 @@ static int set_schedule(void *userdata, Error *e) {
 }
 
 static int open_host(void *userdata, Error *e) {
-        const char *listener = NULL;
         Stage *s = userdata;
+        json_t *section = json_object_get(s->profile.document, "linux");
+        const char *listener = seccomp_filter_listener(json_object_get(section, "seccomp"));
 
-        if (s->profile.document)
-                listener = seccomp_filter_listener(
-                                json_object_get(json_object_get(s->profile.document, "linux"),
-                                                "seccomp"));
         if (listener) {
                 int r = seccomp_notify_connect(listener, &s->program.listener_fd, e);
 
@@ -91,6 +89,20 @@ static int open_host(void *userdata, Error *e) {
                         return r;
         }
         return program_open_host(&s->program, e);
+}
+
+/* What is cloned is where we are. */
+static int join_resctrl(void *userdata, Error *e) {
+        Stage *s = userdata;
+        SpecIntelRdt rdt = {};
+        int r = 0;
+
+        if (s->profile.document)
+                r = spec_parse_intel_rdt(&rdt, json_object_get(s->profile.document, "linux"), e);
+        if (r == 0 && rdt.set)
+                r = resctrl_add(&rdt, s->p->resctrl_root, strempty(s->p->id), getpid(), e);
+        free(rdt.schemata);
+        return r;
 }
 
 static bool init_is_dead(const Stage *s) {
@@ -289,12 +301,13 @@ static int clone_sibling(Stage *s, Error *e) {
 
 void exec_stage_run(const ExecParameters *p, int sync_fd) {
         static const Step steps[] = {
-                        {STAGE_DOCUMENT, read_documents}, {STAGE_PROCESS, set_oom_score},
-                        {STAGE_PROCESS, set_schedule},    {STAGE_PROCESS, open_host},
-                        {STAGE_PROCESS, give_streams},    {STAGE_NAMESPACES, join_namespaces},
-                        {STAGE_TERMINAL, open_terminal},  {STAGE_USER, resolve_user},
-                        {STAGE_PROCESS, enter_directory}, {STAGE_PROCESS, set_stdio},
-                        {STAGE_PROCESS, become},          {STAGE_EXEC, find_executable},
+                        {STAGE_DOCUMENT, read_documents},    {STAGE_PROCESS, set_oom_score},
+                        {STAGE_PROCESS, set_schedule},       {STAGE_PROCESS, join_resctrl},
+                        {STAGE_PROCESS, open_host},          {STAGE_PROCESS, give_streams},
+                        {STAGE_NAMESPACES, join_namespaces}, {STAGE_TERMINAL, open_terminal},
+                        {STAGE_USER, resolve_user},          {STAGE_PROCESS, enter_directory},
+                        {STAGE_PROCESS, set_stdio},          {STAGE_PROCESS, become},
+                        {STAGE_EXEC, find_executable},
         };
         Stage s = {
                         .p = p,

@@ -34,7 +34,9 @@ typedef struct ExecParameters {
         const char *document_name; /* {"process": OCI process, "annotations": {}}: only these two
                                     * are read; of the annotations SPEC_USER_ANNOTATION */
         int stdio[3]; /* become 0, 1, 2 of the program; -1: /dev/null; ignored with a terminal */
-        const char *id, *bundle;   /* as in ContainerParameters, for who listens to a filter */
+        const char *id, *bundle;   /* as in ContainerParameters, for who listens to a filter and for
+                                    * resctrl groups */
+        const char *resctrl_root;  /* as in ContainerParameters */
         const char *seccomp_cache; /* as in ContainerParameters, and so are the next three */
         bool independent, no_keyring;
         unsigned preserve_fds;

@@ -320,7 +320,7 @@ int spec_parse_linux(Spec *s, json_t *section, Error *e) {
         if (r == 0)
                 r = spec_parse_net_devices(s, section, e);
         if (r == 0)
-                r = spec_refuse(section, "linux", "intelRdt", e);
+                r = spec_parse_intel_rdt(&s->intel_rdt, section, e);
         if (r == 0)
                 r = spec_parse_memory_policy(&s->memory_policy, section, e);
         if (r == 0)

@@ -314,7 +314,7 @@ int spec_parse_process_sections(Spec *s, Error *e) {
 }
 
 bool spec_is_held(const Spec *s) {
-        return s->n_net_devices > 0 || s->hooks[HOOK_PRESTART].n > 0 ||
+        return s->n_net_devices > 0 || s->intel_rdt.set || s->hooks[HOOK_PRESTART].n > 0 ||
                s->hooks[HOOK_CREATE_RUNTIME].n > 0 || s->hooks[HOOK_CREATE_CONTAINER].n > 0;
 }
 
@@ -330,6 +330,7 @@ Spec *spec_free(Spec *s) {
         spec_id_mappings_clear(&s->uids);
         spec_id_mappings_clear(&s->gids);
         free(s->net_devices);
+        free(s->intel_rdt.schemata);
         free(s->mounts);
         free(s->devices);
         free(s->sysctls);

@@ -31,6 +31,7 @@
 #define SPEC_HOOKS_MAX       256
 #define SPEC_ID_MAPPINGS_MAX 340 /* the kernel's UID_GID_MAP_MAX_EXTENTS */
 #define SPEC_NET_DEVICES_MAX 256
+#define SPEC_SCHEMATA_MAX    256
 #define SPEC_USER_ANNOTATION "org.example.Ctr.user"
 /* "1": an overlay as root is never synced, see volatile.h */
 #define SPEC_VOLATILE_ANNOTATION "org.example.Ctr.volatile"
@@ -134,6 +135,15 @@ typedef struct SpecMemoryPolicy {
         NumberSet nodes;
 } SpecMemoryPolicy;
 
+/* resctrl.h */
+typedef struct SpecIntelRdt {
+        bool set, monitoring;
+        const char *clos_id; /* "/": the default one; NULL: the container's id */
+        const char *l3_cache, *memory_bandwidth; /* a line of schemata each, or NULL */
+        const char **schemata;
+        size_t n_schemata;
+} SpecIntelRdt;
+
 typedef struct SpecProcess {
         bool terminal;
         uint16_t columns, rows; /* 0: not given */
@@ -190,6 +200,7 @@ typedef struct Spec {
         SpecNetDevice *net_devices;
         size_t n_net_devices;
         SpecMemoryPolicy memory_policy;
+        SpecIntelRdt intel_rdt;
         const char *mount_label; /* NULL: none */
         SpecTimeOffset monotonic, boottime;
         bool personality_set;
@@ -234,6 +245,7 @@ int spec_parse_process(Spec *s, json_t *process, Error *e);
 int spec_parse_mounts(Spec *s, json_t *mounts, Error *e);
 int spec_parse_linux(Spec *s, json_t *linux_section, Error *e);
 int spec_parse_schedule(SpecProcess *p, json_t *process, Error *e);
+int spec_parse_intel_rdt(SpecIntelRdt *rdt, json_t *linux_section, Error *e);
 int spec_parse_memory_policy(SpecMemoryPolicy *p, json_t *linux_section, Error *e);
 int spec_parse_id_mappings(SpecIdMappings *l, json_t *o, const char *path, const char *key,
                            Error *e);

@@ -271,6 +271,10 @@ refused "a path as a file" 'c["linux"]["resources"] = {"unified": {"../x.y": "1"
 refused "a device's access" 'c["linux"]["resources"] = {"devices": [{"allow": True, "access": "x"}]}' 'devices\[0\].access'
 refused "a cgroup that leads away" 'c["linux"]["cgroupsPath"] = "/../x"' "cgroupsPath: .* leads away"
 refused "no process" 'del c["process"]' "process is missing"
+if ! grep -q ' resctrl ' /proc/self/mounts; then
+        refused "shares of a cache that nobody shares out" 'c["linux"]["intelRdt"] = {"closID": "x"}' \
+                "linux.intelRdt: no resctrl file system is mounted"
+fi
 echo '{' >"$test_dir/wrong/config.json"
 capture $rt create -b "$test_dir/wrong" wrong
 check_match "no JSON" "config.json, line 2" "$stderr"

@@ -77,6 +77,8 @@ void exec_fixture_start(ExecFixture *x) {
                         .config_name = "config.json",
                         .stdio = {-1, -1, -1},
                         .seccomp_cache = x->f->seccomp_cache,
+                        .id = "box",
+                        .resctrl_root = x->resctrl_root,
         };
         _cleanup_error_ Error e = ERROR_NULL;
         int terminal_fd = -1;
@@ -130,6 +132,8 @@ int exec_fixture_clone(ExecFixture *x, const char *name, int output_fd, Containe
                         .document_name = name,
                         .stdio = {-1, output_fd, output_fd},
                         .seccomp_cache = x->f->seccomp_cache,
+                        .id = "box",
+                        .resctrl_root = x->resctrl_root,
         };
 
         write_document(x, name);
