@@ -41,8 +41,8 @@ static inline void statement_resetp(sqlite3_stmt **s) {
 int db_connect(const char *path, int flags, Database **ret, Error *e);
 
 /* db-readonly.c */
-bool db_directory_is_readonly(const char *dir);
-int db_connect_readonly(const char *path, Database **ret, Error *e);
+/* Connects to the database in dir, by these flags unless the file system is read-only. */
+int db_connect_in(const char *dir, int flags, Database **ret, Error *e);
 /* Tables in memory for what is written all the same. */
 int db_make_twins(Database *db, Error *e);
 
@@ -59,6 +59,9 @@ int db_step(Database *db, sqlite3_stmt *s, Error *e, const char *what);
 
 /* Prepares, steps once, expects no row. */
 int db_exec(Database *db, Error *e, const char *what, const char *sql, const char *types, ...);
+
+/* Runs statements that give no rows and that nobody needs again. */
+int db_run(Database *db, const char *sql, const char *what, Error *e);
 
 /* Column i as a new string; NULL stays NULL. 0 or -ENOMEM. */
 int db_column_string(sqlite3_stmt *s, int i, char **ret);

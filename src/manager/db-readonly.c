@@ -28,7 +28,7 @@ static const char twins_sql[] =
                 "INSERT INTO temp.sqlite_sequence(name, seq)"
                 " SELECT name, seq FROM main.sqlite_sequence WHERE name = 'events';";
 
-bool db_directory_is_readonly(const char *dir) {
+static bool directory_is_readonly(const char *dir) {
         return faccessat(AT_FDCWD, dir, W_OK, AT_EACCESS) < 0 && errno == EROFS;
 }
 
@@ -62,7 +62,7 @@ static int log_is_there(const char *path, Error *e) {
         return st.st_size > 0;
 }
 
-int db_connect_readonly(const char *path, Database **ret, Error *e) {
+static int connect_readonly(const char *path, Database **ret, Error *e) {
         _cleanup_free_ char *uri = NULL;
         int r;
 
@@ -77,10 +77,21 @@ int db_connect_readonly(const char *path, Database **ret, Error *e) {
         return r;
 }
 
+int db_connect_in(const char *dir, int flags, Database **ret, Error *e) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        if (asprintf(&path, "%s/ctr.db", dir) < 0)
+                return -ENOMEM;
+        if (directory_is_readonly(dir))
+                r = connect_readonly(path, ret, e);
+        else
+                r = db_connect(path, flags, ret, e);
+        return r != 0 ? error_prefix(e, r, "%s", path) : 0;
+}
+
 int db_make_twins(Database *db, Error *e) {
-        if (sqlite3_exec(db->handle, twins_sql, NULL, NULL, NULL) != SQLITE_OK)
-                return db_error(db, e, "make tables in memory");
-        return 0;
+        return db_run(db, twins_sql, "make tables in memory", e);
 }
 
 bool db_is_readonly(const Database *db) {

@@ -165,7 +165,7 @@ json_t *db_column_array(sqlite3_stmt *s, int i) {
         return column_json(s, i, json_array());
 }
 
-static int db_run(Database *db, const char *sql, const char *what, Error *e) {
+int db_run(Database *db, const char *sql, const char *what, Error *e) {
         if (sqlite3_exec(db->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
                 return db_error(db, e, what);
         return 0;
@@ -344,45 +344,35 @@ static int connection_set_up(Database *db, Error *e) {
 
 int db_open(const char *dir, Database **ret, Error *e) {
         _cleanup_(db_closep) Database *db = NULL;
-        _cleanup_free_ char *path = NULL;
         int r;
 
         assert(dir && ret);
 
-        if (asprintf(&path, "%s/ctr.db", dir) < 0)
-                return -ENOMEM;
-        if (db_directory_is_readonly(dir))
-                r = db_connect_readonly(path, &db, e);
-        else
-                r = db_connect(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db, e);
-        if (r == 0)
-                r = connection_set_up(db, e);
+        r = db_connect_in(dir, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db, e);
         if (r != 0)
-                return error_prefix(e, r, "%s", path);
+                return r;
+        r = connection_set_up(db, e);
+        if (r != 0)
+                return error_prefix(e, r, "%s/ctr.db", dir);
         *ret = TAKE_PTR(db);
         return 0;
 }
 
 int db_open_reader(const char *dir, Database **ret, Error *e) {
         _cleanup_(db_closep) Database *db = NULL;
-        _cleanup_free_ char *path = NULL;
         int r;
 
         assert(dir && ret);
 
-        if (asprintf(&path, "%s/ctr.db", dir) < 0)
-                return -ENOMEM;
-        if (db_directory_is_readonly(dir))
-                r = db_connect_readonly(path, &db, e);
-        else
-                r = db_connect(path, SQLITE_OPEN_READONLY, &db, e);
-        if (r == 0)
-                r = db_run(db,
-                           "PRAGMA cache_size = -4096; PRAGMA mmap_size = 268435456;"
-                           "PRAGMA temp_store = MEMORY",
-                           "set it up", e);
+        r = db_connect_in(dir, SQLITE_OPEN_READONLY, &db, e);
         if (r != 0)
-                return error_prefix(e, r, "%s", path);
+                return r;
+        r = db_run(db,
+                   "PRAGMA cache_size = -4096; PRAGMA mmap_size = 268435456;"
+                   "PRAGMA temp_store = MEMORY",
+                   "set it up", e);
+        if (r != 0)
+                return error_prefix(e, r, "%s/ctr.db", dir);
         *ret = TAKE_PTR(db);
         return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Between the log of events (event.c), what it knows of processes (event-process.c), and what keeps
- * that while the database cannot be written (event-spool.c). */
+/* Between the log of events (event.c), what it knows of processes (event-process.c), its queue
+ * (event-queue.c), and what keeps that while the database cannot be written (event-spool.c). */
 
 #include "manager/db.h"
 #include "manager/manager.h"
@@ -32,8 +32,32 @@ int note_write(Database *db, const Note *n, Error *e);
 /* event_log_collect() is to be called again when the database can be written. */
 void event_log_collect_later(EventLog *l, bool later);
 
-/* event-spool.c */
 typedef struct Spool Spool;
+
+/* event-queue.c; zeroed and loaded */
+typedef struct NoteQueue {
+        Note *first, *last;
+        Note *unspooled; /* the first one that is not in the spool */
+        size_t n;
+        size_t n_lost; /* that there was no room for */
+        Spool *spool;
+        bool bare; /* the spool could not be written: who kills us now takes events with us */
+} NoteQueue;
+
+/* Begins with what a former manager has left in its spool. */
+int note_queue_load(NoteQueue *q, const char *runtime_dir, Database *db, Error *e);
+void note_queue_clear(NoteQueue *q);
+
+/* n is taken over, and lost when there are too many. */
+void note_queue_append(NoteQueue *q, Note *n);
+
+/* One transaction of the first ones. On failure they stay. */
+int note_queue_write(NoteQueue *q, Database *db, Error *e);
+
+/* Whatever is queued is in the spool, or it was logged that it is not. */
+void note_queue_spool(NoteQueue *q);
+
+/* event-spool.c */
 
 /* That of a runtime directory; nothing is read yet. */
 int spool_new(const char *runtime_dir, Spool **ret, Error *e);

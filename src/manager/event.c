@@ -28,24 +28,18 @@
 
 #define HISTORY_MAX 65536U
 #define PRUNE_STEP  1024U
-#define QUEUE_MAX   16384U
-#define BATCH       1024U /* notes in one transaction */
-#define TELL_MAX    256U  /* at once, before others have their turn */
-#define URGENT      64U   /* queued: it is their turn, whatever else there is to do */
+#define TELL_MAX    256U /* at once, before others have their turn */
+#define URGENT      64U  /* queued: it is their turn, whatever else there is to do */
 #define BOOT_SKIP   UINT64_C(1000000)
 #define RETRY_USEC  USEC_PER_SEC
 
 struct EventLog {
         Manager *manager;
-        Note *first, *last;
-        Note *unspooled; /* the first one that is not in the spool */
-        size_t n_queued, n_lost;
-        Spool *spool;
+        NoteQueue queue;
         uint64_t n_rows; /* of the history, at most; counted again when it grows too large */
         uint64_t told;   /* everybody has heard of the events up to this one */
         bool released;
         bool failing; /* the database was not written; the timer tries again */
-        bool bare;    /* nor was the spool: who kills us now takes events with us */
         bool collect; /* what is not there any more is to be forgotten, when that can be written */
         sd_event_source *due, *retry;
 };
@@ -89,17 +83,6 @@ EventTopic event_topic_from_string(const char *name) {
         return topic;
 }
 
-Note *note_free(Note *n) {
-        if (!n)
-                return NULL;
-        free(n->run);
-        free(n->namespace);
-        free(n->name);
-        json_decref(n->details);
-        free(n);
-        return NULL;
-}
-
 static void schedule(EventLog *l) {
         int r;
 
@@ -116,27 +99,9 @@ static void set_priority(EventLog *l, int64_t priority) {
                 log_error_errno(r, "Failed to set the priority of the events: %m");
 }
 
-static void queue_append(EventLog *l, Note *n) {
-        if (l->last)
-                l->last->next = n;
-        else
-                l->first = n;
-        l->last = n;
-        l->n_queued++;
-}
-
 void event_log_append(EventLog *l, Note *n) {
-        if (l->n_queued >= QUEUE_MAX) {
-                if (l->n_lost++ == 0)
-                        log_error("Events are lost from now on, the first one is %s of %s: %zu "
-                                  "others cannot be written",
-                                  event_topic_to_string(n->topic), strempty(n->name), l->n_queued);
-                note_free(n);
-                return;
-        }
-        queue_append(l, n);
-        l->unspooled = l->unspooled ?: n;
-        if (l->n_queued == URGENT)
+        note_queue_append(&l->queue, n);
+        if (l->queue.n == URGENT)
                 set_priority(l, SD_EVENT_PRIORITY_NORMAL);
         schedule(l);
 }
@@ -157,63 +122,6 @@ int event_record(Manager *m, EventTopic topic, const char *namespace, const char
         return r;
 }
 
-static void queue_drop(EventLog *l, size_t n) {
-        for (; n > 0; n--) {
-                Note *note = l->first;
-
-                l->first = note->next;
-                if (l->unspooled == note)
-                        l->unspooled = note->next;
-                l->n_queued--;
-                note_free(note);
-        }
-        if (!l->first)
-                l->last = NULL;
-}
-
-/* The first ones of the queue. */
-static int write_batch(EventLog *l, Error *e) {
-        Database *db = l->manager->db;
-        _cleanup_rollback_ Database *transaction = NULL;
-        size_t n = 0, spooled;
-        int r;
-
-        r = db_begin_unsynced(db, e);
-        if (r != 0)
-                return r;
-        transaction = db;
-        for (const Note *note = l->first; note && n < BATCH; note = note->next, n++) {
-                r = note_write(db, note, e);
-                if (r != 0)
-                        return r;
-        }
-        spooled = MIN_OF(n, spool_left(l->spool));
-        r = spool_take(l->spool, db, spooled, e);
-        if (r == 0)
-                r = db_commit(db, e);
-        if (r != 0)
-                return r;
-        transaction = NULL;
-        spool_taken(l->spool, spooled, db_is_readonly(db));
-        queue_drop(l, n);
-        return 0;
-}
-
-/* What is not written is in the spool, or it is said that it is not. */
-static void spool_rest(EventLog *l) {
-        int r;
-
-        if (!l->unspooled)
-                return;
-        r = spool_append(l->spool, l->unspooled);
-        if (r == 0)
-                l->unspooled = NULL;
-        else if (!l->bare)
-                log_error_errno(r, "Events are in memory only, and lost if the manager is killed; "
-                                   "the spool of events cannot be written: %m");
-        l->bare = r != 0;
-}
-
 /* In steps, so that it costs little for each event. */
 static int prune(EventLog *l, Error *e) {
         Database *db = l->manager->db;
@@ -230,32 +138,20 @@ static int prune(EventLog *l, Error *e) {
         return r;
 }
 
-/* One transaction of what is queued. */
 static int flush_some(EventLog *l, Error *e) {
-        bool urgent = l->n_queued >= URGENT;
+        bool urgent = l->queue.n >= URGENT;
         int r;
 
-        if (!l->first)
-                return 0;
-        /* its database is gone with this manager */
-        if (db_is_readonly(l->manager->db))
-                spool_rest(l);
-        r = write_batch(l, e);
-        if (r != 0)
-                return r;
-        if (urgent && l->n_queued < URGENT)
+        r = note_queue_write(&l->queue, l->manager->db, e);
+        if (r == 0 && urgent && l->queue.n < URGENT)
                 set_priority(l, SD_EVENT_PRIORITY_IDLE);
-        if (!l->first && l->n_lost > 0) {
-                log_error("%zu events were lost while nothing could be written", l->n_lost);
-                l->n_lost = 0;
-        }
-        return 0;
+        return r;
 }
 
 static int flush_all(EventLog *l, Error *e) {
         int r = 0;
 
-        while (r == 0 && l->first)
+        while (r == 0 && l->queue.first)
                 r = flush_some(l, e);
         return r;
 }
@@ -298,9 +194,9 @@ static void begin_failing(EventLog *l, const Error *e) {
         int r;
 
         if (!l->failing)
-                log_error("%zu events have to wait: %s", l->n_queued, error_text(e));
+                log_error("%zu events have to wait: %s", l->queue.n, error_text(e));
         l->failing = true;
-        spool_rest(l);
+        note_queue_spool(&l->queue);
         r = sd_event_source_set_time_relative(l->retry, RETRY_USEC);
         if (r >= 0)
                 r = sd_event_source_set_enabled(l->retry, SD_EVENT_ONESHOT);
@@ -314,7 +210,7 @@ static void write_and_tell(EventLog *l) {
         int r;
 
         r = flush_some(l, &e);
-        if (r == 0 && l->first)
+        if (r == 0 && l->queue.first)
                 schedule(l); /* others have their turn */
         else if (r == 0 && l->collect)
                 r = event_log_collect(m, &e);
@@ -332,7 +228,7 @@ static int on_due(sd_event_source *source, void *userdata) {
         EventLog *l = userdata;
 
         if (l->failing)
-                spool_rest(l);
+                note_queue_spool(&l->queue);
         else
                 write_and_tell(l);
         return 0;
@@ -347,7 +243,7 @@ void event_log_settle(EventLog *l) {
         _cleanup_error_ Error e = ERROR_NULL;
 
         if (l->failing)
-                spool_rest(l);
+                note_queue_spool(&l->queue);
         else if (flush_all(l, &e) != 0)
                 begin_failing(l, &e);
 }
@@ -401,22 +297,6 @@ static void on_event(void *userdata) {
         schedule(l);
 }
 
-static void add_from_spool(Note *n, void *userdata) {
-        queue_append(userdata, n);
-}
-
-static int load_spool(EventLog *l, Error *e) {
-        int r;
-
-        r = spool_new(l->manager->runtime_dir, &l->spool, e);
-        if (r == 0)
-                r = spool_load(l->spool, l->manager->db, add_from_spool, l, e);
-        /* one that was damaged does not hold them any more */
-        if (r == 0 && spool_left(l->spool) == 0)
-                l->unspooled = l->first;
-        return r;
-}
-
 int event_log_new(Manager *m, EventLog **ret, Error *e) {
         _cleanup_(event_log_freep) EventLog *l = NULL;
         int r;
@@ -441,7 +321,7 @@ int event_log_new(Manager *m, EventLog **ret, Error *e) {
         if (r < 0)
                 return error_setf(e, r, "Failed to set up the events: %m");
         db_set_on_event(m->db, on_event, l);
-        r = load_spool(l, e);
+        r = note_queue_load(&l->queue, m->runtime_dir, m->db, e);
         if (r != 0)
                 return r;
         /* before anything else has a number */
@@ -454,8 +334,7 @@ EventLog *event_log_free(EventLog *l) {
         if (!l)
                 return NULL;
         db_set_on_event(l->manager->db, NULL, NULL);
-        queue_drop(l, l->n_queued);
-        spool_free(l->spool);
+        note_queue_clear(&l->queue);
         sd_event_source_disable_unref(l->due);
         sd_event_source_disable_unref(l->retry);
         free(l);
@@ -468,7 +347,7 @@ void event_log_release(Manager *m) {
 }
 
 bool event_log_is_busy(const EventLog *l) {
-        return l->first != NULL;
+        return l->queue.first != NULL;
 }
 
 int event_foreach(Manager *m, const EventQuery *query, int (*f)(const Event *e, void *userdata),

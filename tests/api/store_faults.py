@@ -5,7 +5,6 @@
 Usage: store_faults.py. Prints assertions as client.py does; needs localhost:5000/walk:latest.
 """
 
-import collections
 import contextlib
 import json
 import pathlib
@@ -225,16 +224,17 @@ def slow_filter(w):
     other = bus.Bus(w.contract)
     before = time.monotonic()
     listing = w.root.send("Manager.ListEvents", Namespace="crowd", Filters=["event.Image==nobody"])
-    latencies = collections.deque()
+    latencies = []
     while not listing.done and time.monotonic() < before + 60:
         w.bus.pump()
         start = time.monotonic()
         other.root.call("Manager.ListNamespaces")
         latencies.append(time.monotonic() - start)
-    print(f"# {time.monotonic() - before:.3f} s for the filter, {len(latencies)} other calls meanwhile, the longest "
-          f"{max(latencies, default=0) * 1000:.1f} ms")
+    latencies.sort()
+    print(f"# {time.monotonic() - before:.3f} s for the filter, {len(latencies)} other calls meanwhile of "
+          f"{latencies[len(latencies) // 2] * 1000:.1f} ms, the longest {latencies[-1] * 1000:.1f} ms")
     w.equal("it finds what there is", [], w.answer(listing))
-    w.check("others are answered meanwhile", len(latencies) >= 3, list(latencies))
+    w.check("others are answered meanwhile", len(latencies) >= 3, latencies)
     gone = bus.Bus(w.contract)
     for _ in range(20):
         gone.root.send("Manager.ListEvents", Namespace="crowd", Filters=["event.Image==nobody"])
