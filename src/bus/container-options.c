@@ -63,6 +63,27 @@ static int option_restart_policy(OptionReader *o, void *target) {
         return free_and_strdup(p, text);
 }
 
+static int option_systemd(OptionReader *o, void *target) {
+        static const char *const names[] = {
+                        [SYSTEMD_AUTO] = "auto",
+                        [SYSTEMD_ALWAYS] = "always",
+                        [SYSTEMD_NEVER] = "never",
+        };
+        SystemdMode *mode = target;
+        const char *name;
+        int r;
+
+        r = option_read_string(o, &name);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(names[i], name)) {
+                        *mode = (SystemdMode) i;
+                        return 0;
+                }
+        return option_invalid(o, "\"%.64s\" is none of auto, always, never", name);
+}
+
 static int option_runtime(OptionReader *o, void *target) {
         _cleanup_error_ Error e = ERROR_NULL;
         char **runtime = target;
@@ -374,6 +395,7 @@ static const Option table[] = {
                 {"BlockIOClass", "s", option_string_copy, FIELD(blockio_class)},
                 {"RDTClass", "s", option_string_copy, FIELD(rdt_class)},
                 {"Runtime", "s", option_runtime, FIELD(runtime)},
+                {"Systemd", "s", option_systemd, FIELD(systemd)},
                 {"SnapshotID", "s", option_identifier_copy, FIELD(snapshot_id)},
                 {"Snapshotter", "s", option_string_copy, FIELD(snapshotter)},
                 LIMIT_OPTIONS(FIELD(resources)),

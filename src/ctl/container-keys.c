@@ -31,6 +31,7 @@ static const struct {
                 KEY("CapabilitiesDrop", KEY_STRV, PROCESS, capabilities_drop),
                 KEY("NoNewPrivileges", KEY_BOOLEAN, PROCESS, no_new_privileges),
                 KEY("Rlimits", KEY_RLIMITS, PROCESS, rlimits),
+                KEY("Systemd", KEY_STRING, KEYS_CREATE, systemd),
                 KEY("Runtime", KEY_STRING, KEYS_CREATE, runtime),
                 KEY("Hostname", KEY_STRING, KEYS_CREATE, hostname),
                 KEY("Network", KEY_STRING, KEYS_CREATE, network),

@@ -41,6 +41,8 @@ static const Option create[] = {
                  "Read labels from a file"},
                 {0, "cidfile", "FILE", parse_string, FIELD(id_file),
                  "Write the id to a file, which must not be there"},
+                {0, "systemd", "MODE", parse_string, CREATE(systemd),
+                 "Whether init is a systemd: auto (default), always or never"},
                 {0, "runtime", "NAME|PATH", parse_string, CREATE(runtime),
                  "Another OCI runtime, such as crun or runc"},
                 {0, "hostname", "NAME", parse_string, CREATE(hostname), "Host name inside"},

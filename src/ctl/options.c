@@ -54,6 +54,7 @@ void options_clear(Options *o) {
         free(c->working_directory);
         free(c->user);
         free(c->runtime);
+        free(c->systemd);
         free(c->hostname);
         free(c->network);
         free(c->allowed_cpus);

@@ -27,7 +27,7 @@ typedef struct CreateOptions {
         char **labels;
         char **capabilities_add, **capabilities_drop;
         char **devices; /* pairs: path, access */
-        char *working_directory, *user, *runtime, *hostname, *network, *allowed_cpus,
+        char *working_directory, *user, *runtime, *systemd, *hostname, *network, *allowed_cpus,
                         *allowed_memory_nodes, *restart_policy, *blockio_class, *rdt_class,
                         *snapshotter;
         OptionalStrv entrypoint;

@@ -51,6 +51,13 @@ typedef struct ContainerDevice {
         char *path, *access;
 } ContainerDevice;
 
+/* Whether init is a systemd, which gets what it needs: see spec_is_for_systemd(). */
+typedef enum SystemdMode {
+        SYSTEMD_AUTO, /* by the name of the program */
+        SYSTEMD_ALWAYS,
+        SYSTEMD_NEVER,
+} SystemdMode;
+
 /* What CreateContainer was asked for. Everything is owned; zero or NULL means "as the image says",
  * then the default. See dbus/org.example.Ctr.xml for the meaning of each. */
 typedef struct ContainerRequest {
@@ -68,6 +75,7 @@ typedef struct ContainerRequest {
         char *restart_policy; /* NULL: as the labels say */
         bool terminal, read_only, host_network, volatile_root, auto_remove;
         bool new_privileges; /* NoNewPrivileges=false */
+        SystemdMode systemd;
         ContainerMount *mounts;
         size_t n_mounts;
         char **capabilities_add, **capabilities_drop;

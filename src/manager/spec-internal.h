@@ -6,7 +6,8 @@
 
 #include "manager/spec.h"
 
-json_t *spec_mounts(const ContainerRequest *request);
+/* for_systemd: with what a systemd as init needs to mount nothing itself, and cgroups of its own. */
+json_t *spec_mounts(const ContainerRequest *request, bool for_systemd);
 json_t *spec_capabilities(const ContainerRequest *request, Error *e);
 /* names (an array, or NULL) without drop and with add; unknown ones are CTR_INVALID_ARGUMENT. */
 json_t *spec_capabilities_change(json_t *names, char *const *add, char *const *drop, Error *e);

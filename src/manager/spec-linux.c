@@ -260,10 +260,46 @@ static bool is_replaced(const ContainerRequest *request, const char *destination
         return false;
 }
 
-json_t *spec_mounts(const ContainerRequest *request) {
-        static const struct {
-                const char *destination, *type, *source, *options;
-        } defaults[] = {
+typedef struct DefaultMount {
+        const char *destination, *type, *source, *options;
+} DefaultMount;
+
+#define TMPFS_OPTIONS "nosuid,nodev,tmpcopyup"
+
+/* What the container interface of systemd asks for, in the way of podman. */
+static const DefaultMount systemd_mounts[] = {
+                {"/run", "tmpfs", "tmpfs", TMPFS_OPTIONS ",mode=755"},
+                {"/run/lock", "tmpfs", "tmpfs", TMPFS_OPTIONS ",mode=1777,size=5120k"},
+                {"/tmp", "tmpfs", "tmpfs", TMPFS_OPTIONS ",mode=1777"},
+                {"/var/log/journal", "tmpfs", "tmpfs", TMPFS_OPTIONS ",mode=755"},
+                {"/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime,rw"},
+};
+
+static const DefaultMount *systemd_mount(const char *destination) {
+        for (size_t i = 0; i < ELEMENTSOF(systemd_mounts); i++)
+                if (streq(systemd_mounts[i].destination, destination))
+                        return &systemd_mounts[i];
+        return NULL;
+}
+
+static int append_defaults(json_t *mounts, const ContainerRequest *request,
+                           const DefaultMount *defaults, size_t n, bool but_for_systemds) {
+        for (size_t i = 0; i < n; i++) {
+                const DefaultMount *d = &defaults[i];
+                int r;
+
+                if (is_replaced(request, d->destination) ||
+                    (but_for_systemds && systemd_mount(d->destination)))
+                        continue;
+                r = append_mount(mounts, d->destination, d->type, d->source, d->options);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+json_t *spec_mounts(const ContainerRequest *request, bool for_systemd) {
+        static const DefaultMount defaults[] = {
                         {"/proc", "proc", "proc", "nosuid,noexec,nodev"},
                         {"/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"},
                         {"/dev/pts", "devpts", "devpts",
@@ -278,11 +314,11 @@ json_t *spec_mounts(const ContainerRequest *request) {
         static const char *const network_files[] = {"/etc/resolv.conf", "/etc/hosts"};
         _cleanup_json_ json_t *mounts = json_array();
 
-        for (size_t i = 0; i < ELEMENTSOF(defaults); i++)
-                if (!is_replaced(request, defaults[i].destination) &&
-                    append_mount(mounts, defaults[i].destination, defaults[i].type,
-                                 defaults[i].source, defaults[i].options) < 0)
-                        return NULL;
+        if (append_defaults(mounts, request, defaults, ELEMENTSOF(defaults), for_systemd) < 0)
+                return NULL;
+        if (for_systemd &&
+            append_defaults(mounts, request, systemd_mounts, ELEMENTSOF(systemd_mounts), false) < 0)
+                return NULL;
         for (size_t i = 0; request->host_network && i < ELEMENTSOF(network_files); i++)
                 if (!is_replaced(request, network_files[i]) &&
                     access(network_files[i], R_OK) >= 0 &&

@@ -3,6 +3,7 @@
 #include "manager/spec.h"
 
 #include <limits.h>
+#include <signal.h>
 
 #include "basic/json.h"
 #include "basic/signals.h"
@@ -115,22 +116,52 @@ static json_t *spec_process(const ContainerRequest *request, const ImageConfig *
                          (int) !request->new_privileges, "oomScoreAdj", request->oom_score_adjust);
 }
 
+/* As podman tells: "init" where it usually is, and systemd anywhere. */
+static bool is_for_systemd(const ContainerRequest *request, json_t *process) {
+        static const char *const inits[] = {"/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init"};
+        const char *program, *slash;
+
+        if (request->systemd != SYSTEMD_AUTO)
+                return request->systemd == SYSTEMD_ALWAYS;
+        program = strempty(json_string_value(json_array_get(json_object_get(process, "args"), 0)));
+        for (size_t i = 0; i < ELEMENTSOF(inits); i++)
+                if (streq(program, inits[i]))
+                        return true;
+        slash = strrchr(program, '/');
+        return streq(slash ? slash + 1 : program, "systemd");
+}
+
+/* systemd's container interface: who is there is said by this variable. */
+static int add_container_variable(json_t *env) {
+        json_t *entry;
+        size_t i;
+
+        json_array_foreach(env, i, entry)
+                if (startswith(strempty(json_string_value(entry)), "container="))
+                        return 0;
+        return json_array_append_new(env, json_string("container=ctr")) < 0 ? -ENOMEM : 0;
+}
+
 static json_t *spec_document(Manager *m, const ContainerRequest *request, const ImageConfig *config,
                              json_t *resources, Error *e) {
         const char *user = request->user ?: strempty(config->user);
         _cleanup_json_ json_t *process = NULL;
         char hostname[HOST_NAME_MAX + 1];
         json_t *capabilities;
+        bool for_systemd;
 
         process = spec_process(request, config, e);
         if (!process)
+                return NULL;
+        for_systemd = is_for_systemd(request, process);
+        if (for_systemd && add_container_variable(json_object_get(process, "env")) < 0)
                 return NULL;
         capabilities = json_object_get(json_object_get(process, "capabilities"), "bounding");
         (void) snprintf(hostname, sizeof(hostname), "%s", request->hostname ?: request->id);
         return json_pack("{sssOsss{sssb}sosos{ssss*ss*}}", "ociVersion", OCI_VERSION, "process",
                          process, "hostname", hostname, "root", "path", "rootfs", "readonly",
-                         (int) request->read_only, "mounts", spec_mounts(request), "linux",
-                         spec_linux(m, request, capabilities, resources, e), "annotations",
+                         (int) request->read_only, "mounts", spec_mounts(request, for_systemd),
+                         "linux", spec_linux(m, request, capabilities, resources, e), "annotations",
                          SPEC_ANNOTATION_USER, isempty(user) ? "0" : user, SPEC_ANNOTATION_VOLATILE,
                          request->volatile_root ? "1" : NULL, SPEC_ANNOTATION_RDT_CLASS,
                          isempty(request->rdt_class) ? NULL : request->rdt_class);
@@ -165,8 +196,10 @@ int spec_generate(Manager *m, const ContainerRequest *request, Image *image, Spe
         stop_signal = request->stop_signal;
         if (stop_signal == 0 && config->stop_signal)
                 stop_signal = signal_from_string(config->stop_signal);
-        if (stop_signal <= 0)
-                stop_signal = SIGTERM; /* an image with nonsense there must still stop */
+        if (stop_signal <= 0) /* an image with nonsense there must still stop */
+                stop_signal = is_for_systemd(request, json_object_get(document, "process"))
+                                              ? SIGRTMIN + 3 /* systemd(1): halt */
+                                              : SIGTERM;
 
         r = json_to_text(document, &ret->document);
         if (r < 0)

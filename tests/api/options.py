@@ -60,7 +60,7 @@ OPTIONS = {
         "Mounts": "a(sssas)", "ReadOnly": "b", "AutoRemove": "b", "Volatile": "b", "CapabilitiesAdd": "as",
         "CapabilitiesDrop": "as", "NoNewPrivileges": "b", "Devices": "a(ss)", "StopSignal": "i", "StopTimeoutUSec": "t",
         **LIMITS, "Rlimits": "a(stt)", "OOMScoreAdjust": "i", "SnapshotID": "s", "Snapshotter": "s", "RestartPolicy": "s",
-        "Runtime": "s", "BlockIOClass": "s", "RDTClass": "s", "Lease": "s"},
+        "Runtime": "s", "Systemd": "s", "BlockIOClass": "s", "RDTClass": "s", "Lease": "s"},
     "Manager.GetContainer": NAMESPACE,
     "Manager.ListContainers": {**LIST, "Labels": "a{ss}", "Filters": "as"},
     "Manager.GetTask": NAMESPACE,

@@ -45,3 +45,40 @@ check_fails "a device that nobody allowed cannot be opened" 'not permitted' ctrc
 check "one that was allowed can" ctrctl run --rm --device "$disk" "$image" sh -c "head -c 1 $disk >/dev/null"
 
 check "clean up" ctrctl rm --force big cpu
+
+# --- the same for containers that other runtimes make (A4.5)
+for runtime in crun runc; do
+        check_exit "$runtime: too little memory" 137 timeout 60 ctrctl run --name=big --runtime=$runtime --memory-max=16M \
+                "$image" dd if=/dev/zero of=/dev/null bs=64M count=1
+        check_equal "$runtime: and it is known why" true "$(property big Task OOMKilled)"
+        check "$runtime: limits of a task" ctrctl run -d --name=limited --runtime=$runtime --memory-max=64M --tasks-max=20 \
+                --cpu-weight=77 --device "$disk" "$image" sleep 1000
+        scope=/sys/fs/cgroup/ctr.slice/ctr-limited.scope
+        check_equal "$runtime: are its scope's" "67108864 20 77" \
+                "$(cat $scope/memory.max) $(cat $scope/pids.max) $(cat $scope/cpu.weight)"
+        check_equal "$runtime: and nobody else's" "max max" \
+                "$(cat $scope/payload/container/memory.max) $(cat $scope/payload/container/pids.max)"
+        check "$runtime: so that they can be changed" ctrctl update --memory-max=96M limited
+        check_equal "$runtime: in one place" 100663296 "$(cat $scope/memory.max)"
+        check_exit "$runtime: exec" 4 ctrctl exec limited sh -c "head -c 1 $disk >/dev/null && exit 4"
+        check_fails "$runtime: a device that nobody allowed" 'not permitted' ctrctl run --rm --runtime=$runtime "$image" \
+                sh -c "mknod /disk b $major $minor && head -c 1 /disk"
+        check "$runtime: clean up" ctrctl rm --force big limited
+done
+
+# --- a systemd inside manages the controllers that it was delegated (B26)
+image_push systemd systemd:latest
+check "pull" ctrctl pull --quiet localhost:5000/systemd:latest
+check "a container whose init is systemd" ctrctl run -d --name=system localhost:5000/systemd:latest
+booted() {
+        [[ $(ctrctl exec system systemctl is-system-running 2>/dev/null) =~ ^(running|degraded)$ ]]
+}
+check_within "boots" 120 booted
+check_equal "and all of it runs" running "$(ctrctl exec system systemctl is-system-running)"
+payload=/sys/fs/cgroup/ctr.slice/ctr-system.scope/payload
+check_match "it hands controllers on" 'memory.*pids' "$(cat $payload/cgroup.subtree_control)"
+check "it limits a service of its own" ctrctl exec system systemctl set-property --runtime ctr-test.service MemoryMax=32M
+check_equal "which the kernel knows" 33554432 "$(cat $payload/system.slice/ctr-test.service/memory.max)"
+check "it halts" ctrctl stop --time=120 system
+check_equal "by itself" 0 "$(ctrctl wait system)"
+check "clean up" ctrctl rm system
