@@ -6,7 +6,8 @@
 
 #include "manager/spec.h"
 
-/* for_systemd: with what a systemd as init needs to mount nothing itself, and cgroups of its own. */
+/* for_systemd: with what a systemd as init needs to mount nothing itself, and cgroups of its own.
+ */
 json_t *spec_mounts(const ContainerRequest *request, bool for_systemd);
 json_t *spec_capabilities(const ContainerRequest *request, Error *e);
 /* names (an array, or NULL) without drop and with add; unknown ones are CTR_INVALID_ARGUMENT. */
