@@ -5,6 +5,7 @@
 import io
 import json
 import os
+import select
 import shutil
 import signal
 import tarfile
@@ -119,10 +120,11 @@ class Export(worker.TestCase):
                               fds=[file.fileno()])
 
     def test_cancel(self):
-        """A pipe that nobody reads."""
+        """A pipe that nobody reads: when it is full, nobody waits in a write."""
         read, write = os.pipe()
         session = worker.Session(self.root, f"--fd={write}", self.digest, env=self.env, verb="export", fds=[write])
         session.next("progress")
+        self.wait_for(lambda: not select.select([], [write], [], 0)[1])
         session.signal(signal.SIGTERM)
         with self.assertRaises(worker.Failed) as context:
             session.finish()

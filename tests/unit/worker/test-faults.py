@@ -5,7 +5,6 @@
 Each case must end with the named error and its sentence, and leave no tree and no wrong blob behind.
 """
 
-import fcntl
 import gzip
 import json
 import os
@@ -13,9 +12,7 @@ import pathlib
 import shutil
 import signal
 import socket
-import struct
 import subprocess
-import termios
 import threading
 import time
 
@@ -25,10 +22,6 @@ from registry import Image, digest, tar
 
 ERROR_OF_STATUS = {401: "PermissionDenied", 403: "PermissionDenied", 404: "NotFound", 418: "Unavailable",
                    429: "Unavailable", 500: "Unavailable"}
-
-
-def pipe_is_empty(fd):
-    return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0] == 0
 
 
 class Faults(worker.TestCase):
@@ -150,16 +143,10 @@ class Faults(worker.TestCase):
         session = self.start(f"--credentials-fd={reader}", fds=[reader])
         os.close(reader)
         # it is waiting when it has taken what there is
-        self.wait_for(lambda: pipe_is_empty(writer))
+        self.wait_for(lambda: worker.bytes_in_pipe(writer) == 0)
         session.signal(signal.SIGTERM)
         self.assertEqual(session.wait(), -signal.SIGTERM)
         os.close(writer)
-
-    def wait_for(self, condition):
-        deadline = time.monotonic() + worker.TIMEOUT
-        while not condition():
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
 
     def dribble(self, handler, start, data):
         """One byte every 20 ms, until the other side has enough of it."""

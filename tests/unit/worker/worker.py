@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """ctr-worker as the tests run it: with a store of its own and a registry of the tests."""
 
+import fcntl
 import json
 import os
 import pathlib
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
+import time
 import unittest
 
 import registry
@@ -91,6 +95,10 @@ class Session:
         self.process.send_signal(number)
 
 
+def bytes_in_pipe(fd):
+    return struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4))[0]
+
+
 class TestCase(unittest.TestCase):
     def setUp(self):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="test-worker-"))
@@ -129,6 +137,12 @@ class TestCase(unittest.TestCase):
         self.assertEqual((context.exception.code, bool(context.exception.text)), (code, True), context.exception)
         self.assertRegex(context.exception.text, regex)
         self.assertEqual(self.trees(), before)
+
+    def wait_for(self, condition):
+        deadline = time.monotonic() + TIMEOUT
+        while not condition():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
 
     def trees(self):
         return {p.name for p in self.snapshots.iterdir()} if self.snapshots.exists() else set()
