@@ -95,10 +95,12 @@ class Tracee:
 
 
 class Trace:
-    """on_call(call) is called before each call and returns an errno to inject, or None."""
+    """on_call(call) is called before each call and returns an errno to inject, or None. on_exec(process, pid) is
+    called when a process has become another program, before that does anything."""
 
-    def __init__(self, on_call, seconds=20, grace=2):
+    def __init__(self, on_call, seconds=20, grace=2, on_exec=None):
         self.on_call = on_call
+        self.on_exec = on_exec
         self.seconds = seconds
         self.grace = grace  # for what ends by itself after the program
         self.tracees = {}
@@ -160,6 +162,8 @@ class Trace:
             if new.value not in self.seen:  # it may have been faster, and be gone
                 self.tracee(new.value)
         elif event == EVENT_EXEC:
+            if self.on_exec:
+                self.on_exec(t.number, pid)
             t.followed = t.number == 0  # it executes itself, and nothing else
         elif event == EVENT_STOP:
             if signo not in (signal.SIGTRAP,):
