@@ -12,6 +12,7 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "oci/console.h"
+#include "runtime/checkpoint.h"
 #include "runtime/seccomp-filter.h"
 #include "runtime/spec.h"
 
@@ -193,6 +194,8 @@ int launch_note_pid(Launch *l, pid_t pid, Error *e) {
         int r;
 
         r = state_set_pid(l->state, pid, e);
+        if (r == 0)
+                r = checkpoint_name_streams(pid, l->state->streams, e);
         if (r == 0)
                 r = state_save(l->state, e);
         return r == 0 && l->options->pid_file ? pid_file_write(l->options->pid_file, pid, e) : r;

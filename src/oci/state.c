@@ -113,6 +113,8 @@ int state_new(Context *c, const char *id, State **ret, Error *e) {
         return 0;
 }
 
+static const char *const stream_keys[] = {"stdin", "stdout", "stderr"};
+
 static int read_string(json_t *j, const char *key, char **ret, Error *e) {
         const char *value = NULL;
         int r;
@@ -144,6 +146,8 @@ static int read_document(State *s, json_t *j, Error *e) {
                 r = read_string(j, "scope", &s->scope, e);
         if (r >= 0)
                 r = read_string(j, "seccompListener", &s->listener, e);
+        for (size_t i = 0; r >= 0 && i < ELEMENTSOF(s->streams); i++)
+                r = read_string(j, stream_keys[i], &s->streams[i], e);
         if (r >= 0)
                 r = read_string(j, "resctrlControl", &s->groups.control, e);
         if (r >= 0)
@@ -208,6 +212,8 @@ State *state_free(State *s) {
         free(s->scope);
         free(s->listener);
         resctrl_groups_clear(&s->groups);
+        for (size_t i = 0; i < ELEMENTSOF(s->streams); i++)
+                free(s->streams[i]);
         json_decref(s->annotations);
         free(s);
         return NULL;
@@ -218,13 +224,16 @@ int state_save(const State *s, Error *e) {
         _cleanup_free_ char *text = NULL;
         int r;
 
-        j = json_pack("{s:I, s:I, s:I, s:I, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:b, s:O*}",
+        j = json_pack("{s:I, s:I, s:I, s:I, s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, "
+                      "s:s*,"
+                      " s:b, s:O*}",
                       "pid", (json_int_t) s->pid, "startTime", (json_int_t) s->start_time,
                       "created", (json_int_t) s->created, "owner", (json_int_t) s->owner, "bundle",
                       strempty(s->bundle), "rootfs", s->rootfs, "cgroup", s->cgroup, "scope",
                       s->scope, "seccompListener", s->listener, "resctrlControl", s->groups.control,
-                      "resctrlMonitoring", s->groups.monitoring, "userBus", (int) s->user_bus,
-                      "annotations", s->annotations);
+                      "resctrlMonitoring", s->groups.monitoring, stream_keys[0], s->streams[0],
+                      stream_keys[1], s->streams[1], stream_keys[2], s->streams[2], "userBus",
+                      (int) s->user_bus, "annotations", s->annotations);
         r = j ? json_to_text(j, &text) : -EINVAL;
         if (r == 0)
                 r = file_write_atomic_at(s->dir_fd, STATE_NAME, text, strlen(text), 0600, 0);

@@ -46,6 +46,7 @@ typedef struct State {
         ResctrlGroups groups; /* to be removed with the container */
         char *listener; /* where a seccomp filter wants its descriptor, for `start`; or NULL */
         bool user_bus;
+        char *streams[3];    /* of init, by the names of checkpoint_name_streams() */
         json_t *annotations; /* or NULL */
 } State;
 

@@ -81,7 +81,7 @@ static int dump(const State *s, const CriuOptions *o, Error *e) {
                         .init_pid = s->pid,
                         .config_dir_fd = s->dir_fd,
                         .config_name = CONFIG_NAME,
-                        .streams = 7, /* whatever they are, they come from outside */
+                        .stdio = s->streams,
                         .parent = o->parent,
                         .leave_running = o->leave_running,
                         .tcp = o->tcp,

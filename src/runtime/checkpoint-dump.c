@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <linux/capability.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "basic/fs.h"
 #include "basic/strv.h"
@@ -12,9 +11,6 @@
 #include "runtime/checkpoint.h"
 
 #define MOUNTINFO_MAX (16U * 1024 * 1024)
-#define FDINFO_MAX    4096U
-#define TTY_MAJOR_MIN 136U /* UNIX98 pseudo terminals */
-#define TTY_MAJOR_MAX 143U
 #define NETWORK_NAME  "ctr-network"
 
 typedef struct Dump {
@@ -97,64 +93,6 @@ static int read_mounts(const Dump *d, const Spec *spec, char ***mounts, Error *e
         return checkpoint_external_mounts(text, spec, mounts, e);
 }
 
-/* The mount that a descriptor of init belongs to. */
-static int mount_id_of(pid_t pid, int fd, unsigned *ret, Error *e) {
-        _cleanup_free_ char *text = NULL;
-        const char *line;
-        char path[64];
-        int r;
-
-        (void) snprintf(path, sizeof(path), "/proc/%i/fdinfo/%i", pid, fd);
-        r = file_read_at(AT_FDCWD, path, FDINFO_MAX, &text, NULL);
-        if (r < 0)
-                return error_setf(e, r, "Failed to read %s: %m", path);
-        line = strstr(text, "mnt_id:");
-        if (!line || sscanf(line, "mnt_id:%u", ret) != 1)
-                return error_setf(e, -EBADMSG, "Failed to find the mount in %s", path);
-        return 0;
-}
-
-static bool is_terminal(const struct stat *st) {
-        return S_ISCHR(st->st_mode) && major(st->st_rdev) >= TTY_MAJOR_MIN &&
-               major(st->st_rdev) <= TTY_MAJOR_MAX;
-}
-
-/* What CRIU calls the resource behind a standard stream that was given to the container. */
-static int name_stream(const Dump *d, int i, char **ret, Error *e) {
-        unsigned mount_id = 0;
-        char path[64], name[64];
-        struct stat st;
-        int r;
-
-        (void) snprintf(path, sizeof(path), "/proc/%i/fd/%i", d->p->init_pid, i);
-        if (stat(path, &st) < 0)
-                /* the program has closed it */
-                return errno == ENOENT ? 0
-                                       : error_setf(e, -errno, "Failed to look at %s: %m", path);
-        if (S_ISSOCK(st.st_mode))
-                (void) snprintf(name, sizeof(name), "socket:[%lu]", (unsigned long) st.st_ino);
-        else if (is_terminal(&st))
-                (void) snprintf(name, sizeof(name), "tty[%lx:%lx]", (unsigned long) st.st_rdev,
-                                (unsigned long) st.st_dev);
-        else {
-                char target[16] = "";
-                ssize_t n = readlink(path, target, sizeof(target) - 1);
-
-                /* a fifo with a name is a file here */
-                if (n > 0 && S_ISFIFO(st.st_mode) && startswith(target, "pipe:"))
-                        (void) snprintf(name, sizeof(name), "pipe:[%lu]",
-                                        (unsigned long) st.st_ino);
-                else {
-                        r = mount_id_of(d->p->init_pid, i, &mount_id, e);
-                        if (r != 0)
-                                return r;
-                        (void) snprintf(name, sizeof(name), "file[%x:%lx]", mount_id,
-                                        (unsigned long) st.st_ino);
-                }
-        }
-        return free_and_strdup(ret, name);
-}
-
 /* A network namespace that was joined is somebody else's. One of the container's own where it may
  * not change anything is as good as new, and made anew: then the streams that are opened in it can
  * be written down the next time, too. */
@@ -189,8 +127,8 @@ static int describe(const Dump *d, const Spec *spec, CheckpointDocument *doc, Er
                         return -ENOMEM;
         }
         for (int i = 0; i < 3; i++) {
-                r = p->streams & 1U << i ? name_stream(d, i, &doc->stdio[i], e) : 0;
-                if (r != 0)
+                r = free_and_strdup(&doc->stdio[i], p->stdio[i]);
+                if (r < 0)
                         return r;
         }
         return read_mounts(d, spec, &doc->mounts, e);

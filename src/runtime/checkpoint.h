@@ -24,6 +24,12 @@
 #define CHECKPOINT_ROOT        "rootfs" /* below config_dir_fd, for CRIU to start from */
 #define CHECKPOINT_FD_FIRST    10U      /* descriptors that criu is started with */
 
+/* What CRIU calls the resources behind the standard streams of init, NULL for one that is closed:
+ * to be asked before its program runs, or just after it was restored. Later the program may have
+ * others in their places; a shell has whenever it redirects the output of a command of its own.
+ * Replaces names. -errno. */
+int checkpoint_name_streams(pid_t pid, char *names[static 3], Error *e);
+
 typedef struct CheckpointDump {
         pid_t init_pid;
         int config_dir_fd; /* where config.json is */
@@ -31,7 +37,7 @@ typedef struct CheckpointDump {
         int images_fd;      /* the directory to write to; the log goes there too */
         int cgroup_fd;      /* the payload's; frozen until CRIU holds all processes */
         const char *parent; /* absolute path of the checkpoint before, or NULL */
-        unsigned streams;   /* bit i: standard stream i was given to the container */
+        char *const *stdio; /* three: what checkpoint_name_streams() found in the beginning */
         bool leave_running;
         bool tcp, unix_sockets, terminal, file_locks;
         char *const *empty_namespaces; /* "network" */

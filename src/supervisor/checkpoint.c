@@ -130,6 +130,9 @@ static int adopt(Checkpoint *c, Error *e) {
                 return r;
         }
         s->init.record.pid = pid;
+        r = checkpoint_name_streams(pid, s->stream_names, e);
+        if (r != 0)
+                return r;
         (void) snprintf(path, sizeof(path), "/proc/%i", pid);
         if (c->slave_fd >= 0 && stat(path, &st) >= 0)
                 (void) fchown(c->slave_fd, st.st_uid, (gid_t) -1);
@@ -264,7 +267,7 @@ static int dump_start(Checkpoint *c, Error *e) {
                         .images_fd = c->images_fd,
                         .cgroup_fd = payload_fd(s->payload),
                         .parent = c->request.parent,
-                        .streams = 7, /* all of them, /dev/null too, are the host's */
+                        .stdio = s->stream_names,
                         .leave_running = c->request.leave_running,
                         .tcp = c->request.allow_tcp,
                         .unix_sockets = c->request.allow_unix_sockets,

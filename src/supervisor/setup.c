@@ -15,6 +15,7 @@
 #include "basic/log.h"
 #include "basic/process.h"
 #include "config.h"
+#include "runtime/checkpoint.h"
 #include "supervisor/foreign.h"
 
 #define ENTER_USEC   (30 * USEC_PER_SEC)
@@ -144,6 +145,11 @@ static int enter_init(Supervisor *s, Error *e) {
         if (r != 0)
                 return r;
         s->init.record.pid = container_pid(s->container);
+        r = checkpoint_name_streams(s->init.record.pid, s->stream_names, e);
+        if (r != 0) {
+                fd_close(master);
+                return r;
+        }
         return process_set_up(&s->init, master, e);
 }
 

@@ -229,6 +229,8 @@ static void supervisor_clear(Supervisor *s) {
         connection_set_clear(&s->connections);
         loop_clear(&s->loop);
         task_launch_clear(&s->launch);
+        for (size_t i = 0; i < ELEMENTSOF(s->stream_names); i++)
+                free(s->stream_names[i]);
         fd_close(s->signal_fd);
         fd_close(s->task_dir_fd);
 }

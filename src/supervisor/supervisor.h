@@ -75,6 +75,7 @@ typedef struct Supervisor {
         Foreign *foreign;       /* the other runtime that made it; NULL: we did */
         HooksRun *hooks;        /* those of a start, while they run */
         Checkpoint *checkpoint; /* while one is made or restored */
+        char *stream_names[3];  /* for a checkpoint: init's standard streams, all of the host */
         Payload *payload;
         Process init;
         Exec *execs;

@@ -149,6 +149,17 @@ check_within "goes on in the file" 10 grep -qx "$((last + 2))" "$test_dir/out"
 check_equal "without a gap" "$(seq "$((last + 2))" | md5sum)" "$(head -n "$((last + 2))" "$test_dir/out" | md5sum)"
 check "clean up" ctrctl rm --force file
 
+# what it has opened itself is no stream of the host's, wherever it stands
+check "a task that has put its output elsewhere" ctrctl run -d --name own "$image" sh -c "exec >/own; $counter"
+check_within "it counts" 10 counts_beyond own 3
+check "its checkpoint" ctrctl checkpoint --path="$images/own" own
+check "delete" busctl call "$destination" "$root/task/default/own" "$destination.Process" Delete 'a{sv}' 0
+check "a task from it" create_task own 1 CheckpointPath s "$images/own"
+check "restored" start_task own
+last=$(count own)
+check_within "goes on there" 20 eval 'grep -qx $((last + 2)) "/proc/$(property own Process Pid)/root/own"'
+check "clean up" ctrctl rm --force own
+
 # --- in the content store
 check "a task that counts" ctrctl run -d --name stored "$image" sh -c "$counter"
 check_within "it counts" 10 counts_beyond stored 3

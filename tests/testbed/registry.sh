@@ -33,7 +33,7 @@ registry_serve() {
                 "http: {addr: '127.0.0.1:5000'}" "$@" >"$config"
         systemd-run --quiet --unit=test-registry.service -p KillSignal=SIGKILL docker-registry serve "$config" ||
                 die "the registry cannot be started"
-        wait_until 30 port_is_open 5000 || die "the registry does not listen: $(journalctl -u test-registry.service)"
+        wait_until 120 port_is_open 5000 || die "the registry does not listen: $(journalctl -u test-registry.service)"
 }
 
 # registry_start: a registry at localhost:5000 that anybody may use.
