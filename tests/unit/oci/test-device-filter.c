@@ -333,8 +333,8 @@ static void test_kernel(void **state) {
         static const char *const rules[] = {
                         "[]",
                         "[{\"allow\": false}]",
-                        "[{\"allow\": false, \"access\": \"rwm\"},"
-                        " {\"allow\": true, \"type\": \"c\", \"major\": 10, \"minor\": 229}]",
+                        ("[{\"allow\": false, \"access\": \"rwm\"},"
+                         " {\"allow\": true, \"type\": \"c\", \"major\": 10, \"minor\": 229}]"),
         };
         json_t *most = most_rules();
 
