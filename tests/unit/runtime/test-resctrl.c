@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /* linux.intelRdt with a directory in place of the resctrl file system. What the kernel does there,
- * the files of a group coming and going with its directory, do mkdirat() and unlinkat() of this
- * program, which the code under test calls. */
+ * the files of a group coming and going with its directory, do the wrapped mkdirat() and
+ * unlinkat(). */
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include "basic/error.h"
 #include "basic/fs.h"
@@ -21,28 +20,34 @@ static void put(int dir_fd, const char *name, const char *text) {
         assert_int_equal(file_write_atomic_at(dir_fd, name, text, strlen(text), 0600, 0), 0);
 }
 
-int mkdirat(int dir_fd, const char *path, mode_t mode) {
+/* The linker's --wrap gives these names. */
+int __real_mkdirat(int dir_fd, const char *path, mode_t mode);
+int __real_unlinkat(int dir_fd, const char *path, int flags);
+int __wrap_mkdirat(int dir_fd, const char *path, mode_t mode);
+int __wrap_unlinkat(int dir_fd, const char *path, int flags);
+
+int __wrap_mkdirat(int dir_fd, const char *path, mode_t mode) {
         _cleanup_close_ int fd = -1;
-        int r = (int) syscall(SYS_mkdirat, dir_fd, path, mode);
+        int r = __real_mkdirat(dir_fd, path, mode);
 
         if (r < 0 || !is_kernel)
                 return r;
         fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         put(fd, "tasks", "");
         put(fd, "schemata", "");
-        return (int) syscall(SYS_mkdirat, fd, "mon_groups", 0755);
+        return __real_mkdirat(fd, "mon_groups", 0755);
 }
 
-int unlinkat(int dir_fd, const char *path, int flags) {
+int __wrap_unlinkat(int dir_fd, const char *path, int flags) {
         if (is_kernel && (flags & AT_REMOVEDIR)) {
                 static const char *const files[] = {"tasks", "schemata", "mon_groups"};
                 int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
                 for (size_t i = 0; fd >= 0 && i < ELEMENTSOF(files); i++)
-                        (void) syscall(SYS_unlinkat, fd, files[i], i == 2 ? AT_REMOVEDIR : 0);
+                        (void) __real_unlinkat(fd, files[i], i == 2 ? AT_REMOVEDIR : 0);
                 fd_close(fd);
         }
-        return (int) syscall(SYS_unlinkat, dir_fd, path, flags);
+        return __real_unlinkat(dir_fd, path, flags);
 }
 
 typedef struct Resctrl {
