@@ -89,7 +89,21 @@ static void test_default_profile(void **state) {
                         {"personality", SYS_personality, 0xffffffffL, 0, 0, 0},
                         {"personality other", SYS_personality, 0x40000, 0, 0, ENOSYS},
                         {"getpid", SYS_getpid, 0, 0, 0, 0},
-                        {"chroot", SYS_chroot, 0, 0, 0, EFAULT},
+                        {"chroot", SYS_chroot, 0, 0, 0, EPERM},
+                        {"unshare", SYS_unshare, CLONE_NEWUSER, 0, 0, EPERM},
+                        {"setns", SYS_setns, -1, 0, 0, EPERM},
+                        {"kexec_file_load", SYS_kexec_file_load, -1, -1, 0, EPERM},
+                        {"io_uring_enter", SYS_io_uring_enter, -1, 0, 0, EPERM},
+                        {"io_uring_register", SYS_io_uring_register, -1, 0, 0, EPERM},
+                        {"kcmp", SYS_kcmp, 0, 0, 99, EPERM},
+                        {"lookup_dcookie", SYS_lookup_dcookie, 0, 0, 0, EPERM},
+                        {"fanotify_init", SYS_fanotify_init, -1, 0, 0, EPERM},
+                        {"pidfd_getfd", SYS_pidfd_getfd, -1, -1, 0, EPERM},
+                        {"move_pages", SYS_move_pages, 0, 0, 0, EPERM},
+                        {"swapoff", SYS_swapoff, 0, 0, 0, EPERM},
+                        {"sethostname", SYS_sethostname, 0, -1, 0, EPERM},
+                        {"clock_settime", SYS_clock_settime, -1, 0, 0, EPERM},
+                        {"vhangup", SYS_vhangup, 0, 0, 0, EPERM},
                         {"close_range", SYS_close_range, 5, 4, 0, EINVAL},
                         {"unknown", 4095, 0, 0, 0, ENOSYS},
         };
@@ -108,6 +122,81 @@ static void test_default_profile(void **state) {
         }
         seccomp_filter_clear(&filter);
         json_decref(profile);
+}
+
+static bool is_among(const char *name, const char *const *names, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                if (streq(names[i], name))
+                        return true;
+        return false;
+}
+
+/* Whether the profile allows a call to somebody without capabilities; plain: whatever its
+ * arguments. */
+static bool allows(json_t *profile, const char *name, bool plain) {
+        json_t *rule, *item;
+        size_t i, k;
+
+        json_array_foreach(json_object_get(profile, "syscalls"), i, rule) {
+                json_t *includes = json_object_get(rule, "includes");
+
+                if (!streq(json_string_value(json_object_get(rule, "action")), "SCMP_ACT_ALLOW") ||
+                    json_array_size(json_object_get(includes, "caps")) > 0 ||
+                    (plain && json_array_size(json_object_get(rule, "args")) > 0))
+                        continue;
+                json_array_foreach(json_object_get(rule, "names"), k, item) {
+                        if (streq(json_string_value(item), name))
+                                return true;
+                }
+        }
+        return false;
+}
+
+/* What everybody may do with ours, everybody may do with the profile that podman and others share.
+ */
+static void test_ecosystem(void **state) {
+        static const char *const newer[] = {
+                        /* than that profile, and like calls that it allows */
+                        "cachestat",
+                        "fchmodat2",
+                        "futex_requeue",
+                        "futex_wait",
+                        "futex_waitv",
+                        "futex_wake",
+                        "getxattrat",
+                        "io_pgetevents",
+                        "listxattrat",
+                        "map_shadow_stack",
+                        "io_pgetevents_time64",
+                        "mseal",
+                        "setxattrat",
+                        "removexattrat",
+                        "riscv_flush_icache",
+                        "uretprobe",
+                        "riscv_hwprobe",
+        };
+        json_t *theirs, *ours, *rule, *item;
+        size_t i, k, n = 0;
+
+        theirs = json_load_file("/usr/share/containers/seccomp.json", 0, NULL);
+        if (!theirs)
+                skip();
+        ours = default_profile();
+        json_array_foreach(json_object_get(ours, "syscalls"), i, rule) {
+                json_array_foreach(json_object_get(rule, "names"), k, item) {
+                        const char *name = json_string_value(item);
+
+                        if (!allows(ours, name, true))
+                                continue;
+                        n++;
+                        if (!allows(theirs, name, false) &&
+                            !is_among(name, newer, ELEMENTSOF(newer)))
+                                fail_msg("%s is not allowed by others", name);
+                }
+        }
+        assert_true(n > 300);
+        json_decref(ours);
+        json_decref(theirs);
 }
 
 #ifdef __x86_64__
@@ -285,6 +374,7 @@ static void test_refused_in_container(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_default_profile),
+                        cmocka_unit_test(test_ecosystem),
 #ifdef __x86_64__
                         cmocka_unit_test(test_x32),
 #endif
