@@ -100,6 +100,7 @@ int verb_import(int argc, char *argv[]) {
         block_signals();
         platform_host(&o.import.pull.platform);
         o.import.pull.unpack = true;
+        o.import.pull.all_platforms = true;
         o.import.pull.limits = apply_limits_default;
         r = parse_options(argc, argv, &o, &e);
         if (r == 0)

@@ -3,11 +3,13 @@
 /*
  * The images of an index for the other platforms: their documents and blobs go into the store,
  * nothing of them is extracted. A document is dropped as soon as it was read: there may be a
- * thousand.
+ * thousand. Without a registry (an import) what is not in the store is left out: an archive need
+ * not have all that its index names.
  */
 
 #include "worker/pull.h"
 
+#include "image/content.h"
 #include "worker/closure.h"
 
 /* Own: of the image that is extracted, which is fetched anyway. */
@@ -19,6 +21,13 @@ static bool is_own(const Pull *p, const Digest *d) {
                 if (digest_equal(&p->manifest->layers[i].digest, d))
                         return true;
         return false;
+}
+
+/* It is in the store, or can be fetched. */
+static bool is_available(const Pull *p, const Digest *d) {
+        _cleanup_close_ int fd = -1;
+
+        return p->registry || content_open_blob(p->store->content_fd, d, &fd, NULL, NULL) == 0;
 }
 
 /* Appends a copy unless the list has it. *ret_new tells. */
@@ -46,26 +55,34 @@ static int list_add(DescriptorList *l, const Descriptor *d, bool *ret_new, Error
         return r;
 }
 
-static int add_blob(Pull *p, const Descriptor *d, Error *e) {
+static int add_blob(Pull *p, const Descriptor *d, bool *complete, Error *e) {
         bool ignored;
 
         /* what may not be distributed is not to be had from the registry either */
         if (is_own(p, &d->digest) || media_type_is_nondistributable(d->media_type))
                 return 0;
+        if (!is_available(p, &d->digest)) {
+                *complete = false;
+                return 0;
+        }
         return list_add(&p->other_blobs, d, &ignored, e);
 }
 
-static int add_manifest(Pull *p, const Text *text, const Descriptor *d, Error *e) {
+/* The blobs of an image, which is one for a platform if all of them are there. listed is what the
+ * index says of it. */
+static int add_manifest(Pull *p, const Text *text, const Descriptor *d, const Descriptor *listed,
+                        Error *e) {
         _cleanup_(manifest_freep) Manifest *m = NULL;
+        bool complete = true, ignored;
         int r;
 
         r = manifest_parse_artifact(text->data, text->size, d->media_type,
                                     DIGEST_STRING(&d->digest), &m, e);
         if (r == 0)
-                r = add_blob(p, &m->config, e);
+                r = add_blob(p, &m->config, &complete, e);
         for (size_t i = 0; r == 0 && i < m->n_layers; i++)
-                r = add_blob(p, m->layers + i, e);
-        return r;
+                r = add_blob(p, m->layers + i, &complete, e);
+        return r == 0 && complete ? list_add(&p->platforms, listed, &ignored, e) : r;
 }
 
 static int add_entries(Pull *p, Http *http, const Text *text, const Descriptor *d, unsigned depth,
@@ -88,7 +105,6 @@ static int add_other(Pull *p, Http *http, const Descriptor *d, unsigned depth, E
         _cleanup_free_ char *media_type = NULL;
         Descriptor found = *d;
         MediaKind kind;
-        bool ignored;
         int r;
 
         r = pull_fetch_document(p, http, d, false, &text, e);
@@ -99,13 +115,8 @@ static int add_other(Pull *p, Http *http, const Descriptor *d, unsigned depth, E
         if (r != 0)
                 return r;
         found.media_type = media_type;
-        if (kind == MEDIA_INDEX)
-                r = add_entries(p, http, &text, &found, depth + 1, e);
-        else {
-                r = list_add(&p->platforms, d, &ignored, e);
-                if (r == 0)
-                        r = add_manifest(p, &text, &found, e);
-        }
+        r = kind == MEDIA_INDEX ? add_entries(p, http, &text, &found, depth + 1, e)
+                                : add_manifest(p, &text, &found, d, e);
         return r == 0 ? pull_store_document(p, d, text.data, e) : r;
 }
 
@@ -118,6 +129,8 @@ static int add_entry(Pull *p, Http *http, const Descriptor *d, unsigned depth, E
                         return add_own(p, http, p->documents + i, d, depth, e);
         if (job_is_canceled(p->job))
                 return error_setf(e, CTR_CANCELED, "The job was canceled");
+        if (!is_available(p, &d->digest))
+                return 0;
         r = list_add(&p->other_documents, d, &new, e);
         return r == 0 && new ? add_other(p, http, d, depth, e) : r;
 }

@@ -56,7 +56,8 @@ typedef struct PullOptions {
         ApplyLimits limits; /* of one layer */
         bool unpack;
         bool prefer_local;  /* --policy=missing */
-        bool all_platforms; /* of an index everything is fetched */
+        bool all_platforms; /* of an index everything is fetched; without a registry, what is there
+                             */
         bool has_known;
         Digest known; /* what the tag stood for before: the registry is asked whether it still does
                        */

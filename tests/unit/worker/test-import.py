@@ -197,8 +197,24 @@ class Import(worker.TestCase):
         one = self.check(self.load(archive))
         self.assertEqual((one["digest"], one["manifest"]["digest"]), (digest(index), digest(self.image.document())))
         self.assertIn(digest(other.layers[0])[7:], self.stored())
+        self.assertEqual({b["digest"][7:] for b in one["blobs"]}, self.stored())
+        self.assertEqual(one["platforms"], ["linux/amd64", "linux/arm64"])
         one, = self.load(archive, "--platform=linux/arm64")["images"]
         self.assertEqual(one["manifest"]["digest"], digest(other.document()))
+
+    def test_incomplete_index(self):
+        """An archive need not have all that its index names; what there is belongs to the image."""
+        other, none = (Image(tar((name, b"")), architecture=name) for name in ("arm64", "riscv64"))
+        index = json.dumps({"schemaVersion": 2, "mediaType": registry.INDEX, "manifests": [
+            descriptor(registry.MANIFEST, image.document(), platform={"os": "linux", "architecture": name})
+            for image, name in ((self.image, "amd64"), (other, "arm64"), (none, "riscv64"))]}).encode()
+        top = json.dumps({"schemaVersion": 2, "manifests": [descriptor(registry.INDEX, index)]}).encode()
+        blobs = [*self.image.blobs.values(), self.image.document(), json.dumps(other.config).encode(), other.document(),
+                 index]
+        archive = tar(*{name: data for name, data in map(blob, blobs)}.items(), ("index.json", top), LAYOUT)
+        one = self.check(self.load(archive))
+        self.assertEqual({b["digest"][7:] for b in one["blobs"]}, self.stored())
+        self.assertEqual(one["platforms"], ["linux/amd64"])
 
     def test_docker(self):
         data = docker(self.image, self.layers)
