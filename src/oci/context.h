@@ -17,7 +17,7 @@
 #define PRESERVE_FDS_MAX 65536U
 
 typedef struct Context {
-        char *root; /* the directory of all containers' directories */
+        char *root; /* the directory of all containers' directories; NULL: not said */
         int root_fd;
         bool systemd_cgroup;
         bool rootless;   /* not the user that owns the machine's cgroups */

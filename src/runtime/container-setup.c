@@ -123,7 +123,11 @@ static int clone_init(const Setup *s, int parent_fd, int child_fd, pid_t *ret_pi
                 args.flags |= CLONE_NEWPID;
         pid = syscall(SYS_clone3, &args, sizeof(args));
         if (pid < 0)
-                return error_setf(e, -errno, "Failed to clone init: %m");
+                return error_setf(e, -errno, "Failed to clone init%s: %m",
+                                  errno == EPERM && geteuid() != 0
+                                                  ? " (only root can without linux.namespaces "
+                                                    "having a user namespace)"
+                                                  : "");
         if (pid == 0) {
                 InitParameters p = s->init;
 

@@ -185,12 +185,38 @@ static int filesystem_make(const SpecMount *m, const char *label, int *ret_fd, E
                          m->options.n_parameters + 1, ret_fd, e);
 }
 
+/* The kernel lets a user namespace mount a sysfs only where the caller sees all of one, which is
+ * not so inside of most containers: then it is the one that is there, with what lies upon it, to be
+ * read. That is what the other runtimes do, too. */
+static int sysfs_copy(int *ret_fd, Error *e) {
+        _cleanup_close_ int fd = -1, mount_fd = -1;
+        int r;
+
+        fd = open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to open /sys: %m");
+        mount_fd = mount_clone(fd, true);
+        if (mount_fd < 0)
+                return error_setf(e, mount_fd, "Failed to copy the mount of /sys: %m");
+        r = mount_change(mount_fd, MOUNT_ATTR_RDONLY, 0, MS_PRIVATE, true);
+        if (r < 0)
+                return error_setf(e, r, "Failed to make the copy of /sys read-only: %m");
+        *ret_fd = TAKE_FD(mount_fd);
+        return 0;
+}
+
 /* The new file system of a mount that is no bind mount. */
-static int filesystem_new(const SpecMount *m, const char *label, int *ret_fd, Error *e) {
+static int filesystem_new(const Spec *spec, const SpecMount *m, int *ret_fd, Error *e) {
+        const char *label = spec->mount_label;
+        _cleanup_error_ Error local = ERROR_NULL;
         _cleanup_close_ int fd = -1;
         int r;
 
-        r = filesystem_make(m, label, &fd, e);
+        r = filesystem_make(m, label, &fd, &local);
+        if (r == -EPERM && streq(m->type, "sysfs") && spec->namespaces[NAMESPACE_USER].set)
+                r = sysfs_copy(&fd, e);
+        else
+                (void) error_move(e, &local);
         if (r != 0)
                 return r;
         if (label && streq(m->type, "mqueue")) {
@@ -267,7 +293,7 @@ static int filesystem_mount(Filesystems *f, size_t i, int root_fd, Error *e) {
                         return error_setf(e, -errno, "Failed to stat %s: %m", m->source);
                 directory = S_ISDIR(st.st_mode);
         } else {
-                r = filesystem_new(m, f->spec->mount_label, &fd, e);
+                r = filesystem_new(f->spec, m, &fd, e);
                 if (r != 0)
                         return error_prefix(e, r, "Failed to mount %s", m->destination);
         }

@@ -3,9 +3,11 @@
 /* The first part of init's life: everything that needs no cgroup. */
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 #include "basic/fs.h"
 #include "runtime/devices.h"
@@ -135,12 +137,12 @@ static int build_seccomp(void *userdata, Error *e) {
                                       e);
 }
 
-static int open_sources(Init *i, Error *e) {
+static int open_sources(Init *i, int bundle_fd, Error *e) {
         _cleanup_close_ int userns_fd = -1;
         int r;
 
         if (!i->p->rootfs_lower && !shares_mounts(i)) {
-                r = rootfs_open_directory(i->p->bundle_fd, i->spec->root_path, &i->root_fd, e);
+                r = rootfs_open_directory(bundle_fd, i->spec->root_path, &i->root_fd, e);
                 if (r != 0)
                         return r;
         }
@@ -149,7 +151,29 @@ static int open_sources(Init *i, Error *e) {
                 if (r != 0)
                         return r;
         }
-        return filesystems_open(&i->filesystems, i->spec, i->p->bundle_fd, userns_fd, e);
+        return filesystems_open(&i->filesystems, i->spec, bundle_fd, userns_fd, e);
+}
+
+/* Without rights in the host's mount namespace mounts are copied in our own, where the directory
+ * that the caller opened is another mount's: found again by its name, and checked to be the same.
+ */
+static int open_sources_again(Init *i, Error *e) {
+        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)], path[PATH_MAX];
+        _cleanup_close_ int fd = -1;
+        struct stat before, after;
+        ssize_t n;
+
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%i", i->p->bundle_fd);
+        n = readlink(link, path, sizeof(path) - 1);
+        if (n < 0)
+                return error_setf(e, -errno, "Failed to find the bundle: %m");
+        path[n] = '\0';
+        fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 || fstat(fd, &after) < 0 || fstat(i->p->bundle_fd, &before) < 0)
+                return error_setf(e, -errno, "Failed to open the bundle %s again: %m", path);
+        if (before.st_dev != after.st_dev || before.st_ino != after.st_ino)
+                return error_setf(e, CTR_CONFLICT, "The bundle %s was replaced", path);
+        return open_sources(i, fd, e);
 }
 
 /* Its file is the host's, and it is entered when the root is not that any more. */
@@ -171,7 +195,7 @@ static int build_sources(void *userdata, Error *e) {
         if (r != 0)
                 return r;
         if (!i->p->prepared)
-                return open_sources(i, e);
+                return open_sources(i, i->p->bundle_fd, e);
         i->filesystems = i->p->prepared->filesystems;
         i->root_fd = i->p->prepared->root_fd;
         i->program.seccomp = i->p->prepared->seccomp;
@@ -211,7 +235,7 @@ static int build_rootfs(void *userdata, Error *e) {
         if (mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
                 return error_setf(e, -errno, "Failed to separate the mounts from the host's: %m");
         if (i->p->prepared && !i->p->prepared->opened) {
-                r = open_sources(i, e);
+                r = open_sources_again(i, e);
                 if (r != 0)
                         return r;
         }

@@ -24,6 +24,21 @@ static int write_file(const char *path, const char *value) {
         return fd_write_all(fd, value, strlen(value));
 }
 
+/* Without rights and not dumpable we are not even the owner of our own files in /proc. Still in the
+ * caller's namespaces that is lifted for a moment: who may look at us then is the caller himself.
+ */
+static int write_own_score(const char *value) {
+        int r;
+
+        r = write_file("/proc/self/oom_score_adj", value);
+        if (r != -EACCES || geteuid() == 0 || prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
+                return r;
+        if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
+                return -errno;
+        r = write_file("/proc/self/oom_score_adj", value);
+        return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : r;
+}
+
 int process_set_oom_score(const SpecProcess *p, Error *e) {
         char value[16];
         int r;
@@ -31,7 +46,7 @@ int process_set_oom_score(const SpecProcess *p, Error *e) {
         if (!p->oom_score_adj_set)
                 return 0;
         (void) snprintf(value, sizeof(value), "%d", p->oom_score_adj);
-        r = write_file("/proc/self/oom_score_adj", value);
+        r = write_own_score(value);
         if (r < 0)
                 return error_setf(e, r == -EACCES ? CTR_PERMISSION_DENIED : r,
                                   "Failed to set process.oomScoreAdj to %d: %s", p->oom_score_adj,
