@@ -194,7 +194,8 @@ int launch_note_pid(Launch *l, pid_t pid, Error *e) {
         int r;
 
         r = state_set_pid(l->state, pid, e);
-        if (r == 0)
+        /* for CRIU, which only root can run; nobody else may look */
+        if (r == 0 && !l->context->rootless)
                 r = checkpoint_name_streams(pid, l->state->streams, e);
         if (r == 0)
                 r = state_save(l->state, e);

@@ -139,14 +139,14 @@ static int mount_root(const ForeignDocument *d, const Spec *spec, json_t *docume
 }
 
 /* What is a property of the scope stays one: it is changed there, and a limit further down would
- * not know. */
+ * not know. Of devices the runtime allows all, where without a rule it would make up its own. */
 static int set_linux(json_t *document, const char *cgroup) {
-        json_t *section = json_object_get(document, "linux"), *devices;
+        json_t *section = json_object_get(document, "linux");
 
         if (!json_is_object(section))
-                return set(document, "linux", json_pack("{s:s}", "cgroupsPath", cgroup));
-        devices = json_incref(json_object_get(json_object_get(section, "resources"), "devices"));
-        if (set(section, "resources", json_pack("{s:o*}", "devices", devices)) < 0)
+                return -EBADMSG;
+        if (set(section, "resources",
+                json_pack("{s:[{s:b, s:s}]}", "devices", "allow", 1, "access", "rwm")) < 0)
                 return -ENOMEM;
         return set(section, "cgroupsPath", json_string(cgroup));
 }

@@ -4,7 +4,7 @@
 /*
  * A task's documents as another OCI runtime gets them. Three things of ours it cannot know: the
  * user as the image names it is looked up here, the root is mounted here, and limits are the unit's
- * and not the document's (but for the rules of devices, which it would make up otherwise).
+ * and not the document's.
  *
  * Invariant: both functions run in a clone, and the first one leaves it in a mount namespace of its
  * own: nothing of the container's mounts is in the host's.
