@@ -19,7 +19,8 @@
 #define LIMIT_MAX      10000U
 #define SIZE_MAX_REPLY (8U * 1024 * 1024)
 #define TURN_USEC      (5 * USEC_PER_MSEC)
-#define TURN_EVENTS    64U /* between two looks at the clock */
+#define TURN_EVENTS    64U   /* between two looks at the clock */
+#define PIECE          2048U /* so many are looked at by the database before it looks at the clock */
 
 typedef struct ListEventsOptions {
         const char *namespace;
@@ -139,21 +140,40 @@ static int look_at_event(const Event *event, void *userdata) {
         return l->turn_over;
 }
 
-/* 0, and whether the answer is complete in l->over. */
-static int listing_turn(Listing *l, Error *e) {
+/* What a piece of the history has, until the time of this turn is up. */
+static int look_at_piece(Listing *l, uint64_t upto, Error *e) {
         const EventQuery query = {
                         .namespace = l->options.all_namespaces ? NULL : l->options.namespace,
                         .after = l->options.after,
+                        .upto = upto,
                         .since = l->options.since,
                         .until = l->options.until,
         };
         int r;
 
+        r = event_foreach(l->manager, &query, look_at_event, l, e);
+        if (r != 0 || l->turn_over || l->over)
+                return r;
+        l->options.after = upto;
+        l->turn_over = now_monotonic() >= l->turn_ends;
+        return 0;
+}
+
+/* 0, and whether the answer is complete in l->over. */
+static int listing_turn(Listing *l, Error *e) {
+        int r = 0;
+
         l->turn_over = false;
         l->turn_ends = now_monotonic() + TURN_USEC;
-        r = event_foreach(l->manager, &query, look_at_event, l, e);
-        if (!l->turn_over)
-                l->over = true;
+        while (r == 0 && !l->over && !l->turn_over) {
+                uint64_t upto;
+
+                r = event_nth(l->manager, l->options.after, PIECE, &upto, e);
+                if (r == 0 && (upto == 0 || l->options.after >= l->last))
+                        l->over = true;
+                else if (r == 0)
+                        r = look_at_piece(l, upto, e);
+        }
         return r;
 }
 

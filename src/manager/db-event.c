@@ -34,12 +34,14 @@ static int event_from_row(sqlite3_stmt *s, Event *ret) {
 
 #define EVENTS_OF(table)                                                                           \
         "SELECT sequence, time, topic, namespace, name, details FROM " table                       \
-        " WHERE sequence > ?1 AND time BETWEEN ?2 AND ?3 AND (?4 IS NULL OR namespace = ?4)"       \
-        " ORDER BY sequence"
+        " WHERE sequence > ?1 AND sequence <= ?5 AND time BETWEEN ?2 AND ?3"                       \
+        " AND (?4 IS NULL OR namespace = ?4) ORDER BY sequence"
 #define EVENTS_ARGUMENTS(query)                                                                    \
-        "llls", (int64_t) MIN_OF((query)->after, (uint64_t) INT64_MAX),                            \
+        "lllsl", (int64_t) MIN_OF((query)->after, (uint64_t) INT64_MAX),                           \
                         (int64_t) MIN_OF((query)->since, (uint64_t) INT64_MAX),                    \
-                        (int64_t) MIN_OF((query)->until, (uint64_t) INT64_MAX), (query)->namespace
+                        (int64_t) MIN_OF((query)->until, (uint64_t) INT64_MAX),                    \
+                        (query)->namespace,                                                        \
+                        (query)->upto > 0 ? (int64_t) (query)->upto : INT64_MAX
 
 /* Until f returns other than 0. */
 static int rows_foreach(Database *db, sqlite3_stmt *s, int (*f)(const Event *event, void *userdata),
@@ -77,17 +79,42 @@ int db_event_foreach(Database *db, const EventQuery *query,
         return r != 0 ? r : MIN_OF(k, 0);
 }
 
+static int step_number(Database *db, sqlite3_stmt *s, uint64_t *ret, Error *e) {
+        int r;
+
+        r = db_step(db, s, e, "look at the events");
+        if (r != 0 && r != 1)
+                return r;
+        *ret = r == 1 ? (uint64_t) sqlite3_column_int64(s, 0) : 0;
+        return 0;
+}
+
 static int read_number(Database *db, uint64_t *ret, const char *sql, Error *e) {
         _cleanup_statement_ sqlite3_stmt *s = NULL;
         int r;
 
         r = db_prepare(db, &s, e, sql, "");
+        return r != 0 ? r : step_number(db, s, ret, e);
+}
+
+#define NTH_OF(table)                                                                              \
+        "SELECT max(sequence) FROM (SELECT sequence FROM " table " WHERE sequence > ?1"            \
+        " ORDER BY sequence LIMIT ?2)"
+
+int db_event_nth(Database *db, uint64_t after, unsigned n, uint64_t *ret, Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL, *twin = NULL;
+        const int64_t first = (int64_t) MIN_OF(after, (uint64_t) INT64_MAX);
+        int r;
+
+        r = db_prepare(db, &s, e, NTH_OF("main.events"), "li", first, (int) n);
         if (r == 0)
-                r = db_step(db, s, e, "look at the events");
-        if (r != 0 && r != 1)
-                return r;
-        *ret = r == 1 ? (uint64_t) sqlite3_column_int64(s, 0) : 0;
-        return 0;
+                r = step_number(db, s, ret, e);
+        if (r == 0 && *ret == 0 && db_is_readonly(db)) {
+                r = db_prepare(db, &twin, e, NTH_OF("temp.events"), "li", first, (int) n);
+                if (r == 0)
+                        r = step_number(db, twin, ret, e);
+        }
+        return r;
 }
 
 int db_event_last(Database *db, uint64_t *ret, Error *e) {

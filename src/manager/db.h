@@ -143,6 +143,8 @@ void db_set_on_event(Database *db, void (*f)(void *userdata), void *userdata);
 int db_event_insert(Database *db, const Event *event, Error *e);
 int db_event_foreach(Database *db, const EventQuery *query,
                      int (*f)(const Event *event, void *userdata), void *userdata, Error *e);
+/* See event_nth(). */
+int db_event_nth(Database *db, uint64_t after, unsigned n, uint64_t *ret, Error *e);
 /* The last sequence number that was given, 0 if there was none. */
 int db_event_last(Database *db, uint64_t *ret, Error *e);
 /* Skips n sequence numbers. */

@@ -326,6 +326,11 @@ int event_log_new(Manager *m, EventLog **ret, Error *e) {
                 return r;
         /* before anything else has a number */
         event_log_settle(l);
+        /* which their manager has told; who writes them tells them again */
+        if (db_is_readonly(m->db))
+                r = db_event_last(m->db, &l->told, e);
+        if (r != 0)
+                return r;
         *ret = TAKE_PTR(l);
         return 0;
 }
@@ -355,6 +360,11 @@ int event_foreach(Manager *m, const EventQuery *query, int (*f)(const Event *e, 
         /* what is told is what happened, to the last bit; or what could be written of it */
         event_log_settle(m->events);
         return db_event_foreach(m->db, query, f, userdata, e);
+}
+
+int event_nth(Manager *m, uint64_t after, unsigned n, uint64_t *ret, Error *e) {
+        event_log_settle(m->events);
+        return db_event_nth(m->db, after, n, ret, e);
 }
 
 int event_last(Manager *m, uint64_t *ret, Error *e) {

@@ -104,6 +104,7 @@ int event_record(Manager *m, EventTopic topic, const char *namespace, const char
 typedef struct EventQuery {
         const char *namespace; /* NULL: all */
         uint64_t after;        /* only those with a larger sequence number */
+        uint64_t upto;         /* and at most this one; 0: any */
         uint64_t since, until; /* both included */
 } EventQuery;
 
@@ -111,6 +112,10 @@ typedef struct EventQuery {
  * negative fails, positive ends it. *e is valid during the call. */
 int event_foreach(Manager *m, const EventQuery *query, int (*f)(const Event *e, void *userdata),
                   void *userdata, Error *e);
+
+/* The sequence number of the nth event after a number, or of the last one if there are fewer; 0 if
+ * there is none. For those who look at a long history in pieces. */
+int event_nth(Manager *m, uint64_t after, unsigned n, uint64_t *ret, Error *e);
 
 /* The last sequence number of the history. */
 int event_last(Manager *m, uint64_t *ret, Error *e);

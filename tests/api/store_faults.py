@@ -187,6 +187,7 @@ def read_only_store(w):
             w.equal("and what was before", before, during[:len(before)])
             system.kill_manager()
             w.equal("so does the next manager's", during, history(w))
+            w.equal("who tells it once", 1, len(w.events(name, "/tasks/delete")))
         w.equal("and the one of a store that can be written, by the same numbers", during, history(w)[:len(during)])
         w.equal("once", LIFE, life(w, name))
         w.check("there is no spool left", w.bus.wait(lambda: not SPOOL.exists()))
@@ -220,7 +221,10 @@ def pages(w):
 def slow_filter(w):
     """A filter over all of the history holds up nobody else."""
     insert(66000, json.dumps({"Id": "x", "Image": "i" * 60, "Runtime": "org.example.runtime"}))
-    w.root.call("Manager.ListNamespaces")
+    insert(1, json.dumps({"Id": "x", "Image": "needle", "Runtime": "r"}))
+    w.equal("what is at the end is found", ["needle"], [e[4]["Image"] for e in w.root.call(
+        "Manager.ListEvents", Namespace="crowd", Filters=["event.Image==needle"])])
+    w.equal("a time without events has none", [], w.root.call("Manager.ListEvents", Since=5, Until=6))
     other = bus.Bus(w.contract)
     before = time.monotonic()
     listing = w.root.send("Manager.ListEvents", Namespace="crowd", Filters=["event.Image==nobody"])

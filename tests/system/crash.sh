@@ -124,3 +124,8 @@ sweep "stop" 0 'ctrctl run -d --name c $image sh -c "trap \"exit 3\" TERM; while
 sweep "kill" 0 'ctrctl run -d --name c $image sleep 1000' 'ctrctl kill --signal=KILL c; ctrctl wait c'
 sweep "rm --force" 0 'ctrctl run -d --name c $image sleep 1000' 'ctrctl rm --force c; ctrctl ps --all --no-legend'
 sweep "rmi" 0 'ctrctl pull --quiet $image' 'ctrctl rmi $image; ctrctl images --no-legend'
+
+systemctl stop ctr.service
+rm -rf /run/systemd/system/ctr.service.d
+systemctl daemon-reload
+check "every step of all these lives was told once, and in order" "$(dirname "${BASH_SOURCE[0]}")/event-history" --check
