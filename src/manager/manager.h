@@ -28,7 +28,7 @@ typedef struct ManagerObserver {
         void (*object_changed)(Object *o, void *userdata);
         void (*object_removed)(Object *o, void *userdata);   /* still valid during the call */
         void (*process_started)(Process *p, void *userdata); /* once, whoever asked for it */
-        void (*process_exited)(Process *p, void *userdata);  /* before the waiters are answered */
+        void (*process_exited)(Process *p, void *userdata);  /* once; before the waiters */
         void (*job_removed)(Job *j, int r, const Error *e, void *userdata);
         void (*event)(const Event *e, void *userdata); /* after it was committed, in order */
 } ManagerObserver;

@@ -174,8 +174,8 @@ int process_save(Process *p) {
         char name[TASK_EXEC_FILE_SIZE];
         int r;
 
-        j = json_pack("{sIsI}", "createdAt", (json_int_t) p->run, "startedAt",
-                      (json_int_t) p->started_at);
+        j = json_pack("{sIsIsb}", "createdAt", (json_int_t) p->run, "startedAt",
+                      (json_int_t) p->started_at, "exitTold", (int) p->exit_told);
         if (j && is_exec(p) && exec_save(EXEC(&p->object), j) < 0)
                 return -ENOMEM;
         if (j && !is_exec(p) && TASK(&p->object)->committing &&
@@ -206,6 +206,8 @@ static int read_state(Process *p, json_t *j, Error *e) {
         r = json_get_uint64(j, "", "createdAt", INT64_MAX, &p->run, e);
         if (r >= 0)
                 r = json_get_uint64(j, "", "startedAt", INT64_MAX, &p->started_at, e);
+        if (r >= 0)
+                r = json_get_bool(j, "", "exitTold", &p->exit_told, e);
         if (r >= 0 && is_exec(p))
                 r = exec_load(EXEC(&p->object), j, e);
         if (r >= 0 && !is_exec(p))
@@ -229,12 +231,12 @@ void process_load(Process *p) {
         process_stamp(p);
 }
 
-static void save_times(Process *p) {
+static void save_or_log(Process *p) {
         int r;
 
         r = process_save(p);
         if (r < 0)
-                log_warning_errno(r, "Failed to save the times of %s: %m", p->object.name);
+                log_warning_errno(r, "Failed to save the state of %s: %m", p->object.name);
 }
 
 /* It is seen to run, or to have run, for the first time; what is saved tells the next manager that
@@ -245,9 +247,24 @@ static void note_start(Process *p, uint64_t at) {
         if (p->started_at != 0)
                 return;
         p->started_at = at;
-        save_times(p);
+        save_or_log(p);
         if (observer && observer->process_started)
                 observer->process_started(p, p->object.manager->observer_userdata);
+}
+
+/* Once: also of a task that ended while there was no manager, and whoever it was that saw it. Of an
+ * exec only the signal is of use, and to those who see the exec. */
+static void tell_exit(Process *p) {
+        const ManagerObserver *observer = p->object.manager->observer;
+
+        if (is_exec(p) ? !p->object.linked : p->exit_told)
+                return;
+        if (!is_exec(p)) {
+                p->exit_told = true;
+                save_or_log(p);
+        }
+        if (observer && observer->process_exited)
+                observer->process_exited(p, p->object.manager->observer_userdata);
 }
 
 /* The times that belong to the status, saved when they are new. */
@@ -256,7 +273,7 @@ static void note_times(Process *p, TaskStatus status) {
 
         process_stamp(p);
         if (run != p->run)
-                save_times(p);
+                save_or_log(p);
         if (status == TASK_RUNNING || status == TASK_PAUSED)
                 note_start(p, now_realtime());
 }
@@ -288,7 +305,6 @@ static void mark_dirty(Process *p) {
 }
 
 void process_set_status(Process *p, TaskStatus status) {
-        const ManagerObserver *observer = p->object.manager->observer;
         TaskStatus before = p->status;
         int r;
 
@@ -309,8 +325,7 @@ void process_set_status(Process *p, TaskStatus status) {
         if (status != TASK_STOPPED)
                 return;
 
-        if (p->object.linked && observer && observer->process_exited)
-                observer->process_exited(p, p->object.manager->observer_userdata);
+        tell_exit(p);
         if (!is_exec(p))
                 monitor_exited(TASK(&p->object));
         r = process_schedule(p);

@@ -49,6 +49,7 @@ typedef struct Process {
         bool exit_known;
         uint64_t exited_at;
         pid_t exit_pid;
+        bool exit_told;  /* to the observer, by this manager or a former one */
         bool terminated; /* somebody stopped its unit, see supervisor/record.h */
 
         Waiter *exit_waiters;

@@ -234,10 +234,10 @@ void harness_start(Harness *h) {
         bus_pair(h);
         assert_int_equal(systemd_new(h->client, &h->systemd, &e), 0);
         assert_int_equal(manager_new(h->event, h->systemd, &p, &h->manager, &e), 0);
+        manager_set_observer(h->manager, &observer, h);
         assert_int_equal(manager_recover(h->manager, answer_callback, &a, &e), 0);
         harness_wait(h, &a.done);
         assert_int_equal(a.r, 0);
-        manager_set_observer(h->manager, &observer, h);
 }
 
 void harness_stop(Harness *h) {

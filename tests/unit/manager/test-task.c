@@ -476,6 +476,7 @@ static void test_restart(void **state) {
         /* it ends while nobody looks */
         assert_int_equal(process_kill(&t->process, SIGTERM, 0, answer_callback, &wait, &e), 0);
         harness_stop(h);
+        h->seen[0] = '\0';
         harness_start(h);
         assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
         wait = (Answer){};
@@ -483,6 +484,15 @@ static void test_restart(void **state) {
         harness_wait(h, &wait.done);
         assert_int_equal(wait.exit_status, 128 + SIGTERM);
         assert_true(wait.exit_known);
+        assert_non_null(strstr(h->seen, "tx"));
+
+        /* which is no news for the next manager */
+        h->seen[0] = '\0';
+        harness_restart(h);
+        assert_int_equal(task_find(h->manager, "default", "web", &t, &e), 0);
+        assert_int_equal(t->process.status, TASK_STOPPED);
+        harness_settle(h);
+        assert_null(strstr(h->seen, "tx"));
 }
 
 static void test_restart_debris(void **state) {
