@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "runtime/rootfs.h"
+#include "runtime/rootfs-internal.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -12,24 +12,10 @@
 #include "runtime/mount.h"
 #include "runtime/volatile.h"
 
-/*
- * Layer lists are long (128 layers are usual, 500 possible) and the kernel's interfaces for them
- * short: fsconfig() takes 255 bytes per string, mount(2) one page for all. So the layers are named
- * relative to the directory that is common to all of them, which becomes the working directory
- * meanwhile.
- */
-typedef struct Layers {
-        char *text;                           /* a copy of lower, cut at the separators */
-        const char *names[ROOTFS_LAYERS_MAX]; /* relative to base, or absolute */
-        size_t n;
-        char base[PATH_MAX]; /* "" if they have nothing in common */
-        const char *upper, *work;
-        bool is_volatile;
-        char short_names[ROOTFS_LAYERS_MAX][4]; /* of mapped layers */
-} Layers;
-
 static void layers_clear(Layers *l) {
         free(l->text);
+        free(l->mapped_upper);
+        free(l->mapped_work);
 }
 
 static int layers_split(Layers *l, const char *lower, Error *e) {
@@ -51,8 +37,7 @@ static int layers_split(Layers *l, const char *lower, Error *e) {
         return 0;
 }
 
-/* Length of the common directory of a and the first n bytes of b, its slash included. */
-static size_t common_directory(const char *a, const char *b, size_t n) {
+size_t common_directory(const char *a, const char *b, size_t n) {
         size_t common = 0;
 
         for (size_t i = 0; i < n && a[i] == b[i] && a[i] != '\0'; i++)
@@ -215,97 +200,16 @@ static int single_layer(const char *path, const RootfsParameters *p, int *ret_fd
         return 0;
 }
 
-/* Attaches a mapped copy of a layer at base_fd/name. */
-static int layer_map(int base_fd, const char *name, const char *path, int userns_fd) {
-        _cleanup_close_ int fd = -1, mount_fd = -1, target_fd = -1;
+int overlay_make(const Layers *l, const RootfsParameters *p, int *ret_fd, bool *ret_attached,
+                 Error *e) {
         int r;
 
-        fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        mount_fd = mount_clone(fd, false);
-        if (mount_fd < 0)
-                return mount_fd;
-        r = mount_idmap(mount_fd, userns_fd, false);
-        if (r < 0)
-                return r;
-        if (mkdirat(base_fd, name, 0700) < 0)
-                return -errno;
-        target_fd = openat(base_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return target_fd < 0 ? -errno : mount_attach(mount_fd, target_fd);
-}
-
-/* Where mapped copies of the layers go: over /, which is looked at by nobody, in a mount namespace
- * that ends with this process. Before 6.15 an overlay takes no layer that is not attached. */
-static int scratch_make(int *ret_fd, Error *e) {
-        struct mount_attr attr = {.propagation = MS_SLAVE};
-        _cleanup_close_ int fd = -1, slash_fd = -1;
-        int r;
-
-        if (unshare(CLONE_NEWNS) < 0 ||
-            mount_setattr(AT_FDCWD, "/", AT_RECURSIVE, &attr, sizeof(attr)) < 0)
-                return error_setf(e, -errno, "Failed to make a mount namespace for layers: %m");
-        r = mount_new("tmpfs", "tmpfs", NULL, 0, &fd, e);
+        r = p->old_kernel ? 0 : overlay_by_layer(l, ret_fd, e);
         if (r != 0)
-                return r;
-        slash_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (slash_fd < 0)
-                return error_setf(e, -errno, "Failed to open /: %m");
-        r = mount_attach(fd, slash_fd);
-        if (r < 0)
-                return error_setf(e, r, "Failed to attach a file system for layers: %m");
-        *ret_fd = TAKE_FD(fd);
-        return 0;
-}
-
-/* The names become those of mapped copies in the working directory. */
-static int layers_map(Layers *l, const RootfsParameters *p, Error *e) {
-        _cleanup_close_ int base_fd = -1;
-        struct stat st;
-        int r;
-
-        r = scratch_make(&base_fd, e);
-        if (r != 0)
-                return r;
-        for (size_t i = 0; i < l->n; i++) {
-                (void) snprintf(l->short_names[i], sizeof(l->short_names[i]), "%u",
-                                (unsigned) i % ROOTFS_LAYERS_MAX);
-                r = layer_map(base_fd, l->short_names[i], l->names[i], p->userns_fd);
-                if (r < 0)
-                        return error_setf(e, r, "Failed to map the ids of the layer %s: %m",
-                                          l->names[i]);
-                l->names[i] = l->short_names[i];
-        }
-        if (fchdir(base_fd) < 0)
-                return error_setf(e, -errno, "Failed to enter the directory of layers: %m");
-        if (!l->upper)
-                return 0;
-        /* its owner is the root directory's, which nobody had the time to change yet */
-        if (stat(l->upper, &st) < 0 ||
-            (st.st_uid == 0 && st.st_gid == 0 && chown(l->upper, p->root_uid, p->root_gid) < 0))
-                return error_setf(e, -errno, "Failed to give %s to the container's root: %m",
-                                  l->upper);
-        return 0;
-}
-
-/* What lies over / goes again: who has something there counts as chrooted, and may make no user
- * namespace. The overlay has its own copies of the layers, and stays as a detached mount. */
-static int scratch_remove(int *fd, bool *attached, Error *e) {
-        _cleanup_close_ int copy_fd = -1;
-
-        if (*attached) {
-                copy_fd = mount_clone(*fd, false);
-                if (copy_fd < 0)
-                        return error_setf(e, copy_fd, "Failed to copy the overlay: %m");
-                if (umount2("/..", MNT_DETACH) < 0)
-                        return error_setf(e, -errno, "Failed to detach the overlay: %m");
-                fd_close(*fd);
-                *fd = TAKE_FD(copy_fd);
-                *attached = false;
-        }
-        if (umount2("/..", MNT_DETACH) < 0)
-                return error_setf(e, -errno, "Failed to detach the layers: %m");
-        return 0;
+                return MIN_OF(r, 0);
+        r = overlay_by_page(l, ret_fd, e);
+        *ret_attached = r == 0;
+        return r;
 }
 
 int rootfs_make_overlay(const RootfsParameters *p, int *ret_fd, bool *ret_attached, Error *e) {
@@ -339,18 +243,13 @@ int rootfs_make_overlay(const RootfsParameters *p, int *ret_fd, bool *ret_attach
                 layers_make_relative(&l);
         if (l.base[0] && chdir(l.base) < 0)
                 return error_setf(e, -errno, "Failed to enter %s: %m", l.base);
-        r = p->old_kernel ? 0 : overlay_by_layer(&l, ret_fd, e);
-        if (r == 0) {
-                r = overlay_by_page(&l, ret_fd, e);
-                if (r != 0)
-                        return r;
-                *ret_attached = true;
-        }
-        if (r < 0)
+        r = p->is_mapped ? overlay_make_mapped(&l, p, ret_fd, ret_attached, e)
+                         : overlay_make(&l, p, ret_fd, ret_attached, e);
+        if (r != 0)
                 return r;
         if (chdir("/") < 0)
                 return error_setf(e, -errno, "Failed to leave %s: %m", l.base);
-        return p->is_mapped ? scratch_remove(ret_fd, ret_attached, e) : 0;
+        return p->is_mapped ? layers_unmap(ret_fd, ret_attached, e) : 0;
 }
 
 int rootfs_attach(int root_fd, bool attached, unsigned long propagation, Error *e) {

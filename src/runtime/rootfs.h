@@ -15,11 +15,11 @@ typedef struct RootfsParameters {
         const char *upper; /* NULL: read-only */
         const char *work;  /* with upper */
         bool is_volatile;  /* see volatile.h */
-        bool is_mapped; /* the layers hold the container's ids: they get mapped by userns_fd, and a
-                         * fresh upper directory goes to root_uid and root_gid of the host. The
-                         * caller gives its mount namespace up for that */
+        bool is_mapped;    /* all directories hold the container's ids, and are mapped by userns_fd:
+                            * what is in the upper one is what a layer has. The caller gives its
+                            * mount namespace up for that */
         int userns_fd;
-        uid_t root_uid;
+        uid_t root_uid; /* the container's root as the host has it */
         gid_t root_gid;
         bool old_kernel; /* for tests: do as kernels before 6.5 need it */
 } RootfsParameters;
