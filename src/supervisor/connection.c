@@ -210,16 +210,21 @@ int connection_listen(ConnectionSet *set, int dir_fd, const char *name, Error *e
         r = bind_at(fd, dir_fd, name);
         if (r < 0)
                 return error_setf(e, r, "Failed to bind %s: %m", name);
-        if (listen(fd, CONNECTIONS_MAX) < 0)
-                return error_setf(e, -errno, "Failed to listen on %s: %m", name);
+        if (listen(fd, CONNECTIONS_MAX) < 0) {
+                r = -errno;
+                (void) unlinkat(dir_fd, name, 0);
+                return error_setf(e, r, "Failed to listen on %s: %m", name);
+        }
 
         set->listen_source = (Source){.fd = fd,
                                       .events = POLLIN,
                                       .dispatch = listen_dispatch,
                                       .userdata = set};
         r = loop_add(set->loop, &set->listen_source);
-        if (r < 0)
+        if (r < 0) {
+                (void) unlinkat(dir_fd, name, 0);
                 return r;
+        }
         set->listen_fd = TAKE_FD(fd);
         return 0;
 }

@@ -29,4 +29,7 @@ check "a full /run delays the record" "$driver" full
 check "the output of a program that ends at once is complete" "$driver" fast
 check "a terminal, its size and its output" "$driver" terminal
 check "no descriptor is held that the program owns" "$driver" descriptors
+if [[ $(uname -m) == x86_64 ]]; then
+        check "no system call of the set-up fails unnoticed, and nothing is left" "${driver%-driver}-faults"
+fi
 check "100 supervisors take at most 300 KiB each" "$driver" memory 100 300

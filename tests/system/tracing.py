@@ -24,7 +24,8 @@ CONT, POKEUSER, SYSCALL, DETACH = 7, 6, 24, 17
 OPTIONS = 0x01 | 0x02 | 0x04 | 0x08 | 0x10 | 0x100000  # SYSGOOD, FORK, VFORK, CLONE, EXEC, EXITKILL
 EVENT_EXEC, EVENT_STOP = 4, 128
 EVENTS_CLONE = (1, 2, 3)
-ALL_THREADS = 0x40000000  # __WALL
+ALL_THREADS = 0x40000000  # __WALL: clones that send no signal, too
+OWN_ONLY = 0x20000000  # __WNOTHREAD: a caller's other threads have children of their own
 ORIG_RAX, RAX = 15 * 8, 10 * 8
 ARCHITECTURE = 0xC000003E
 
@@ -34,7 +35,7 @@ PATHS = {"open": 0, "openat": 1, "openat2": 1, "mkdirat": 1, "unlinkat": 1, "ren
          "symlinkat": 2, "mknodat": 1, "faccessat2": 1, "access": 0, "fsopen": 0, "mount_setattr": 1, "chroot": 0}
 
 # and which one is a descriptor, of those that name no file
-DESCRIPTORS = {"read": 0, "pread64": 0, "write": 0, "getdents64": 0, "fstat": 0, "newfstatat": 0, "fcntl": 0, "flock": 0,
+DESCRIPTORS = {"read": 0, "pread64": 0, "write": 0, "pwrite64": 0, "getdents64": 0, "fstat": 0, "newfstatat": 0, "fcntl": 0, "flock": 0,
                "fchdir": 0, "ioctl": 0, "fstatfs": 0, "lseek": 0, "fchown": 0, "ftruncate": 0, "open_tree": 0}
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -196,7 +197,7 @@ class Trace:
     def wait_one(self, deadline):
         """One event, or None when the time is up."""
         while time.monotonic() < deadline:
-            pid, status = os.waitpid(-1, ALL_THREADS | os.WNOHANG)
+            pid, status = os.waitpid(-1, ALL_THREADS | OWN_ONLY | os.WNOHANG)
             if pid != 0:
                 return pid, status
             signal.sigtimedwait([signal.SIGCHLD], max(0.0, deadline - time.monotonic()))
