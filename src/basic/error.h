@@ -65,8 +65,8 @@ const char *error_code_to_string(int code) _const_;
 ErrorCode error_code_from_string(const char *s) _pure_;
 
 /* The ErrorCode that a negative errno shows to a client: ENOSPC and EDQUOT are ResourceExhausted,
- * EROFS is FailedPrecondition, all others Unknown. Positive codes pass through. A stray -EEXIST never
- * becomes AlreadyExists. */
+ * EROFS is FailedPrecondition, all others Unknown. Positive codes pass through. A stray -EEXIST
+ * never becomes AlreadyExists. */
 ErrorCode error_code_for_client(int code) _const_;
 
 #define _cleanup_error_ _cleanup_(error_clear)
