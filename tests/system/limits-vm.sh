@@ -46,39 +46,6 @@ check "one that was allowed can" ctrctl run --rm --device "$disk" "$image" sh -c
 
 check "clean up" ctrctl rm --force big cpu
 
-# --- the smallest memory.max under which /bin/true of a bundle still starts: docs/performance.md has the figure
-bundle=$test_dir/bundle
-mkdir -p "$bundle/rootfs/bin"
-cp "$(command -v busybox)" "$bundle/rootfs/bin/busybox"
-ln -s busybox "$bundle/rootfs/bin/true"
-ctr-runtime spec --bundle "$bundle"
-
-# starts KIB: with that limit of memory and no swap; an end by the kernel is told, and is no hang.
-starts() {
-        jq --argjson limit $(($1 * 1024)) '.process.terminal = false | .process.args = ["/bin/true"] |
-                .linux.resources.memory = {limit: $limit, swap: $limit}' "$bundle/config.json" >"$bundle/new"
-        cp "$bundle/config.json" "$bundle/kept"
-        mv "$bundle/new" "$bundle/config.json"
-        capture timeout 60 ctr-runtime run --bundle "$bundle" small </dev/null
-        mv "$bundle/kept" "$bundle/config.json"
-        return "$status"
-}
-
-smallest="" hung=""
-for kib in 512000 65536 16384 8192 4096 3072 2048 1536 1024 768 512; do
-        if starts "$kib"; then
-                smallest=$kib
-        elif ((status == 124)); then
-                hung+=" $kib"
-        else
-                echo "# $kib KiB: exit code $status: $stderr"
-                [[ ! -e /run/ctr-runtime/small ]] || hung+=" $kib (left)"
-        fi
-done
-echo "# the smallest limit: $smallest KiB"
-check_equal "too little memory is an end, and leaves nothing" "" "$hung"
-check "/bin/true starts within ${smallest_wanted:=2048} KiB" test "${smallest:-999999}" -le "$smallest_wanted"
-
 # --- the same for containers that other runtimes make (A4.5)
 for runtime in crun runc; do
         check_exit "$runtime: too little memory" 137 timeout 60 ctrctl run --name=big --runtime=$runtime --memory-max=16M \
