@@ -253,6 +253,42 @@ for s in ('bounding', 'effective', 'permitted'): c['process']['capabilities'][s]
 c['linux']['resources']['devices'].append({'allow': True, 'type': 'c', 'major': 10, 'minor': 229, 'access': 'r'})"
 check_equal "one that is" opened "$($rt run -b "$test_dir/devices" twelve)"
 
+# --- an agent for system calls: create and start are two processes, and init's parent is gone when the filter is loaded
+bundle notify "$(args sh -c 'busybox mkdir /x 2>/dev/null; echo $?')
+c['annotations'] = {'a': 'b'}
+c['linux']['seccomp'] = {'defaultAction': 'SCMP_ACT_ALLOW', 'listenerPath': '$test_dir/agent', 'listenerMetadata': 'meta',
+                         'syscalls': [{'names': ['mkdir', 'mkdirat'], 'action': 'SCMP_ACT_NOTIFY'}]}"
+check "create, with nobody to listen yet" sh -c "$rt create -b $test_dir/notify notify </dev/null >$test_dir/notified"
+capture $rt start notify
+check_match "start says who is missing" "linux.seccomp.listenerPath: Failed to connect to $test_dir/agent" "$stderr"
+check_equal "it can still be started" created "$(get notify status)"
+check "the agent gets the descriptor and the state, and decides" python3 - "$rt" "$test_dir" "$(get notify pid)" <<'PYTHON'
+import array, fcntl, json, socket, struct, subprocess, sys
+rt, directory, pid = sys.argv[1:]
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(directory + "/agent")
+listener.listen()
+start = subprocess.Popen([rt, "start", "notify"])
+connection = listener.accept()[0]
+data, control, _, _ = connection.recvmsg(65536, 100)
+fd = array.array("i", control[0][2])[0]
+while more := connection.recv(65536):
+    data += more
+told = json.loads(data)
+assert told["fds"] == ["seccompFd"] and told["metadata"] == "meta", told
+assert told["pid"] == int(pid) and told["state"]["pid"] == int(pid), told
+assert told["state"]["id"] == "notify" and told["state"]["bundle"] == directory + "/notify", told
+assert told["state"]["status"] == "created" and told["state"]["annotations"] == {"a": "b"}, told
+request = bytearray(80)
+fcntl.ioctl(fd, 0xc0502100, request)  # SECCOMP_IOCTL_NOTIF_RECV
+answer = struct.pack("QqiI", struct.unpack_from("Q", request)[0], 0, -18, 0)
+fcntl.ioctl(fd, 0xc0182101, answer)  # SECCOMP_IOCTL_NOTIF_SEND
+assert start.wait(30) == 0
+PYTHON
+check_within "it has ended" 10 status_is notify stopped
+check_equal "with what was decided" 1 "$(cat "$test_dir/notified")"
+check "delete" $rt delete notify
+
 # --- wrong input
 refused() {
         bundle wrong "$2"
