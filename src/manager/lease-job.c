@@ -18,8 +18,9 @@
 #include "manager/pull.h"
 #include "manager/sweeper.h"
 
-#define JOB_LEASE_USEC  (24 * 3600 * USEC_PER_SEC)
-#define PLAN_LAYERS_MAX 512
+#define JOB_LEASE_USEC     (24 * 3600 * USEC_PER_SEC)
+#define PLAN_LAYERS_MAX    512
+#define PLAN_DOCUMENTS_MAX 64
 
 static int job_lease_new(Job *j, Error *e) {
         Manager *m = j->object.manager;
@@ -60,6 +61,30 @@ static int protect_blob(Job *j, json_t *layer, Error *e) {
                       : db_ingest_put(m->db, j->namespace, digest, (uint64_t) MAX_OF(size, 0), e);
 }
 
+/* Index, manifest and config: another job may have brought them, and its failure must not take them
+ * away. */
+static int protect_documents(Job *j, json_t *plan, Error *e) {
+        json_t *documents = NULL, *digest;
+        size_t i;
+        int r;
+
+        r = json_get_array(plan, "plan", "documents", PLAN_DOCUMENTS_MAX, &documents, e);
+        if (r < 0)
+                return r;
+        json_array_foreach(documents, i, digest) {
+                const char *text = json_string_value(digest);
+                Digest d;
+
+                r = digest_parse(strempty(text), &d, e);
+                if (r == 0)
+                        r = db_lease_add(j->object.manager->db, j->namespace, j->lease, "content",
+                                         text, e);
+                if (r != 0)
+                        return r;
+        }
+        return 0;
+}
+
 static int protect_all(Job *j, json_t *plan, json_t *answer, Error *e) {
         json_t *layers = NULL, *have = json_object_get(answer, "layers"), *layer;
         Manager *m = j->object.manager;
@@ -69,13 +94,8 @@ static int protect_all(Job *j, json_t *plan, json_t *answer, Error *e) {
         if (r < 0)
                 return r;
         r = job_lease_new(j, e);
-        for (size_t i = 0; r == 0 && i < 2; i++) {
-                const char *digest = json_string_value(
-                                json_object_get(plan, i == 0 ? "digest" : "config"));
-
-                if (digest)
-                        r = db_lease_add(m->db, j->namespace, j->lease, "content", digest, e);
-        }
+        if (r == 0)
+                r = protect_documents(j, plan, e);
         for (size_t i = 0; r == 0 && i < json_array_size(layers); i++) {
                 json_int_t id = json_integer_value(json_array_get(have, i));
 

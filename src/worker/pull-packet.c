@@ -30,17 +30,24 @@ static json_t *pack_layer(const Layer *l) {
 }
 
 json_t *pack_pull_plan(const Pull *p) {
-        json_t *layers = json_array();
+        json_t *layers = json_array(), *documents = json_array();
 
         for (size_t i = 0; i < p->n_layers; i++)
                 (void) json_array_append_new(layers, pack_layer(p->layers + i));
-        if (json_array_size(layers) != p->n_layers) {
+        for (size_t i = 0; i < p->n_documents; i++)
+                (void) json_array_append_new(documents,
+                                             json_string(DIGEST_STRING(
+                                                             &p->documents[i].descriptor.digest)));
+        if (json_array_size(layers) != p->n_layers ||
+            json_array_size(documents) != p->n_documents) {
                 json_decref(layers);
+                json_decref(documents);
                 return NULL;
         }
-        return json_pack("{s:s, s:s, s:s, s:o}", "type", "plan", "digest",
+        return json_pack("{s:s, s:s, s:s, s:o, s:o}", "type", "plan", "digest",
                          DIGEST_STRING(&p->target.digest), "config",
-                         DIGEST_STRING(&p->manifest->config.digest), "layers", layers);
+                         DIGEST_STRING(&p->manifest->config.digest), "documents", documents,
+                         "layers", layers);
 }
 
 static json_t *pack_layer_progress(const Pull *p, const Layer *l) {

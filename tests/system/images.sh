@@ -88,6 +88,10 @@ two() {
         second=$(pull b "localhost:5011/$1:1")
         check_within "one pulls" 20 phase_is "$first" download
         check "the other one waits" phase_is "$second" wait
+        manifest=$(curl -s -H 'Accept: application/vnd.oci.image.manifest.v1+json' "http://localhost:5000/v2/$1/manifests/1" |
+                sha256sum | cut -d ' ' -f 1)
+        check_equal "what the first one needs is in a lease" 1 \
+                "$(sqlite3 /var/lib/ctr/ctr.db "SELECT count(*) FROM lease_resources WHERE type = 'content' AND key = 'sha256:$manifest'")"
 }
 
 # sent NAME: how often a layer was asked for.

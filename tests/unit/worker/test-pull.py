@@ -240,6 +240,7 @@ class Pull(worker.TestCase):
             result = self.pull(f"--platform={option}")
             self.assertEqual((self.tree(result) / "name").read_bytes(), content, option)
             self.assertEqual((result["digest"], result["media_type"]), (name, registry.INDEX))
+            self.assertEqual(self.last.plan["documents"], [name, result["manifest"]["digest"], result["config"]["digest"]])
         self.assert_fails("NotFound", "no image for linux/s390x; it has: linux/amd64, linux/arm64/v8",
                           "--platform=linux/s390x")
         self.assert_fails("InvalidArgument", "OS/ARCHITECTURE", "--platform=linux")
