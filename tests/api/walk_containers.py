@@ -193,7 +193,20 @@ def classes(walk):
             walk.contract.use(f"Manager.CreateContainer:{key}")
 
 
+def runtimes(walk):
+    """Which runtime makes it, and whether it is for a systemd."""
+    container, task = walk.running("runtime", "sh", "-c", "trap 'exit 6' RTMIN+3; while :; do sleep 0.05; done",
+                                   Runtime="io.containerd.runc.v2", Systemd="always")
+    walk.property("the runtime is the one that was named", container, "Container.Runtime",
+                  lambda r: r == "io.containerd.runc.v2")
+    walk.equal("what is for a systemd is stopped like one", "37", walk.unit(task, "KillSignal"))
+    walk.remove(container)
+    for key, value in (("Runtime", "no/runtime"), ("Runtime", "nosuch"), ("Systemd", "perhaps")):
+        walk.refused(f"{key}={value}", "NotFound" if value == "nosuch" else "InvalidArgument", value,
+                     walk.container, "refused", "true", **{key: value})
+
+
 CHAPTERS = [("containers: the record", record), ("containers: what is refused", refusals),
             ("containers: pulling on demand", pulling), ("containers: the program", program),
             ("containers: commands", commands), ("containers: removed by itself, limited", automatic),
-            ("containers: classes", classes)]
+            ("containers: classes", classes), ("containers: runtimes", runtimes)]
