@@ -46,6 +46,14 @@ start_task() {
         busctl call --timeout=120 "$destination" "$root/task/default/$1" "$destination.Process" Start 'a{sv}' 0
 }
 
+# pauses_idle: paused while its shell has no file open, which another root would have to have, too.
+pauses_idle() {
+        ctrctl pause one || return
+        [[ $(readlink "/proc/$pid"/fd/*) == */count* ]] || return 0
+        ctrctl resume one
+        return 1
+}
+
 mkdir -p "$images"
 registry_start
 image_push demo demo:latest
@@ -63,7 +71,9 @@ check_within "and goes on" 10 counts_beyond one "$before"
 check "CRIU's images are there" test -s "$images/a/inventory.img"
 check "and no log of success" test ! -e "$images/a/dump.log"
 check_fails "no second one in the same directory" 'already' ctrctl checkpoint --path="$images/a" --leave-running one
+check_within "paused" 60 pauses_idle
 check "an incremental one (A3.7)" ctrctl checkpoint --path="$images/b" --parent-path="$images/a" --leave-running one
+check "resumed" ctrctl resume one
 check_equal "refers to the first" ../a "$(readlink "$images/b/parent")"
 check_fails "one before it that is not there" 'before this one' ctrctl checkpoint --path="$images/n" --parent-path="$images/none" one
 check_fails "nor in the same directory" 'same directory' ctrctl checkpoint --path="$images/n" --parent-path="$images/n" one
@@ -73,7 +83,8 @@ check_fails "a relative path is refused" 'absolute' busctl call "$destination" "
         "$destination.Task" Checkpoint 'a{sv}' 1 Path s relative
 
 # --- paused before, paused after
-check "paused" ctrctl pause one
+check_within "paused" 60 pauses_idle
+paused=$(count one)
 check "a checkpoint of a paused task" ctrctl checkpoint --path="$images/paused" --leave-running one
 check_equal "which stays paused (A3.15)" PAUSED "$(property one Process Status)"
 check_equal "and frozen" 1 "$(frozen one)"
@@ -113,8 +124,8 @@ check_match "who waited before the start is told (A3.5)" '^ut 137 ' "$(cat "$tes
 
 # --- with ctrctl, into another root
 check "a container with another root" ctrctl create --name two "$image" sh
-check_equal "restored with ctrctl" two "$(ctrctl restore --path="$images/c" two)"
-check_within "it goes on there" 10 counts_beyond two "$last"
+check_equal "restored with ctrctl" two "$(ctrctl restore --path="$images/paused" two)"
+check_within "it goes on there" 10 counts_beyond two "$paused"
 
 # --- from an incremental one: it finds the one before, also where both were moved to
 mkdir "$test_dir/moved"
