@@ -18,6 +18,7 @@
 #define LIMIT_DEFAULT  1000U
 #define LIMIT_MAX      10000U
 #define SIZE_MAX_REPLY (8U * 1024 * 1024)
+#define UNFINISHED_MAX 8U /* of a user, each as large as a reply; root may have any number */
 #define TURN_USEC      (5 * USEC_PER_MSEC)
 #define TURN_EVENTS    64U   /* between two looks at the clock */
 #define PIECE          2048U /* so many are looked at by the database before it looks at the clock */
@@ -208,6 +209,7 @@ static int on_turn(sd_event_source *source, void *userdata) {
 /* The rest of it is for later. */
 static int listing_go_on(Service *s, sd_bus_message *m, Listing *listing, sd_bus_error *error) {
         _cleanup_(listing_freep) Listing *l = listing;
+        Late *late;
         int r;
 
         r = sd_event_add_defer(s->manager->event, &l->source, on_turn, l);
@@ -218,9 +220,14 @@ static int listing_go_on(Service *s, sd_bus_message *m, Listing *listing, sd_bus
                 r = late_new(s, m, NULL, &l->late, error);
         if (r < 0)
                 return r;
-        late_set_payload(l->late, l, listing_destroy);
-        TAKE_PTR(l);
-        return 1;
+        late = l->late;
+        late_set_payload(late, TAKE_PTR(l), listing_destroy);
+        if (late_count_alike(late) <= UNFINISHED_MAX)
+                return 1;
+        late_free(late);
+        return sd_bus_error_setf(error, BUS_ERROR_PREFIX "ResourceExhausted",
+                                 "More than %u listings of one user are being made",
+                                 UNFINISHED_MAX);
 }
 
 static int listing_new(Manager *manager, sd_bus_message *m, ListEventsOptions *options,

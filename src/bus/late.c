@@ -90,6 +90,16 @@ void *late_payload(const Late *late) {
         return late->payload;
 }
 
+size_t late_count_alike(const Late *late) {
+        size_t n = 0;
+
+        if (late->uid == 0)
+                return 0;
+        for (const Late *l = late->list->first; l; l = l->next)
+                n += l->uid == late->uid && l->destroy == late->destroy;
+        return n;
+}
+
 sd_bus_message *late_message(const Late *late) {
         return late->message;
 }

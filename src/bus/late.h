@@ -48,6 +48,10 @@ void late_set_waiters(Late *late, Waiter **waiters);
 void late_set_payload(Late *late, void *payload, void (*destroy)(void *payload));
 void *late_payload(const Late *late);
 
+/* How many calls of its user have a payload with the same destroy, this one included; 0 for root's.
+ */
+size_t late_count_alike(const Late *late) _pure_;
+
 Late *late_free(Late *late);
 DEFINE_CLEANUP(Late *, late_free);
 

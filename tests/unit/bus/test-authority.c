@@ -3,9 +3,11 @@
 /* Who may call what: the way of a call through the driver and polkit, with every answer they can
  * give, with callers that leave and objects that change in between. */
 
+#include "basic/json.h"
 #include "bus/interfaces.h"
 #include "bus/path.h"
 #include "harness.h"
+#include "manager/db.h"
 
 #define IMAGE    "docker.io/library/busybox:latest"
 #define WEB_PATH BUS_PATH "/container/default/web"
@@ -450,6 +452,47 @@ static void test_waiters_bounded(void **state) {
         }
 }
 
+/* More events than are looked at in one turn. */
+static void make_history(Harness *h) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_json_ json_t *details = json_pack("{ss}", "Id", "x");
+        const Event event = {.time = 1,
+                             .topic = EVENT_CONTAINER_UPDATE,
+                             .namespace = "default",
+                             .name = "x",
+                             .details = details};
+
+        assert_int_equal(db_begin_unsynced(h->manager->db, &e), 0);
+        for (unsigned i = 0; i < 20000; i++)
+                assert_int_equal(db_event_insert(h->manager->db, &event, &e), 0);
+        assert_int_equal(db_commit(h->manager->db, &e), 0);
+}
+
+/* What a user's unfinished listings of the history may keep in memory has a bound. */
+static void test_listings_bounded(void **state) {
+        Call calls[9];
+        Harness *h = *state;
+
+        make_history(h);
+        for (size_t i = 0; i < ELEMENTSOF(calls); i++) {
+                sd_bus_message *m = harness_call_new(h, USER_CALLER, BUS_PATH, MANAGER_INTERFACE,
+                                                     "ListEvents");
+
+                assert_true(sd_bus_message_append(m, "a{sv}", 1, "Filters", "as", 1,
+                                                  "event.Id==y") >= 0);
+                harness_send(h, m, &calls[i]);
+        }
+        harness_wait(h, &calls[8]);
+        harness_assert_error(&calls[8], "org.example.Ctr.Error.ResourceExhausted");
+        for (size_t i = 0; i < 8; i++) {
+                harness_wait(h, &calls[i]);
+                harness_assert_success(&calls[i]);
+        }
+        for (size_t i = 0; i < ELEMENTSOF(calls); i++)
+                harness_call_done(&calls[i]);
+        assert_int_equal(h->service->late.n, 0);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
 
 int main(void) {
@@ -472,6 +515,7 @@ int main(void) {
                         TEST(test_invalid_first),
                         TEST(test_late_replies),
                         TEST(test_waiters_bounded),
+                        TEST(test_listings_bounded),
         };
 
         return cmocka_run_group_tests_name("authority", tests, NULL, NULL);
