@@ -69,6 +69,9 @@ static void on_news(void *userdata, short revents) {
                    : container_exec_receive(x->starting, &news, &e);
         if (r == 0)
                 r = exec_take_news(x, &news, &e);
+        /* another runtime's process, which nobody has taken */
+        if (r != 0 && news.pidfd >= 0)
+                pidfd_forsake(news.pidfd);
         fd_close(news.terminal_fd);
         fd_close(news.pidfd);
         if (r == -ECHILD) {

@@ -12,7 +12,8 @@
 #include "runtime/user.h"
 
 /* Our JSON has signed integers: an infinite limit is -1 there, and the specification's numbers are
- * unsigned. No string has such a sequence in it, for want of bare quotation marks. */
+ * unsigned. No string has such a sequence in it, for want of bare quotation marks; and what else
+ * has such a key has no negative value. */
 static int write_unsigned(FILE *f, const char *text) {
         static const char *const keys[] = {"\"soft\":", "\"hard\":"};
 
@@ -23,7 +24,7 @@ static int write_unsigned(FILE *f, const char *text) {
                         const char *value = startswith(text, keys[i]);
                         char *after;
 
-                        if (!value)
+                        if (!value || *value != '-')
                                 continue;
                         (void) fprintf(f, "%s%llu", keys[i],
                                        (unsigned long long) strtoll(value, &after, 10));
