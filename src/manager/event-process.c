@@ -16,6 +16,8 @@
 #include "manager/event-internal.h"
 #include "manager/exec-internal.h"
 
+#define COLLECT_BATCH 256U /* runs, before what was noted of them is written */
+
 #define B(topic) (1U << (topic))
 #define OVER     (B(EVENT_TASK_EXIT) | B(EVENT_TASK_DELETE))
 
@@ -299,55 +301,77 @@ static bool is_there(Manager *m, const Lost *l) {
         return x && x->process.run == l->run;
 }
 
-static int record_lost(Manager *m, const Lost *l, EventTopic topic, Error *e) {
-        return event_record(m, topic, l->namespace, l->id,
-                            pack_exit(*l->exec ? l->exec : l->id, l->id, 0, EXIT_STATUS_UNKNOWN,
-                                      false, now_realtime()),
-                            e);
+/* In the queue, as all that happens to processes: what a store that is read-only is told of it has
+ * the same numbers later. */
+static int note_lost(Manager *m, const char *run, const Lost *l, EventTopic topic) {
+        _cleanup_(note_freep) Note *n = NULL;
+
+        n = calloc(1, sizeof(Note));
+        if (!n)
+                return -ENOMEM;
+        n->topic = topic;
+        n->edge = edges[topic];
+        n->time = now_realtime();
+        n->run = strdup(run);
+        n->namespace = strdup(l->namespace);
+        n->name = strdup(l->id);
+        n->details = pack_exit(*l->exec ? l->exec : l->id, l->id, 0, EXIT_STATUS_UNKNOWN, false,
+                               n->time);
+        if (!n->run || !n->namespace || !n->name || !n->details)
+                return -ENOMEM;
+        event_log_append(m->events, TAKE_PTR(n));
+        return 0;
 }
 
-static int collect_one(Manager *m, const char *run, unsigned steps, Error *e) {
+static int note_forget(Manager *m, const char *run) {
+        _cleanup_(note_freep) Note *n = NULL;
+
+        n = calloc(1, sizeof(Note));
+        if (!n)
+                return -ENOMEM;
+        n->run = strdup(run);
+        if (!n->run)
+                return -ENOMEM;
+        event_log_append(m->events, TAKE_PTR(n));
+        return 0;
+}
+
+/* Which of these steps are news the database decides. */
+static int collect_one(Manager *m, const char *run) {
         _cleanup_(lost_clear) Lost l = {};
         int r;
 
-        r = lost_parse(run, &l);
-        if (r == 0 && is_there(m, &l))
+        if (lost_parse(run, &l) < 0)
+                return note_forget(m, run);
+        if (is_there(m, &l))
                 return 0;
-        if (r == 0 && (steps & B(EVENT_TASK_START)) && !(steps & OVER))
-                r = record_lost(m, &l, EVENT_TASK_EXIT, e);
-        if (r == 0 && !*l.exec && !(steps & B(EVENT_TASK_DELETE)))
-                r = record_lost(m, &l, EVENT_TASK_DELETE, e);
-        if (r != 0 && r != -EBADMSG)
-                return r;
-        return db_steps_delete(m->db, run, e);
+        r = note_lost(m, run, &l, EVENT_TASK_EXIT);
+        if (r == 0 && !*l.exec)
+                r = note_lost(m, run, &l, EVENT_TASK_DELETE);
+        return r == 0 ? note_forget(m, run) : r;
 }
 
 static int collect_all(Manager *m, Error *e) {
-        _cleanup_rollback_ Database *transaction = NULL;
         _cleanup_json_ json_t *runs = NULL;
         const char *run;
+        unsigned n = 0;
         json_t *steps;
         int r;
 
         r = event_flush(m, e);
         if (r == 0)
                 r = db_steps_list(m->db, &runs, e);
-        if (r != 0 || json_object_size(runs) == 0)
-                return r;
-        r = db_begin_unsynced(m->db, e);
         if (r != 0)
                 return r;
-        transaction = m->db;
         /* execs before their init */
         json_object_foreach(runs, run, steps) {
-                r = collect_one(m, run, (unsigned) json_integer_value(steps), e);
+                r = collect_one(m, run);
+                if (r == 0 && ++n % COLLECT_BATCH == 0)
+                        r = event_flush(m, e);
                 if (r != 0)
                         return r;
         }
-        r = db_commit(m->db, e);
-        if (r == 0)
-                transaction = NULL;
-        return r;
+        return event_flush(m, e);
 }
 
 int event_log_collect(Manager *m, Error *e) {

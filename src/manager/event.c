@@ -106,22 +106,6 @@ void event_log_append(EventLog *l, Note *n) {
         schedule(l);
 }
 
-int event_record(Manager *m, EventTopic topic, const char *namespace, const char *name,
-                 json_t *details, Error *e) {
-        const Event event = {
-                        .time = now_realtime(),
-                        .topic = topic,
-                        .namespace = namespace,
-                        .name = name,
-                        .details = details,
-        };
-        int r;
-
-        r = details ? db_event_insert(m->db, &event, e) : -ENOMEM;
-        json_decref(details);
-        return r;
-}
-
 /* In steps, so that it costs little for each event. */
 static int prune(EventLog *l, Error *e) {
         Database *db = l->manager->db;

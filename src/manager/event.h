@@ -97,10 +97,6 @@ void event_forget(Process *p);
 /* A checkpoint was written. checkpoint: its directory or the name of its image. */
 void event_checkpointed(Task *t, const char *checkpoint);
 
-/* Something else happened. details is taken over, also on failure; NULL is -ENOMEM. */
-int event_record(Manager *m, EventTopic topic, const char *namespace, const char *name,
-                 json_t *details, Error *e);
-
 typedef struct EventQuery {
         const char *namespace; /* NULL: all */
         uint64_t after;        /* only those with a larger sequence number */

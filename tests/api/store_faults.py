@@ -8,6 +8,7 @@ Usage: store_faults.py. Prints assertions as client.py does; needs localhost:500
 import contextlib
 import json
 import pathlib
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -195,6 +196,26 @@ def read_only_store(w):
     in_order(w, "the numbers grow")
 
 
+def emptied(w):
+    """Somebody empties /run while the store is read-only: what is told of that has its number, too."""
+    w.pull()
+    lost, _ = w.running("lost")
+    other, task = w.running("other")
+    stop()
+    system.systemctl("kill", "--signal=KILL", "ctr-lost.scope")
+    w.bus.wait(lambda: "ctr-lost.scope" not in system.scopes())
+    shutil.rmtree(f"{RUNTIME}/tasks/default/lost")
+    with read_only():
+        w.equal("what was there has ended", "create start exit delete", life(w, "lost"))
+        task.call("Task.Pause")
+        during = history(w)
+        system.kill_manager()
+        w.equal("which the next manager says by the same numbers", during, history(w))
+    w.equal("and the one that can write", during, history(w)[:len(during)])
+    w.equal("it ended once", "create start exit delete", life(w, "lost"))
+    w.remove(lost, other)
+
+
 def insert(n, details):
     """Rows of another namespace, behind the service's back."""
     stop()
@@ -251,7 +272,7 @@ def slow_filter(w):
 def main():
     c = contract.Contract(options.OPTIONS)
     w = walk.Walk(c, bus.Bus(c), set())
-    for case in (full_disk, nowhere, read_only_store, pages, slow_filter):
+    for case in (full_disk, nowhere, read_only_store, emptied, pages, slow_filter):
         w.chapter(case.__name__.replace("_", " "), case)
     print("# walked")
     sys.exit(1 if w.failed else 0)
