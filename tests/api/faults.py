@@ -12,6 +12,7 @@ import resource
 import select
 import signal
 import socket
+import subprocess
 import sys
 import time
 
@@ -39,7 +40,8 @@ def full_run(w):
         w.property("what runs is not disturbed", task, "Process.Status", "RUNNING")
         w.property("nor what waits", idle, "Process.Status", "CREATED")
         task.call("Process.Kill", signal.SIGUSR1)
-        time.sleep(2.5)  # the program ends in this time, and its record finds no room
+        w.check("its record finds no room", w.bus.wait(lambda: "Failed to write the exit record" in subprocess.run(
+            ["journalctl", "--output=cat", "--lines=1000"], check=True, stdout=subprocess.PIPE, text=True).stdout, 30))
         filler.unlink()
         w.equal("an exit without room for its record is told when there is some", 8, w.answer(waiting)[0])
         w.property("with its true status", task, "Process.ExitStatusKnown", True)
