@@ -208,11 +208,18 @@ static void write_and_tell(EventLog *l) {
                 begin_failing(l, &e);
 }
 
+/* Where the spool has no room either, all of it is tried again with the retry, and not for each
+ * event. */
+static void spool_more(EventLog *l) {
+        if (!l->queue.bare)
+                note_queue_spool(&l->queue);
+}
+
 static int on_due(sd_event_source *source, void *userdata) {
         EventLog *l = userdata;
 
         if (l->failing)
-                note_queue_spool(&l->queue);
+                spool_more(l);
         else
                 write_and_tell(l);
         return 0;
@@ -227,7 +234,7 @@ void event_log_settle(EventLog *l) {
         _cleanup_error_ Error e = ERROR_NULL;
 
         if (l->failing)
-                note_queue_spool(&l->queue);
+                spool_more(l);
         else if (flush_all(l, &e) != 0)
                 begin_failing(l, &e);
 }

@@ -45,19 +45,55 @@ static bool is_own(const char *name) {
         return startswith(name, "io.containerd.");
 }
 
-/* It will run as root: nobody else may be able to say what it is. */
-static int check_program(const char *path, Error *e) {
+static bool is_safe(const struct stat *st) {
+        /* nobody moves another's file out of a directory with the sticky bit */
+        return st->st_uid == 0 &&
+               (!(st->st_mode & 0022) || (S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX)));
+}
+
+static int check_file(const char *path, Error *e) {
         struct stat st;
 
         if (stat(path, &st) < 0)
-                return error_setf(e, errno == ENOENT || errno == ENOTDIR ? CTR_NOT_FOUND : -errno,
-                                  "Failed to find the runtime %s: %m", path);
+                return error_setf(e, -errno, "Failed to look at the runtime %s: %m", path);
         if (!S_ISREG(st.st_mode) || !(st.st_mode & 0111))
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "The runtime %s is not an executable file", path);
-        if (st.st_uid != 0 || (st.st_mode & 0022))
-                return error_setf(e, CTR_FAILED_PRECONDITION,
-                                  "The runtime %s can be changed by others than root", path);
+        return is_safe(&st) ? 0
+                            : error_setf(e, CTR_FAILED_PRECONDITION,
+                                         "The runtime %s can be changed by others than root", path);
+}
+
+/* It will run as root: nobody else may be able to say what it is. Without links, *ret is what was
+ * looked at. */
+static int check_program(const char *path, char **ret, Error *e) {
+        _cleanup_free_ char *real = realpath(path, NULL), *directory = NULL;
+        int r;
+
+        if (!real)
+                return error_setf(e, errno == ENOENT || errno == ENOTDIR ? CTR_NOT_FOUND : -errno,
+                                  "Failed to find the runtime %s: %m", path);
+        r = check_file(real, e);
+        if (r != 0)
+                return r;
+        directory = strdup(real);
+        if (!directory)
+                return -ENOMEM;
+        for (char *slash; (slash = strrchr(directory, '/'));) {
+                struct stat st;
+
+                slash[slash == directory] = '\0';
+                if (stat(directory, &st) < 0)
+                        return error_setf(e, -errno, "Failed to look at %s: %m", directory);
+                if (!is_safe(&st))
+                        return error_setf(e, CTR_FAILED_PRECONDITION,
+                                          "The runtime %s can be replaced by others than root, "
+                                          "who may write to %s",
+                                          path, directory);
+                if (slash == directory)
+                        break;
+        }
+        *ret = TAKE_PTR(real);
         return 0;
 }
 
@@ -68,10 +104,8 @@ static int find_in(const char *directory, size_t length, const char *name, char 
 
         if (asprintf(&path, "%.*s/%s", (int) length, directory, name) < 0)
                 return -ENOMEM;
-        r = check_program(path, &local);
-        if (r == 0)
-                *ret = TAKE_PTR(path);
-        else
+        r = check_program(path, ret, &local);
+        if (r != 0)
                 (void) error_move(e, &local);
         return r;
 }
@@ -85,10 +119,8 @@ int runtime_resolve(Manager *m, const char *name, char **ret, Error *e) {
         r = runtime_name_check(name, e);
         if (r != 0 || is_own(name))
                 return r;
-        if (is_path(name)) {
-                r = check_program(name, e);
-                return r == 0 ? free_and_strdup(ret, name) : r;
-        }
+        if (is_path(name))
+                return check_program(name, ret, e);
         for (const char *p = m->runtime_path; *p;) {
                 size_t length = strcspn(p, ":");
                 _cleanup_error_ Error local = ERROR_NULL;

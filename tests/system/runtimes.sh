@@ -68,6 +68,12 @@ cp "$(command -v runc)" /usr/local/bin/own-runc
 chmod 775 /usr/local/bin/own-runc
 check_fails "one that others may write" "can be changed by others" ctrctl create --runtime=/usr/local/bin/own-runc "$image"
 chmod 755 /usr/local/bin/own-runc
+install -d -m 777 /usr/local/anybody
+cp -p /usr/local/bin/own-runc /usr/local/anybody/runc
+ln -s /usr/local/anybody/runc /usr/local/bin/linked-runc
+check_fails "one that others may replace" "may write to /usr/local/anybody" \
+        ctrctl create --runtime=/usr/local/anybody/runc "$image"
+check_fails "also by a link" "may write to /usr/local/anybody" ctrctl create --runtime=/usr/local/bin/linked-runc "$image"
 check_exit "A4.5: a path" 4 ctrctl run --rm --runtime=/usr/local/bin/own-runc "$image" sh -c 'exit 4'
 cat >/etc/polkit-1/rules.d/10-test.rules <<END
 polkit.addRule(function(action, subject) {
