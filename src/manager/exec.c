@@ -191,6 +191,13 @@ static void on_deleted(Operation *o, int r, const Error *e, const SupervisorMess
                 delete_failed(x, r, e);
 }
 
+/* It could not be asked because it has ended, which the task is about to hear. */
+static bool supervisor_has_ended(const Exec *x, int r) {
+        const Supervisor *s = x->task->supervisor;
+
+        return r == CTR_UNAVAILABLE && (!s || supervisor_is_hung_up(s));
+}
+
 /* The supervisor forgets it first: only then is the id free. */
 static void delete_send(Exec *x) {
         _cleanup_error_ Error e = ERROR_NULL;
@@ -206,7 +213,9 @@ static void delete_send(Exec *x) {
         r = process_request(p, &(SupervisorMessage){.type = SUPERVISOR_EXEC_DELETE}, NULL, 0,
                             PROCESS_REQUEST_USEC,
                             &(Operation){.reply = on_deleted, .callback = process_ignore}, &e);
-        if (r != 0)
+        if (supervisor_has_ended(x, r))
+                exec_remove(x);
+        else if (r != 0)
                 delete_failed(x, r, &e);
         else
                 x->delete_sent = true;
@@ -227,7 +236,7 @@ static void continue_delete(Exec *x) {
                 return;
         x->kill_sent = true;
         r = process_kill(p, SIGKILL, 0, process_ignore, NULL, &e);
-        if (r != 0)
+        if (r != 0 && !supervisor_has_ended(x, r))
                 delete_failed(x, r, &e);
 }
 

@@ -67,6 +67,16 @@ pid_t supervisor_pid(const Supervisor *s) {
         return s->pid;
 }
 
+static bool is_hung_up(int fd) {
+        struct pollfd p = {.fd = fd};
+
+        return poll(&p, 1, 0) != 0;
+}
+
+bool supervisor_is_hung_up(const Supervisor *s) {
+        return s->fd < 0 || is_hung_up(s->fd);
+}
+
 unsigned supervisor_version(const Supervisor *s) {
         return s->version;
 }
@@ -175,12 +185,6 @@ int supervisor_new(Manager *m, int fd, int pidfd, pid_t pid, bool child,
                 return r;
         *ret = TAKE_PTR(s);
         return 0;
-}
-
-static bool is_hung_up(int fd) {
-        struct pollfd p = {.fd = fd};
-
-        return poll(&p, 1, 0) != 0;
 }
 
 int supervisor_connect(Manager *m, int dir_fd, const SupervisorHandlers *handlers, void *userdata,

@@ -51,4 +51,6 @@ unsigned supervisor_version(const Supervisor *s) _pure_;
 void supervisor_set_version(Supervisor *s, unsigned version);
 
 pid_t supervisor_pid(const Supervisor *s) _pure_;
+/* It has closed its end, so it has ended; what it said before may not have been read yet. */
+bool supervisor_is_hung_up(const Supervisor *s);
 void supervisor_kill(Supervisor *s);

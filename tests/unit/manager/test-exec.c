@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "basic/fs.h"
 #include "basic/json.h"
@@ -465,6 +466,36 @@ static void test_force_delete(void **state) {
         assert_int_equal(wait.exit_status, 255);
 }
 
+/* The supervisor, which is the init of a double, ends without the loop having a turn. */
+static void kill_unheard(const Task *t) {
+        siginfo_t info;
+
+        assert_int_equal(kill(t->process.pid, SIGKILL), 0);
+        assert_int_equal(waitid(P_PID, (id_t) t->process.pid, &info, WEXITED | WNOWAIT), 0);
+}
+
+/* The supervisor has ended, and the manager is about to hear of it: there is nobody who could be
+ * asked, and nothing that could be left. */
+static void test_delete_after_supervisor(void **state) {
+        ExecRequest request = request_of("one");
+        Harness *h = *state;
+        Task *t = running_task(h, "web");
+        Answer a;
+
+        /* its client leaves at the same time */
+        request.auto_remove = true;
+        request.client = "somebody";
+        assert_int_equal(add_request(h, t, &request, &a), 0);
+        (void) add(h, t, "two");
+        assert_int_equal(ask(h, &add(h, t, "three")->process, process_start, &a), 0);
+        kill_unheard(t);
+        execs_forget_clients(h->manager, is_gone, (char *) "somebody");
+        assert_int_equal(ask(h, &find(h, "two")->process, delete, &a), 0);
+        assert_int_equal(ask(h, &find(h, "three")->process, force_delete, &a), 0);
+        wait_for_execs(h, t, 0);
+        assert_false(has_file(t, "exec-one.json"));
+}
+
 static void test_refused(void **state) {
         ExecRequest request = request_of("one");
         Harness *h = *state;
@@ -842,18 +873,31 @@ static void test_many_waiters(void **state) {
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
         const struct CMUnitTest tests[] = {
-                        CASE(test_client),          CASE(test_client_between),
-                        CASE(test_two_phases),      CASE(test_ids),
-                        CASE(test_document),        CASE(test_one_shot),
-                        CASE(test_fast_exit),       CASE(test_states),
-                        CASE(test_init_exits_last), CASE(test_force_delete),
-                        CASE(test_refused),         CASE(test_pause),
-                        CASE(test_pause_fails),     CASE(test_kill_pid_and_attach),
-                        CASE(test_restart),         CASE(test_supervisor_killed),
-                        CASE(test_damaged),         CASE(test_damaged_launch),
-                        CASE(test_old_supervisor),  CASE(test_new_supervisor),
-                        CASE(test_many_waiters),    CASE(test_restart_meanwhile),
-                        CASE(test_vanished),        CASE(test_restart_too_late),
+                        CASE(test_client),
+                        CASE(test_client_between),
+                        CASE(test_two_phases),
+                        CASE(test_ids),
+                        CASE(test_document),
+                        CASE(test_one_shot),
+                        CASE(test_fast_exit),
+                        CASE(test_states),
+                        CASE(test_init_exits_last),
+                        CASE(test_force_delete),
+                        CASE(test_delete_after_supervisor),
+                        CASE(test_refused),
+                        CASE(test_pause),
+                        CASE(test_pause_fails),
+                        CASE(test_kill_pid_and_attach),
+                        CASE(test_restart),
+                        CASE(test_supervisor_killed),
+                        CASE(test_damaged),
+                        CASE(test_damaged_launch),
+                        CASE(test_old_supervisor),
+                        CASE(test_new_supervisor),
+                        CASE(test_many_waiters),
+                        CASE(test_restart_meanwhile),
+                        CASE(test_vanished),
+                        CASE(test_restart_too_late),
         };
 #undef CASE
 
