@@ -33,19 +33,13 @@ static int option_pull(OptionReader *o, void *target) {
                         [PULL_MISSING] = "missing",
                         [PULL_ALWAYS] = "always",
         };
-        PullPolicy *policy = target;
-        const char *name;
+        size_t value;
         int r;
 
-        r = option_read_string(o, &name);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (streq(names[i], name)) {
-                        *policy = (PullPolicy) i;
-                        return 0;
-                }
-        return option_invalid(o, "\"%.64s\" is none of never, missing, always", name);
+        r = option_read_name(o, names, ELEMENTSOF(names), &value);
+        if (r >= 0)
+                *(PullPolicy *) target = (PullPolicy) value;
+        return r;
 }
 
 static int option_restart_policy(OptionReader *o, void *target) {
@@ -69,19 +63,13 @@ static int option_systemd(OptionReader *o, void *target) {
                         [SYSTEMD_ALWAYS] = "always",
                         [SYSTEMD_NEVER] = "never",
         };
-        SystemdMode *mode = target;
-        const char *name;
+        size_t value;
         int r;
 
-        r = option_read_string(o, &name);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (streq(names[i], name)) {
-                        *mode = (SystemdMode) i;
-                        return 0;
-                }
-        return option_invalid(o, "\"%.64s\" is none of auto, always, never", name);
+        r = option_read_name(o, names, ELEMENTSOF(names), &value);
+        if (r >= 0)
+                *(SystemdMode *) target = (SystemdMode) value;
+        return r;
 }
 
 static int option_runtime(OptionReader *o, void *target) {

@@ -70,18 +70,13 @@ static int option_policy(OptionReader *o, void *target) {
                         [IMAGE_POLICY_MISSING] = "missing",
                         [IMAGE_POLICY_NEVER] = "never",
         };
-        const char *name;
+        size_t value;
         int r;
 
-        r = option_read_string(o, &name);
-        if (r < 0)
-                return r;
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (streq(names[i], name)) {
-                        *(ImagePolicy *) target = (ImagePolicy) i;
-                        return 0;
-                }
-        return option_invalid(o, "\"%.64s\" is none of always, missing, never", name);
+        r = option_read_name(o, names, ELEMENTSOF(names), &value);
+        if (r >= 0)
+                *(ImagePolicy *) target = (ImagePolicy) value;
+        return r;
 }
 
 /* b: KeepLayers, which is neither without the option. */

@@ -39,6 +39,26 @@ int option_read_string(OptionReader *o, const char **ret) {
         return 1;
 }
 
+int option_read_name(OptionReader *o, const char *const *names, size_t n, size_t *ret) {
+        char all[128] = "";
+        const char *name;
+        int r;
+
+        r = option_read_string(o, &name);
+        if (r < 0)
+                return r;
+        for (size_t i = 0, used = 0; i < n; i++) {
+                if (streq(names[i], name)) {
+                        *ret = i;
+                        return 0;
+                }
+                used += (size_t) snprintf(all + used, sizeof(all) - used, "%s%s", i > 0 ? ", " : "",
+                                          names[i]);
+                assert(used < sizeof(all));
+        }
+        return option_invalid(o, "\"%.64s\" is none of %s", name, all);
+}
+
 int option_count(OptionReader *o, size_t *n) {
         if (++*n > OPTIONS_ITEMS_MAX)
                 return option_invalid(o, "more than %u items", OPTIONS_ITEMS_MAX);

@@ -46,6 +46,9 @@ int option_invalid(OptionReader *o, const char *format, ...) _printf_(2, 3);
 /* The next string of the message, charged to the budget. */
 int option_read_string(OptionReader *o, const char **ret);
 
+/* The next string, which is one of at most 8 names: *ret is its index, an enumeration's value. */
+int option_read_name(OptionReader *o, const char *const *names, size_t n, size_t *ret);
+
 /* Charges one more item of an array that has *n so far. */
 int option_count(OptionReader *o, size_t *n);
 
