@@ -3,7 +3,7 @@
 # testbed: run --timeout=900
 #
 # A hundred tasks outlive the manager (killed, upgraded), systemd (reloaded, executed anew), and the bus; damaged records
-# are set aside. The reboot is one in all that the manager can see: the virtual machine of the test bed cannot boot twice.
+# are set aside. The reboot is one in all that the manager can see; reboot-vm.sh has one of a machine.
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -12,6 +12,8 @@
 
 bed_state_parent=/var/tmp
 bed_prefix=ctr-testbed.
+bed_boot_tries=3
+bed_boot_seconds=60
 
 # On a machine that runs systemd the cgroups are systemd's: ask it for a delegated scope, and start again inside.
 bed_enter_scope() {
@@ -108,10 +110,7 @@ bed_write_config() {
         } >"$config"
 }
 
-# Start the systemd and wait until it has booted.
-bed_boot() {
-        local ready=
-
+bed_start() {
         # The shell below is the one that moves into the cgroup; setpriv takes everything down when this script dies.
         (
                 echo "$BASHPID" >"$bed_cgroup/cgroup.procs"
@@ -121,16 +120,50 @@ bed_boot() {
                         "$testbed_dir/inside.sh" "$bed_state/share/config"
         ) </dev/null >"$bed_state/console.log" 2>&1 {bed_lock}>&- &
         bed_unshare=$!
+}
+
+# Wait until the systemd has booted. 1 when it has ended, 2 when it takes too long.
+bed_wait_ready() {
+        local ready= deadline=$((EPOCHSECONDS + bed_boot_seconds))
+
+        while ((EPOCHSECONDS < deadline)); do
+                if read -r -t 1 -u "$bed_ready" ready && [[ $ready == ready ]]; then
+                        return
+                fi
+                [[ -d /proc/$bed_unshare ]] || return 1
+        done
+        return 2
+}
+
+# What hangs, for whoever reads the output.
+bed_show_processes() {
+        local pid
+
+        find "$bed_cgroup" -name cgroup.procs -exec cat {} + | while read -r pid; do
+                echo "$pid $(tr '\0' ' ' <"/proc/$pid/cmdline") $(cut -d' ' -f3 "/proc/$pid/stat") $(<"/proc/$pid/wchan")"
+        done 2>/dev/null
+}
+
+# Start the systemd and wait until it has booted. On a loaded machine it hangs in this now and then: it is started again.
+bed_boot() {
+        local try r
 
         # Opened for reading and writing, so that neither side waits for the other.
         exec {bed_ready}<>"$bed_state/share/ready"
-        while [[ $ready != ready ]]; do
-                read -r -t 1 -u "$bed_ready" ready && continue
-                [[ -d /proc/$bed_unshare ]] || break
-                ((EPOCHSECONDS - started_us / 1000000 < 120)) || break
+        for ((try = 1; try <= bed_boot_tries; try++)); do
+                bed_start
+                r=0
+                bed_wait_ready || r=$?
+                ((r == 2)) || break
+                echo "testbed: the systemd did not boot in $bed_boot_seconds s (try $try):" >&2
+                bed_show_processes >&2
+                kill -KILL "$bed_unshare"
+                wait "$bed_unshare" 2>/dev/null || :
+                bed_remove_cgroup "$bed_cgroup"
+                mkdir "$bed_cgroup"
         done
         exec {bed_ready}<&-
-        if [[ $ready != ready ]]; then
+        if ((r != 0)); then
                 tail -n 40 "$bed_state/console.log" >&2
                 fail "the systemd in the test bed did not start"
         fi

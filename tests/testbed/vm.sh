@@ -50,6 +50,7 @@ vm_start() {
         local port
         local -a arguments=()
 
+        [[ $opt_reboot == 1 ]] || arguments+=(-no-reboot)
         for port in "${vm_ports[@]}"; do
                 rm -f "$bed_state/$port"
                 mkfifo "$bed_state/$port"
@@ -66,7 +67,7 @@ vm_start() {
         exec {vm_status}<>"$bed_state/status"
 
         TMPDIR=$bed_state setpriv --pdeathsig KILL qemu-system-x86_64 -name ctr-testbed \
-                -accel tcg,thread=multi -cpu max -smp 2 -m 4096 -display none -no-reboot -nic none \
+                -accel tcg,thread=multi -cpu max -smp 2 -m 4096 -display none -nic none \
                 -kernel "$image_dir/vmlinuz" -initrd "$image_dir/initrd" -append "$vm_kernel_arguments" \
                 -drive "file=$image_dir/root.img,format=raw,if=virtio,snapshot=on,cache=unsafe" \
                 -drive "file=$bed_state/disk.tar,format=raw,if=virtio,readonly=on" \
@@ -116,6 +117,10 @@ vm_wait() {
         local r=0
 
         vm_read_status "$opt_timeout" || r=$?
+        # the machine has been rebooted
+        while ((r == 0)) && [[ $vm_line == begin ]]; do
+                vm_read_status "$opt_timeout" || r=$?
+        done
         if ((r != 0)); then
                 ((r != 124)) || echo "testbed: the time of $opt_timeout s is over" >&2
                 return "$r"
