@@ -71,9 +71,11 @@ check "its lines" journal_wait 10 '^two$' -u ctr-writer.scope
 check_equal "in order" "one two" "$(ctrctl logs writer | xargs)"
 check_match "with their times" '^[0-9-]+T[0-9:.]+[+-][0-9:]+ one' "$(ctrctl logs -t writer)"
 check_equal "the last" two "$(ctrctl logs -n 1 writer)"
+since=@$(date +%s.%N)
 timeout 30 ctrctl logs -f writer >"$test_dir/logs" &
 follower=$!
 check "an exec in the background writes, too" ctrctl exec -d writer echo three
 check "and the end" ctrctl kill -s KILL writer
 wait "$follower"
 check_equal "logs -f ends with it" "0 one two three" "$? $(xargs <"$test_dir/logs")"
+check_equal "since a time there is less" three "$(ctrctl logs --since="$since" writer)"
