@@ -18,6 +18,7 @@ import time
 import gi
 
 from common import say
+from measure_process import process
 
 gi.require_version("Gio", "2.0")
 from gi.repository import Gio, GLib  # noqa: E402
@@ -36,13 +37,9 @@ def connect():
     return Gio.DBusConnection.new_for_address_sync(address, flags)
 
 
-def ask(bus, member):
-    return bus.call_sync("org.example.Ctr", "/org/example/Ctr", "org.example.Ctr.Manager", member,
-                         GLib.Variant("(a{sv})", ({},)), None, Gio.DBusCallFlags.NONE, 600000, None)
-
-
 def call(bus, member):
-    return ask(bus, member).unpack()[0]
+    return bus.call_sync("org.example.Ctr", "/org/example/Ctr", "org.example.Ctr.Manager", member,
+                         GLib.Variant("(a{sv})", ({},)), None, Gio.DBusCallFlags.NONE, 600000, None).unpack()[0]
 
 
 def open_database():
@@ -155,21 +152,16 @@ def start():
     return bus
 
 
-def measure_lists(bus):
-    """Milliseconds of ListImages until the answer is there, a hundred times."""
-    times = []
-    for _ in range(100):
-        started = time.perf_counter()
-        ask(bus, "ListImages")
-        times.append((time.perf_counter() - started) * 1000)
-    return times
+def measure_lists():
+    """Milliseconds of ListImages, a hundred times."""
+    return [usec / 1000 for usec in process("call", 100, "ListImages")["call"]]
 
 
 def measure_gc():
     rows = []
     fill()
     bus = start()
-    lists = measure_lists(bus)
+    lists = measure_lists()
     for garbage in (0, 1000, BLOBS // 10):
         runs, usage = [], []
         for _ in range(5):
