@@ -18,7 +18,8 @@
 #define CGROUP_FILE_MAX  (64U * 1024)
 #define CONTROLLERS_MAX  1024U
 #define CGROUP_PROCS_MAX (8U * 1024 * 1024) /* a million pids */
-#define ADOPT_ROUNDS     8U
+#define ADOPT_AT_ONCE    8U    /* rounds without a pause, for what init forks meanwhile */
+#define ADOPT_ROUNDS     1000U /* a millisecond each */
 #define FREEZE_USEC      (2 * USEC_PER_SEC)
 
 struct Payload {
@@ -100,7 +101,9 @@ static int subgroup_make(int scope_fd, const char *name, int *ret_fd, Error *e) 
 
 /* An init that was cloned after systemd had moved us is in the scope itself, with whatever it
  * forked for its set-up; no controller can be enabled while processes are there (no processes in
- * inner nodes). One that was cloned before is still elsewhere and is moved by container_enter(). */
+ * inner nodes). One that was cloned before is still elsewhere and is moved by container_enter().
+ * One that has failed and is on its way out cannot be moved: it is waited for, and what it had to
+ * say is heard later. */
 static int payload_adopt(Payload *p) {
         for (unsigned i = 0; i < ADOPT_ROUNDS; i++) {
                 _cleanup_free_ char *pids = NULL;
@@ -118,6 +121,8 @@ static int payload_adopt(Payload *p) {
                         if (r < 0 && r != -ESRCH)
                                 return r;
                 }
+                if (i >= ADOPT_AT_ONCE)
+                        (void) usleep(USEC_PER_MSEC);
         }
         return -EBUSY;
 }
