@@ -40,21 +40,6 @@ static int entry_close(sd_bus_message *reply) {
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int append_labels(sd_bus_message *reply, json_t *labels) {
-        int r;
-
-        r = sd_bus_message_open_container(reply, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append_basic(reply, 's', "Labels");
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'v', "a{ss}");
-        if (r >= 0)
-                r = labels_append(reply, labels);
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
 static int append_content(const Content *c, void *userdata) {
         const Listing *l = userdata;
         int r;
@@ -69,7 +54,7 @@ static int append_content(const Content *c, void *userdata) {
                                           "DamagedAt", "t", c->damaged_at, "Images", "u",
                                           (uint32_t) c->n_images);
         if (r >= 0)
-                r = append_labels(l->reply, c->labels);
+                r = labels_append_entry(l->reply, c->labels);
         return r < 0 ? r : entry_close(l->reply);
 }
 

@@ -116,14 +116,8 @@ static int append_lease(sd_bus_message *reply, json_t *lease) {
                                           (uint64_t) json_integer_value(
                                                           json_object_get(lease, "expires_at")));
         if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append_basic(reply, 's', "Labels");
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'v', "a{ss}");
-        if (r >= 0)
-                r = labels_append(reply, json_object_get(lease, "labels"));
-        for (int i = 0; i < 4 && r >= 0; i++)
+                r = labels_append_entry(reply, json_object_get(lease, "labels"));
+        for (int i = 0; i < 2 && r >= 0; i++)
                 r = sd_bus_message_close_container(reply);
         return r;
 }

@@ -43,3 +43,18 @@ int labels_append(sd_bus_message *m, json_t *labels) {
         }
         return sd_bus_message_close_container(m);
 }
+
+int labels_append_entry(sd_bus_message *m, json_t *labels) {
+        int r;
+
+        r = sd_bus_message_open_container(m, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append_basic(m, 's', "Labels");
+        if (r >= 0)
+                r = sd_bus_message_open_container(m, 'v', "a{ss}");
+        if (r >= 0)
+                r = labels_append(m, labels);
+        if (r >= 0)
+                r = sd_bus_message_close_container(m);
+        return r < 0 ? r : sd_bus_message_close_container(m);
+}

@@ -20,3 +20,6 @@ BUS_GETTER(property_get_labels); /* json_t *: {key: value}; NULL is empty */
 
 /* Appends them as a{ss}; NULL is empty. */
 int labels_append(sd_bus_message *m, json_t *labels);
+
+/* The same as the entry "Labels" of an open a{sv}. */
+int labels_append_entry(sd_bus_message *m, json_t *labels);

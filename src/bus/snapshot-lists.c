@@ -13,21 +13,6 @@
 #include "manager/db.h"
 #include "manager/manager.h"
 
-static int append_labels(sd_bus_message *m, json_t *labels) {
-        int r;
-
-        r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append_basic(m, 's', "Labels");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'v', "a{ss}");
-        if (r >= 0)
-                r = labels_append(m, labels);
-        if (r >= 0)
-                r = sd_bus_message_close_container(m);
-        return r < 0 ? r : sd_bus_message_close_container(m);
-}
-
 /* Appends a{sv}. */
 static int append_snapshot(sd_bus_message *m, const Snapshot *s) {
         int r;
@@ -41,7 +26,7 @@ static int append_snapshot(sd_bus_message *m, const Snapshot *s) {
                                           s->snapshotter, "CreatedAt", "t", s->created_at,
                                           "UpdatedAt", "t", s->updated_at);
         if (r >= 0)
-                r = append_labels(m, s->labels);
+                r = labels_append_entry(m, s->labels);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
