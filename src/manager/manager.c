@@ -275,6 +275,7 @@ Manager *manager_free(Manager *m) {
         restarts_free(m->restarts);
         event_log_free(m->events);
         sd_event_source_disable_unref(m->dirty_source);
+        sd_event_source_disable_unref(m->left_behind_timer);
         db_close(m->db);
         fd_close(m->state_fd);
         fd_close(m->snapshots_fd);

@@ -92,6 +92,8 @@ struct Manager {
         json_t *seccomp_capabilities; /* system calls by the capability that opens them */
         int supervisor_fd;            /* its program, on a read-only mount of its own */
         bool recovering;
+        uint64_t recovered_at; /* everything that was created before it is a former manager's */
+        sd_event_source *left_behind_timer;
 };
 
 /* Opens the store and the database, makes missing directories; systemd stays the caller's. Errors

@@ -37,27 +37,63 @@
 
 #define AUTO_REMOVE_USEC (60 * USEC_PER_SEC)
 
-/* A container that was to go with its task, which a crash or a reboot has taken: 1 and it. A young
- * one may be waiting for its first task. */
+/* A container of a former manager that is to go with its task, and has none: it waits for its first
+ * one, or a crash or a reboot has taken its last. */
+static bool goes_without_task(const Container *c) {
+        return c->auto_remove && !c->task && c->created_at < c->object.manager->recovered_at;
+}
+
+static int find_waiting(Object *o, void *userdata) {
+        return goes_without_task(CONTAINER(o));
+}
+
+/* Nobody will give it a task: no client lives longer than its machine is up, and none takes that
+ * long. */
 static int find_left_behind(Object *o, void *userdata) {
+        uint64_t now = now_realtime(), booted = now - clock_usec(CLOCK_BOOTTIME);
         Container *c = CONTAINER(o);
 
-        if (!c->auto_remove || c->task || c->created_at + AUTO_REMOVE_USEC > now_realtime())
+        if (!goes_without_task(c) ||
+            (c->created_at > booted && c->created_at + AUTO_REMOVE_USEC > now))
                 return 0;
         c->auto_remove = false; /* found once */
         *(Container **) userdata = c;
         return 1;
 }
 
+static void remove_left_behind(Manager *m) {
+        Container *c;
+
+        while (object_foreach(m, OBJECT_CONTAINER, NULL, find_left_behind, &c) == 1)
+                container_auto_remove(c);
+}
+
+static int on_left_behind(sd_event_source *s, uint64_t usec, void *userdata) {
+        remove_left_behind(userdata);
+        return 0;
+}
+
+/* Those that are too young for that now are looked at again when they are not. */
+static void watch_left_behind(Manager *m) {
+        int r;
+
+        m->recovered_at = now_realtime();
+        remove_left_behind(m);
+        if (object_foreach(m, OBJECT_CONTAINER, NULL, find_waiting, NULL) != 1)
+                return;
+        r = sd_event_add_time_relative(m->event, &m->left_behind_timer, CLOCK_MONOTONIC,
+                                       AUTO_REMOVE_USEC, USEC_PER_SEC, on_left_behind, m);
+        if (r < 0)
+                log_warning_errno(r, "Containers that were to go with their tasks may stay: %m");
+}
+
 void recovery_unref(Recovery *v) {
         _cleanup_error_ Error e = ERROR_NULL, restart_error = ERROR_NULL;
         Manager *m = v->manager;
-        Container *c;
 
         if (--v->n_pending > 0)
                 return;
-        while (object_foreach(m, OBJECT_CONTAINER, NULL, find_left_behind, &c) == 1)
-                container_auto_remove(c);
+        watch_left_behind(m);
         if (!v->incomplete)
                 checkpoint_directories_recovered(m);
         if (!v->incomplete && event_log_collect(m, &e) != 0)

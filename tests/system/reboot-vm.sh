@@ -30,8 +30,9 @@ run_on() {
         ctrctl run -d --stop-timeout=1 --name="$1" "${@:2}" "$image" sleep 100000
 }
 
+# running [-a]: the names, in one line
 running() {
-        ctrctl ps --no-legend | awk '{print $1}' | sort | xargs
+        ctrctl ps "$@" --no-legend | awk '{print $1}' | sort | xargs
 }
 
 first_boot() {
@@ -57,8 +58,8 @@ later_boot() {
         check "this is another boot" eval '! cmp -s /proc/sys/kernel/random/boot_id "$state/boot"'
         check_within "the manager is started" 120 systemctl --quiet is-active ctr.service
         check_within "what was wanted runs" 120 eval '[[ $(running) == "always unless" ]]'
-        check_equal "all containers are there but one" "always ended plain stopped unless" \
-                "$(ctrctl ps -a --no-legend | awk '{print $1}' | sort | xargs)"
+        check_within "all containers are there but one" 60 \
+                eval '[[ $(running -a) == "always ended plain stopped unless" ]]'
         check_equal "with the two tasks' directories" "always unless" \
                 "$(find /run/ctr/tasks/default -mindepth 1 -maxdepth 1 -printf '%f\n' | sort | xargs)"
         check_equal "and their scopes" "ctr-always.scope ctr-unless.scope" \

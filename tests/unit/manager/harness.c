@@ -341,6 +341,13 @@ Task *harness_task(Harness *h, const char *id) {
         return c->task;
 }
 
+void harness_sql(sqlite3 *handle, const char *text) {
+        char *error = NULL;
+
+        if (sqlite3_exec(handle, text, NULL, NULL, &error) != SQLITE_OK)
+                fail_msg("%s: %s", text, error);
+}
+
 size_t harness_count(Harness *h, const char *path) {
         _cleanup_closedir_ DIR *dir = NULL;
         _cleanup_free_ char *full = NULL;

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
@@ -87,6 +88,9 @@ Task *harness_task(Harness *h, const char *id);
 
 /* How many names there are in a directory below the state directory. */
 size_t harness_count(Harness *h, const char *path);
+
+/* Changes the rows behind the manager's back. */
+void harness_sql(sqlite3 *handle, const char *text);
 
 /* What the last StartTransientUnit said for an integer property. */
 uint64_t harness_unit_property(Harness *h, const char *name);

@@ -325,13 +325,6 @@ static void test_boot(void **state) {
         assert_int_equal(last_sequence(h), last);
 }
 
-static void sql(sqlite3 *handle, const char *text) {
-        char *error = NULL;
-
-        if (sqlite3_exec(handle, text, NULL, NULL, &error) != SQLITE_OK)
-                fail_msg("%s: %s", text, error);
-}
-
 /* What cannot be written waits, keeps the manager from leaving, and is in order when it can. */
 static void test_full_disk(void **state) {
         Harness *h = *state;
@@ -345,7 +338,7 @@ static void test_full_disk(void **state) {
         t = harness_task(h, "web");
         run = t->process.run;
         before = last_sequence(h);
-        sql(h->manager->db->handle, "PRAGMA max_page_count = 1"); /* as large as it is */
+        harness_sql(h->manager->db->handle, "PRAGMA max_page_count = 1"); /* as large as it is */
         do {
                 _cleanup_error_ Error e = ERROR_NULL;
 
@@ -358,7 +351,7 @@ static void test_full_disk(void **state) {
         assert_true(event_log_is_busy(h->manager->events));
         assert_false(manager_is_idle(h->manager));
 
-        sql(h->manager->db->handle, "PRAGMA max_page_count = 100000");
+        harness_sql(h->manager->db->handle, "PRAGMA max_page_count = 100000");
         read_log(h, before, &log);
         assert_int_equal(log.n, n);
         assert_false(event_log_is_busy(h->manager->events));
@@ -376,7 +369,7 @@ static void live_unwritten(Harness *h, const char *id) {
         Task *t = harness_task(h, id);
 
         flush(h, true);
-        sql(h->manager->db->handle, "PRAGMA query_only = 1");
+        harness_sql(h->manager->db->handle, "PRAGMA query_only = 1");
         start(h, t);
         process_set_status(&t->process, TASK_PAUSING);
         process_set_status(&t->process, TASK_PAUSED);
@@ -432,7 +425,7 @@ static void test_spool(void **state) {
 
         /* others of another spool, and not for a manager that lived on */
         live_unwritten(h, "other");
-        sql(h->manager->db->handle, "PRAGMA query_only = 0");
+        harness_sql(h->manager->db->handle, "PRAGMA query_only = 0");
         flush(h, true);
         assert_int_equal(access(path, F_OK), -1);
         assert_history(h, "other", whole_life);
@@ -455,14 +448,14 @@ static void test_nowhere(void **state) {
         live_unwritten(h, "web");
         t = CONTAINER(object_find(h->manager, OBJECT_CONTAINER, "default", "web"))->task;
         assert_null(t);
-        sql(h->manager->db->handle, "PRAGMA query_only = 0");
+        harness_sql(h->manager->db->handle, "PRAGMA query_only = 0");
         t = harness_task(h, "other");
         flush(h, true);
         assert_history(h, "web", whole_life);
 
         before = last_sequence(h);
         run = t->process.run;
-        sql(h->manager->db->handle, "PRAGMA query_only = 1");
+        harness_sql(h->manager->db->handle, "PRAGMA query_only = 1");
         for (uint64_t i = 1; i <= 17000; i++) {
                 t->process.run = run + i;
                 t->process.events = 0;
@@ -471,7 +464,7 @@ static void test_nowhere(void **state) {
         t->process.run = run;
         harness_settle(h);
         assert_int_equal(rmdir(path), 0);
-        sql(h->manager->db->handle, "PRAGMA query_only = 0");
+        harness_sql(h->manager->db->handle, "PRAGMA query_only = 0");
         flush(h, true);
         assert_int_equal(last_sequence(h), before + 16384);
         read_log(h, before + 16383, &log);
@@ -519,10 +512,11 @@ static void test_bounded(void **state) {
         Harness *h = *state;
         size_t n = 0;
 
-        sql(h->manager->db->handle,
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 67000)"
-            " INSERT INTO events(time, topic, namespace, name, details)"
-            " SELECT 1, '/containers/create', 'default', 'x', '{}' FROM n");
+        harness_sql(h->manager->db->handle,
+                    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < "
+                    "67000)"
+                    " INSERT INTO events(time, topic, namespace, name, details)"
+                    " SELECT 1, '/containers/create', 'default', 'x', '{}' FROM n");
         harness_settle(h);
         assert_int_equal(event_foreach(h->manager, &(EventQuery){.until = UINT64_MAX}, count_one,
                                        &n, &e),
@@ -543,8 +537,8 @@ static void test_migration(void **state) {
         assert_non_null(mkdtemp(dir));
         assert_true(asprintf(&path, "%s/ctr.db", dir) > 0);
         assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
-        sql(handle, db_schema[0]);
-        sql(handle, "INSERT INTO namespaces(name) VALUES('old')");
+        harness_sql(handle, db_schema[0]);
+        harness_sql(handle, "INSERT INTO namespaces(name) VALUES('old')");
         sqlite3_close(handle);
 
         assert_int_equal(db_open(dir, &db, &e), 0);

@@ -9,6 +9,7 @@
 
 #include "basic/fs.h"
 #include "basic/strv.h"
+#include "manager/db-internal.h"
 #include "supervisor/record.h"
 
 static int create(Harness *h, Container *c, Answer *a) {
@@ -146,8 +147,6 @@ static void test_scope_failures(void **state) {
         assert_nothing_left(h, c);
 }
 
-/* A scope of that name is there and nobody's, perhaps empty: it is stopped, and its end waited for.
- */
 /* --rm in the background: nobody waits, and nothing stays. */
 static void test_auto_remove(void **state) {
         _cleanup_error_ Error e = ERROR_NULL;
@@ -166,6 +165,42 @@ static void test_auto_remove(void **state) {
         harness_settle(h);
         assert_int_equal(object_count(h->manager, OBJECT_CONTAINER), 0);
         assert_int_equal(harness_count(h, "run/tasks/default"), 0);
+}
+
+/* Those that were to go with a task which is lost: an old one at once, a young one when nobody can
+ * be about to start it any more. What was made since is its client's. */
+static void test_left_behind(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        ContainerRequest request = {
+                        .namespace = (char *) "default",
+                        .image = (char *) "localhost/test",
+                        .auto_remove = true,
+        };
+        Object *young;
+        Container *c;
+
+        (void) harness_image(h);
+        request.id = (char *) "old";
+        assert_int_equal(container_create(h->manager, &request, &c, &e), 0);
+        request.id = (char *) "young";
+        assert_int_equal(container_create(h->manager, &request, &c, &e), 0);
+        harness_sql(h->manager->db->handle,
+                    "UPDATE containers SET created_at = 1 WHERE id = 'old'");
+        harness_restart(h);
+        harness_settle(h);
+        assert_null(object_find(h->manager, OBJECT_CONTAINER, "default", "old"));
+        young = object_find(h->manager, OBJECT_CONTAINER, "default", "young");
+        assert_non_null(young);
+        request.id = (char *) "new";
+        assert_int_equal(container_create(h->manager, &request, &c, &e), 0);
+
+        /* a minute later */
+        CONTAINER(young)->created_at = 1;
+        assert_int_equal(sd_event_source_set_time_relative(h->manager->left_behind_timer, 0), 0);
+        harness_settle(h);
+        assert_int_equal(object_count(h->manager, OBJECT_CONTAINER), 1);
+        assert_non_null(object_find(h->manager, OBJECT_CONTAINER, "default", "new"));
 }
 
 /* A scope of that name is there and nobody's, perhaps empty: it is stopped, and its end waited for.
@@ -572,6 +607,7 @@ int main(void) {
                         CASE(test_launch_failures),
                         CASE(test_scope_failures),
                         CASE(test_auto_remove),
+                        CASE(test_left_behind),
                         CASE(test_unit_name_taken),
                         CASE(test_systemd_reexec),
                         CASE(test_systemd_reload),
