@@ -3,6 +3,8 @@
 #include "basic/process.h"
 
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -43,6 +45,22 @@ int pidfd_wait(int pidfd, int *ret_status) {
                         return -errno;
         *ret_status = exit_status_from_siginfo(&si);
         return 0;
+}
+
+pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd) {
+        struct clone_args args = {
+                        .flags = flags | CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
+                        .pidfd = (uint64_t) (uintptr_t) ret_pidfd,
+                        .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD, /* as that one has */
+        };
+        long pid;
+
+        if (cgroup_fd >= 0) {
+                args.flags |= CLONE_INTO_CGROUP;
+                args.cgroup = (uint64_t) cgroup_fd;
+        }
+        pid = syscall(SYS_clone3, &args, sizeof(args));
+        return pid < 0 ? -errno : (pid_t) pid;
 }
 
 int process_find_program(const char *name, char **ret) {

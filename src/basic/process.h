@@ -35,6 +35,13 @@ int exit_status_from_siginfo(const siginfo_t *si) _pure_;
 int process_spawn(const char *path, char *const argv[], char *const env[], const int *fds,
                   size_t n_fds, pid_t *ret_pid, int *ret_pidfd);
 
+/* A clone as fork() makes one, with signals at their defaults, in new namespaces of flags
+ * (CLONE_NEW*, CLONE_PARENT), and in the cgroup of that directory's descriptor from its first
+ * moment on (-1: in the caller's). A move into a cgroup waits for all CPUs of the machine, this
+ * does not. The pid, 0 in the clone, or -errno: -EBUSY if that cgroup is an inner node. *ret_pidfd
+ * is CLOEXEC. */
+pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd);
+
 /* Looks for an executable file called name in the directories of $PATH. *ret is its path, to be
  * freed. 0, -ENOENT, -ENOMEM. */
 int process_find_program(const char *name, char **ret);

@@ -227,28 +227,25 @@ static int make_own(State *s, int *ret_fd, Error *e) {
         return 0;
 }
 
-int cgroup_make(const Context *c, State *s, const char *slice, pid_t pid, const Limits *limits,
-                int *ret_fd, Error *e) {
+int cgroup_make(const Context *c, State *s, const Limits *limits, int *ret_fd, Error *e) {
         _cleanup_error_ Error refused = ERROR_NULL;
-        _cleanup_close_ int fd = -1;
         int r;
 
-        if (s->scope) {
-                r = make_scope(s, slice, pid, limits, &fd, e);
-        } else {
-                r = make_own(s, &fd, &refused);
-                if (r != 0 && c->rootless && is_refusal(r) && limits_are_none(limits)) {
-                        *ret_fd = -1;
-                        return 0;
-                }
-                (void) error_move(e, &refused);
-        }
-        if (r == 0)
-                r = limits_apply(limits, fd, c->rootless, e);
-        if (r != 0)
-                return r;
-        *ret_fd = TAKE_FD(fd);
-        return 0;
+        *ret_fd = -1;
+        if (s->scope)
+                return 0;
+        r = make_own(s, ret_fd, &refused);
+        if (r != 0 && c->rootless && is_refusal(r) && limits_are_none(limits))
+                return 0;
+        return r != 0 ? error_move(e, &refused) : 0;
+}
+
+int cgroup_limit(const Context *c, State *s, const char *slice, pid_t pid, const Limits *limits,
+                 int *fd, Error *e) {
+        int r;
+
+        r = s->scope ? make_scope(s, slice, pid, limits, fd, e) : 0;
+        return r == 0 && *fd >= 0 ? limits_apply(limits, *fd, c->rootless, e) : r;
 }
 
 /* Waits until key of cgroup.events is value. 1 when it is, 0 at the deadline. */

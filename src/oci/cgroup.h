@@ -15,11 +15,14 @@
  * *ret_slice. */
 int cgroup_plan(const Context *c, json_t *config, State *s, char **ret_slice, Error *e);
 
-/* Makes it for the process pid, which is moved into it at once if it is a scope (then s->cgroup is
- * known, too), and applies the limits. *ret_fd is its directory; -1 and s->cgroup NULL if a user
- * who may make none wants no limits either. */
-int cgroup_make(const Context *c, State *s, const char *slice, pid_t pid, const Limits *limits,
-                int *ret_fd, Error *e);
+/* Makes a plain one, for an init that is to be cloned into it. *ret_fd is its directory; -1 if it
+ * will be a scope, and, with s->cgroup NULL, if a user who may make none wants no limits either. */
+int cgroup_make(const Context *c, State *s, const Limits *limits, int *ret_fd, Error *e);
+
+/* Applies the limits, to which a scope belongs: it is made around the process pid, and *fd and
+ * s->cgroup are known then. */
+int cgroup_limit(const Context *c, State *s, const char *slice, pid_t pid, const Limits *limits,
+                 int *fd, Error *e);
 
 /* SIGKILL to all that is in it, waits until it is gone, and removes it; and with it the resctrl
  * groups, in which nobody is then. */

@@ -157,22 +157,24 @@ static int clone_init(Launch *l, Error *e) {
         }
         p.seccomp_cache = cache;
         r = container_new(&p, &l->container, e);
-        return r == 0 ? container_clone(l->container, e) : r;
+        return r == 0 ? container_clone(l->container, l->cgroup_fd, e) : r;
 }
 
 int launch_set_up(Launch *l, Error *e) {
         pid_t pid;
         int r;
 
-        r = clone_init(l, e);
+        r = cgroup_make(l->context, l->state, &l->limits, &l->cgroup_fd, e);
+        if (r == 0)
+                r = clone_init(l, e);
         if (r == 0)
                 r = late_hooks_keep(l->state, l->config, e);
         if (r != 0)
                 return r;
         pid = container_pid(l->container);
-        r = cgroup_make(l->context, l->state, l->slice, pid, &l->limits, &l->cgroup_fd, e);
+        r = cgroup_limit(l->context, l->state, l->slice, pid, &l->limits, &l->cgroup_fd, e);
         if (r == 0)
-                r = container_enter(l->container, l->cgroup_fd, SET_UP_TIMEOUT, &l->terminal_fd, e);
+                r = container_enter(l->container, -1, SET_UP_TIMEOUT, &l->terminal_fd, e);
         if (r == 0)
                 container_take_resctrl_groups(l->container, &l->state->groups);
         if (r == 0)

@@ -240,8 +240,10 @@ static int restore(Launch *l, const CriuOptions *o, Error *e) {
 
         r = make_placeholder(l, &placeholder, e);
         if (r == 0)
-                r = cgroup_make(l->context, l->state, l->slice, placeholder, &l->limits,
-                                &l->cgroup_fd, e);
+                r = cgroup_make(l->context, l->state, &l->limits, &l->cgroup_fd, e);
+        if (r == 0)
+                r = cgroup_limit(l->context, l->state, l->slice, placeholder, &l->limits,
+                                 &l->cgroup_fd, e);
         if (r == 0 && l->cgroup_fd < 0)
                 r = error_setf(e, CTR_FAILED_PRECONDITION, "A restored container needs a cgroup");
         if (r == 0)

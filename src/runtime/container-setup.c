@@ -3,11 +3,10 @@
 #include "runtime/container-setup.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/syscall.h>
 
+#include "basic/process.h"
 #include "runtime/hooks.h"
 #include "runtime/lsm.h"
 #include "runtime/namespace.h"
@@ -49,6 +48,7 @@ static InitParameters init_parameters(const Setup *s, const ContainerParameters 
                         .spec = s->spec,
                         .sync_fd = -1,
                         .bundle_fd = p->config_dir_fd,
+                        .cgroup_fd = -1,
                         .rootfs_lower = s->rootfs_lower,
                         .rootfs_upper = s->rootfs_upper,
                         .rootfs_work = s->rootfs_work,
@@ -112,19 +112,13 @@ int setup_new(const ContainerParameters *p, Setup **ret, Error *e) {
 /* Everything but the pid namespace is entered by init itself. Exits in the child. */
 static int clone_init(const Setup *s, int parent_fd, int child_fd, pid_t *ret_pid, int *ret_pidfd,
                       Error *e) {
-        struct clone_args args = {
-                        .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-                        .pidfd = (uint64_t) (uintptr_t) ret_pidfd,
-                        .exit_signal = SIGCHLD,
-        };
-        long pid;
+        uint64_t flags = namespace_is_new(&s->spec->namespaces[NAMESPACE_PID]) ? CLONE_NEWPID : 0;
+        pid_t pid;
 
-        if (namespace_is_new(&s->spec->namespaces[NAMESPACE_PID]))
-                args.flags |= CLONE_NEWPID;
-        pid = syscall(SYS_clone3, &args, sizeof(args));
+        pid = process_clone(flags, s->init.cgroup_fd, ret_pidfd);
         if (pid < 0)
-                return error_setf(e, -errno, "Failed to clone init%s: %m",
-                                  errno == EPERM && geteuid() != 0
+                return error_setf(e, pid, "Failed to clone init%s: %m",
+                                  pid == -EPERM && geteuid() != 0
                                                   ? " (only root can without linux.namespaces "
                                                     "having a user namespace)"
                                                   : "");
@@ -135,7 +129,7 @@ static int clone_init(const Setup *s, int parent_fd, int child_fd, pid_t *ret_pi
                 fd_close(parent_fd);
                 init_run(&p);
         }
-        *ret_pid = (pid_t) pid;
+        *ret_pid = pid;
         return 0;
 }
 

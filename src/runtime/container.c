@@ -108,7 +108,7 @@ int container_adopt(pid_t pid, int pidfd, Container **ret) {
         return 0;
 }
 
-int container_clone(Container *c, Error *e) {
+int container_clone(Container *c, int cgroup_fd, Error *e) {
         _cleanup_close_ int child_fd = -1;
         int fds[2], r;
 
@@ -119,6 +119,7 @@ int container_clone(Container *c, Error *e) {
         c->sync_fd = fds[0];
         child_fd = fds[1];
 
+        c->setup->init.cgroup_fd = cgroup_fd;
         r = setup_clone(c->setup, c->sync_fd, child_fd, &c->pid, &c->pidfd, e);
         if (r != 0)
                 return r;

@@ -9,11 +9,11 @@
  *   container_clone()  clone init, which enters its namespaces and builds the root file system up
  *                      to pivot_root(): that needs no cgroup and overlaps with systemd making the
  *                      scope
- *   container_enter()  move init into its cgroup, let it finish (cgroup namespace, user,
- *                      capabilities, executable resolved); returns when it is set up and blocked:
- *                      OCI state "created"
- *   container_start()  let it execute the user's program; returns when exec() succeeded or failed
- *   container_free()   kills init if it still lives, and with it (pid namespace) everything
+ *   container_enter()  move init into its cgroup if it is not there, let it finish (cgroup
+ * namespace, user, capabilities, executable resolved); returns when it is set up and blocked: OCI
+ * state "created" container_start()  let it execute the user's program; returns when exec()
+ * succeeded or failed container_free()   kills init if it still lives, and with it (pid namespace)
+ * everything
  *
  * Init dies with its parent (PR_SET_PDEATHSIG, SIGKILL) as long as the user's program neither
  * resets that itself nor is set-user-ID, set-group-ID or has file capabilities, which make the
@@ -72,11 +72,13 @@ DEFINE_CLEANUP(Container *, container_free);
 int container_adopt(pid_t pid, int pidfd, Container **ret);
 
 /* Clones init and frees what only it needs (the parsed document). From here on container_pidfd()
- * polls readable when init is gone; why it failed is told by container_enter(). */
-int container_clone(Container *c, Error *e);
+ * polls readable when init is gone; why it failed is told by container_enter().
+ * cgroup_fd: the payload cgroup (v2) if it is there already, so that init need not be moved; -1: it
+ * is not. */
+int container_clone(Container *c, int cgroup_fd, Error *e);
 
 /* Runs the hooks of prestart and createRuntime, which count for timeout_usec.
- * cgroup_fd: O_PATH or O_RDONLY descriptor of the payload cgroup (v2), -1 to stay where it is.
+ * cgroup_fd: O_PATH or O_RDONLY descriptor of the payload cgroup (v2), -1 if init is in it.
  * Blocks for at most timeout_usec (CTR_DEADLINE_EXCEEDED). On success *ret_terminal_fd is the pty's
  * master if the document asks for a terminal, else -1. Failures of init's: CTR_NOT_FOUND for an
  * unknown user or group, CTR_COMMAND_NOT_FOUND and CTR_COMMAND_NOT_EXECUTABLE for the program, a

@@ -2,11 +2,8 @@
 
 #include "runtime/exec.h"
 
-#include <linux/sched.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "basic/process.h"
 #include "runtime/cgroup.h"
@@ -40,20 +37,6 @@ static void child_end(Child *c) {
         c->pid = 0;
 }
 
-static long clone_into(int cgroup_fd, int *ret_pidfd) {
-        struct clone_args args = {
-                        .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-                        .pidfd = (uint64_t) (uintptr_t) ret_pidfd,
-                        .exit_signal = SIGCHLD,
-        };
-
-        if (cgroup_fd >= 0) {
-                args.flags |= CLONE_INTO_CGROUP;
-                args.cgroup = (uint64_t) cgroup_fd;
-        }
-        return syscall(SYS_clone3, &args, sizeof(args));
-}
-
 static int clone_failed(int error, Error *e) {
         if (error == EAGAIN)
                 return error_setf(e, CTR_RESOURCE_EXHAUSTED,
@@ -67,19 +50,19 @@ static int clone_failed(int error, Error *e) {
  * may be. */
 static int clone_stage(const ExecParameters *p, Child *ret, Error *e) {
         _cleanup_close_ int cgroup_fd = -1;
-        long pid;
+        pid_t pid;
         int r;
 
-        pid = clone_into(p->cgroup_fd, &ret->pidfd);
-        if (pid < 0 && errno == EBUSY) {
+        pid = process_clone(0, p->cgroup_fd, &ret->pidfd);
+        if (pid == -EBUSY) {
                 r = cgroup_open_of(p->cgroup_fd, p->init_pid, &cgroup_fd, e);
                 if (r != 0)
                         return r;
-                pid = clone_into(cgroup_fd, &ret->pidfd);
+                pid = process_clone(0, cgroup_fd, &ret->pidfd);
         }
         if (pid < 0)
-                return clone_failed(errno, e);
-        ret->pid = (pid_t) pid; /* 0 in the child */
+                return clone_failed(-pid, e);
+        ret->pid = pid; /* 0 in the child */
         return 0;
 }
 

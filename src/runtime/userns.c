@@ -2,11 +2,9 @@
 
 #include "runtime/userns.h"
 
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include "basic/clock.h"
 #include "basic/process.h"
@@ -196,23 +194,20 @@ static int stage_user_namespace(void *userdata, Error *e) {
 static int stage_clone(void *userdata, Error *e) {
         Stage *s = userdata;
         _cleanup_close_ int pidfd = -1;
-        struct clone_args args = {
-                        .flags = CLONE_PARENT | CLONE_PIDFD,
-                        .pidfd = (uint64_t) (uintptr_t) &pidfd,
-        };
-        long pid;
+        uint64_t flags = CLONE_PARENT;
+        pid_t pid;
         int r;
 
         if (namespace_is_new(&s->spec->namespaces[NAMESPACE_PID]))
-                args.flags |= CLONE_NEWPID;
-        pid = syscall(SYS_clone3, &args, sizeof(args));
+                flags |= CLONE_NEWPID;
+        pid = process_clone(flags, -1, &pidfd);
         if (pid < 0)
-                return error_setf(e, -errno, "Failed to clone init: %m");
+                return error_setf(e, pid, "Failed to clone init: %m");
         if (pid == 0) {
                 s->p.prepared = &s->prepared;
                 init_run(&s->p);
         }
-        r = sync_send(s->p.sync_fd, SYNC_CLONED, (pid_t) pid, pidfd);
+        r = sync_send(s->p.sync_fd, SYNC_CLONED, pid, pidfd);
         if (r < 0)
                 return error_setf(e, r, "Failed to tell of init: %m");
         _exit(EXIT_SUCCESS);
@@ -274,25 +269,20 @@ static int serve(const InitParameters *p, int parent_fd, pid_t stage, pid_t *ret
 int userns_clone(const InitParameters *p, int parent_fd, int child_fd, pid_t *ret_pid,
                  int *ret_pidfd, Error *e) {
         _cleanup_close_ int pidfd = -1;
-        struct clone_args args = {
-                        .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-                        .pidfd = (uint64_t) (uintptr_t) &pidfd,
-                        .exit_signal = SIGCHLD,
-        };
         siginfo_t si;
-        long pid;
+        pid_t pid;
         int r;
 
-        pid = syscall(SYS_clone3, &args, sizeof(args));
+        pid = process_clone(0, p->cgroup_fd, &pidfd);
         if (pid < 0)
-                return error_setf(e, -errno,
+                return error_setf(e, pid,
                                   "Failed to clone the process for the user namespace: "
                                   "%m");
         if (pid == 0) {
                 fd_close(parent_fd);
                 stage_run(p, child_fd);
         }
-        r = serve(p, parent_fd, (pid_t) pid, ret_pid, ret_pidfd, e);
+        r = serve(p, parent_fd, pid, ret_pid, ret_pidfd, e);
         if (r != 0)
                 (void) pidfd_signal(pidfd, SIGKILL);
         while (waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED) < 0 && errno == EINTR)

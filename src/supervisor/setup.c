@@ -90,7 +90,7 @@ int supervisor_prepare(Supervisor *s, const char *task_dir, int handed[static 3]
         r = container_new(&parameters, &s->container, e);
         if (r != 0)
                 return r;
-        r = container_clone(s->container, e);
+        r = container_clone(s->container, -1, e);
         if (r != 0)
                 return r;
         if (!s->launch.terminal)

@@ -242,7 +242,7 @@ static void launch(Fixture *f, int output_fd, int write_fd, Outcome *o) {
         r = container_new(&p, &c, &e);
         if (r == 0) {
                 o->failed = STEP_CLONE;
-                r = container_clone(c, &e);
+                r = container_clone(c, -1, &e);
                 fd_close(write_fd);
         } else
                 fd_close(write_fd);

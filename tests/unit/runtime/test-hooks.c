@@ -67,7 +67,7 @@ static Container *new_container(Fixture *f) {
         Container *c = NULL;
 
         fixture_write(f);
-        if (container_new(&p, &c, &e) != 0 || container_clone(c, &e) != 0)
+        if (container_new(&p, &c, &e) != 0 || container_clone(c, -1, &e) != 0)
                 fail_msg("%s", error_text(&e));
         return c;
 }

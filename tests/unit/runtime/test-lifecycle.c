@@ -34,7 +34,7 @@ static void enter(Container *c, int cgroup_fd) {
         _cleanup_error_ Error e = ERROR_NULL;
         int terminal_fd = -2;
 
-        if (container_clone(c, &e) != 0 ||
+        if (container_clone(c, -1, &e) != 0 ||
             container_enter(c, cgroup_fd, 30 * USEC_PER_SEC, &terminal_fd, &e) != 0)
                 fail_msg("%s", error_text(&e));
         assert_int_equal(terminal_fd, -1);
@@ -54,7 +54,7 @@ static void test_free_at_each_step(void **state) {
         container_free(NULL);
         container_free(new_container(f, NULL));
         c = new_container(f, NULL);
-        assert_int_equal(container_clone(c, NULL), 0);
+        assert_int_equal(container_clone(c, -1, NULL), 0);
         pidfd = fcntl(container_pidfd(c), F_DUPFD_CLOEXEC, 3);
         container_free(c);
         assert_true(is_dead(pidfd, 0));
@@ -147,7 +147,7 @@ static void test_killed_before_enter(void **state) {
         _cleanup_error_ Error e = ERROR_NULL;
         int terminal_fd;
 
-        assert_int_equal(container_clone(c, &e), 0);
+        assert_int_equal(container_clone(c, -1, &e), 0);
         assert_int_equal(pidfd_signal(container_pidfd(c), SIGKILL), 0);
         assert_true(is_dead(container_pidfd(c), 10000));
         assert_true(container_enter(c, -1, USEC_PER_SEC, &terminal_fd, &e) < 0);
@@ -160,7 +160,7 @@ static void test_timeout(void **state) {
         _cleanup_error_ Error e = ERROR_NULL;
         int terminal_fd;
 
-        assert_int_equal(container_clone(c, &e), 0);
+        assert_int_equal(container_clone(c, -1, &e), 0);
         assert_int_equal(pidfd_signal(container_pidfd(c), SIGSTOP), 0);
         assert_int_equal(container_enter(c, -1, 1000, &terminal_fd, &e), CTR_DEADLINE_EXCEEDED);
         assert_string_equal(error_text(&e), "Timed out waiting for init to set up the container");
@@ -185,7 +185,7 @@ static void test_parent_killed(void **state) {
                         Container *c = new_container(f, NULL);
 
                         if (step == 0)
-                                assert_int_equal(container_clone(c, NULL), 0);
+                                assert_int_equal(container_clone(c, -1, NULL), 0);
                         else
                                 enter(c, -1);
                         if (step == 2)
@@ -247,7 +247,7 @@ static void test_bad_cgroup(void **state) {
         _cleanup_error_ Error e = ERROR_NULL;
         int terminal_fd;
 
-        assert_int_equal(container_clone(c, &e), 0);
+        assert_int_equal(container_clone(c, -1, &e), 0);
         assert_int_equal(container_enter(c, f->dir_fd, USEC_PER_SEC, &terminal_fd, &e), -ENOENT);
         assert_string_equal(error_text(&e), "Failed to open cgroup.procs of the payload: No such "
                                             "file or directory");

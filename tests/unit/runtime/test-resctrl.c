@@ -275,7 +275,7 @@ static void test_container(void **state) {
                     "{\"enableMonitoring\": true, \"schemata\": [\"L3:0=f\"]}");
         fixture_write(f);
         assert_int_equal(container_new(&p, &c, &e), 0);
-        assert_int_equal(container_clone(c, &e), 0);
+        assert_int_equal(container_clone(c, -1, &e), 0);
         assert_int_equal(container_enter(c, -1, UINT64_MAX, &terminal_fd, &e), 0);
         (void) snprintf(text, sizeof(text), "%d\n", container_pid(c));
         expect(&x, "box/tasks", text);

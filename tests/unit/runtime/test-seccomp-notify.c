@@ -223,7 +223,7 @@ static void test_unreachable(void **state) {
         set_profile(f, &a, "[\"mkdir\"]");
         fixture_write(f);
         assert_int_equal(container_new(&p, &c, &e), 0);
-        assert_int_equal(container_clone(c, &e), 0);
+        assert_int_equal(container_clone(c, -1, &e), 0);
         assert_int_equal(container_enter(c, -1, UINT64_MAX, &terminal_fd, &e), 0);
         assert_int_equal(container_start(c, UINT64_MAX, &e), CTR_UNAVAILABLE);
         assert_non_null(strstr(error_text(&e), "linux.seccomp.listenerPath: Failed to connect to"));

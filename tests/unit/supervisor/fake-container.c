@@ -70,7 +70,7 @@ _noreturn_ static void init(const Container *c, int barrier, int answer, int sla
         fake_execute(c->config);
 }
 
-int container_clone(Container *c, Error *e) {
+int container_clone(Container *c, int cgroup_fd, Error *e) {
         int barrier[2], answer[2], slave = -1, r;
 
         r = fake_fail_at(c->config, "clone", e);
