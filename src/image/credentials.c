@@ -7,6 +7,7 @@
 
 #include "basic/fs.h"
 #include "basic/json.h"
+#include "image/base64.h"
 #include "image/reference.h"
 
 #define FILE_SIZE_MAX (1024 * 1024)
@@ -92,29 +93,21 @@ static char *scope_of_entry(const char *key) {
 
 /* "auth": base64 of NAME:PASSWORD. */
 static int decode_auth(const char *auth, Credential *ret) {
-        size_t n = strlen(auth), padding = 0;
+        size_t n = strlen(auth), size;
         char *text, *colon;
         int r;
 
-        if (n == 0 || n % 4 != 0 || n > SECRET_MAX)
+        if (n > SECRET_MAX)
                 return -EBADMSG;
-        text = malloc(n / 4 * 3 + 1);
-        if (!text)
-                return -ENOMEM;
-        r = EVP_DecodeBlock((unsigned char *) text, (const unsigned char *) auth, (int) n);
-        while (padding < 2 && auth[n - 1 - padding] == '=')
-                padding++;
-        if (r < 0 || (size_t) r < padding) {
-                free(text);
-                return -EBADMSG;
-        }
-        text[(size_t) r - padding] = '\0';
+        r = base64_decode_bytes(auth, n, &text, &size);
+        if (r < 0)
+                return r;
         colon = strchr(text, ':');
         if (colon) {
                 ret->username = strndup(text, (size_t) (colon - text));
                 ret->password = strdup(colon + 1);
         }
-        explicit_bzero(text, (size_t) r);
+        explicit_bzero(text, size);
         free(text);
         if (!colon)
                 return -EBADMSG;

@@ -83,7 +83,9 @@ static int import(Import *m, Options *o, Error *e) {
         m->is_directory = S_ISDIR(st.st_mode);
         if (m->is_directory)
                 sandbox_let_read(m->fd);
-        r = store_open_root(&m->store, o->root, e);
+        r = trust_load_policy(&m->trust, e);
+        if (r == 0)
+                r = store_open_root(&m->store, o->root, e);
         if (r == 0)
                 r = sandbox_enter(SANDBOX_EXTRACT, &m->store.root_fd, e);
         if (r == 0)

@@ -10,8 +10,10 @@ static int find_images(Import *m, Error *e) {
         const ImportFile *layout, *index, *list;
         int r;
 
-        if (m->options->rootfs)
-                return import_rootfs(m, e);
+        if (m->options->rootfs) {
+                r = trust_check_archive(&m->trust, "tarball", e);
+                return r == 0 ? import_rootfs(m, e) : r;
+        }
         r = m->is_directory ? import_read_layout(m, e) : import_read_archive(m, e);
         if (r != 0)
                 return r;
@@ -20,10 +22,14 @@ static int find_images(Import *m, Error *e) {
         list = import_find(m, "manifest.json");
         /* newer versions of docker write both, and the manifests of the former are the image's own
          */
-        if (layout && index)
-                return import_oci(m, index, e);
-        if (list)
-                return import_docker(m, list, e);
+        if (layout && index) {
+                r = trust_check_archive(&m->trust, m->is_directory ? "oci" : "oci-archive", e);
+                return r == 0 ? import_oci(m, index, e) : r;
+        }
+        if (list) {
+                r = trust_check_archive(&m->trust, "docker-archive", e);
+                return r == 0 ? import_docker(m, list, e) : r;
+        }
         return error_setf(
                         e, CTR_INVALID_ARGUMENT,
                         "The archive is neither an OCI archive nor one of docker save; a root file "
@@ -193,6 +199,7 @@ void import_clear(Import *m) {
                 strv_free(m->images[i].names);
         }
         fd_close(m->fd);
+        trust_clear(&m->trust);
         store_close(&m->store);
         job_clear(&m->job);
 }

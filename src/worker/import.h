@@ -44,6 +44,7 @@ typedef struct Import {
         WorkerJob job;
         Store store;
         const ImportOptions *options;
+        Trust trust;
         int fd; /* the archive */
         bool is_directory;
 

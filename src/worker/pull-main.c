@@ -23,6 +23,7 @@ typedef struct PullJob {
         WorkerJob job;
         Store store;
         Remote remote;
+        Trust trust;
         Pull pull;
 } PullJob;
 
@@ -127,6 +128,7 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
 
 static void pull_job_clear(PullJob *p) {
         pull_clear(&p->pull);
+        trust_clear(&p->trust);
         remote_close(&p->remote);
         store_close(&p->store);
         job_clear(&p->job);
@@ -141,8 +143,11 @@ static int pull(PullJob *p, const Options *o, Error *e) {
         if (r != 0)
                 return r;
         pull_init(&p->pull, &p->job, &p->store, &o->pull);
+        p->pull.trust = &p->trust;
         r = reference_parse(o->reference, &p->pull.reference, e);
         /* the last things that are read from where the sandbox may not look */
+        if (r == 0)
+                r = trust_load(&p->trust, &p->pull.reference, e);
         if (r == 0)
                 r = remote_load(&p->remote, o->credentials_fd, e);
         if (r == 0)

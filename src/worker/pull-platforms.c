@@ -115,6 +115,10 @@ static int add_other(Pull *p, Http *http, const Descriptor *d, unsigned depth, E
         if (r != 0)
                 return r;
         found.media_type = media_type;
+        r = kind == MEDIA_INDEX ? 0
+                                : pull_check_trust(p, http, &d->digest, text.data, text.size, e);
+        if (r != 0)
+                return r;
         r = kind == MEDIA_INDEX ? add_entries(p, http, &text, &found, depth + 1, e)
                                 : add_manifest(p, &text, &found, d, e);
         return r == 0 ? pull_store_document(p, d, text.data, e) : r;

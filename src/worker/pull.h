@@ -28,6 +28,7 @@
 #include "worker/document.h"
 #include "worker/job.h"
 #include "worker/store.h"
+#include "worker/trust.h"
 
 #define FETCHERS_MAX    3
 #define UNPACKERS_MAX   4
@@ -110,6 +111,7 @@ struct Pull {
         WorkerJob *job; /* whose mutex guards what follows, and the layers where they say so */
         const Store *store;
         Registry *registry; /* NULL: everything is in the store */
+        const Trust *trust; /* NULL: whether it may come in is not asked here */
 
         JobPhase phase;
         size_t next_fetch, next_fetch_other, next_unpack;
@@ -169,6 +171,10 @@ int pull_resolve(Pull *p, Http *http, Error *e);
 /* Brings the document of a descriptor: from the store, else from the registry, verified. */
 int pull_fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_config, Text *ret,
                         Error *e);
+
+/* Asks the signature policy about a manifest that was verified. As trust_check_image(). */
+int pull_check_trust(const Pull *p, Http *http, const Digest *digest, const char *data, size_t size,
+                     Error *e);
 
 /* pull-platforms.c: the same for all else that the index has, whose blobs are going to be fetched.
  */

@@ -246,6 +246,23 @@ static int check_config(const Pull *p, const char *what, Error *e) {
         return 0;
 }
 
+int pull_check_trust(const Pull *p, Http *http, const Digest *digest, const char *data, size_t size,
+                     Error *e) {
+        const TrustImage image = {.reference = &p->reference,
+                                  .digest = digest,
+                                  .data = data,
+                                  .size = size};
+
+        return p->trust ? trust_check_image(p->trust, &image, p->registry, http, e) : 0;
+}
+
+/* The manifest, the last document so far. */
+static int check_trust(const Pull *p, Http *http, Error *e) {
+        const Document *d = p->documents + p->n_documents - 1;
+
+        return pull_check_trust(p, http, &d->descriptor.digest, d->data, d->descriptor.size, e);
+}
+
 int pull_resolve(Pull *p, Http *http, Error *e) {
         _cleanup_(text_clear) Text config = {};
         _cleanup_free_ char *what = NULL;
@@ -255,9 +272,10 @@ int pull_resolve(Pull *p, Http *http, Error *e) {
         if (!what)
                 return -ENOMEM;
         r = find_manifest(p, http, what, e);
+        if (r == 0)
+                r = check_trust(p, http, e);
         if (r != 0)
                 return r;
-
         r = pull_fetch_document(p, http, &p->manifest->config, true, &config, e);
         if (r != 0)
                 return r;
