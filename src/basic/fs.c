@@ -3,7 +3,6 @@
 #include "basic/fs.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/stat.h>
 
 int fd_read_all(int fd, size_t max, char **ret_data, size_t *ret_size) {
@@ -112,7 +111,9 @@ int file_write_atomic_at(int dir_fd, const char *name, const void *data, size_t 
 }
 
 int dir_open_make_at(int dir_fd, const char *path, mode_t mode) {
+        char component[NAME_MAX + 1];
         _cleanup_close_ int current = -1;
+        int r;
 
         assert(!isempty(path));
 
@@ -121,17 +122,8 @@ int dir_open_make_at(int dir_fd, const char *path, mode_t mode) {
                 if (current < 0)
                         return -errno;
         }
-        for (const char *p = path + strspn(path, "/"); *p;) {
-                size_t n = strcspn(p, "/");
-                char component[NAME_MAX + 1];
+        while ((r = path_next(&path, component)) > 0) {
                 int next;
-
-                if (n > NAME_MAX)
-                        return -ENAMETOOLONG;
-                memcpy(component, p, n);
-                component[n] = '\0';
-                p += n;
-                p += strspn(p, "/");
 
                 if (mkdirat(current >= 0 ? current : dir_fd, component, mode) < 0 &&
                     errno != EEXIST)
@@ -139,12 +131,14 @@ int dir_open_make_at(int dir_fd, const char *path, mode_t mode) {
                 /* symbolic links of the system (/var/run -> /run) are followed on the way, not at
                  * the end */
                 next = openat(current >= 0 ? current : dir_fd, component,
-                              O_DIRECTORY | O_CLOEXEC | (*p ? O_PATH : O_NOFOLLOW));
+                              O_DIRECTORY | O_CLOEXEC | (*path ? O_PATH : O_NOFOLLOW));
                 if (next < 0)
                         return -errno;
                 fd_close(current);
                 current = next;
         }
+        if (r < 0)
+                return r;
         if (current < 0)
                 return -EINVAL;
         return TAKE_FD(current);
@@ -270,6 +264,21 @@ int tree_remove_at(int dir_fd, const char *name) {
         if (r < 0)
                 return r;
         return unlinkat(dir_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int path_next(const char **path, char ret_component[static NAME_MAX + 1]) {
+        const char *p = *path + strspn(*path, "/");
+        size_t n = strcspn(p, "/");
+
+        if (n == 0)
+                return 0;
+        if (n > NAME_MAX)
+                return -ENAMETOOLONG;
+        memcpy(ret_component, p, n);
+        ret_component[n] = '\0';
+        p += n;
+        *path = p + strspn(p, "/");
+        return 1;
 }
 
 bool path_is_below(const char *path, const char *prefix) {

@@ -6,6 +6,8 @@
  * through descriptors. Nothing here follows a symbolic link in the last component.
  */
 
+#include <limits.h>
+
 #include "basic/macro.h"
 
 /* Reads a whole regular file of at most max bytes. *ret_data is NUL-terminated beyond *ret_size
@@ -39,6 +41,11 @@ DIR *dir_stream_open_at(int dir_fd, const char *path);
  * are entered by descriptor with O_NOFOLLOW, and mount points are not crossed (-EXDEV). Depth is
  * not limited by the stack or by PATH_MAX. */
 int tree_remove_at(int dir_fd, const char *name);
+
+/* The next component of a path, for a walk down: copies it, and moves *path behind it and behind
+ * the slashes that follow. 1, 0 at the end of the path, or -ENAMETOOLONG. "." and ".." are
+ * components like any other. */
+int path_next(const char **path, char ret_component[static NAME_MAX + 1]);
 
 /* True if path is prefix or lies below it, as text: both absolute, slashes repeated at will. */
 bool path_is_below(const char *path, const char *prefix) _pure_;

@@ -48,23 +48,27 @@ static int invalid(Unpack *u, const char *name, const char *why) {
 
 /* Takes slashes and "." away and refuses "..". */
 static int clean_name(Unpack *u, const char *name, char out[static PATH_MAX]) {
+        const char *rest = name;
+        char part[NAME_MAX + 1];
         size_t n = 0;
+        int r;
 
-        for (const char *p = name; *p;) {
-                size_t length = strcspn(p, "/");
+        while ((r = path_next(&rest, part)) > 0) {
+                size_t length = strlen(part);
 
-                if (length == 2 && p[0] == '.' && p[1] == '.')
+                if (streq(part, ".."))
                         return invalid(u, name, "leads out of it");
-                if (length > 0 && !(length == 1 && p[0] == '.')) {
-                        if (n + length + 2 > PATH_MAX)
-                                return invalid(u, name, "is too long");
-                        if (n > 0)
-                                out[n++] = '/';
-                        memcpy(out + n, p, length);
-                        n += length;
-                }
-                p += length + (p[length] == '/');
+                if (streq(part, "."))
+                        continue;
+                if (n + length + 2 > PATH_MAX)
+                        return invalid(u, name, "is too long");
+                if (n > 0)
+                        out[n++] = '/';
+                memcpy(out + n, part, length);
+                n += length;
         }
+        if (r < 0)
+                return invalid(u, name, "is too long");
         out[n] = '\0';
         return 0;
 }
@@ -109,16 +113,12 @@ static int open_beneath(const Unpack *u, const char *path, int flags) {
 /* Opens a directory, making what is missing on the way to it. */
 static int make_beneath(const Unpack *u, const char *path) {
         _cleanup_close_ int fd = open_beneath(u, "", O_PATH | O_DIRECTORY);
+        char name[NAME_MAX + 1];
+        int r = 1;
 
-        for (const char *p = path; fd >= 0 && *p;) {
-                size_t n = strcspn(p, "/");
-                char name[NAME_MAX + 1];
+        while (fd >= 0 && (r = path_next(&path, name)) > 0) {
                 int next;
 
-                if (n > NAME_MAX)
-                        return -ENAMETOOLONG;
-                memcpy(name, p, n);
-                name[n] = '\0';
                 if (mkdirat(fd, name, MODE_PLAIN) < 0 && errno != EEXIST)
                         return -errno;
                 next = openat(fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -126,9 +126,8 @@ static int make_beneath(const Unpack *u, const char *path) {
                         return -errno;
                 fd_close(fd);
                 fd = next;
-                p += n + (p[n] == '/');
         }
-        return TAKE_FD(fd);
+        return r < 0 ? r : TAKE_FD(fd);
 }
 
 /* The directory of a name, and its last component. */

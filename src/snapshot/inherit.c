@@ -72,23 +72,17 @@ int attributes_copy(int from_fd, int to_fd, Error *e) {
 
 int layer_find_directory(int fs_fd, const char *path, int *ret_fd, bool *ret_opaque) {
         _cleanup_close_ int current = -1;
+        char name[NAME_MAX + 1];
         bool opaque;
+        int r;
 
         current = openat(fs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (current < 0)
                 return -errno;
         opaque = mark_is_opaque(current);
-        for (const char *p = path; *p;) {
-                size_t n = strcspn(p, "/");
-                char name[NAME_MAX + 1];
-                int next;
+        while ((r = path_next(&path, name)) > 0) {
+                int next = openat(current, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-                if (n > NAME_MAX)
-                        return -ENAMETOOLONG;
-                memcpy(name, p, n);
-                name[n] = '\0';
-                p += n + (p[n] == '/');
-                next = openat(current, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
                 if (next < 0) {
                         if (errno == ENOENT && !opaque)
                                 return 0;
@@ -99,6 +93,8 @@ int layer_find_directory(int fs_fd, const char *path, int *ret_fd, bool *ret_opa
                 current = next;
                 opaque = opaque || mark_is_opaque(current);
         }
+        if (r < 0)
+                return r;
         *ret_fd = TAKE_FD(current);
         *ret_opaque = opaque;
         return 1;

@@ -170,6 +170,47 @@ static void test_atomic_file(void **state) {
         assert_int_equal(tree_remove_at(AT_FDCWD, path), 0);
 }
 
+static void test_path_next(void **state) {
+        static const struct {
+                const char *path, *parts[4];
+        } cases[] = {
+                        {"", {}},
+                        {"/", {}},
+                        {"///", {}},
+                        {"a", {"a"}},
+                        {"/a", {"a"}},
+                        {"a/", {"a"}},
+                        {"a/b", {"a", "b"}},
+                        {"//a///b//", {"a", "b"}},
+                        {"./../.a", {".", "..", ".a"}},
+        };
+        char part[NAME_MAX + 1], longest[NAME_MAX + 4];
+        const char *p;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                p = cases[i].path;
+                for (size_t k = 0; cases[i].parts[k]; k++) {
+                        assert_int_equal(path_next(&p, part), 1);
+                        assert_string_equal(part, cases[i].parts[k]);
+                        /* what is left tells whether this one is the last */
+                        assert_int_equal(*p == '\0', !cases[i].parts[k + 1]);
+                }
+                assert_int_equal(path_next(&p, part), 0);
+        }
+
+        memset(longest, 'x', sizeof(longest));
+        longest[NAME_MAX] = '/';
+        longest[NAME_MAX + 2] = '\0';
+        p = longest;
+        assert_int_equal(path_next(&p, part), 1);
+        assert_int_equal(strlen(part), NAME_MAX);
+        assert_int_equal(path_next(&p, part), 1);
+        assert_string_equal(part, "x");
+        longest[NAME_MAX] = 'x';
+        p = longest;
+        assert_int_equal(path_next(&p, part), -ENAMETOOLONG);
+}
+
 static void test_tree_remove(void **state) {
         _cleanup_close_ int fd = -1, outside = -1;
         char path[64], other[64];
@@ -238,15 +279,11 @@ static void test_process(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_identifier),
-                        cmocka_unit_test(test_identifier_errors),
-                        cmocka_unit_test(test_unit_name),
-                        cmocka_unit_test(test_error),
-                        cmocka_unit_test(test_strv_env),
-                        cmocka_unit_test(test_json),
-                        cmocka_unit_test(test_json_strv),
-                        cmocka_unit_test(test_atomic_file),
-                        cmocka_unit_test(test_tree_remove),
+                        cmocka_unit_test(test_identifier), cmocka_unit_test(test_identifier_errors),
+                        cmocka_unit_test(test_unit_name),  cmocka_unit_test(test_error),
+                        cmocka_unit_test(test_strv_env),   cmocka_unit_test(test_json),
+                        cmocka_unit_test(test_json_strv),  cmocka_unit_test(test_atomic_file),
+                        cmocka_unit_test(test_path_next),  cmocka_unit_test(test_tree_remove),
                         cmocka_unit_test(test_process),
         };
 
