@@ -7,7 +7,7 @@
  * once more: through its /proc/PID/exe our file lies open to the container's root (CVE-2019-5736).
  * So the verbs that clone run from a read-only copy of the mount that the file is on, which root of
  * the container cannot make writable; without the right to mounts, from a sealed copy of the file
- * if the caller could write to it.
+ * if the caller could write to it. For root entry/ has seen to that before we were linked.
  */
 
 #include "basic/error.h"
