@@ -107,6 +107,23 @@ static int method_get_spec(sd_bus_message *m, void *userdata, sd_bus_error *erro
         return sd_bus_reply_method_return(m, "s", spec);
 }
 
+static BUS_GETTER(property_get_user_namespace) {
+        const UserNamespaceMode *mode = userdata;
+
+        return sd_bus_message_append(reply, "s", user_namespace_mode_to_string(*mode));
+}
+
+static BUS_GETTER(property_get_id_mappings) {
+        const IdMappings *mappings = userdata;
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "(uuu)");
+        for (size_t i = 0; r >= 0 && i < mappings->n; i++)
+                r = sd_bus_message_append(reply, "(uuu)", mappings->list[i].container,
+                                          mappings->list[i].host, mappings->list[i].size);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
 const sd_bus_vtable container_vtable[] = {
                 SD_BUS_VTABLE_START(0),
                 SD_BUS_PROPERTY("Namespace", "s", property_get_string,
@@ -125,6 +142,15 @@ const sd_bus_vtable container_vtable[] = {
                 SD_BUS_PROPERTY("SnapshotID", "s", property_get_string,
                                 offsetof(Container, snapshot_key),
                                 SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+                SD_BUS_PROPERTY("UserNamespace", "s", property_get_user_namespace,
+                                offsetof(Container, user_namespace.mode),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("UIDMappings", "a(uuu)", property_get_id_mappings,
+                                offsetof(Container, user_namespace.uids),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("GIDMappings", "a(uuu)", property_get_id_mappings,
+                                offsetof(Container, user_namespace.gids),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("CreatedAt", "t", property_get_uint64,
                                 offsetof(Container, created_at), SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("UpdatedAt", "t", property_get_uint64,

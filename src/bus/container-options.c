@@ -4,6 +4,7 @@
 
 #include "basic/identifier.h"
 #include "basic/strv.h"
+#include "bus/container-lists.h"
 #include "bus/container-values.h"
 #include "bus/error.h"
 #include "bus/limits.h"
@@ -12,8 +13,6 @@
 #include "manager/restart-policy.h"
 #include "manager/runtime-name.h"
 #include "unit/properties.h"
-
-#define LISTED_MAX 1024U /* mounts, devices, rlimits: each costs work when the task starts */
 
 ContainerOptions *container_options_free(ContainerOptions *o) {
         if (!o)
@@ -70,6 +69,32 @@ static int option_systemd(OptionReader *o, void *target) {
         if (r >= 0)
                 *(SystemdMode *) target = (SystemdMode) value;
         return r;
+}
+
+static int option_user_namespace(OptionReader *o, void *target) {
+        static const char *const names[] = {
+                        [USER_NAMESPACE_HOST] = "host",
+                        [USER_NAMESPACE_AUTO] = "auto",
+                        [USER_NAMESPACE_MAPPED] = "mapped",
+        };
+        UserNamespace *u = target;
+        size_t value;
+        int r;
+
+        r = option_read_name(o, names, ELEMENTSOF(names), &value);
+        if (r >= 0)
+                u->mode = (UserNamespaceMode) value;
+        return r;
+}
+
+static int option_user_namespace_size(OptionReader *o, void *target) {
+        UserNamespace *u = target;
+        int r;
+
+        r = sd_bus_message_read_basic(o->message, 'u', &u->size);
+        if (r < 0)
+                return r;
+        return u->size > 0 ? 0 : option_invalid(o, "a user namespace without ids is none");
 }
 
 static int option_runtime(OptionReader *o, void *target) {
@@ -195,155 +220,6 @@ static int option_oom_score_adjust(OptionReader *o, void *target) {
                                                 request->oom_score_adjust);
 }
 
-/* Grows an array of items by one zeroed one. */
-static int grow(OptionReader *o, void **items, size_t *n, size_t item_size) {
-        void *grown;
-
-        if (*n >= LISTED_MAX)
-                return option_invalid(o, "more than %u items", LISTED_MAX);
-        grown = reallocarray(*items, *n + 1, item_size);
-        if (!grown)
-                return -ENOMEM;
-        memset((uint8_t *) grown + *n * item_size, 0, item_size);
-        *items = grown;
-        (*n)++;
-        return 0;
-}
-
-/* The options of a mount as one string; "" without any. */
-static int read_mount_options(OptionReader *o, char **ret) {
-        _cleanup_strv_free_ char **options = NULL;
-        _cleanup_free_ char *joined = NULL;
-        size_t size = 1;
-        char *end;
-        int r;
-
-        r = option_strv(o, &options);
-        if (r < 0)
-                return r;
-        STRV_FOREACH(s, options) {
-                if (isempty(*s) || strchr(*s, ','))
-                        return option_invalid(o, "\"%.64s\" is not a mount option", *s);
-                size += strlen(*s) + 1;
-        }
-        joined = calloc(1, size);
-        if (!joined)
-                return -ENOMEM;
-        end = joined;
-        STRV_FOREACH(s, options) {
-                if (end > joined)
-                        *end++ = ',';
-                end = stpcpy(end, *s);
-        }
-        *ret = TAKE_PTR(joined);
-        return 0;
-}
-
-static int read_mount(OptionReader *o, ContainerMount *mount) {
-        int r;
-
-        r = option_string_copy(o, &mount->source);
-        if (r < 0)
-                return r;
-        r = option_string_copy(o, &mount->destination);
-        if (r < 0)
-                return r;
-        r = option_string_copy(o, &mount->type);
-        if (r < 0)
-                return r;
-        r = read_mount_options(o, &mount->options);
-        return r < 0 ? r : container_check_mount(o, mount);
-}
-
-static int option_mounts(OptionReader *o, void *target) {
-        ContainerRequest *request = target;
-        int r;
-
-        r = sd_bus_message_enter_container(o->message, 'a', "(sssas)");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(o->message, 'r', "sssas")) > 0) {
-                r = grow(o, (void **) &request->mounts, &request->n_mounts, sizeof(ContainerMount));
-                if (r < 0)
-                        return r;
-                r = read_mount(o, &request->mounts[request->n_mounts - 1]);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(o->message);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        return sd_bus_message_exit_container(o->message);
-}
-
-static int read_device(OptionReader *o, ContainerDevice *device) {
-        int r;
-
-        r = option_string_copy(o, &device->path);
-        if (r < 0)
-                return r;
-        r = option_string_copy(o, &device->access);
-        return r < 0 ? r : container_check_device(o, device);
-}
-
-static int option_devices(OptionReader *o, void *target) {
-        ContainerRequest *request = target;
-        int r;
-
-        r = sd_bus_message_enter_container(o->message, 'a', "(ss)");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(o->message, 'r', "ss")) > 0) {
-                r = grow(o, (void **) &request->devices, &request->n_devices,
-                         sizeof(ContainerDevice));
-                if (r < 0)
-                        return r;
-                r = read_device(o, &request->devices[request->n_devices - 1]);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(o->message);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        return sd_bus_message_exit_container(o->message);
-}
-
-static int read_rlimit(OptionReader *o, ContainerRlimit *limit) {
-        int r;
-
-        r = option_string_copy(o, &limit->name);
-        return r < 0 ? r : sd_bus_message_read(o->message, "tt", &limit->soft, &limit->hard);
-}
-
-int option_read_rlimits(OptionReader *o, ContainerRlimit **limits, size_t *n) {
-        int r;
-
-        r = sd_bus_message_enter_container(o->message, 'a', "(stt)");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(o->message, 'r', "stt")) > 0) {
-                r = grow(o, (void **) limits, n, sizeof(ContainerRlimit));
-                if (r < 0)
-                        return r;
-                r = read_rlimit(o, *limits + *n - 1);
-                if (r < 0)
-                        return r;
-                r = container_check_rlimit(o, *limits, *n);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(o->message);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        return sd_bus_message_exit_container(o->message);
-}
-
 static int option_rlimits(OptionReader *o, void *target) {
         ContainerRequest *request = target;
 
@@ -384,6 +260,10 @@ static const Option table[] = {
                 {"RDTClass", "s", option_string_copy, FIELD(rdt_class)},
                 {"Runtime", "s", option_runtime, FIELD(runtime)},
                 {"Systemd", "s", option_systemd, FIELD(systemd)},
+                {"UserNamespace", "s", option_user_namespace, FIELD(user_namespace)},
+                {"UserNamespaceSize", "u", option_user_namespace_size, FIELD(user_namespace)},
+                {"UIDMappings", "a(uuu)", option_id_mappings, FIELD(user_namespace.uids)},
+                {"GIDMappings", "a(uuu)", option_id_mappings, FIELD(user_namespace.gids)},
                 {"SnapshotID", "s", option_identifier_copy, FIELD(snapshot_id)},
                 {"Snapshotter", "s", option_string_copy, FIELD(snapshotter)},
                 LIMIT_OPTIONS(FIELD(resources)),
@@ -399,8 +279,8 @@ int container_options_read(sd_bus_message *m, ContainerOptions *o, sd_bus_error 
                 return r;
         if (!o->request.namespace && !(o->request.namespace = strdup(NAMESPACE_DEFAULT)))
                 return -ENOMEM;
-        if (!o->request.resources)
-                return 0;
-        r = unit_properties_check(o->request.resources, &e);
+        r = user_namespace_check(&o->request.user_namespace, &e);
+        if (r == 0 && o->request.resources)
+                r = unit_properties_check(o->request.resources, &e);
         return r != 0 ? bus_error_set(error, r, &e) : 0;
 }

@@ -32,5 +32,3 @@ int container_options_read(sd_bus_message *m, ContainerOptions *o, sd_bus_error 
 /* Those that Exec has, too. */
 int option_environment(OptionReader *o, void *target); /* as: char **, owned */
 int option_user(OptionReader *o, void *target);        /* s: char *, owned */
-/* a(stt): appended to *limits, whose names are owned */
-int option_read_rlimits(OptionReader *o, ContainerRlimit **limits, size_t *n);

@@ -3,6 +3,7 @@
 /* org.example.Ctr.Task.Exec, a further process of a container, and Pids, all that there are. */
 
 #include "basic/strv.h"
+#include "bus/container-lists.h"
 #include "bus/container-options.h"
 #include "bus/container-values.h"
 #include "bus/error.h"

@@ -178,6 +178,7 @@ static int daemon_start(Daemon *d, Error *e) {
                         .rdt_config = getenv("CTR_RDT_CONFIG"),
                         .snapshotter = getenv("CTR_SNAPSHOTTER"),
                         .runtime_path = getenv("CTR_RUNTIME_PATH"),
+                        .subid_user = getenv("CTR_SUBID_USER"),
         };
         int r;
 

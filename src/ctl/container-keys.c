@@ -6,10 +6,12 @@ typedef enum KeyType {
         KEY_STRING,
         KEY_STRV,
         KEY_FLAG,
-        KEY_BOOLEAN, /* these three are an OptionalU64 */
+        KEY_BOOLEAN, /* these four are an OptionalU64 */
         KEY_INT32,
+        KEY_UINT32,
         KEY_UINT64,
         KEY_RLIMITS,
+        KEY_ID_MAPPINGS,
 } KeyType;
 
 #define PROCESS (KEYS_CREATE | KEYS_EXEC)
@@ -43,6 +45,10 @@ static const struct {
                 KEY("RestartPolicy", KEY_STRING, KEYS_CREATE, restart_policy),
                 KEY("BlockIOClass", KEY_STRING, KEYS_CREATE, blockio_class),
                 KEY("RDTClass", KEY_STRING, KEYS_CREATE, rdt_class),
+                KEY("UserNamespace", KEY_STRING, KEYS_CREATE, user_namespace.mode),
+                KEY("UserNamespaceSize", KEY_UINT32, KEYS_CREATE, user_namespace.size),
+                KEY("UIDMappings", KEY_ID_MAPPINGS, KEYS_CREATE, uid_mappings),
+                KEY("GIDMappings", KEY_ID_MAPPINGS, KEYS_CREATE, gid_mappings),
                 KEY("MemoryMax", KEY_UINT64, LIMIT, memory_max),
                 KEY("MemoryHigh", KEY_UINT64, LIMIT, memory_high),
                 KEY("MemoryLow", KEY_UINT64, LIMIT, memory_low),
@@ -102,6 +108,16 @@ static int append_rlimits(sd_bus_message *m, const char *name, const RlimitList 
         return r < 0 ? r : message_close_array(m);
 }
 
+static int append_id_mappings(sd_bus_message *m, const char *name, const IdMappingList *mappings) {
+        int r;
+
+        r = message_open_array(m, name, "(uuu)");
+        for (size_t i = 0; r >= 0 && i < mappings->n; i++)
+                r = sd_bus_message_append(m, "(uuu)", mappings->items[i].container,
+                                          mappings->items[i].host, mappings->items[i].size);
+        return r < 0 ? r : message_close_array(m);
+}
+
 static bool is_given(KeyType type, const void *field) {
         switch (type) {
         case KEY_STRING:
@@ -111,6 +127,8 @@ static bool is_given(KeyType type, const void *field) {
                 return *(const bool *) field;
         case KEY_RLIMITS:
                 return ((const RlimitList *) field)->n > 0;
+        case KEY_ID_MAPPINGS:
+                return ((const IdMappingList *) field)->n > 0;
         default:
                 return ((const OptionalU64 *) field)->set;
         }
@@ -130,10 +148,14 @@ static int append_key(sd_bus_message *m, const char *name, KeyType type, const v
                 return sd_bus_message_append(m, "{sv}", name, "b", (int) number->value);
         case KEY_INT32:
                 return sd_bus_message_append(m, "{sv}", name, "i", (int32_t) number->value);
+        case KEY_UINT32:
+                return sd_bus_message_append(m, "{sv}", name, "u", (uint32_t) number->value);
         case KEY_UINT64:
                 return sd_bus_message_append(m, "{sv}", name, "t", number->value);
         case KEY_RLIMITS:
                 return append_rlimits(m, name, field);
+        case KEY_ID_MAPPINGS:
+                return append_id_mappings(m, name, field);
         }
         return -EINVAL;
 }

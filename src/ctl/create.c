@@ -71,6 +71,8 @@ static int append_create_container(sd_bus_message *m, void *userdata) {
                 r = sd_bus_message_append(m, "{sv}", "AutoRemove", "b", true);
         if (r >= 0)
                 r = message_append_keys(m, o, KEYS_CREATE);
+        if (r >= 0 && !o->user_namespace.mode && o->uid_mappings.n + o->gid_mappings.n > 0)
+                r = sd_bus_message_append(m, "{sv}", "UserNamespace", "s", "mapped");
         if (r >= 0)
                 r = append_command(m, o, request->command);
         if (r >= 0)

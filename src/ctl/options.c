@@ -63,6 +63,9 @@ void options_clear(Options *o) {
         free(c->blockio_class);
         free(c->rdt_class);
         free(c->snapshotter);
+        free(c->user_namespace.mode);
+        free(c->uid_mappings.items);
+        free(c->gid_mappings.items);
         mount_list_clear(&c->mounts);
         rlimit_list_clear(&c->rlimits);
         free(o->checkpoint.path);

@@ -31,6 +31,8 @@ typedef struct CreateOptions {
                         *allowed_memory_nodes, *restart_policy, *blockio_class, *rdt_class,
                         *snapshotter;
         OptionalStrv entrypoint;
+        UserNamespace user_namespace;
+        IdMappingList uid_mappings, gid_mappings;
         MountList mounts;
         RlimitList rlimits;
         bool terminal, read_only;

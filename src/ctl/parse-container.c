@@ -127,6 +127,51 @@ int parse_ulimit(const char *s, void *target, Error *e) {
         return 0;
 }
 
+int parse_user_namespace(const char *s, void *target, Error *e) {
+        static const char expected[] = "host, auto or auto:size=N";
+        UserNamespace *u = target;
+        OptionalU64 size = {};
+        const char *rest;
+
+        rest = startswith(s, "auto:size=");
+        if (rest && (parse_number(rest, &size, NULL) != 0 || size.value > UINT32_MAX))
+                return invalid(e, s, expected);
+        if (!rest && !streq(s, "auto") && !streq(s, "host"))
+                return invalid(e, s, expected);
+        u->size = size;
+        return free_and_strdup(&u->mode, rest ? "auto" : s);
+}
+
+/* The next number of CONTAINER:HOST:SIZE, with the ':' after it. */
+static bool next_number(const char **s, uint32_t *ret) {
+        uint64_t value = 0;
+        const char *p = *s;
+
+        for (; isdigit((unsigned char) *p) && value <= UINT32_MAX; p++)
+                value = value * 10 + (uint64_t) (*p - '0');
+        if (p == *s || value > UINT32_MAX || (*p && *p != ':'))
+                return false;
+        *ret = (uint32_t) value;
+        *s = p + (*p == ':' && p[1]);
+        return true;
+}
+
+int parse_id_mapping(const char *s, void *target, Error *e) {
+        IdMappingList *l = target;
+        IdMapping mapping = {.size = 1}, *larger;
+        const char *p = s;
+
+        if (!next_number(&p, &mapping.container) || !next_number(&p, &mapping.host) ||
+            (*p && !next_number(&p, &mapping.size)) || *p)
+                return invalid(e, s, "a mapping of ids CONTAINER:HOST[:SIZE]");
+        larger = reallocarray(l->items, l->n + 1, sizeof(IdMapping));
+        if (!larger)
+                return -ENOMEM;
+        l->items = larger;
+        l->items[l->n++] = mapping;
+        return 0;
+}
+
 /* HOST[:CONTAINER][:PERMISSIONS] as podman has it. A device keeps its path. */
 int parse_device(const char *s, void *target, Error *e) {
         static const char expected[] = "a device /dev/NAME[:rwm]";

@@ -38,6 +38,21 @@ typedef struct RlimitList {
         size_t n;
 } RlimitList;
 
+/* Which ids a container has, as CreateContainer takes it. */
+typedef struct UserNamespace {
+        char *mode; /* "host", "auto" */
+        OptionalU64 size;
+} UserNamespace;
+
+typedef struct IdMapping {
+        uint32_t container, host, size;
+} IdMapping;
+
+typedef struct IdMappingList {
+        IdMapping *items;
+        size_t n;
+} IdMappingList;
+
 /* A list of which an empty one differs from none. */
 typedef struct OptionalStrv {
         bool set;
@@ -79,3 +94,5 @@ int parse_entrypoint(const char *s, void *target, Error *e); /* OptionalStrv; te
 int parse_stream(const char *s, void *target, Error *e);     /* char *: "journal", "file:/x" */
 int parse_restart(const char *s, void *target, Error *e);    /* char *: "on-failure:3" */
 int parse_network(const char *s, void *target, Error *e);    /* char *: "private", "host" */
+int parse_user_namespace(const char *s, void *target, Error *e); /* UserNamespace: "auto:size=N" */
+int parse_id_mapping(const char *s, void *target, Error *e); /* IdMappingList: CTR:HOST[:SIZE] */

@@ -30,7 +30,12 @@ typedef struct Creation {
         int64_t parent;          /* that the tree is a copy of; 0: the image's of now */
         const char *tree;        /* NULL: no copy */
         int64_t replaced;        /* a snapshot that made room; 0: none */
+        UserNamespace user_namespace;
 } Creation;
+
+static void creation_clear(Creation *c) {
+        user_namespace_clear(&c->user_namespace);
+}
 
 static int check_image(Manager *m, Creation *c, Error *e) {
         const ContainerRequest *request = c->request;
@@ -54,6 +59,15 @@ static int check_image(Manager *m, Creation *c, Error *e) {
         return snapshot_check_parent(m, c->snapshotter, c->image->snapshot, e);
 }
 
+/* Whether its ids can be mapped, with that runtime (NULL: our own). */
+static int check_user_namespace(const ContainerRequest *request, const char *runtime, Error *e) {
+        if (request->user_namespace.mode != USER_NAMESPACE_HOST && runtime)
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "A container of the runtime \"%s\" can have no user namespace",
+                                  request->runtime);
+        return 0;
+}
+
 /* What must be right before anything is made. */
 static int creation_check(Manager *m, Creation *c, Error *e) {
         const ContainerRequest *request = c->request;
@@ -73,6 +87,8 @@ static int creation_check(Manager *m, Creation *c, Error *e) {
                 r = unit_properties_check(request->resources, e);
         if (r == 0)
                 r = restart_request_check(request, e);
+        if (r == 0)
+                r = check_user_namespace(request, program, e);
         if (r != 0)
                 return r;
         /* before the snapshot is looked at: it may be a living container's root (A1.18) */
@@ -83,7 +99,7 @@ static int creation_check(Manager *m, Creation *c, Error *e) {
         return r != 0 ? r : check_image(m, c, e);
 }
 
-static int container_fill(Container *c, const Creation *creation, const SpecResult *spec) {
+static int container_fill(Container *c, Creation *creation, const SpecResult *spec) {
         const ContainerRequest *request = creation->request;
         int r;
 
@@ -99,6 +115,8 @@ static int container_fill(Container *c, const Creation *creation, const SpecResu
         c->resources = json_incref(spec->resources);
         c->stop_signal = spec->stop_signal;
         c->stop_timeout = request->stop_timeout ?: STOP_TIMEOUT_USEC;
+        c->user_namespace = creation->user_namespace;
+        creation->user_namespace = (UserNamespace){};
         c->terminal = request->terminal;
         c->auto_remove = request->auto_remove;
         c->volatile_root = request->volatile_root;
@@ -234,7 +252,12 @@ static int create(Manager *m, Creation *creation, Container **ret, Error *e) {
         r = creation_check(m, creation, e);
         if (r != 0)
                 return r;
-        r = spec_generate(m, creation->request, creation->image, &spec, e);
+        r = user_namespace_make(m, &creation->request->user_namespace, creation->request->namespace,
+                                creation->request->id, &creation->user_namespace, e);
+        if (r != 0)
+                return r;
+        r = spec_generate(m, creation->request, &creation->user_namespace, creation->image, &spec,
+                          e);
         if (r != 0)
                 return r;
         c = calloc(1, sizeof(Container));
@@ -258,7 +281,7 @@ static int create(Manager *m, Creation *creation, Container **ret, Error *e) {
 }
 
 int container_create(Manager *m, const ContainerRequest *request, Container **ret, Error *e) {
-        Creation creation = {.request = request};
+        _cleanup_(creation_clear) Creation creation = {.request = request};
 
         assert(m && request && ret);
 
@@ -288,7 +311,7 @@ static void on_copied(int r, const Error *e, const char *tree, void *userdata) {
         Container *c = NULL;
 
         if (r == 0) {
-                Creation creation = {
+                _cleanup_(creation_clear) Creation creation = {
                                 .request = copy->request,
                                 .parent = copy->parent,
                                 .tree = tree,

@@ -54,6 +54,7 @@ void container_request_done(ContainerRequest *r) {
         json_decref(r->resources);
         free(r->blockio_class);
         free(r->rdt_class);
+        user_namespace_clear(&r->user_namespace);
         *r = (ContainerRequest){};
 }
 
@@ -70,6 +71,7 @@ Container *container_free(Container *c) {
         free(c->snapshot_key);
         json_decref(c->labels);
         json_decref(c->resources);
+        user_namespace_clear(&c->user_namespace);
         restart_free(c->restart);
         free(c);
         return NULL;

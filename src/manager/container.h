@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "manager/object.h"
+#include "manager/user-namespace.h"
 
 typedef struct Task Task;
 
@@ -22,6 +23,7 @@ typedef struct Container {
         json_t *resources; /* unit properties, see unit/properties.h */
         int stop_signal;
         uint64_t stop_timeout; /* usec */
+        UserNamespace user_namespace;
         bool terminal;
         bool auto_remove;   /* deleted when its task ends */
         bool volatile_root; /* nobody wants it back after a power loss, its record neither */
@@ -86,6 +88,7 @@ typedef struct ContainerRequest {
         int stop_signal;       /* 0: the image's, else SIGTERM */
         uint64_t stop_timeout; /* 0: 10 s */
         int oom_score_adjust;
+        UserNamespace user_namespace;
         char *blockio_class, *rdt_class; /* of the configuration; NULL: none */
         json_t *resources; /* unit properties by name, already checked by unit_properties_check() */
 } ContainerRequest;

@@ -3,17 +3,23 @@
 /* Rows of containers. */
 
 #include "basic/json.h"
+#include "basic/log.h"
 #include "manager/db-internal.h"
 #include "manager/manager.h"
 #include "manager/restart.h"
 
 int db_container_insert(Database *db, const Container *c, const char *spec, Error *e) {
-        _cleanup_free_ char *labels = NULL, *resources = NULL;
+        _cleanup_free_ char *labels = NULL, *resources = NULL, *user_namespace = NULL;
+        _cleanup_json_ json_t *ids = user_namespace_to_json(&c->user_namespace);
         int r;
 
+        if (!ids)
+                return -ENOMEM;
         r = json_to_text(c->labels, &labels);
         if (r >= 0)
                 r = json_to_text(c->resources, &resources);
+        if (r >= 0)
+                r = json_to_text(ids, &user_namespace);
         if (r < 0)
                 return r;
         r = db_namespace_ensure(db, c->object.namespace, e);
@@ -22,14 +28,15 @@ int db_container_insert(Database *db, const Container *c, const char *spec, Erro
         return db_exec(db, e, "record a container",
                        "INSERT INTO containers(namespace, id, image, runtime, snapshotter,"
                        " snapshot_key, snapshot, labels, resources, stop_signal, stop_timeout,"
-                       " terminal, auto_remove, volatile, spec, created_at, updated_at)"
+                       " terminal, auto_remove, volatile, spec, created_at, updated_at,"
+                       " user_namespace)"
                        " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15,"
-                       " ?16, ?17)",
-                       "sssssslssiliiisll", c->object.namespace, c->object.name, c->image,
+                       " ?16, ?17, ?18)",
+                       "sssssslssiliiislls", c->object.namespace, c->object.name, c->image,
                        c->runtime, c->snapshotter, c->snapshot_key, c->snapshot, labels, resources,
                        c->stop_signal, (int64_t) c->stop_timeout, (int) c->terminal,
                        (int) c->auto_remove, (int) c->volatile_root, spec, (int64_t) c->created_at,
-                       (int64_t) c->updated_at);
+                       (int64_t) c->updated_at, user_namespace);
 }
 
 int db_container_set_labels(Database *db, const Container *c, json_t *labels, uint64_t updated_at,
@@ -105,6 +112,20 @@ int db_container_read_spec(Database *db, const Container *c, char **ret, Error *
         return db_column_string(s, 0, ret);
 }
 
+/* A damaged one is reported; the container's document has its maps all the same. */
+static int read_user_namespace(Container *c, sqlite3_stmt *s, int column) {
+        _cleanup_json_ json_t *o = db_column_object(s, column);
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r;
+
+        r = o ? user_namespace_from_json(o, &c->user_namespace, &e) : -ENOMEM;
+        if (r == 0 || r == -ENOMEM)
+                return r;
+        log_error("The record of the user namespace of the container \"%s\" is damaged: %s",
+                  c->object.name, error_text(&e));
+        return 0;
+}
+
 static int container_from_row(Manager *m, sqlite3_stmt *s, Container **ret) {
         _cleanup_(container_freep) Container *c = NULL;
         _cleanup_json_ json_t *restart = NULL;
@@ -140,6 +161,8 @@ static int container_from_row(Manager *m, sqlite3_stmt *s, Container **ret) {
         restart = db_column_object(s, 16);
         c->last_version = (uint32_t) sqlite3_column_int64(s, 17);
         r = db_column_string(s, 18, &c->operation);
+        if (r == 0)
+                r = read_user_namespace(c, s, 19);
         if (r < 0)
                 return r;
         if (!c->labels || !c->resources || !restart)
@@ -158,7 +181,8 @@ int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Containe
         r = db_prepare(db, &s, e,
                        "SELECT namespace, id, image, runtime, snapshotter, snapshot_key, snapshot,"
                        " labels, resources, stop_signal, stop_timeout, terminal, created_at,"
-                       " updated_at, auto_remove, volatile, restart, last_version, operation"
+                       " updated_at, auto_remove, volatile, restart, last_version, operation,"
+                       " user_namespace"
                        " FROM containers",
                        "");
         while (r == 0 && (r = db_step(db, s, e, "read the containers")) == 1) {

@@ -170,7 +170,8 @@ static const char schema_3[] =
  * namespace's. damaged_at: when the blob was found to be damaged or missing, 0 if it is as it should
  * be. ingests: who fetches what is not complete yet; the bytes are in content/ingest/ (image/ingest.h).
  * The partial indexes are for the garbage collection, which looks at all labels of its own
- * (db-gc.c). spool: of its one row's notes so many are in the tables (event-spool.c). */
+ * (db-gc.c). user_namespace: which ids it has (manager/user-namespace.h). spool: of its
+ * one row's notes so many are in the tables (event-spool.c). */
 static const char schema_4[] =
         "CREATE TABLE content (id INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT NOT NULL,"
         " digest TEXT NOT NULL REFERENCES blobs(digest), labels TEXT NOT NULL DEFAULT '{}',"
@@ -205,6 +206,8 @@ static const char schema_4[] =
         " WHERE instr(labels, 'containerd.io/gc.') > 0;"
         "CREATE INDEX containers_gc ON containers(namespace, id)"
         " WHERE instr(labels, 'containerd.io/gc.') > 0;"
+
+        "ALTER TABLE containers ADD COLUMN user_namespace TEXT NOT NULL DEFAULT '{}';"
 
         "CREATE TABLE spool (one INTEGER PRIMARY KEY, id TEXT NOT NULL, taken INTEGER NOT NULL);"
 

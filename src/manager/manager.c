@@ -178,7 +178,9 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         m->runtime_dir = strdup(p->runtime_dir);
         m->libexec_dir = strdup(p->libexec_dir);
         m->runtime_path = strdup(isempty(p->runtime_path) ? RUNTIME_PATH_DEFAULT : p->runtime_path);
-        if (!m->state_dir || !m->runtime_dir || !m->libexec_dir || !m->runtime_path)
+        if (!m->state_dir || !m->runtime_dir || !m->libexec_dir || !m->runtime_path ||
+            free_and_strdup(&m->subid_user, p->subid_user) < 0 ||
+            free_and_strdup(&m->etc_dir, p->etc_dir) < 0)
                 return -ENOMEM;
         r = snapshotters_set_default(m, p->snapshotter, e);
         if (r == 0)
@@ -293,6 +295,8 @@ Manager *manager_free(Manager *m) {
         free(m->state_dir);
         free(m->runtime_dir);
         free(m->runtime_path);
+        free(m->subid_user);
+        free(m->etc_dir);
         free(m->libexec_dir);
         sd_event_unref(m->event);
         free(m);

@@ -43,7 +43,9 @@ typedef struct ManagerParameters {
         const char *resctrl_dir;                 /* NULL: RDT_DIR */
         const char *runtime_path; /* directories of other runtimes, ':' between; NULL: the default
                                    */
-        const char *boot_id;      /* NULL: the kernel's */
+        const char *subid_user;   /* see manager/id-pool.h, as the next one */
+        const char *etc_dir;
+        const char *boot_id;                      /* NULL: the kernel's */
         const struct RestartTimes *restart_times; /* NULL: the default */
         const char *snapshotter;                  /* the default; NULL or "": SNAPSHOTTER_DEFAULT */
         bool check_snapshotters; /* find out which the file system can have; else all are tried */
@@ -64,7 +66,8 @@ struct Manager {
         int content_fd;                   /* /var/lib/ctr/content/sha256 */
         int tasks_fd;                     /* /run/ctr/tasks */
         char *state_dir, *runtime_dir, *libexec_dir;
-        char *runtime_path; /* see manager/runtime-name.h */
+        char *runtime_path;         /* see manager/runtime-name.h */
+        char *subid_user, *etc_dir; /* NULL: the default */
 
         void *index[_OBJECT_TYPE_MAX]; /* tsearch(3) trees of Object* */
         size_t n_objects[_OBJECT_TYPE_MAX];

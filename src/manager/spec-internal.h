@@ -8,7 +8,7 @@
 
 /* for_systemd: with what a systemd as init needs to mount nothing itself, and cgroups of its own.
  */
-json_t *spec_mounts(const ContainerRequest *request, bool for_systemd);
+json_t *spec_mounts(const ContainerRequest *request, const UserNamespace *ids, bool for_systemd);
 json_t *spec_capabilities(const ContainerRequest *request, Error *e);
 /* names (an array, or NULL) without drop and with add; unknown ones are CTR_INVALID_ARGUMENT. */
 json_t *spec_capabilities_change(json_t *names, char *const *add, char *const *drop, Error *e);
@@ -16,5 +16,5 @@ bool spec_capability_is_default(const char *name);
 /* capabilities: the names in the bounding set */
 json_t *spec_seccomp(Manager *m, json_t *capabilities);
 /* linux; device nodes are looked at on the host, and their DeviceAllow goes into resources. */
-json_t *spec_linux(Manager *m, const ContainerRequest *request, json_t *capabilities,
-                   json_t *resources, Error *e);
+json_t *spec_linux(Manager *m, const ContainerRequest *request, const UserNamespace *ids,
+                   json_t *capabilities, json_t *resources, Error *e);

@@ -203,29 +203,42 @@ static json_t *spec_devices(const ContainerRequest *request, json_t *resources, 
         return json_incref(devices);
 }
 
-static json_t *spec_namespaces(const ContainerRequest *request) {
-        static const char *const types[] = {"pid", "ipc", "uts", "mount", "cgroup", "network"};
-        size_t n = ELEMENTSOF(types) - (request->host_network ? 1 : 0);
+static json_t *spec_namespaces(const ContainerRequest *request, bool has_user_namespace) {
+        const char *const types[] = {"pid",
+                                     "ipc",
+                                     "uts",
+                                     "mount",
+                                     "cgroup",
+                                     request->host_network ? NULL : "network",
+                                     has_user_namespace ? "user" : NULL};
         json_t *array = json_array();
 
-        for (size_t i = 0; array && i < n; i++)
-                if (json_array_append_new(array, json_pack("{ss}", "type", types[i])) < 0) {
+        for (size_t i = 0; array && i < ELEMENTSOF(types); i++)
+                if (types[i] &&
+                    json_array_append_new(array, json_pack("{ss}", "type", types[i])) < 0) {
                         json_decref(array);
                         return NULL;
                 }
         return array;
 }
 
-json_t *spec_linux(Manager *m, const ContainerRequest *request, json_t *capabilities,
-                   json_t *resources, Error *e) {
+json_t *spec_linux(Manager *m, const ContainerRequest *request, const UserNamespace *ids,
+                   json_t *capabilities, json_t *resources, Error *e) {
+        bool mapped = ids->mode != USER_NAMESPACE_HOST;
         json_t *j;
 
-        j = json_pack("{sosososo}", "namespaces", spec_namespaces(request), "devices",
+        j = json_pack("{sosososo}", "namespaces", spec_namespaces(request, mapped), "devices",
                       spec_devices(request, resources, e), "maskedPaths",
                       string_array(masked_paths, ELEMENTSOF(masked_paths)), "readonlyPaths",
                       string_array(readonly_paths, ELEMENTSOF(readonly_paths)));
         if (!j)
                 return NULL;
+        if (mapped &&
+            (json_object_set_new(j, "uidMappings", id_mappings_to_spec(&ids->uids)) < 0 ||
+             json_object_set_new(j, "gidMappings", id_mappings_to_spec(&ids->gids)) < 0)) {
+                json_decref(j);
+                return NULL;
+        }
         if (m->seccomp && json_object_set_new(j, "seccomp", spec_seccomp(m, capabilities)) < 0) {
                 json_decref(j);
                 return NULL;
@@ -298,15 +311,21 @@ static int append_defaults(json_t *mounts, const ContainerRequest *request,
         return 0;
 }
 
-json_t *spec_mounts(const ContainerRequest *request, bool for_systemd) {
-        static const DefaultMount defaults[] = {
+#define DEVPTS_OPTIONS "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620"
+
+json_t *spec_mounts(const ContainerRequest *request, const UserNamespace *ids, bool for_systemd) {
+        /* the network of a sysfs must be the user namespace's own: the host's is bound */
+        bool mapped = ids->mode != USER_NAMESPACE_HOST, bind_sys = mapped && request->host_network;
+        const DefaultMount defaults[] = {
                         {"/proc", "proc", "proc", "nosuid,noexec,nodev"},
                         {"/dev", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"},
                         {"/dev/pts", "devpts", "devpts",
-                         "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"},
+                         mapped && !id_mappings_have(&ids->gids, 5) ? DEVPTS_OPTIONS
+                                                                    : DEVPTS_OPTIONS ",gid=5"},
                         {"/dev/shm", "tmpfs", "shm", "nosuid,noexec,nodev,mode=1777,size=65536k"},
                         {"/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"},
-                        {"/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro"},
+                        {"/sys", bind_sys ? "bind" : "sysfs", bind_sys ? "/sys" : "sysfs",
+                         bind_sys ? "rbind,rro,nosuid,noexec,nodev" : "nosuid,noexec,nodev,ro"},
                         {"/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime,ro"},
                         {"/run", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"},
         };

@@ -142,8 +142,8 @@ static int add_container_variable(json_t *env) {
         return json_array_append_new(env, json_string("container=ctr")) < 0 ? -ENOMEM : 0;
 }
 
-static json_t *spec_document(Manager *m, const ContainerRequest *request, const ImageConfig *config,
-                             json_t *resources, Error *e) {
+static json_t *spec_document(Manager *m, const ContainerRequest *request, const UserNamespace *ids,
+                             const ImageConfig *config, json_t *resources, Error *e) {
         const char *user = request->user ?: strempty(config->user);
         _cleanup_json_ json_t *process = NULL;
         char hostname[HOST_NAME_MAX + 1];
@@ -158,17 +158,20 @@ static json_t *spec_document(Manager *m, const ContainerRequest *request, const 
                 return NULL;
         capabilities = json_object_get(json_object_get(process, "capabilities"), "bounding");
         (void) snprintf(hostname, sizeof(hostname), "%s", request->hostname ?: request->id);
-        return json_pack("{sssOsss{sssb}sosos{ssss*ss*}}", "ociVersion", OCI_VERSION, "process",
+        return json_pack("{sssOsss{sssb}sosos{ssss*ss*ss*}}", "ociVersion", OCI_VERSION, "process",
                          process, "hostname", hostname, "root", "path", "rootfs", "readonly",
-                         (int) request->read_only, "mounts", spec_mounts(request, for_systemd),
-                         "linux", spec_linux(m, request, capabilities, resources, e), "annotations",
-                         SPEC_ANNOTATION_USER, isempty(user) ? "0" : user, SPEC_ANNOTATION_VOLATILE,
-                         request->volatile_root ? "1" : NULL, SPEC_ANNOTATION_RDT_CLASS,
-                         isempty(request->rdt_class) ? NULL : request->rdt_class);
+                         (int) request->read_only, "mounts", spec_mounts(request, ids, for_systemd),
+                         "linux", spec_linux(m, request, ids, capabilities, resources, e),
+                         "annotations", SPEC_ANNOTATION_USER, isempty(user) ? "0" : user,
+                         SPEC_ANNOTATION_VOLATILE, request->volatile_root ? "1" : NULL,
+                         SPEC_ANNOTATION_RDT_CLASS,
+                         isempty(request->rdt_class) ? NULL : request->rdt_class,
+                         SPEC_ANNOTATION_MAPPED_ROOT,
+                         ids->mode != USER_NAMESPACE_HOST ? "1" : NULL);
 }
 
-int spec_generate(Manager *m, const ContainerRequest *request, Image *image, SpecResult *ret,
-                  Error *e) {
+int spec_generate(Manager *m, const ContainerRequest *request, const UserNamespace *ids,
+                  Image *image, SpecResult *ret, Error *e) {
         _cleanup_(image_config_freep) ImageConfig *config = NULL;
         _cleanup_json_ json_t *document = NULL, *resources = NULL;
         _cleanup_error_ Error local = ERROR_NULL;
@@ -185,7 +188,7 @@ int spec_generate(Manager *m, const ContainerRequest *request, Image *image, Spe
                 if (r != 0)
                         return r;
         }
-        document = spec_document(m, request, config, resources, &local);
+        document = spec_document(m, request, ids, config, resources, &local);
         if (!document)
                 return local.code != 0 ? error_move(e, &local) : -ENOMEM;
 

@@ -12,6 +12,9 @@
 #define SPEC_ANNOTATION_USER "org.example.Ctr.user"
 /* "1": the root file system is never synced */
 #define SPEC_ANNOTATION_VOLATILE "org.example.Ctr.volatile"
+/* "1": its root holds the container's ids, not those of the host, also if it is a plain directory
+ */
+#define SPEC_ANNOTATION_MAPPED_ROOT "org.example.Ctr.mapped-root"
 /* the RDT class of its processes */
 #define SPEC_ANNOTATION_RDT_CLASS "org.example.Ctr.rdt-class"
 
@@ -23,9 +26,10 @@ typedef struct SpecResult {
 
 void spec_result_clear(SpecResult *r);
 
-/* CTR_INVALID_ARGUMENT, also for an image without a command when the request has none. */
-int spec_generate(Manager *m, const ContainerRequest *request, Image *image, SpecResult *ret,
-                  Error *e);
+/* ids are those that the container gets. CTR_INVALID_ARGUMENT, also for an image without a command
+ * when the request has none. */
+int spec_generate(Manager *m, const ContainerRequest *request, const UserNamespace *ids,
+                  Image *image, SpecResult *ret, Error *e);
 
 /* Replaces *document by one whose root is path. */
 int spec_set_root(char **document, const char *path, Error *e);

@@ -12,6 +12,7 @@
 #include "basic/fs.h"
 #include "basic/log.h"
 #include "basic/process.h"
+#include "runtime/cgroup-owner.h"
 #include "runtime/container-setup.h"
 #include "runtime/seccomp-notify.h"
 #include "runtime/sync.h"
@@ -30,6 +31,7 @@ struct Container {
         bool created;
         bool starting;        /* between container_start_begin() and its outcome */
         bool hooked;          /* it came as far as its hooks: those of its end are due */
+        uid_t cgroup_owner;   /* of the payload cgroup */
         ResctrlGroups groups; /* to be removed with it */
         char *resctrl_root;
         char *listener; /* where a filter that notifies wants its descriptor; NULL: there is none */
@@ -128,6 +130,7 @@ int container_clone(Container *c, int cgroup_fd, Error *e) {
                 r = free_and_strdup(&c->listener, seccomp_filter_listener(c->setup->spec->seccomp));
         if (r < 0)
                 return r;
+        c->cgroup_owner = cgroup_owner_of(c->setup->spec);
         if (!spec_is_held(c->setup->spec))
                 c->setup = setup_free(c->setup);
         (void) malloc_trim(0);
@@ -206,6 +209,9 @@ int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret
                 /* ESRCH: init is gone. Why, it has said itself. */
                 if (r != 0 && r != -ESRCH)
                         return error_move(e, &cgroup_error);
+                r = cgroup_owner_set(cgroup_fd, c->cgroup_owner, e);
+                if (r != 0)
+                        return r;
         }
         deadline = deadline_after(timeout_usec);
         if (c->setup) {

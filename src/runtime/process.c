@@ -148,6 +148,11 @@ int process_give_streams(const int fds[3], uid_t uid, gid_t gid, Error *e) {
         return 0;
 }
 
+/* What -EINVAL means where an id is changed. */
+static const char *unmapped(int r) {
+        return r == -EINVAL ? ", which the user namespace does not have" : "";
+}
+
 int process_give_stdio(uid_t uid, Error *e) {
         if (uid == 0)
                 return 0;
@@ -160,8 +165,8 @@ int process_give_stdio(uid_t uid, Error *e) {
                         continue;
                 /* EPERM: from outside of our user namespace, as who is not root has them */
                 if (fchown(i, uid, (gid_t) -1) < 0 && errno != EPERM)
-                        return error_setf(e, -errno, "Failed to change the owner of stream %d: %m",
-                                          i);
+                        return error_setf(e, -errno, "Failed to give stream %d to user %u%s: %m", i,
+                                          uid, unmapped(-errno));
         }
         return 0;
 }
@@ -174,9 +179,11 @@ int process_set_user(const User *u, Error *e) {
         if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
                 return error_setf(e, -errno, "Failed to keep capabilities: %m");
         if (setresgid(u->gid, u->gid, u->gid) < 0)
-                return error_setf(e, -errno, "Failed to become group %u: %m", u->gid);
+                return error_setf(e, -errno, "Failed to become group %u%s: %m", u->gid,
+                                  unmapped(-errno));
         if (setresuid(u->uid, u->uid, u->uid) < 0)
-                return error_setf(e, -errno, "Failed to become user %u: %m", u->uid);
+                return error_setf(e, -errno, "Failed to become user %u%s: %m", u->uid,
+                                  unmapped(-errno));
         if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) < 0)
                 return error_setf(e, -errno, "Failed to unset keeping capabilities: %m");
         /* the change of ids has made this what fs.suid_dumpable says */

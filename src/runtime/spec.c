@@ -124,6 +124,8 @@ static int parse_annotations(Spec *s, json_t *j, Error *e) {
         }
         value = json_object_get(annotations, SPEC_VOLATILE_ANNOTATION);
         s->root_volatile = value && streq(json_string_value(value), "1");
+        value = json_object_get(annotations, SPEC_MAPPED_ROOT_ANNOTATION);
+        s->root_mapped = value && streq(json_string_value(value), "1");
         r = json_get_string(annotations, "annotations", SPEC_USER_ANNOTATION, &s->process.user.name,
                             e);
         if (r > 0 && strlen(s->process.user.name) > 512)

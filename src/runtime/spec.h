@@ -35,6 +35,8 @@
 #define SPEC_USER_ANNOTATION "org.example.Ctr.user"
 /* "1": an overlay as root is never synced, see volatile.h */
 #define SPEC_VOLATILE_ANNOTATION "org.example.Ctr.volatile"
+/* "1": a directory as root holds the container's own ids, as layers always do */
+#define SPEC_MAPPED_ROOT_ANNOTATION "org.example.Ctr.mapped-root"
 
 /* Of a user namespace, or of an idmapped mount. */
 typedef struct SpecIdMapping {
@@ -175,7 +177,7 @@ typedef struct Spec {
         json_t *document; /* owns all strings */
 
         const char *root_path; /* absolute or relative to the bundle; NULL: none given */
-        bool root_readonly, root_volatile;
+        bool root_readonly, root_volatile, root_mapped;
         uint64_t root_propagation; /* MS_PRIVATE, ... and MS_REC never; 0: not given */
         const char *hostname;
         const char *domainname;

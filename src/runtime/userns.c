@@ -9,6 +9,7 @@
 #include "basic/clock.h"
 #include "basic/process.h"
 #include "runtime/id-map.h"
+#include "runtime/mount.h"
 #include "runtime/namespace.h"
 #include "runtime/process.h"
 #include "runtime/rootfs.h"
@@ -38,11 +39,29 @@ static int stage_tie(void *userdata, Error *e) {
 static int open_mapping(Stage *s, Error *e) {
         const SpecNamespace *n = &s->spec->namespaces[NAMESPACE_USER];
 
-        if (!s->p.rootfs_lower && !filesystems_need_mapping(s->spec))
+        if (!s->p.rootfs_lower && !s->spec->root_mapped && !filesystems_need_mapping(s->spec))
                 return 0;
         if (n->path)
                 return namespace_open(NAMESPACE_USER, n->path, &s->userns_fd, e);
         return id_map_make_namespace(&s->spec->uids, &s->spec->gids, &s->userns_fd, e);
+}
+
+static int open_root(const Stage *s, int *ret_fd, Error *e) {
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        r = rootfs_open_directory(s->p.bundle_fd, s->spec->root_path, &fd, e);
+        if (r != 0)
+                return r;
+        if (s->spec->root_mapped) {
+                r = mount_idmap(fd, s->userns_fd, false);
+                if (r < 0)
+                        return error_setf(e, r,
+                                          "Failed to map the ids of the root directory %s: %m",
+                                          s->spec->root_path);
+        }
+        *ret_fd = TAKE_FD(fd);
+        return 0;
 }
 
 static int stage_sources(void *userdata, Error *e) {
@@ -56,12 +75,9 @@ static int stage_sources(void *userdata, Error *e) {
         r = open_mapping(s, e);
         if (r != 0)
                 return r;
-        if (!s->p.rootfs_lower) {
-                r = rootfs_open_directory(s->p.bundle_fd, s->spec->root_path, &prepared->root_fd,
-                                          e);
-                if (r != 0)
-                        return r;
-        }
+        r = s->p.rootfs_lower ? 0 : open_root(s, &prepared->root_fd, e);
+        if (r != 0)
+                return r;
         r = filesystems_open(&prepared->filesystems, s->spec, s->p.bundle_fd, s->userns_fd, e);
         if (r != 0)
                 return r;

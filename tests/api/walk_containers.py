@@ -206,7 +206,44 @@ def runtimes(walk):
                      walk.container, "refused", "true", **{key: value})
 
 
+def identities(walk):
+    """Which ids it has: the host's, a range of its own, or those that are mapped by hand."""
+    # a new sysfs would show more than that of the test bed does, and the kernel refuses it
+    more = {"Mounts": [("tmpfs", "/sys", "tmpfs", [])]}
+    container = walk.container("plain", "true")
+    walk.property("by default ids are the host's", container, "Container.UserNamespace", "host")
+    walk.property("without maps", container, "Container.UIDMappings", [])
+    walk.remove(container)
+
+    first, task = walk.running("first", "sh", "-c", "while :; do sleep 1000; done", UserNamespace="auto", **more)
+    second = walk.container("second", "true", UserNamespace="auto", UserNamespaceSize=100, **more)
+    [(inside, start, size)] = first.get("Container.UIDMappings")
+    [(_, other, number)] = second.get("Container.UIDMappings")
+    walk.property("groups are mapped as users are", first, "Container.GIDMappings", [(inside, start, size)])
+    walk.equal("from 0, and 65536 by default", (0, 65536), (inside, size))
+    walk.equal("or as many as wanted", 100, number)
+    walk.check("no id is two containers'", start + size <= other or other + number <= start, (start, other))
+    walk.equal("the program has them", start, os.stat(f"/proc/{task.get('Process.Pid')}").st_uid)
+    walk.remove(second)
+    walk.remove(first)
+
+    status, text = walk.output_of("mapped", "cat", "/proc/self/uid_map", "/proc/self/gid_map", UserNamespace="mapped",
+                                  UIDMappings=[(0, 70000, 10), (10, 90000, 1)], GIDMappings=[(0, 80000, 5)], **more)
+    walk.equal("ids that are mapped by hand", (0, "0 70000 10 10 90000 1 0 80000 5"), (status, " ".join(text.split())))
+    for text, pattern, options in (
+            ("a user namespace that is none", "UserNamespace", {"UserNamespace": "mine"}),
+            ("one without ids", "without ids", {"UserNamespace": "auto", "UserNamespaceSize": 0}),
+            ("a size that has no place", "UserNamespaceSize", {"UserNamespaceSize": 5}),
+            ("maps that have no place", "UIDMappings", {"UIDMappings": [(0, 1, 1)]}),
+            ("no maps", "UIDMappings", {"UserNamespace": "mapped"}),
+            ("id 0 left out", "id 0", {"UserNamespace": "mapped", "UIDMappings": [(1, 1, 1)]}),
+            ("ids that overlap", "twice", {"UserNamespace": "mapped", "UIDMappings": [(0, 1, 9), (5, 50, 1)]}),
+            ("ids beyond the highest", "beyond", {"UserNamespace": "mapped", "UIDMappings": [(0, 2**32 - 2, 2)]})):
+        walk.refused(text, "InvalidArgument", pattern, walk.container, "refused", "true", **options)
+
+
 CHAPTERS = [("containers: the record", record), ("containers: what is refused", refusals),
             ("containers: pulling on demand", pulling), ("containers: the program", program),
             ("containers: commands", commands), ("containers: removed by itself, limited", automatic),
-            ("containers: classes", classes), ("containers: runtimes", runtimes)]
+            ("containers: classes", classes), ("containers: runtimes", runtimes),
+            ("containers: identities", identities)]

@@ -228,8 +228,11 @@ void harness_start(Harness *h) {
                         .restart_times = h->restart_times,
         };
         _cleanup_error_ Error e = ERROR_NULL;
+        char etc_dir[sizeof(h->dir) + 4];
         Answer a = {};
 
+        (void) snprintf(etc_dir, sizeof(etc_dir), "%s/etc", h->dir);
+        p.etc_dir = etc_dir;
         assert_non_null(p.libexec_dir);
         bus_pair(h);
         assert_int_equal(systemd_new(h->client, &h->systemd, &e), 0);
