@@ -151,14 +151,10 @@ static int fill_quarantine(Listing *l, void *userdata, Error *e) {
 }
 
 int method_list_quarantine(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *ignored;
         Service *s = userdata;
         int r;
 
-        r = options_read(m, namespace_option, &ignored, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){}, error);
+        r = prepare_nothing(m, s, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         return listing_reply(m, &(Listing){}, fill_quarantine, &(ListingPlace){s->manager, NULL},

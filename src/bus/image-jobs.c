@@ -156,15 +156,7 @@ int method_pull_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Job *job;
         int r;
 
-        r = reference_read(m, &reference, error);
-        if (r < 0)
-                return r;
-        r = options_read(m, table, &options, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m,
-                      &(AuthorityDetails){.namespace = options.pull.namespace, .image = reference},
-                      error);
+        r = prepare_image(m, s, table, &options, &options.pull.namespace, &reference, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
@@ -202,14 +194,7 @@ int method_push_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Job *job;
         int r;
 
-        r = reference_read(m, &reference, error);
-        if (r < 0)
-                return r;
-        r = options_read(m, table, &options, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = options.namespace, .image = reference},
-                      error);
+        r = prepare_image(m, s, table, &options, &options.namespace, &reference, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
@@ -343,14 +328,7 @@ int method_resolve_remote_digest(sd_bus_message *m, void *userdata, sd_bus_error
         Job *job;
         int r;
 
-        r = reference_read(m, &reference, error);
-        if (r < 0)
-                return r;
-        r = options_read(m, table, &options, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = options.namespace, .image = reference},
-                      error);
+        r = prepare_image(m, s, table, &options, &options.namespace, &reference, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 

@@ -26,13 +26,7 @@ int method_get_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Image *image;
         int r;
 
-        r = reference_read(m, &reference, error);
-        if (r < 0)
-                return r;
-        r = options_read(m, namespace_option, &namespace, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace, .image = reference}, error);
+        r = prepare_image(m, s, namespace_option, &namespace, &namespace, &reference, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
@@ -56,14 +50,7 @@ int method_delete_image(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         Image *image;
         int r;
 
-        r = reference_read(m, &reference, error);
-        if (r < 0)
-                return r;
-        r = options_read(m, table, &options, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = options.namespace, .image = reference},
-                      error);
+        r = prepare_image(m, s, table, &options, &options.namespace, &reference, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 

@@ -1,86 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* org.example.Ctr.Manager. CreateContainer is in create-container.c, listings are in
- * list-methods.c, what is about images in image-methods.c and image-jobs.c, and about namespaces in
- * namespace-methods.c. */
+/* org.example.Ctr.Manager: its table, and the methods and properties that have no file of their
+ * own. The others are declared, and what they share is, in manager-methods.h. */
 
-#include "basic/identifier.h"
-#include "basic/json.h"
 #include "bus/authorize.h"
 #include "bus/error.h"
 #include "bus/interfaces.h"
 #include "bus/manager-methods.h"
-#include "bus/options.h"
 #include "bus/path.h"
 #include "bus/service.h"
 #include "config.h"
-#include "image/reference.h"
 #include "manager/task.h"
 
-int option_namespace(OptionReader *o, void *target) {
-        _cleanup_error_ Error e = ERROR_NULL;
-        const char **namespace = target;
-        int r;
-
-        r = option_read_string(o, namespace);
-        if (r < 0)
-                return r;
-        r = namespace_validate(*namespace, &e);
-        return r != 0 ? bus_error_set(o->error, r, &e) : 0;
-}
-
-const Option namespace_option[] = {{"Namespace", "s", option_namespace, 0}, {}};
-
-int reference_read(sd_bus_message *m, char **ret, sd_bus_error *error) {
-        _cleanup_error_ Error e = ERROR_NULL;
-        const char *reference;
-        int r;
-
-        r = sd_bus_message_read_basic(m, 's', &reference);
-        if (r < 0)
-                return r;
-        r = reference_normalize(reference, ret, &e);
-        return r != 0 ? bus_error_set(error, r, &e) : 0;
-}
-
-int identifier_read(sd_bus_message *m, const char *what, const char **ret, sd_bus_error *error) {
-        _cleanup_error_ Error e = ERROR_NULL;
-        int r;
-
-        r = sd_bus_message_read_basic(m, 's', ret);
-        if (r < 0)
-                return r;
-        r = identifier_validate(*ret, what, &e);
-        return r != 0 ? bus_error_set(error, r, &e) : 0;
-}
-
-int reply_object(sd_bus_message *m, const Object *o) {
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = bus_path_of(o, &path);
-        if (r < 0)
-                return r;
-        return sd_bus_reply_method_return(m, "o", path);
-}
-
 static int method_get_container(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *id, *namespace = NAMESPACE_DEFAULT;
         _cleanup_error_ Error e = ERROR_NULL;
+        const char *namespace, *id;
         Service *s = userdata;
         Container *c;
         int r;
 
-        r = identifier_read(m, "container id", &id, error);
-        if (r < 0)
-                return r;
-        r = options_read(m, namespace_option, &namespace, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace, .container = id}, error);
+        r = prepare_container(m, s, &namespace, &id, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-
         r = container_find(s->manager, namespace, id, &c, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
@@ -88,22 +29,15 @@ static int method_get_container(sd_bus_message *m, void *userdata, sd_bus_error 
 }
 
 static int method_get_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        const char *id, *namespace = NAMESPACE_DEFAULT;
         _cleanup_error_ Error e = ERROR_NULL;
+        const char *namespace, *id;
         Service *s = userdata;
         Task *t;
         int r;
 
-        r = identifier_read(m, "container id", &id, error);
-        if (r < 0)
-                return r;
-        r = options_read(m, namespace_option, &namespace, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace, .container = id}, error);
+        r = prepare_container(m, s, &namespace, &id, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-
         r = task_find(s->manager, namespace, id, &t, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);

@@ -6,6 +6,8 @@
 #include "bus/options.h"
 #include "manager/object.h"
 
+typedef struct Service Service;
+
 /* An OptionParser, s: const char *, validated. */
 int option_namespace(OptionReader *o, void *target);
 
@@ -17,6 +19,23 @@ int reference_read(sd_bus_message *m, char **ret, sd_bus_error *error);
 
 /* Reads an argument s: an id, validated. */
 int identifier_read(sd_bus_message *m, const char *what, const char **ret, sd_bus_error *error);
+
+/*
+ * The first two steps of a method, reading and authorize(): 1: go on; 0: polkit was asked, return
+ * 1; negative: error is set.
+ */
+
+/* Of a method about nothing in particular; Namespace is understood and means nothing. */
+int prepare_nothing(sd_bus_message *m, Service *s, sd_bus_error *error);
+
+/* Of a method about a container: its id, and Namespace. */
+int prepare_container(sd_bus_message *m, Service *s, const char **ret_namespace,
+                      const char **ret_id, sd_bus_error *error);
+
+/* Of a method about an image: a reference, and options by table. *namespace is the field of options
+ * that Namespace goes to, set to its default before. */
+int prepare_image(sd_bus_message *m, Service *s, const Option *table, void *options,
+                  const char *const *namespace, char **ret_reference, sd_bus_error *error);
 
 /* Replies with the object's path. */
 int reply_object(sd_bus_message *m, const Object *o);

@@ -10,9 +10,10 @@
 #include "bus/property.h"
 #include "bus/service.h"
 
-/* The argument, and options that are understood although there is nothing to choose. */
-static int read_namespace(sd_bus_message *m, const char **ret, json_t **ret_labels,
-                          sd_bus_error *error) {
+/* The name, labels where a method has some, options that are understood although there is nothing
+ * to choose, and permission: as prepare_container() and its like. */
+static int prepare_namespace(sd_bus_message *m, Service *s, const char **ret, json_t **ret_labels,
+                             sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
         const char *ignored;
         int r;
@@ -28,7 +29,8 @@ static int read_namespace(sd_bus_message *m, const char **ret, json_t **ret_labe
                 if (r < 0)
                         return r;
         }
-        return options_read(m, namespace_option, &ignored, error);
+        r = options_read(m, namespace_option, &ignored, error);
+        return r < 0 ? r : authorize(s, m, &(AuthorityDetails){.namespace = *ret}, error);
 }
 
 static int write_namespace(sd_bus_message *m, Service *s,
@@ -39,10 +41,7 @@ static int write_namespace(sd_bus_message *m, Service *s,
         const char *namespace;
         int r;
 
-        r = read_namespace(m, &namespace, &labels, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace}, error);
+        r = prepare_namespace(m, s, &namespace, &labels, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
@@ -66,10 +65,7 @@ int method_delete_namespace(sd_bus_message *m, void *userdata, sd_bus_error *err
         Service *s = userdata;
         int r;
 
-        r = read_namespace(m, &namespace, NULL, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace}, error);
+        r = prepare_namespace(m, s, &namespace, NULL, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
@@ -109,13 +105,9 @@ int method_list_namespaces(sd_bus_message *m, void *userdata, sd_bus_error *erro
         _cleanup_json_ json_t *namespaces = NULL;
         _cleanup_error_ Error e = ERROR_NULL;
         Service *s = userdata;
-        const char *ignored;
         int r;
 
-        r = options_read(m, namespace_option, &ignored, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){}, error);
+        r = prepare_nothing(m, s, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 

@@ -38,12 +38,7 @@ static int find_snapshot(sd_bus_message *m, Service *s, Snapshot **ret, sd_bus_e
         const char *key;
         int r;
 
-        r = snapshot_read_key(m, "name of the snapshot", &key, error);
-        if (r >= 0)
-                r = options_read(m, snapshot_place_options, &options, error);
-        if (r < 0)
-                return r;
-        r = snapshot_authorize(s, m, &options, error);
+        r = snapshot_prepare_method(m, s, &options, &key, error);
         if (r <= 0)
                 return r;
         r = snapshot_stat(s->manager, &options.place, key, ret, &e);
@@ -173,13 +168,9 @@ int method_list_snapshotters(sd_bus_message *m, void *userdata, sd_bus_error *er
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const Snapshotter *snapshotter;
         Service *s = userdata;
-        const char *ignored;
         int r;
 
-        r = options_read(m, namespace_option, &ignored, error);
-        if (r < 0)
-                return r;
-        r = authorize(s, m, &(AuthorityDetails){}, error);
+        r = prepare_nothing(m, s, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 

@@ -44,6 +44,16 @@ int snapshot_authorize(Service *s, sd_bus_message *m, const SnapshotOptions *o,
         return authorize(s, m, &(AuthorityDetails){.namespace = o->place.namespace}, error);
 }
 
+int snapshot_prepare_method(sd_bus_message *m, Service *s, SnapshotOptions *options,
+                            const char **ret_key, sd_bus_error *error) {
+        int r;
+
+        r = snapshot_read_key(m, "name of the snapshot", ret_key, error);
+        if (r >= 0)
+                r = options_read(m, snapshot_place_options, options, error);
+        return r < 0 ? r : snapshot_authorize(s, m, options, error);
+}
+
 int snapshot_reply_mounts(sd_bus_message *m, Service *s, const SnapshotPlace *place,
                           const char *key, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
@@ -212,12 +222,7 @@ int method_remove_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *erro
         const char *key;
         int r;
 
-        r = snapshot_read_key(m, "name of the snapshot", &key, error);
-        if (r >= 0)
-                r = options_read(m, snapshot_place_options, &options, error);
-        if (r < 0)
-                return r;
-        r = snapshot_authorize(s, m, &options, error);
+        r = snapshot_prepare_method(m, s, &options, &key, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
@@ -254,12 +259,7 @@ int method_snapshot_mounts(sd_bus_message *m, void *userdata, sd_bus_error *erro
         const char *key;
         int r;
 
-        r = snapshot_read_key(m, "name of the snapshot", &key, error);
-        if (r >= 0)
-                r = options_read(m, snapshot_place_options, &options, error);
-        if (r < 0)
-                return r;
-        r = snapshot_authorize(s, m, &options, error);
+        r = snapshot_prepare_method(m, s, &options, &key, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 

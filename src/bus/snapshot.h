@@ -31,6 +31,11 @@ int snapshot_read_key(sd_bus_message *m, const char *what, const char **ret, sd_
 int snapshot_authorize(Service *s, sd_bus_message *m, const SnapshotOptions *o,
                        sd_bus_error *error);
 
+/* The first two steps of a method about a snapshot: its name, snapshot_place_options and
+ * permission. 1: go on; 0: polkit was asked, return 1; negative: error is set. */
+int snapshot_prepare_method(sd_bus_message *m, Service *s, SnapshotOptions *options,
+                            const char **ret_key, sd_bus_error *error);
+
 /* Replies with a(ssas). */
 int snapshot_reply_mounts(sd_bus_message *m, Service *s, const SnapshotPlace *place,
                           const char *key, sd_bus_error *error);
