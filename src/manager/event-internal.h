@@ -65,7 +65,7 @@ Spool *spool_free(Spool *s);
 DEFINE_CLEANUP(Spool *, spool_free);
 
 /* Calls f, which takes the note over, for each that a former manager left and that is not in the
- * database. A damaged spool is set aside, what was read of it stays. */
+ * database. Of a damaged spool a copy is set aside, and what was read of it stays. */
 typedef void (*SpoolVisit)(Note *n, void *userdata);
 int spool_load(Spool *s, Database *db, SpoolVisit f, void *userdata, Error *e);
 

@@ -8,7 +8,8 @@
  * Invariant: a note of the spool is written to the database once. The transaction that writes notes
  * also writes how many of this spool have been written by now; so a manager that is killed between
  * its commit and the removal of the file does not write them again. A line without its end was
- * never relied on, and is cut off.
+ * never relied on, and is cut off. A damaged line is cut off with what follows it, when a copy of
+ * all of it has been set aside.
  */
 
 #include <fcntl.h>
@@ -245,39 +246,59 @@ static int read_note(const char *line, size_t size, SpoolVisit f, void *userdata
         return r;
 }
 
-/* The lines that have an end; s->size is the end of the last one. */
-static int read_lines(Spool *s, Database *db, const char *data, SpoolVisit f, void *userdata,
-                      Error *e) {
+/* The next line with an end: the first one names the spool, the others are notes. */
+static int read_next(Spool *s, Database *db, const char *line, size_t size, uint64_t *taken,
+                     SpoolVisit f, void *userdata, Error *e) {
+        int r;
+
+        if (s->size == 0) {
+                r = read_id(s, line, size);
+                return r == 0 ? db_spool_taken(db, s->id, taken, e) : r;
+        }
+        if (s->n_taken < *taken)
+                s->n_taken++;
+        else {
+                r = read_note(line, size, f, userdata);
+                if (r != 0)
+                        return r;
+        }
+        s->n_notes++;
+        return 0;
+}
+
+/* The lines that have an end; s->size is the end of the last one that was read. */
+static int read_lines(Spool *s, Database *db, const char *data, size_t size, SpoolVisit f,
+                      void *userdata, Error *e) {
         const char *p = data, *end;
         uint64_t taken = 0;
         int r;
 
-        for (; (end = strchr(p, '\n')); p = end + 1) {
-                size_t size = (size_t) (end - p);
-
-                if (s->size == 0) {
-                        r = read_id(s, p, size);
-                        if (r == 0)
-                                r = db_spool_taken(db, s->id, &taken, e);
-                } else if (s->n_notes++ < taken)
-                        r = 0;
-                else
-                        r = read_note(p, size, f, userdata);
+        for (; (end = memchr(p, '\n', size - (size_t) (p - data))); p = end + 1) {
+                r = read_next(s, db, p, (size_t) (end - p), &taken, f, userdata, e);
                 if (r != 0)
                         return r;
                 s->size = (size_t) (end + 1 - data);
         }
-        s->n_taken = (size_t) MIN_OF(taken, (uint64_t) s->n_notes);
         return 0;
 }
 
-/* What was read of it stays, and is in the next one if need be. */
-static void set_aside(Spool *s, int r) {
-        log_error_errno(r, "The spool of events is damaged and was set aside as %s: %m",
+/* A copy, so that a manager that is killed now finds again what could be read. */
+static void set_aside(Spool *s, const char *data, size_t size) {
+        int r;
+
+        log_error("The spool of events is damaged from its byte %zu on, and was set aside as %s",
+                  s->size, SPOOL_DAMAGED);
+        r = file_write_atomic_at(s->dir_fd, SPOOL_DAMAGED, data, size, 0600, FILE_WRITE_SYNC);
+        if (r < 0)
+                log_warning_errno(r, "Failed to write %s: %m", SPOOL_DAMAGED);
+}
+
+/* One that cannot be read at all. */
+static void move_aside(Spool *s, int r) {
+        log_error_errno(r, "The spool of events cannot be read and was set aside as %s: %m",
                         SPOOL_DAMAGED);
         if (renameat(s->dir_fd, SPOOL_NAME, s->dir_fd, SPOOL_DAMAGED) < 0)
                 log_warning_errno(errno, "Failed to rename %s: %m", SPOOL_NAME);
-        spool_forget(s);
 }
 
 int spool_load(Spool *s, Database *db, SpoolVisit f, void *userdata, Error *e) {
@@ -288,11 +309,15 @@ int spool_load(Spool *s, Database *db, SpoolVisit f, void *userdata, Error *e) {
         r = file_read_at(s->dir_fd, SPOOL_NAME, SPOOL_MAX, &data, &size);
         if (r == -ENOENT)
                 return 0;
-        if (r == 0)
-                r = read_lines(s, db, data, f, userdata, e);
-        if (r == -EFBIG || r == -EBADF || r == -EBADMSG) {
-                set_aside(s, r);
+        if (r == -EFBIG || r == -EBADF || r == -EISDIR) {
+                move_aside(s, r);
                 return 0;
+        }
+        if (r == 0)
+                r = read_lines(s, db, data, size, f, userdata, e);
+        if (r == -EBADMSG) {
+                set_aside(s, data, size);
+                r = 0;
         }
         if (r != 0)
                 return error_setf(e, r, "Failed to read the spool of events: %m");

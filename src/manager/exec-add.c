@@ -36,15 +36,20 @@ static void on_taken_back(Object *o, int r, const Error *e, void *userdata) {
 static void on_started_at_once(Object *o, int r, const Error *e, void *userdata) {
         _cleanup_error_ Error local = ERROR_NULL;
         Adding *a = userdata;
+        Process *p;
 
         if (r == 0 || r == -ESHUTDOWN) {
                 adding_done(a, r == 0 ? o : NULL, r, e);
                 return;
         }
+        p = &a->exec->process;
         error_setf(&a->error, r, "%s", error_text(e));
-        if (exec_delete(a->exec, true, on_taken_back, a, &local) == 0)
+        /* one that removes itself, or whose client has left, is on its way already */
+        r = p->deleting ? waiter_add(&p->delete_waiters, on_taken_back, a)
+                        : exec_delete(a->exec, true, on_taken_back, a, &local);
+        if (r == 0)
                 return;
-        log_warning("%s", error_text(&local));
+        log_warning("%s", error_text_of(r, &local));
         adding_done(a, NULL, a->error.code, &a->error);
 }
 

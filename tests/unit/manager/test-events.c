@@ -12,6 +12,7 @@
 #include "basic/clock.h"
 #include "basic/fs.h"
 #include "manager/db-internal.h"
+#include "manager/event-internal.h"
 #include "manager/event.h"
 #include "manager/exec.h"
 #include "manager/process-internal.h"
@@ -471,29 +472,75 @@ static void test_nowhere(void **state) {
         assert_string_equal(log.text, "/tasks/create other;");
 }
 
+static void drop_note(Note *n, void *userdata) {
+        (*(size_t *) userdata)++;
+        note_free(n);
+}
+
+static void assert_content(const char *path, const char *data, size_t size) {
+        _cleanup_free_ char *there = NULL;
+
+        assert_int_equal(read_file(path, &there), size);
+        assert_memory_equal(there, data, size);
+}
+
+/* A manager that is killed when it has read the spool, before it has written any of it, has changed
+ * nothing of what counts. */
+static void assert_readable_again(Harness *h, const char *path, const char *data, size_t size) {
+        size_t n[2] = {};
+
+        for (size_t i = 0; i < 2; i++) {
+                _cleanup_(spool_freep) Spool *s = NULL;
+                _cleanup_error_ Error e = ERROR_NULL;
+
+                assert_int_equal(spool_new(h->runtime_dir, &s, &e), 0);
+                assert_int_equal(spool_load(s, h->manager->db, drop_note, &n[i], &e), 0);
+                assert_int_equal(spool_left(s), n[i]);
+                assert_content(path, data, size);
+        }
+        assert_true(n[0] > 0);
+        assert_int_equal(n[0], n[1]);
+}
+
 /* A line without its end was never relied on; a damaged one is set aside, with what follows it. */
 static void test_spool_damaged(void **state) {
-        _cleanup_free_ char *path = NULL, *aside = NULL, *data = NULL, *longer = NULL;
-        static const char torn[] = "{\"run\":\"default/web//1\",\"ed", bad[] = "{\"run\":7}\n";
+        static const struct {
+                const char *id, *more;
+                size_t size;
+                bool aside;
+        } cases[] = {
+#define TEXT(text) (text), sizeof(text) - 1
+                        {"web", TEXT("{\"run\":\"default/web//1\",\"ed"), false},
+                        {"other", TEXT("{\"run\":7}\n"), true},
+                        {"third", TEXT("{\"run\":7}\n{}\n"), true},
+                        {"nul", TEXT("\0\n{}\n"), true},
+                        {"inner", TEXT("{\"run\":\"a\0b\"}\n"), true},
+#undef TEXT
+        };
+        _cleanup_free_ char *path = NULL, *aside = NULL;
         Harness *h = *state;
-        size_t size;
 
         (void) harness_image(h);
         path = spool_path(h, "");
         aside = spool_path(h, ".damaged");
-        for (size_t i = 0; i < 2; i++) {
-                const char *more = i == 0 ? torn : bad, *id = i == 0 ? "web" : "other";
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *data = NULL, *longer = NULL;
+                size_t size;
 
-                live_unwritten(h, id);
+                live_unwritten(h, cases[i].id);
                 size = read_file(path, &data);
-                assert_true(asprintf(&longer, "%s%s", data, more) > 0);
-                write_file(path, longer, size + strlen(more));
-                free(TAKE_PTR(data));
-                free(TAKE_PTR(longer));
+                longer = malloc(size + cases[i].size);
+                assert_non_null(longer);
+                memcpy(longer, data, size);
+                memcpy(longer + size, cases[i].more, cases[i].size);
+                write_file(path, longer, size + cases[i].size);
+                assert_readable_again(h, path, data, size);
+                if (cases[i].aside)
+                        assert_content(aside, longer, size + cases[i].size);
                 harness_restart(h);
-                assert_history(h, id, whole_life);
+                assert_history(h, cases[i].id, whole_life);
                 assert_int_equal(access(path, F_OK), -1);
-                assert_int_equal(access(aside, F_OK), i == 0 ? -1 : 0);
+                assert_int_equal(access(aside, F_OK), cases[i].aside ? 0 : -1);
         }
         write_file(path, "", 0);
         harness_restart(h);

@@ -277,6 +277,13 @@ static void test_one_shot(void **state) {
         assert_int_equal(t->n_execs, 0);
         assert_false(has_file(t, "exec-one.json") || has_file(t, "exit-one.json"));
 
+        /* also where it is on its way already, by itself */
+        request.auto_remove = true;
+        assert_int_equal(add_request(h, t, &request, &a), CTR_COMMAND_NOT_FOUND);
+        assert_says(&a, "no such program");
+        assert_int_equal(t->n_execs, 0);
+        assert_false(has_file(t, "exec-one.json") || has_file(t, "exit-one.json"));
+
         /* in two phases it stays, for its status (D17) */
         assert_int_equal(ask(h, &add(h, t, "two")->process, process_start, &a),
                          CTR_COMMAND_NOT_FOUND);
