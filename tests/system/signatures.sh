@@ -73,8 +73,8 @@ mkdir -p /etc/containers/registries.d
 echo 'default-docker: {use-sigstore-attachments: true}' >/etc/containers/registries.d/test.yaml
 registry_start
 for name in ours other; do
-        openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$test_dir/$name.key" 2>/dev/null &&
-                openssl pkey -in "$test_dir/$name.key" -pubout -out "$test_dir/$name.pub" || die "no key"
+        openssl ecparam -name prime256v1 -genkey -noout -out "$test_dir/$name.key" || die "no key"
+        openssl pkey -in "$test_dir/$name.key" -pubout -out "$test_dir/$name.pub" || die "no public key"
 done
 
 image_push busybox a/unsigned:1

@@ -13,10 +13,12 @@
 
 #include "basic/fs.h"
 #include "image/auth.h"
+#include "image/base64.h"
 #include "image/content.h"
 #include "image/hash.h"
 #include "image/inflate.h"
 #include "image/ingest.h"
+#include "image/policy.h"
 #include "image/registries.h"
 #include "image/toml.h"
 
@@ -422,6 +424,87 @@ static void test_challenge(void **state) {
         assert_int_equal(challenge_parse("Bearer", &c, NULL), CTR_UNAVAILABLE);
 }
 
+static void test_base64(void **state) {
+        static const char *const bad[] = {"",     "A",    "AAA",   "A===", "====",
+                                          "AA=A", "AA A", "AAA\n", "AA-_"};
+        char *bytes;
+        size_t size;
+
+        assert_int_equal(base64_decode_bytes("AGE=", 4, &bytes, &size), 0);
+        assert_int_equal(size, 2);
+        assert_memory_equal(bytes, "\0a", 3);
+        free(bytes);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_int_equal(base64_decode_bytes(bad[i], strlen(bad[i]), &bytes, &size),
+                                 -EBADMSG);
+}
+
+/* The policy has every scope of the table. */
+static void test_policy_scopes(void **state) {
+        static const struct {
+                const char *reference, *scope;
+        } cases[] = {
+                        {"a.b.example.com:5000/x/y:1", "a.b.example.com:5000/x"},
+                        {"a.b.example.com:5000/x", "a.b.example.com:5000/x"},
+                        {"a.b.example.com:5000/xx", "a.b.example.com:5000"},
+                        {"a.b.example.com:443/x", "*.b.example.com"},
+                        {"c.b.example.com/x", "*.b.example.com"},
+                        {"b.example.com/x", "*.example.com"},
+                        {"example.com/x", "example.com/x:latest"},
+                        {"example.com/x:2", ""},
+                        {"example.community/x", ""},
+                        {"busybox", "docker.io/library/busybox"},
+                        {"docker.io/other/busybox", "docker.io"},
+                        {"[::1]:5000/x", ""},
+        };
+        _cleanup_(policy_freep) Policy *policy = NULL;
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        FILE *f;
+
+        f = open_memstream(&text, &size);
+        assert_non_null(f);
+        (void) fputs("{\"default\": [{\"type\": \"reject\"}], \"transports\": {\"docker\": {", f);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                bool again = false;
+
+                for (size_t k = 0; k < i; k++)
+                        again = again || streq(cases[k].scope, cases[i].scope);
+                if (!again)
+                        (void) fprintf(f, "%s\"%s\": [{\"type\": \"reject\"}]", i > 0 ? ", " : "",
+                                       cases[i].scope);
+        }
+        (void) fputs("}, \"oci\": {\"\": [{\"type\": \"reject\"}]}}}", f);
+        assert_int_equal(fclose(f), 0);
+        assert_int_equal(policy_parse(text, size, "policy", &policy, NULL), 0);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_reference_ Reference r = {};
+                const PolicyScope *scope;
+
+                assert_int_equal(reference_parse(cases[i].reference, &r, NULL), 0);
+                scope = policy_find_reference(policy, &r);
+                assert_non_null(scope);
+                assert_string_equal(scope->transport, "docker");
+                assert_string_equal(scope->name, cases[i].scope);
+        }
+}
+
+static void test_policy_archives(void **state) {
+        static const char text[] = "{\"default\": [{\"type\": \"reject\"}], \"transports\": "
+                                   "{\"oci\": {\"\": [{\"type\": \"insecureAcceptAnything\"}]}, "
+                                   "\"tarball\": {\"/a\": [{\"type\": \"reject\"}]}}}";
+        _cleanup_(policy_freep) Policy *policy = NULL;
+        const PolicyScope *scope;
+
+        assert_int_equal(policy_parse(text, strlen(text), "policy", &policy, NULL), 0);
+        assert_int_equal(policy_find_archive(policy, "oci", &scope, NULL), 0);
+        assert_int_equal(scope->requirements[0].kind, POLICY_ACCEPT);
+        assert_int_equal(policy_find_archive(policy, "docker-archive", &scope, NULL), 0);
+        assert_null(scope->transport);
+        assert_int_equal(policy_find_archive(policy, "tarball", &scope, NULL),
+                         CTR_FAILED_PRECONDITION);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_hash),
@@ -435,6 +518,9 @@ int main(void) {
                         cmocka_unit_test(test_credentials),
                         cmocka_unit_test(test_credentials_single),
                         cmocka_unit_test(test_challenge),
+                        cmocka_unit_test(test_base64),
+                        cmocka_unit_test(test_policy_scopes),
+                        cmocka_unit_test(test_policy_archives),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
