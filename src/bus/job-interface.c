@@ -66,6 +66,8 @@ static int reply_outcome(sd_bus_message *m, Object *o) {
         if (r < 0)
                 return r;
         json_object_foreach(j->outcome, key, value) {
+                if (j->type->confidential)
+                        break;
                 r = sd_bus_message_open_container(reply, 'e', "sv");
                 if (r >= 0)
                         r = sd_bus_message_append_basic(reply, 's', key);

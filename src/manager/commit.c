@@ -335,7 +335,7 @@ int container_commit(Container *c, const CommitRequest *request, Callback callba
         int r;
 
         r = check_task(t, e);
-        if (r == 0)
+        if (r == 0 && (!t || t->process.status == TASK_STOPPED))
                 r = container_check_writers(c, e);
         if (r == 0)
                 r = commit_new(c, request, &x, e);

@@ -15,6 +15,7 @@
 #include "manager/manager.h"
 #include "manager/snapshot.h"
 #include "manager/task.h"
+#include "manager/version.h"
 #include "snapshot/overlayfs.h"
 
 #define CHANGES_SIZE_MAX (32U * 1024 * 1024)
@@ -106,12 +107,13 @@ static const JobType type_in_layers = {.name = "copy",
                                        .action = "container-copy",
                                        .commit = commit_bytes};
 
-/* Such a job is under way, whether or not its worker has locked the snapshot by now. */
+/* Such a job is under way, whether or not its worker has locked the snapshot by now. One that began
+ * while there was a task goes on when that has ended: it has the mount of its root. */
 static int is_writer(Object *o, void *userdata) {
         const Container *c = userdata;
         const Job *j = JOB(o);
 
-        return j->type == &type_in_layers && !j->ended &&
+        return (j->type == &type_in || j->type == &type_in_layers) && !j->ended &&
                streq(j->namespace, c->object.namespace) && streq(j->description, c->object.name);
 }
 
@@ -247,7 +249,9 @@ int container_copy_in(Container *c, const CopyRequest *request, Job **ret, Error
         char **l = NULL;
         int r;
 
-        r = check_writable(c, e);
+        r = version_operation_check(c, e);
+        if (r == 0)
+                r = check_writable(c, e);
         if (r == 0 && !running)
                 r = container_check_writers(c, e);
         if (r != 0)
@@ -291,6 +295,7 @@ static int commit_stat(Job *j, json_t *result, Error *e) {
 static const JobType type_stat = {.name = "stat",
                                   .verb = "stat-path",
                                   .action = "container-export",
+                                  .confidential = true,
                                   .commit = commit_stat};
 
 int container_stat_path(Container *c, const char *path, bool follow, Job **ret, Error *e) {
@@ -328,6 +333,7 @@ static void destroy_changes(void *userdata) {
 
 static const JobType type_diff = {.name = "diff",
                                   .action = "container-export",
+                                  .confidential = true,
                                   .commit = commit_changes,
                                   .destroy = destroy_changes};
 

@@ -23,16 +23,18 @@ typedef struct CopyRequest {
 
 int container_copy_out(Container *c, const CopyRequest *request, Job **ret, Error *e);
 
-/* CTR_FAILED_PRECONDITION while a task is being made, and for a read-only root. */
+/* CTR_FAILED_PRECONDITION while a task or a version is being made, and for a read-only root. */
 int container_copy_in(Container *c, const CopyRequest *request, Job **ret, Error *e);
 
 /* All of the root file system. */
 int container_export(Container *c, int fd, Job **ret, Error *e);
 
-/* The job's outcome: {"Name", "Size", "Mode", "UID", "GID", "ModifiedAt", "LinkTarget"}. */
+/* The job's outcome, for who started it: {"Name", "Size", "Mode", "UID", "GID", "ModifiedAt",
+ * "LinkTarget"}. */
 int container_stat_path(Container *c, const char *path, bool follow, Job **ret, Error *e);
 
-/* The job's outcome: {"Changes": ["A/path", ...]}; more than max are CTR_RESOURCE_EXHAUSTED. */
+/* The job's outcome, for who started it: {"Changes": ["A/path", ...]}; more than max are
+ * CTR_RESOURCE_EXHAUSTED. */
 int container_diff(Container *c, unsigned max, Job **ret, Error *e);
 
 /* Before its snapshot is mounted or moved: CTR_FAILED_PRECONDITION while a job writes to it. */

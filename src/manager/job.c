@@ -22,6 +22,12 @@
 #define JOBS_MAX            1024
 #define ENDED_MAX           64
 
+static void job_release_userdata(Job *j) {
+        if (j->userdata && j->type->destroy)
+                j->type->destroy(j->userdata);
+        j->userdata = NULL;
+}
+
 Job *job_free(Job *j) {
         if (!j)
                 return NULL;
@@ -30,8 +36,7 @@ Job *job_free(Job *j) {
         job_release_worker(j);
         sd_event_source_disable_unref(j->timer);
         job_close_files(j);
-        if (j->userdata && j->type->destroy)
-                j->type->destroy(j->userdata);
+        job_release_userdata(j);
         free(j->namespace);
         free(j->description);
         free(j->phase);
@@ -58,8 +63,11 @@ static void job_retire(Job *j) {
         job_release_worker(j);
         job_close_files(j);
         j->timer = sd_event_source_disable_unref(j->timer);
+        job_release_userdata(j);
         json_decref(TAKE_PTR(j->result));
         json_decref(TAKE_PTR(j->progress));
+        if (j->type->confidential)
+                (void) json_object_clear(j->outcome);
         j->ended = true;
         j->ended_next = m->ended_jobs;
         m->ended_jobs = j;

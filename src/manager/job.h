@@ -41,6 +41,8 @@ typedef struct JobType {
                          */
         JobBlobs blobs;
         bool brings_blobs; /* into the content store, besides those of a plan */
+        bool confidential; /* the outcome is for who started it: Job.Wait, which everybody may call,
+                            * does not tell it, and it is gone with the job */
 
         /* Its turn has come: appends arguments that depend on what is known by now. 0 or -ENOMEM.
          */
@@ -61,7 +63,7 @@ typedef struct JobType {
          * started, before anybody is told, and never by a manager that ends. */
         void (*done)(Job *j);
 
-        /* Frees the request's userdata. */
+        /* Frees the request's userdata, when the job is over and everybody was told. */
         void (*destroy)(void *userdata);
 } JobType;
 

@@ -40,7 +40,7 @@ chown 7:8 "$test_dir/in/one"
 touch --date=@1000000000.123456789 "$test_dir/in/one"
 
 # --- a container without a task
-check "a container" ctrctl create --name box "$image" sh -c 'echo written >/written; mkdir /tmp/mine; while :; do sleep 1; done'
+check "a container" ctrctl create --name box "$image" sh -c "trap '' TERM; echo written >/written; mkdir -p /tmp/mine; while :; do sleep 1; done"
 check "a file goes in before its first task" put /tmp one
 check_equal "it is seen" "one 4 0o100644 7 8 " "$(files stat box /tmp/one)"
 check_equal "it comes out as it was" "$(stat --format='%u %g %y' "$test_dir/in/one")" "$(
@@ -87,6 +87,39 @@ check_equal "nothing of the host comes out" 0 "$leaked"
 check_equal "nothing goes there" host "$(cat "$secret/one")"
 check_equal "and nothing beside it" one "$(ls "$secret")"
 check "end it" call "$task/exec/fight" Process.Kill 'ia{sv}' 9 0
+
+# --- a version is what was there: nothing is written to it while it is made, nor afterwards
+mkfifo "$test_dir/late"
+files in box /tmp <"$test_dir/late" 2>"$test_dir/late.log" &
+client=$!
+exec {late}>"$test_dir/late"
+check_within "a copy into what runs is under way" 30 workers
+check_fails "no version is made meanwhile" "Files are being copied" call "$root/container/default/box" Container.CreateVersion 'a{sv}' 0
+check "stop it meanwhile" call "$task" Task.Stop 'a{sv}' 2 TimeoutUSec t 100000 Force b true
+check "delete the task" call "$task" Process.Delete 'a{sv}' 0
+check_fails "the copy still writes to the root: no task" "Files are being copied" call "$root/container/default/box" Container.CreateTask 'a{sv}' 0
+check_fails "nor a committed snapshot" "Files are being copied" call "$root" Manager.CommitSnapshot 'ssa{sv}' kept box 0
+exec {late}>&-
+wait "$client"
+check "with the copy over, a task that takes its time to stop" call "$root/container/default/box" Container.CreateTask 'a{sv}' 0
+check "start" call "$task" Process.Start 'a{sv}' 0
+call "$root/container/default/box" Container.CreateVersion 'a{sv}' 1 StopTimeoutUSec t 60000000 >"$test_dir/version" 2>&1 &
+maker=$!
+check_within "a version is being made" 30 eval '! call "$root/container/default/box" Container.DeleteVersion "ua{sv}" 1 0 2>"$test_dir/refused" && grep -q "is being made" "$test_dir/refused"'
+check_fails "nothing is copied meanwhile" "FailedPrecondition: Version 1 .* is being made" put /tmp one
+check "end it" call "$task" Process.Kill 'ia{sv}' 9 0
+check "then it is made" wait "$maker"
+
+# --- what is asked of a container's files is for who asked
+bus_record jobs "type='signal',member='JobRemoved'"
+check "ask for changes" files diff box
+check "and for a file" files stat box /tmp/one
+check "two jobs have ended" wait_until 30 eval '[[ $(grep -c "\"member\":\"JobRemoved\"" "$test_dir/bus.jobs") -ge 2 ]]'
+mapfile -t over < <(grep -o '/org/example/Ctr/job/[_0-9a-f]*' "$test_dir/bus.jobs" | sort -u)
+for job in "${over[@]}"; do
+        check_equal "nobody else learns it" "a{sv} 0" "$(runuser -u tester -- busctl call "$destination" "$job" "$destination.Job" Wait 'a{sv}' 0 2>&1)"
+done
+check_equal "nor does the service keep it" "" "$(find "/proc/$(manager_pid)/fd" -lname '/memfd:*')"
 
 # --- no two writers
 check "stop" call "$task" Task.Stop 'a{sv}' 2 TimeoutUSec t 100000 Force b true
