@@ -12,7 +12,6 @@
 #define IMAGE_IMPORT     ACTION_PREFIX "image-import"
 #define IMAGE_EXPORT     ACTION_PREFIX "image-export"
 #define IMAGE_REMOVE     ACTION_PREFIX "image-remove"
-#define IMAGE_EXPORT     ACTION_PREFIX "image-export"
 #define CONTENT_MANAGE   ACTION_PREFIX "content-manage"
 #define CONTAINER_CREATE ACTION_PREFIX "container-create"
 #define CONTAINER_COPY   ACTION_PREFIX "container-copy"
