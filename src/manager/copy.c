@@ -154,11 +154,13 @@ static int check_pid(Task *t, pid_t pid, Error *e) {
         return -ESRCH;
 }
 
-/* The root directory of init, as it sees it: what was opened is its own if it was in the task's
- * cgroup after that, and was the same process all the time. */
-static int open_root(Task *t, int *ret_fd, Error *e) {
+/* The root directory of init, as it sees it, and its user namespace if that is not ours: what was
+ * opened is its own if it was in the task's cgroup after that, and was the same process all the
+ * time. */
+static int open_root(Task *t, int *ret_fd, int *ret_userns_fd, Error *e) {
+        bool mapped = t->container->user_namespace.mode != USER_NAMESPACE_HOST;
+        _cleanup_close_ int pidfd = -1, fd = -1, userns_fd = -1;
         pid_t pid = t->process.pid;
-        _cleanup_close_ int pidfd = -1, fd = -1;
         char path[32];
         int r;
 
@@ -166,8 +168,15 @@ static int open_root(Task *t, int *ret_fd, Error *e) {
         r = pidfd = pidfd_open_pid(pid);
         if (r >= 0) {
                 r = fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-                r = r < 0 ? -errno : check_pid(t, pid, e);
+                r = r < 0 ? -errno : 0;
         }
+        if (r == 0 && mapped) {
+                (void) snprintf(path, sizeof(path), "/proc/%i/ns/user", (int) pid);
+                r = userns_fd = open(path, O_RDONLY | O_CLOEXEC);
+                r = r < 0 ? -errno : 0;
+        }
+        if (r == 0)
+                r = check_pid(t, pid, e);
         if (r == 0)
                 r = pidfd_signal(pidfd, 0);
         if (r != 0)
@@ -175,6 +184,7 @@ static int open_root(Task *t, int *ret_fd, Error *e) {
                                   "The task \"%s\" ended while its files were opened",
                                   t->process.object.name);
         *ret_fd = TAKE_FD(fd);
+        *ret_userns_fd = TAKE_FD(userns_fd);
         return 0;
 }
 
@@ -206,7 +216,7 @@ static int check_writable(Container *c, Error *e) {
 static int start(Container *c, const JobType *type, char **arguments, const char *path, int fd,
                  bool task, void *userdata, Job **ret, Error *e) {
         _cleanup_strv_free_ char **l = arguments;
-        _cleanup_close_ int root_fd = -1;
+        _cleanup_close_ int root_fd = -1, userns_fd = -1;
         JobRequest request = {
                         .type = type,
                         .namespace = c->object.namespace,
@@ -217,8 +227,11 @@ static int start(Container *c, const JobType *type, char **arguments, const char
         int r = 0;
 
         if (task && c->task && has_root(c->task)) {
-                r = open_root(c->task, &root_fd, e);
+                r = open_root(c->task, &root_fd, &userns_fd, e);
                 request.files[n++] = (JobFile){.option = "--container-fd", .fd = root_fd};
+                if (userns_fd >= 0)
+                        request.files[n++] =
+                                        (JobFile){.option = "--user-namespace-fd", .fd = userns_fd};
         } else {
                 _cleanup_free_ char *layers = NULL;
 

@@ -173,6 +173,8 @@ int launch_set_up(Launch *l, Error *e) {
                 return r;
         pid = container_pid(l->container);
         r = cgroup_limit(l->context, l->state, l->slice, pid, &l->limits, &l->cgroup_fd, e);
+        if (r == 0 && l->cgroup_fd >= 0)
+                r = container_give_cgroup(l->container, l->cgroup_fd, e);
         if (r == 0)
                 r = container_enter(l->container, -1, SET_UP_TIMEOUT, &l->terminal_fd, e);
         if (r == 0)

@@ -191,6 +191,10 @@ static int serve_init(Container *c, uint64_t deadline, Error *e) {
         return 0;
 }
 
+int container_give_cgroup(const Container *c, int cgroup_fd, Error *e) {
+        return cgroup_owner_set(cgroup_fd, c->cgroup_owner, e);
+}
+
 int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret_terminal_fd,
                     Error *e) {
         _cleanup_error_ Error local = ERROR_NULL;
@@ -209,7 +213,7 @@ int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret
                 /* ESRCH: init is gone. Why, it has said itself. */
                 if (r != 0 && r != -ESRCH)
                         return error_move(e, &cgroup_error);
-                r = cgroup_owner_set(cgroup_fd, c->cgroup_owner, e);
+                r = container_give_cgroup(c, cgroup_fd, e);
                 if (r != 0)
                         return r;
         }

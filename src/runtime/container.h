@@ -77,6 +77,10 @@ int container_adopt(pid_t pid, int pidfd, Container **ret);
  * is not. */
 int container_clone(Container *c, int cgroup_fd, Error *e);
 
+/* For whose init is in its cgroup without container_enter(): gives that to the container if it is
+ * to have one of its own (cgroup-owner.h). Before container_enter(). */
+int container_give_cgroup(const Container *c, int cgroup_fd, Error *e);
+
 /* Runs the hooks of prestart and createRuntime, which count for timeout_usec.
  * cgroup_fd: O_PATH or O_RDONLY descriptor of the payload cgroup (v2), -1 if init is in it.
  * Blocks for at most timeout_usec (CTR_DEADLINE_EXCEEDED). On success *ret_terminal_fd is the pty's

@@ -18,7 +18,7 @@ typedef struct Options {
         ApplyLimits limits;
         const char *root;
         ContainerRoot container;
-        int control_fd, fd; /* -1: none */
+        int control_fd, fd, userns_fd; /* -1: none */
 } Options;
 
 static int set_option(Options *o, int c, Error *e) {
@@ -30,6 +30,8 @@ static int set_option(Options *o, int c, Error *e) {
                 return option_control_fd(optarg, &o->control_fd, e);
         case 'C':
                 return option_fd("container-fd", optarg, &o->container.fd, e);
+        case 'u':
+                return option_fd("user-namespace-fd", optarg, &o->userns_fd, e);
         case 'l':
                 return container_root_parse_layers(&o->container, optarg, e);
         case 'f':
@@ -55,6 +57,7 @@ static int parse_options(int argc, char *argv[], CopyKind kind, Options *o, Erro
                         {"root", required_argument, NULL, 'r'},
                         {"control-fd", required_argument, NULL, 'c'},
                         {"container-fd", required_argument, NULL, 'C'},
+                        {"user-namespace-fd", required_argument, NULL, 'u'},
                         {"layers", required_argument, NULL, 'l'},
                         {"fd", required_argument, NULL, 'f'},
                         {"limit", required_argument, NULL, 'm'},
@@ -81,6 +84,10 @@ static int parse_options(int argc, char *argv[], CopyKind kind, Options *o, Erro
         if ((o->container.fd < 0) == (o->container.n_layers == 0))
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "Either --container-fd or --layers is needed");
+        /* layers have the ids that the container has */
+        if (o->userns_fd >= 0 && o->container.fd < 0)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "--user-namespace-fd is for a --container-fd");
         return 0;
 }
 
@@ -95,6 +102,7 @@ static int run(Copy *c, CopyKind kind, const Options *o, Error *e) {
                 sandbox_let_write(c->root.fd);
         else
                 sandbox_let_read(c->root.fd);
+        sandbox_use_ids(o->userns_fd);
         r = sandbox_enter(kind == COPY_IN ? SANDBOX_MAKE : SANDBOX_READ, NULL, e);
         return r == 0 ? report_run(&c->job, e) : r;
 }
@@ -107,6 +115,7 @@ static int verb(int argc, char *argv[], CopyKind kind, const char *path) {
                         .container = CONTAINER_ROOT_NULL,
                         .control_fd = -1,
                         .fd = -1,
+                        .userns_fd = -1,
         };
         _cleanup_(copy_clear) Copy c = {.root = CONTAINER_ROOT_NULL, .fd = -1};
         _cleanup_error_ Error e = ERROR_NULL;

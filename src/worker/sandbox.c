@@ -3,6 +3,7 @@
 #include "worker/sandbox.h"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <malloc.h>
 #include <sched.h>
@@ -55,6 +56,23 @@ static int separate_mounts(int *root_fd, Error *e) {
                 return error_setf(e, -errno, "Failed to open the store: %m");
         fd_close(*root_fd);
         *root_fd = TAKE_FD(dir);
+        return 0;
+}
+
+static int ids_fd = -1; /* of the user namespace to enter; -1: none */
+
+void sandbox_use_ids(int userns_fd) {
+        ids_fd = userns_fd;
+}
+
+/* With all capabilities in it, and over nothing else any more. */
+static int enter_user_namespace(Error *e) {
+        if (ids_fd < 0)
+                return 0;
+        if (setns(ids_fd, CLONE_NEWUSER) < 0)
+                return error_setf(e, -errno, "Failed to enter the user namespace: %m");
+        if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+                return error_setf(e, -errno, "Failed to become root of the user namespace: %m");
         return 0;
 }
 
@@ -118,6 +136,8 @@ int sandbox_enter(SandboxFlags flags, int *root_fd, Error *e) {
         r = set_limits(e);
         if (r == 0 && geteuid() == 0) {
                 r = separate_mounts(root_fd, e);
+                if (r == 0)
+                        r = enter_user_namespace(e);
                 if (r == 0)
                         r = drop_capabilities(keep, e);
         }

@@ -46,6 +46,10 @@ void sandbox_let_read(int dir_fd);
  * where everything becomes read-only. */
 void sandbox_let_write(int dir_fd);
 
+/* The same for whose files they are: the sandbox has the ids of this user namespace, and its root's
+ * rights and no others. Files of ids that it does not have are not ours. It stays the caller's. */
+void sandbox_use_ids(int userns_fd);
+
 /* root_fd is the store (NULL: there is none, and everything is read-only). It is replaced by the
  * same directory seen through its own mount, and what is below it must be opened from there. Must
  * be called before there are threads. An error means that the sandbox is incomplete: the process
