@@ -8,6 +8,8 @@
 
 #include "basic/log.h"
 
+#define UNREAD_MAX 4096U /* more than net.unix.max_dgram_qlen of any machine */
+
 struct Connection {
         ConnectionSet *set;
         int fd;
@@ -27,6 +29,17 @@ static void reply_unlink(Reply *r) {
         *r = (Reply){};
 }
 
+/* Clones of us (an init that is not started yet, hooks) have a copy: the other end hears of it now,
+ * not when the last of them is gone. And it hears first what was sent to it, which the kernel
+ * forgets if something from it is not read: a GO that crosses a FAILED. */
+static void hang_up(int fd) {
+        char byte;
+
+        (void) shutdown(fd, SHUT_RDWR);
+        for (unsigned i = 0; i < UNREAD_MAX && recv(fd, &byte, sizeof(byte), MSG_DONTWAIT) > 0; i++)
+                ;
+}
+
 static void connection_close(Connection *c) {
         ConnectionSet *set = c->set;
 
@@ -39,6 +52,7 @@ static void connection_close(Connection *c) {
         while (c->replies)
                 reply_unlink(c->replies);
         source_remove(&c->source);
+        hang_up(c->fd);
         c->fd = fd_close(c->fd);
         if (!c->busy)
                 free(c);
