@@ -18,8 +18,7 @@
 #define CGROUP_FILE_MAX  (64U * 1024)
 #define CONTROLLERS_MAX  1024U
 #define CGROUP_PROCS_MAX (8U * 1024 * 1024) /* a million pids */
-#define ADOPT_AT_ONCE    8U    /* rounds without a pause, for what init forks meanwhile */
-#define ADOPT_ROUNDS     1000U /* a millisecond each */
+#define ADOPT_USEC       (10 * USEC_PER_SEC)
 #define FREEZE_USEC      (2 * USEC_PER_SEC)
 
 struct Payload {
@@ -99,32 +98,66 @@ static int subgroup_make(int scope_fd, const char *name, int *ret_fd, Error *e) 
         return 0;
 }
 
+/* Waits until a process has exited, whoever's child it is. */
+static int wait_for_exit(pid_t pid, uint64_t deadline) {
+        struct pollfd p = {.events = POLLIN};
+        _cleanup_close_ int pidfd = -1;
+
+        pidfd = pidfd_open_pid(pid);
+        if (pidfd < 0)
+                return pidfd == -ESRCH ? 0 : pidfd;
+        p.fd = pidfd;
+        for (;;) {
+                uint64_t now = now_monotonic();
+                int r;
+
+                if (now >= deadline)
+                        return -EBUSY;
+                r = poll(&p, 1, (int) ((deadline - now) / USEC_PER_MSEC) + 1);
+                if (r > 0)
+                        return 0;
+                if (r < 0 && errno != EINTR)
+                        return -errno;
+        }
+}
+
+/* The first of the processes that are in the scope itself, all of which are moved; 0: none. */
+static int payload_move_all(Payload *p, pid_t *ret_first) {
+        _cleanup_free_ char *pids = NULL;
+        char *save = NULL;
+        int r;
+
+        r = file_read_at(p->scope_fd, "cgroup.procs", CGROUP_PROCS_MAX, &pids, NULL);
+        if (r < 0)
+                return r;
+        *ret_first = (pid_t) strtol(pids, NULL, 10);
+        for (char *pid = strtok_r(pids, "\n", &save); pid; pid = strtok_r(NULL, "\n", &save)) {
+                r = cgroup_attribute_write(p->fd, "cgroup.procs", pid);
+                if (r < 0 && r != -ESRCH)
+                        return r;
+        }
+        return 0;
+}
+
 /* An init that was cloned after systemd had moved us is in the scope itself, with whatever it
  * forked for its set-up; no controller can be enabled while processes are there (no processes in
  * inner nodes). One that was cloned before is still elsewhere and is moved by container_enter().
- * One that has failed and is on its way out cannot be moved: it is waited for, and what it had to
- * say is heard later. */
+ * One that has failed and is on its way out cannot be moved and stays where it is: it is waited
+ * for, and what it had to say is heard later. */
 static int payload_adopt(Payload *p) {
-        for (unsigned i = 0; i < ADOPT_ROUNDS; i++) {
-                _cleanup_free_ char *pids = NULL;
-                char *save = NULL;
-                int r;
+        uint64_t deadline = now_monotonic() + ADOPT_USEC;
+        pid_t first = 0, before;
+        int r;
 
-                r = file_read_at(p->scope_fd, "cgroup.procs", CGROUP_PROCS_MAX, &pids, NULL);
-                if (r < 0)
-                        return r;
-                if (!*pids)
-                        return 0;
-                for (char *pid = strtok_r(pids, "\n", &save); pid;
-                     pid = strtok_r(NULL, "\n", &save)) {
-                        r = cgroup_attribute_write(p->fd, "cgroup.procs", pid);
-                        if (r < 0 && r != -ESRCH)
-                                return r;
-                }
-                if (i >= ADOPT_AT_ONCE)
-                        (void) usleep(USEC_PER_MSEC);
-        }
-        return -EBUSY;
+        do {
+                before = first;
+                r = payload_move_all(p, &first);
+                if (r == 0 && first != 0 && first == before)
+                        r = wait_for_exit(first, deadline);
+                if (r == 0 && now_monotonic() >= deadline)
+                        r = -EBUSY;
+        } while (r == 0 && first != 0);
+        return r;
 }
 
 static int payload_set_up(Payload *p, Error *e) {
