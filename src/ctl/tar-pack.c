@@ -7,7 +7,7 @@
 
 #include "basic/fs.h"
 #include "basic/strv.h"
-#include "ctl/tar-library.h"
+#include "basic/tar-library.h"
 #include "ctl/tar.h"
 
 #define DEPTH_MAX  1024U
@@ -21,7 +21,6 @@ typedef struct Linked {
 } Linked;
 
 typedef struct Pack {
-        const TarLibrary *library;
         struct archive *archive;
         TarFlags flags;
         Error *error;
@@ -42,10 +41,10 @@ static int compare_linked(const void *a, const void *b) {
 
 /* libarchive's errno may be EPIPE, which the caller knows what to make of. */
 static int failed(Pack *p) {
-        int code = p->library->archive_errno(p->archive);
+        int code = tar_library.archive_errno(p->archive);
 
         return error_setf(p->error, code > 0 ? -code : -EIO, "Failed to archive %s: %s", p->name,
-                          strempty(p->library->archive_error_string(p->archive)));
+                          strempty(tar_library.archive_error_string(p->archive)));
 }
 
 /* *ret stays NULL for a file that is seen the first time. */
@@ -81,7 +80,7 @@ static int write_data(Pack *p, int fd, uint64_t size) {
                 if (n == 0)
                         return error_setf(p->error, CTR_CONFLICT,
                                           "%s has become shorter while it was read", p->name);
-                if (p->library->archive_write_data(p->archive, p->piece, (size_t) n) < 0)
+                if (tar_library.archive_write_data(p->archive, p->piece, (size_t) n) < 0)
                         return failed(p);
                 size -= (uint64_t) n;
         }
@@ -90,27 +89,26 @@ static int write_data(Pack *p, int fd, uint64_t size) {
 
 static int write_header(Pack *p, const struct stat *st, const char *link_target,
                         const char *hard_link) {
-        const TarLibrary *l = p->library;
-        struct archive_entry *entry = l->archive_entry_new();
+        struct archive_entry *entry = tar_library.archive_entry_new();
         int r;
 
         if (!entry)
                 return -ENOMEM;
-        l->archive_entry_copy_stat(entry, st);
-        l->archive_entry_set_pathname(entry, p->name);
+        tar_library.archive_entry_copy_stat(entry, st);
+        tar_library.archive_entry_set_pathname(entry, p->name);
         if (!(p->flags & TAR_OWNERS)) {
-                l->archive_entry_set_uid(entry, 0);
-                l->archive_entry_set_gid(entry, 0);
+                tar_library.archive_entry_set_uid(entry, 0);
+                tar_library.archive_entry_set_gid(entry, 0);
         }
         if (link_target)
-                l->archive_entry_set_symlink(entry, link_target);
+                tar_library.archive_entry_set_symlink(entry, link_target);
         if (hard_link)
-                l->archive_entry_set_hardlink(entry, hard_link);
+                tar_library.archive_entry_set_hardlink(entry, hard_link);
         if (hard_link || !S_ISREG(st->st_mode))
-                l->archive_entry_set_size(entry, 0);
+                tar_library.archive_entry_set_size(entry, 0);
         /* a warning is about a name that is no UTF-8, which is written as it is */
-        r = l->archive_write_header(p->archive, entry) < ARCHIVE_WARN ? failed(p) : 0;
-        l->archive_entry_free(entry);
+        r = tar_library.archive_write_header(p->archive, entry) < ARCHIVE_WARN ? failed(p) : 0;
+        tar_library.archive_entry_free(entry);
         return r;
 }
 
@@ -255,14 +253,13 @@ static int pack_entry(Pack *p, int dir_fd, const char *name, int flags) {
 }
 
 static int pack_open(Pack *p, int fd) {
-        const TarLibrary *l = p->library;
 
-        p->archive = l->archive_write_new();
+        p->archive = tar_library.archive_write_new();
         if (!p->archive)
                 return -ENOMEM;
-        if (l->archive_write_set_format_pax_restricted(p->archive) != ARCHIVE_OK ||
-            l->archive_write_set_bytes_in_last_block(p->archive, 1) != ARCHIVE_OK ||
-            l->archive_write_open_fd(p->archive, fd) != ARCHIVE_OK)
+        if (tar_library.archive_write_set_format_pax_restricted(p->archive) != ARCHIVE_OK ||
+            tar_library.archive_write_set_bytes_in_last_block(p->archive, 1) != ARCHIVE_OK ||
+            tar_library.archive_write_open_fd(p->archive, fd) != ARCHIVE_OK)
                 return failed(p);
         return 0;
 }
@@ -281,18 +278,18 @@ int tar_pack(int fd, const char *path, const char *as, TarFlags flags, Error *e)
         if (p->n >= sizeof(p->name))
                 return error_setf(e, -ENAMETOOLONG, "%s is too long", as);
         memcpy(p->name, as, p->n + 1);
-        r = tar_library_get(&p->library, e);
+        r = tar_library_load(e);
         if (r != 0)
                 return r;
         r = pack_open(p, fd);
         if (r == 0)
                 r = pack_entry(p, AT_FDCWD, path, flags & TAR_FOLLOW ? 0 : O_NOFOLLOW);
-        if (r == 0 && p->library->archive_write_close(p->archive) != ARCHIVE_OK)
+        if (r == 0 && tar_library.archive_write_close(p->archive) != ARCHIVE_OK)
                 r = failed(p);
         if (p->archive) {
                 if (r != 0) /* what is not complete must not look so */
-                        (void) p->library->archive_write_fail(p->archive);
-                (void) p->library->archive_write_free(p->archive);
+                        (void) tar_library.archive_write_fail(p->archive);
+                (void) tar_library.archive_write_free(p->archive);
         }
         tdestroy(p->linked, free);
         return r == -ENOMEM ? error_setf(e, r, "Out of memory") : r;

@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 
 #include "basic/fs.h"
-#include "ctl/tar-library.h"
+#include "basic/tar-library.h"
 #include "ctl/tar.h"
 #include "ctl/text.h"
 
@@ -23,7 +23,6 @@ typedef struct Made {
 } Made;
 
 typedef struct Unpack {
-        const TarLibrary *library;
         struct archive *archive;
         int dir_fd;
         const char *as;
@@ -39,7 +38,7 @@ typedef struct Unpack {
 
 static int failed(Unpack *u, const char *what) {
         return error_setf(u->error, CTR_DATA_LOSS, "%s: %s", what,
-                          strempty(u->library->archive_error_string(u->archive)));
+                          strempty(tar_library.archive_error_string(u->archive)));
 }
 
 static int invalid(Unpack *u, const char *name, const char *why) {
@@ -152,25 +151,24 @@ static int open_parent(Unpack *u, const char *path, const char **ret_last, int *
 }
 
 static mode_t entry_mode(const Unpack *u, struct archive_entry *entry) {
-        mode_t mode = u->library->archive_entry_perm(entry);
+        mode_t mode = tar_library.archive_entry_perm(entry);
 
         return u->flags & TAR_OWNERS ? mode : mode & MODE_PLAIN;
 }
 
 static struct timespec entry_time(const Unpack *u, struct archive_entry *entry) {
-        return (struct timespec){.tv_sec = u->library->archive_entry_mtime(entry),
-                                 .tv_nsec = u->library->archive_entry_mtime_nsec(entry)};
+        return (struct timespec){.tv_sec = tar_library.archive_entry_mtime(entry),
+                                 .tv_nsec = tar_library.archive_entry_mtime_nsec(entry)};
 }
 
 /* Owner before mode, since a change of the owner takes bits away. */
 static int set_attributes(Unpack *u, int dir_fd, const char *last, struct archive_entry *entry) {
         const struct timespec times[2] = {entry_time(u, entry), entry_time(u, entry)};
-        const TarLibrary *l = u->library;
-        bool is_link = l->archive_entry_filetype(entry) == AE_IFLNK;
+        bool is_link = tar_library.archive_entry_filetype(entry) == AE_IFLNK;
 
         if ((u->flags & TAR_OWNERS) &&
-            fchownat(dir_fd, last, (uid_t) l->archive_entry_uid(entry),
-                     (gid_t) l->archive_entry_gid(entry), AT_SYMLINK_NOFOLLOW) < 0)
+            fchownat(dir_fd, last, (uid_t) tar_library.archive_entry_uid(entry),
+                     (gid_t) tar_library.archive_entry_gid(entry), AT_SYMLINK_NOFOLLOW) < 0)
                 return error_setf(u->error, -errno, "Failed to change the owner of %s: %m",
                                   u->name);
         if (!is_link && fchmodat(dir_fd, last, entry_mode(u, entry), 0) < 0)
@@ -194,8 +192,8 @@ static int make_directory(Unpack *u, int dir_fd, const char *last, struct archiv
                 return 0;
         }
         if ((u->flags & TAR_OWNERS) &&
-            fchownat(dir_fd, last, (uid_t) u->library->archive_entry_uid(entry),
-                     (gid_t) u->library->archive_entry_gid(entry), AT_SYMLINK_NOFOLLOW) < 0)
+            fchownat(dir_fd, last, (uid_t) tar_library.archive_entry_uid(entry),
+                     (gid_t) tar_library.archive_entry_gid(entry), AT_SYMLINK_NOFOLLOW) < 0)
                 return error_setf(u->error, -errno, "Failed to change the owner of %s: %m",
                                   u->name);
         made = malloc(sizeof(Made) + n);
@@ -213,7 +211,7 @@ static int write_data(Unpack *u, int fd, uint64_t size) {
         la_int64_t offset;
         int r;
 
-        while ((r = u->library->archive_read_data_block(u->archive, &data, &n, &offset)) !=
+        while ((r = tar_library.archive_read_data_block(u->archive, &data, &n, &offset)) !=
                ARCHIVE_EOF) {
                 if (r < ARCHIVE_WARN)
                         return failed(u, "The archive cannot be read");
@@ -231,18 +229,18 @@ static int write_data(Unpack *u, int fd, uint64_t size) {
 
 /* Makes u->temporary, which becomes the entry when it is complete. */
 static int make_temporary(Unpack *u, int dir_fd, struct archive_entry *entry) {
-        const TarLibrary *l = u->library;
         _cleanup_close_ int fd = -1;
 
-        switch (l->archive_entry_filetype(entry)) {
+        switch (tar_library.archive_entry_filetype(entry)) {
         case AE_IFREG:
                 fd = openat(dir_fd, u->temporary,
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
                 if (fd < 0)
                         break;
-                return write_data(u, fd, (uint64_t) l->archive_entry_size(entry));
+                return write_data(u, fd, (uint64_t) tar_library.archive_entry_size(entry));
         case AE_IFLNK:
-                if (symlinkat(strempty(l->archive_entry_symlink(entry)), dir_fd, u->temporary) == 0)
+                if (symlinkat(strempty(tar_library.archive_entry_symlink(entry)), dir_fd,
+                              u->temporary) == 0)
                         return 0;
                 break;
         case AE_IFIFO:
@@ -286,7 +284,7 @@ static int replace(Unpack *u, int dir_fd, const char *last) {
 }
 
 static int make_entry(Unpack *u, int dir_fd, const char *last, struct archive_entry *entry) {
-        const char *target = u->library->archive_entry_hardlink(entry);
+        const char *target = tar_library.archive_entry_hardlink(entry);
         int r;
 
         if (target)
@@ -304,9 +302,8 @@ static int make_entry(Unpack *u, int dir_fd, const char *last, struct archive_en
 }
 
 static int unpack_entry(Unpack *u, struct archive_entry *entry) {
-        const TarLibrary *l = u->library;
-        const char *name = l->archive_entry_pathname(entry), *last;
-        mode_t type = l->archive_entry_filetype(entry);
+        const char *name = tar_library.archive_entry_pathname(entry), *last;
+        mode_t type = tar_library.archive_entry_filetype(entry);
         _cleanup_close_ int dir_fd = -1;
         int r;
 
@@ -355,7 +352,7 @@ static int finish_directories(Unpack *u) {
 static int unpack_all(Unpack *u) {
         for (size_t n = 0; n < ENTRIES_MAX; n++) {
                 struct archive_entry *entry;
-                int r = u->library->archive_read_next_header(u->archive, &entry);
+                int r = tar_library.archive_read_next_header(u->archive, &entry);
 
                 if (r == ARCHIVE_EOF)
                         return n > 0 ? 0
@@ -377,19 +374,19 @@ int tar_unpack(int fd, int dir_fd, const char *as, TarFlags flags, unsigned *ret
         assert(fd >= 0 && dir_fd >= 0 && as && ret_skipped);
 
         (void) snprintf(u.temporary, sizeof(u.temporary), ".#ctrctl-%u", (unsigned) getpid());
-        r = tar_library_get(&u.library, e);
+        r = tar_library_load(e);
         if (r != 0)
                 return r;
-        u.archive = u.library->archive_read_new();
+        u.archive = tar_library.archive_read_new();
         if (!u.archive)
                 return error_setf(e, -ENOMEM, "Out of memory");
-        if (u.library->archive_read_support_format_tar(u.archive) != ARCHIVE_OK ||
-            u.library->archive_read_open_fd(u.archive, fd, 64 * 1024) != ARCHIVE_OK)
+        if (tar_library.archive_read_support_format_tar(u.archive) != ARCHIVE_OK ||
+            tar_library.archive_read_open_fd(u.archive, fd, 64 * 1024) != ARCHIVE_OK)
                 r = failed(&u, "The archive cannot be read");
         else
                 r = unpack_all(&u);
         k = finish_directories(&u);
-        (void) u.library->archive_read_free(u.archive);
+        (void) tar_library.archive_read_free(u.archive);
         *ret_skipped = u.skipped;
         if (r == 0)
                 r = k;

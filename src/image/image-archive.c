@@ -2,11 +2,10 @@
 
 #include "image/image-archive.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <limits.h>
 #include <poll.h>
 
+#include "basic/tar-library.h"
 #include "image/inflate.h"
 
 #define ENTRIES_MAX (64 * 1024)
@@ -72,7 +71,7 @@ static ssize_t on_read(struct archive *archive, void *userdata, const void **ret
                                               "The archive is larger than %llu bytes",
                                               (unsigned long long) BYTES_MAX);
         if (a->source_result != 0) {
-                archive_set_error(archive, EIO, "source failed");
+                tar_library.archive_set_error(archive, EIO, "source failed");
                 return -1;
         }
         *ret = a->buffer;
@@ -80,11 +79,11 @@ static ssize_t on_read(struct archive *archive, void *userdata, const void **ret
 }
 
 static int failed(ImageArchive *a, const char *where, Error *e) {
-        const char *text = archive_error_string(a->archive);
+        const char *text = tar_library.archive_error_string(a->archive);
 
         if (a->source_result != 0)
                 return a->source_result;
-        if (archive_errno(a->archive) == ENOMEM)
+        if (tar_library.archive_errno(a->archive) == ENOMEM)
                 return -ENOMEM;
         return error_setf(e, CTR_DATA_LOSS, "%s: %s", where, text ? text : "bad tar archive");
 }
@@ -119,7 +118,10 @@ int image_archive_open(int fd, const atomic_bool *canceled, ImageArchive **ret, 
         a->fd = fd;
         a->canceled = canceled;
         a->buffer = malloc(BUFFER_SIZE);
-        a->archive = archive_read_new();
+        r = tar_library_load(e);
+        if (r != 0)
+                return r;
+        a->archive = tar_library.archive_read_new();
         if (!a->buffer || !a->archive)
                 return -ENOMEM;
         r = read_head(a, &compression, e);
@@ -128,8 +130,8 @@ int image_archive_open(int fd, const atomic_bool *canceled, ImageArchive **ret, 
         if (r != 0)
                 return r;
         a->e = e;
-        if (archive_read_support_format_tar(a->archive) != ARCHIVE_OK ||
-            archive_read_open(a->archive, a, NULL, on_read, NULL) != ARCHIVE_OK)
+        if (tar_library.archive_read_support_format_tar(a->archive) != ARCHIVE_OK ||
+            tar_library.archive_read_open(a->archive, a, NULL, on_read, NULL) != ARCHIVE_OK)
                 return failed(a, "The archive", e);
         *ret = TAKE_PTR(a);
         return 0;
@@ -139,7 +141,7 @@ ImageArchive *image_archive_free(ImageArchive *a) {
         if (!a)
                 return NULL;
         if (a->archive)
-                (void) archive_read_free(a->archive);
+                (void) tar_library.archive_read_free(a->archive);
         inflate_free(a->inflate);
         free(a->buffer);
         free(a->name);
@@ -183,16 +185,17 @@ static int clean(const char *base, size_t n, const char *path, char **ret, Error
 
 /* The entry's name and target. */
 static int take_names(ImageArchive *a, struct archive_entry *entry, Error *e) {
-        const char *name = archive_entry_pathname(entry), *link = archive_entry_hardlink(entry);
+        const char *name = tar_library.archive_entry_pathname(entry),
+                   *link = tar_library.archive_entry_hardlink(entry);
         const char *slash;
-        bool symbolic = !link && archive_entry_filetype(entry) == AE_IFLNK;
+        bool symbolic = !link && tar_library.archive_entry_filetype(entry) == AE_IFLNK;
         int r;
 
         free(a->name);
         free(a->link);
         a->name = a->link = NULL;
         if (symbolic)
-                link = archive_entry_symlink(entry);
+                link = tar_library.archive_entry_symlink(entry);
         if (!name || (symbolic && !link))
                 return error_setf(e, CTR_DATA_LOSS, "An entry has a name that is not UTF-8");
         if (strlen(name) >= PATH_MAX || (link && strlen(link) >= PATH_MAX) || *name == '/' ||
@@ -215,7 +218,7 @@ int image_archive_next(ImageArchive *a, ImageArchiveEntry *ret, Error *e) {
                 mode_t type;
                 int r;
 
-                r = archive_read_next_header(a->archive, &entry);
+                r = tar_library.archive_read_next_header(a->archive, &entry);
                 if (r == ARCHIVE_EOF) {
                         *ret = (ImageArchiveEntry){};
                         return 0;
@@ -225,7 +228,7 @@ int image_archive_next(ImageArchive *a, ImageArchiveEntry *ret, Error *e) {
                 if (++a->entries > ENTRIES_MAX)
                         return error_setf(e, CTR_RESOURCE_EXHAUSTED,
                                           "The archive has more than %i entries", ENTRIES_MAX);
-                type = archive_entry_filetype(entry);
+                type = tar_library.archive_entry_filetype(entry);
                 if (type == AE_IFDIR)
                         continue;
                 r = take_names(a, entry, e);
@@ -234,14 +237,15 @@ int image_archive_next(ImageArchive *a, ImageArchiveEntry *ret, Error *e) {
                 if (!a->link && type != AE_IFREG)
                         return error_setf(e, CTR_INVALID_ARGUMENT,
                                           "\"%s\" is neither a file nor a link", a->name);
-                if (archive_entry_size(entry) < 0 ||
-                    (uint64_t) archive_entry_size(entry) > BYTES_MAX)
+                if (tar_library.archive_entry_size(entry) < 0 ||
+                    (uint64_t) tar_library.archive_entry_size(entry) > BYTES_MAX)
                         return error_setf(e, CTR_RESOURCE_EXHAUSTED,
                                           "\"%s\" is larger than %llu bytes", a->name,
                                           (unsigned long long) BYTES_MAX);
                 *ret = (ImageArchiveEntry){.name = a->name,
                                            .link = a->link,
-                                           .size = (uint64_t) archive_entry_size(entry)};
+                                           .size = (uint64_t) tar_library.archive_entry_size(
+                                                           entry)};
                 return 0;
         }
 }
@@ -250,7 +254,7 @@ int image_archive_read(ImageArchive *a, void *buffer, size_t size, size_t *ret_s
         la_ssize_t n;
 
         a->e = e;
-        n = archive_read_data(a->archive, buffer, size);
+        n = tar_library.archive_read_data(a->archive, buffer, size);
         if (n < 0)
                 return failed(a, a->name, e);
         *ret_size = (size_t) n;

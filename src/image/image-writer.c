@@ -2,10 +2,8 @@
 
 #include "image/image-writer.h"
 
-#include <archive.h>
-#include <archive_entry.h>
-
 #include "basic/stream.h"
+#include "basic/tar-library.h"
 
 #define BLOCK_SIZE 10240
 #define SLICE_MSEC 100
@@ -51,8 +49,8 @@ static int outcome(ImageWriter *w, bool good, Error *e) {
 
         if (w->result != 0 || good)
                 return w->result;
-        text = archive_error_string(w->archive);
-        if (archive_errno(w->archive) == ENOMEM)
+        text = tar_library.archive_error_string(w->archive);
+        if (tar_library.archive_errno(w->archive) == ENOMEM)
                 return -ENOMEM;
         return error_setf(e, -EIO, "Failed to write the archive: %s", text ? text : "unknown");
 }
@@ -70,19 +68,24 @@ int image_writer_new(int fd, const atomic_bool *canceled, ImageWriter **ret, Err
         r = stream_out_init(&w->out, fd);
         if (r < 0)
                 return error_setf(e, r, "Failed to look at the archive: %m");
-        w->archive = archive_write_new();
-        w->entry = archive_entry_new();
+        r = tar_library_load(e);
+        if (r != 0)
+                return r;
+        w->archive = tar_library.archive_write_new();
+        w->entry = tar_library.archive_entry_new();
         if (!w->archive || !w->entry)
                 return -ENOMEM;
         /* ustar wherever it is enough; no padding, which would depend on the kind of the file */
         r = outcome(w,
-                    archive_write_set_format_pax_restricted(w->archive) == ARCHIVE_OK &&
-                                    archive_write_set_bytes_per_block(w->archive, BLOCK_SIZE) ==
+                    tar_library.archive_write_set_format_pax_restricted(w->archive) == ARCHIVE_OK &&
+                                    tar_library.archive_write_set_bytes_per_block(w->archive,
+                                                                                  BLOCK_SIZE) ==
                                                     ARCHIVE_OK &&
-                                    archive_write_set_bytes_in_last_block(w->archive, 1) ==
+                                    tar_library.archive_write_set_bytes_in_last_block(w->archive,
+                                                                                      1) ==
                                                     ARCHIVE_OK &&
-                                    archive_write_open(w->archive, w, NULL, on_write, NULL) ==
-                                                    ARCHIVE_OK,
+                                    tar_library.archive_write_open(w->archive, w, NULL, on_write,
+                                                                   NULL) == ARCHIVE_OK,
                     e);
         if (r == 0)
                 *ret = TAKE_PTR(w);
@@ -96,8 +99,9 @@ ImageWriter *image_writer_free(ImageWriter *w) {
         if (w->result == 0)
                 w->result = -ECANCELED;
         if (w->archive)
-                (void) archive_write_free(w->archive);
-        archive_entry_free(w->entry);
+                (void) tar_library.archive_write_free(w->archive);
+        if (w->entry)
+                tar_library.archive_entry_free(w->entry);
         free(w);
         return NULL;
 }
@@ -106,14 +110,14 @@ int image_writer_begin(ImageWriter *w, const char *name, uint64_t size, Error *e
         assert(w && name && w->left == 0);
 
         w->e = e;
-        archive_entry_clear(w->entry);
-        archive_entry_set_pathname(w->entry, name);
-        archive_entry_set_size(w->entry, (la_int64_t) size);
-        archive_entry_set_filetype(w->entry, AE_IFREG);
-        archive_entry_set_perm(w->entry, 0444);
-        archive_entry_set_mtime(w->entry, 0, 0);
+        tar_library.archive_entry_clear(w->entry);
+        tar_library.archive_entry_set_pathname(w->entry, name);
+        tar_library.archive_entry_set_size(w->entry, (la_int64_t) size);
+        tar_library.archive_entry_set_filetype(w->entry, AE_IFREG);
+        tar_library.archive_entry_set_perm(w->entry, 0444);
+        tar_library.archive_entry_set_mtime(w->entry, 0, 0);
         w->left = size;
-        return outcome(w, archive_write_header(w->archive, w->entry) == ARCHIVE_OK, e);
+        return outcome(w, tar_library.archive_write_header(w->archive, w->entry) == ARCHIVE_OK, e);
 }
 
 int image_writer_data(ImageWriter *w, const void *data, size_t size, Error *e) {
@@ -124,7 +128,8 @@ int image_writer_data(ImageWriter *w, const void *data, size_t size, Error *e) {
                 return error_setf(e, CTR_DATA_LOSS, "A file is larger than it was before");
         w->left -= size;
         return outcome(w,
-                       size == 0 || archive_write_data(w->archive, data, size) == (la_ssize_t) size,
+                       size == 0 || tar_library.archive_write_data(w->archive, data, size) ==
+                                                       (la_ssize_t) size,
                        e);
 }
 
@@ -141,5 +146,5 @@ int image_writer_finish(ImageWriter *w, Error *e) {
         w->e = e;
         if (w->left > 0)
                 return error_setf(e, CTR_DATA_LOSS, "A file is smaller than it was before");
-        return outcome(w, archive_write_close(w->archive) == ARCHIVE_OK, e);
+        return outcome(w, tar_library.archive_write_close(w->archive) == ARCHIVE_OK, e);
 }

@@ -14,6 +14,8 @@
 #define RETRY_AFTER_MAX 60U
 #define SLICE_MSEC      100
 #define REASON_MAX      200
+/* a registry on this machine that takes longer is asked once more */
+#define PLAIN_TIMEOUT_SEC 5U
 
 static void endpoint_clear(Endpoint *endpoint) {
         free(endpoint->host);
@@ -93,26 +95,53 @@ static int on_ignored(const void *data, size_t size, void *userdata, Error *e) {
         return 0;
 }
 
-/* Where both are allowed, HTTPS is tried first. The answer itself does not matter, nor who gives
- * it: requests that do matter look at the certificate again. Called with the mutex held. */
-static int find_scheme(const Registry *r, Endpoint *endpoint, Http *http, Error *e) {
-        _cleanup_(http_response_clear) HttpResponse response = {};
-        _cleanup_error_ Error ping_error = ERROR_NULL;
-        _cleanup_free_ char *url = NULL;
+/* Asks for the root of the registry's API, without anything that is a secret, and whoever answers:
+ * what speaks to whom is all that matters. As http_perform(). */
+static int ping(const Registry *r, const Endpoint *endpoint, Http *http, const char *scheme,
+                unsigned timeout_sec, HttpResponse *ret, Error *e) {
         HttpRequest request = endpoint_request(r, endpoint);
-        int k;
+        _cleanup_free_ char *url = NULL;
 
-        if (endpoint->scheme != SCHEME_UNKNOWN)
-                return 0;
-        if (asprintf(&url, "https://%s/v2/", endpoint->host) < 0) {
+        if (asprintf(&url, "%s://%s/v2/", scheme, endpoint->host) < 0) {
                 url = NULL;
                 return -ENOMEM;
         }
         request.url = url;
-        request.timeout_sec = REGISTRY_TIMEOUT_SEC;
+        request.timeout_sec = timeout_sec;
         request.body = on_ignored;
         request.tls.skip_verify = true;
-        k = http_perform(http, &request, &response, &ping_error);
+        return http_perform(http, &request, ret, e);
+}
+
+/* True if the host answers plain HTTP as a registry does. This is asked first where it is cheap:
+ * at a port of this machine, which is one program's, and that without certificates. Who wants TLS
+ * there answers otherwise (400) or not at all, and is asked in the other way, too. */
+static bool is_plain(const Registry *r, const Endpoint *endpoint, Http *http) {
+        _cleanup_(http_response_clear) HttpResponse response = {};
+        int k;
+
+        if (!registry_host_is_loopback(endpoint->host) || !strchr(endpoint->host, ':') ||
+            endpoint->certificates.ca || endpoint->certificates.client)
+                return false;
+        k = ping(r, endpoint, http, "http", PLAIN_TIMEOUT_SEC, &response, NULL);
+        return k == 0 && (response.status == 200 || response.status == 401) &&
+               !http_tls_begun(http); /* it led elsewhere */
+}
+
+/* Where both are allowed, HTTPS comes first. The answer itself does not matter, nor who gives it:
+ * requests that do matter look at the certificate again. Called with the mutex held. */
+static int find_scheme(const Registry *r, Endpoint *endpoint, Http *http, Error *e) {
+        _cleanup_(http_response_clear) HttpResponse response = {};
+        _cleanup_error_ Error ping_error = ERROR_NULL;
+        int k;
+
+        if (endpoint->scheme != SCHEME_UNKNOWN)
+                return 0;
+        if (is_plain(r, endpoint, http)) {
+                endpoint->scheme = SCHEME_HTTP;
+                return 0;
+        }
+        k = ping(r, endpoint, http, "https", REGISTRY_TIMEOUT_SEC, &response, &ping_error);
         /* one that wants a certificate refuses after that; the request that matters hears it */
         if (k == 0 || (k == CTR_UNAVAILABLE && http_tls_begun(http)))
                 endpoint->scheme = SCHEME_HTTPS;

@@ -161,9 +161,30 @@ static uint64_t blobs_size(json_t *blobs) {
         return size;
 }
 
+/* Whether a pull has found all as it was: what is recorded of it then needs to wait for no disk. */
+static bool is_recorded(Manager *m, const Image *i, const ImageResult *q) {
+        Object *o = object_find(m, OBJECT_IMAGE, i->object.namespace, i->object.name);
+        const Image *old;
+        json_t *layer;
+        size_t k;
+
+        if (!o)
+                return false;
+        old = IMAGE(o);
+        json_array_foreach(json_object_get(q->result, "layers"), k, layer)
+                if (json_is_string(json_object_get(layer, "directory")))
+                        return false;
+        return !old->damaged && !q->lease && (!q->labels || json_equal(q->labels, old->labels)) &&
+               old->size == i->size && (old->unpacked || !q->unpacked) &&
+               streq(old->digest, i->digest) && streq(old->manifest_digest, i->manifest_digest) &&
+               streq(old->config_digest, i->config_digest) &&
+               json_equal(old->platforms, i->platforms);
+}
+
 /* A new, unlinked image from the worker's result. */
 static int image_from_result(Manager *m, const char *namespace, const ImageResult *q, Image **ret,
                              Error *e) {
+        _cleanup_json_ json_t *needed = NULL, *rest = NULL;
         _cleanup_(image_freep) Image *i = NULL;
         const char *digest, *media_type;
         json_t *platforms = NULL;
@@ -185,9 +206,12 @@ static int image_from_result(Manager *m, const char *namespace, const ImageResul
         if (r == 0)
                 r = digest_of(q->result, "config", &i->config_digest, e);
         if (r == 0)
+                r = split_blobs(q, &needed, &rest, e);
+        if (r == 0)
                 r = json_get_array(q->result, "result", "platforms", PLATFORMS_MAX, &platforms, e);
         if (r < 0)
                 return r;
+        i->size = blobs_size(needed);
         i->platforms = platforms ? json_incref(platforms) : json_array();
         i->labels = q->labels ? json_incref(q->labels) : json_object();
         if (!i->labels || !i->platforms)
@@ -231,7 +255,6 @@ static int commit_image(Manager *m, Image *i, const ImageResult *q, int64_t top,
         r = split_blobs(q, &needed, &rest, e);
         if (r != 0)
                 return r;
-        i->size = blobs_size(needed);
         r = db_image_put(m->db, i, needed, e);
         /* a blob that is recorded and that nothing needs is collected */
         return r != 0 ? r : db_blobs_put(m->db, i->object.namespace, rest, e);
@@ -242,7 +265,8 @@ static int commit_rows(Manager *m, Image **images, const ImageResult *results, s
         _cleanup_rollback_ Database *transaction = NULL;
         int r;
 
-        r = db_begin(m->db, e);
+        r = n == 1 && is_recorded(m, images[0], results) ? db_begin_unsynced(m->db, e)
+                                                         : db_begin(m->db, e);
         if (r != 0)
                 return r;
         transaction = m->db;

@@ -153,14 +153,25 @@ static int end_former(Job *j, Error *e) {
         return r;
 }
 
+/* One that a power loss brings back holds nothing that it should not, and expires. */
 static int end_own(Job *j, bool success, Error *e) {
+        _cleanup_rollback_ Database *transaction = NULL;
         Manager *m = j->object.manager;
         int r;
 
+        r = db_begin_unsynced(m->db, e);
+        if (r != 0)
+                return r;
+        transaction = m->db;
         r = lease_end(m, j->namespace, j->lease, e);
         if (r == 0 && success && j->key)
                 r = end_former(j, e);
-        return r == 0 ? leases_schedule(m->leases, e) : r;
+        if (r == 0)
+                r = db_commit(m->db, e);
+        if (r != 0)
+                return r;
+        transaction = NULL;
+        return leases_schedule(m->leases, e);
 }
 
 void lease_job_done(Job *j, bool success) {

@@ -78,7 +78,7 @@ static int write_data(Apply *a, int fd, int64_t size) {
                 la_int64_t offset;
                 int r;
 
-                r = archive_read_data_block(a->archive, &data, &n, &offset);
+                r = tar_library.archive_read_data_block(a->archive, &data, &n, &offset);
                 if (r == ARCHIVE_EOF)
                         break;
                 if (r != ARCHIVE_OK)
@@ -98,7 +98,7 @@ static int write_data(Apply *a, int fd, int64_t size) {
 }
 
 int apply_file(Apply *a, const TreePlace *place) {
-        int64_t size = archive_entry_size(a->entry);
+        int64_t size = tar_library.archive_entry_size(a->entry);
         struct timespec times[2] = {entry_mtime(a->entry), entry_mtime(a->entry)};
         _cleanup_close_ int fd = -1;
         uid_t uid;
@@ -253,7 +253,7 @@ int apply_hardlink(Apply *a, const char *target) {
 /* Symbolic links, devices and fifos: no data, and no descriptor from making them. */
 int apply_special(Apply *a, const TreePlace *place) {
         struct timespec times[2] = {entry_mtime(a->entry), entry_mtime(a->entry)};
-        mode_t type = archive_entry_filetype(a->entry), mode = entry_mode(a->entry);
+        mode_t type = tar_library.archive_entry_filetype(a->entry), mode = entry_mode(a->entry);
         _cleanup_close_ int fd = -1;
         bool whiteout;
         uid_t uid;
@@ -267,7 +267,7 @@ int apply_special(Apply *a, const TreePlace *place) {
         if (r != 0)
                 return r;
         if (type == AE_IFLNK) {
-                const char *target = archive_entry_symlink(a->entry);
+                const char *target = tar_library.archive_entry_symlink(a->entry);
 
                 if (isempty(target))
                         return error_setf(a->e, CTR_INVALID_ARGUMENT,
@@ -275,7 +275,7 @@ int apply_special(Apply *a, const TreePlace *place) {
                 if (symlinkat(target, place->dir_fd, place->name) < 0)
                         return system_error(a, "make the symbolic link");
         } else if (mknodat(place->dir_fd, place->name, type | mode,
-                           type == AE_IFIFO ? 0 : archive_entry_rdev(a->entry)) < 0)
+                           type == AE_IFIFO ? 0 : tar_library.archive_entry_rdev(a->entry)) < 0)
                 return system_error(a, "make the device node or fifo");
         tree_count_inode(a->tree);
 

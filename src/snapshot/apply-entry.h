@@ -7,9 +7,7 @@
  * place, so nothing here can leave the tree.
  */
 
-#include <archive.h>
-#include <archive_entry.h>
-
+#include "basic/tar-library.h"
 #include "snapshot/apply.h"
 #include "snapshot/tree.h"
 

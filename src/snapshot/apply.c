@@ -43,18 +43,18 @@ static ssize_t on_read(struct archive *archive, void *userdata, const void **ret
                                                       (unsigned long long) a->limits->bytes);
         }
         if (a->source_result != 0) {
-                archive_set_error(archive, EIO, "source failed");
+                tar_library.archive_set_error(archive, EIO, "source failed");
                 return -1;
         }
         return (ssize_t) n;
 }
 
 int apply_archive_failed(Apply *a, const char *where) {
-        const char *text = archive_error_string(a->archive);
+        const char *text = tar_library.archive_error_string(a->archive);
 
         if (a->source_result != 0)
                 return a->source_result;
-        if (archive_errno(a->archive) == ENOMEM)
+        if (tar_library.archive_errno(a->archive) == ENOMEM)
                 return -ENOMEM;
         return error_setf(a->e, CTR_DATA_LOSS, "%s: %s", where, text ? text : "bad tar archive");
 }
@@ -98,7 +98,7 @@ static int apply_whiteout(Apply *a, bool *ret_done) {
 }
 
 static int apply_entry(Apply *a) {
-        const char *name = archive_entry_pathname(a->entry), *target;
+        const char *name = tar_library.archive_entry_pathname(a->entry), *target;
         TreePlace place;
         mode_t type;
         bool done;
@@ -119,8 +119,8 @@ static int apply_entry(Apply *a) {
         if (r != 0)
                 return r;
 
-        type = archive_entry_filetype(a->entry);
-        target = archive_entry_hardlink(a->entry);
+        type = tar_library.archive_entry_filetype(a->entry);
+        target = tar_library.archive_entry_hardlink(a->entry);
         if (!*a->path && (type != AE_IFDIR || target))
                 return error_setf(a->e, CTR_INVALID_ARGUMENT,
                                   "The root of the layer is not a directory");
@@ -175,7 +175,7 @@ static int read_archive(Apply *a) {
         int r;
 
         for (;;) {
-                r = archive_read_next_header(a->archive, &a->entry);
+                r = tar_library.archive_read_next_header(a->archive, &a->entry);
                 if (r == ARCHIVE_EOF)
                         break;
                 /* a warning means that something of the entry was lost */
@@ -196,12 +196,17 @@ static int read_archive(Apply *a) {
 }
 
 static int open_archive(Apply *a) {
-        a->archive = archive_read_new();
+        int r;
+
+        r = tar_library_load(a->e);
+        if (r != 0)
+                return r;
+        a->archive = tar_library.archive_read_new();
         if (!a->archive)
                 return -ENOMEM;
-        if (archive_read_support_format_tar(a->archive) != ARCHIVE_OK ||
-            archive_read_support_format_empty(a->archive) != ARCHIVE_OK ||
-            archive_read_open(a->archive, a, NULL, on_read, NULL) != ARCHIVE_OK)
+        if (tar_library.archive_read_support_format_tar(a->archive) != ARCHIVE_OK ||
+            tar_library.archive_read_support_format_empty(a->archive) != ARCHIVE_OK ||
+            tar_library.archive_read_open(a->archive, a, NULL, on_read, NULL) != ARCHIVE_OK)
                 return apply_archive_failed(a, "The layer");
         return 0;
 }
@@ -213,7 +218,8 @@ static void apply_done(Apply *a) {
         strv_free(a->links);
         free(a->path);
         tree_free(a->tree);
-        (void) archive_read_free(a->archive);
+        if (a->archive)
+                (void) tar_library.archive_read_free(a->archive);
 }
 
 int layer_apply(int dir_fd, int links_fd, ApplySource source, void *userdata,

@@ -2,18 +2,17 @@
 
 #include "snapshot/entry.h"
 
-#include <archive.h>
 #include <sys/xattr.h>
 
 struct timespec entry_mtime(struct archive_entry *entry) {
-        if (!archive_entry_mtime_is_set(entry))
+        if (!tar_library.archive_entry_mtime_is_set(entry))
                 return (struct timespec){};
-        return (struct timespec){.tv_sec = archive_entry_mtime(entry),
-                                 .tv_nsec = archive_entry_mtime_nsec(entry)};
+        return (struct timespec){.tv_sec = tar_library.archive_entry_mtime(entry),
+                                 .tv_nsec = tar_library.archive_entry_mtime_nsec(entry)};
 }
 
 mode_t entry_mode(struct archive_entry *entry) {
-        return archive_entry_perm(entry) & 07777;
+        return tar_library.archive_entry_perm(entry) & 07777;
 }
 
 /* What is kept: file capabilities, ACLs, and what users set. The labels of a security module belong
@@ -31,7 +30,7 @@ static bool xattr_is_wanted(const char *name) {
 /* fd may be an O_PATH one: then it goes by way of /proc, which works for every type of file. */
 int entry_set_xattrs(struct archive_entry *entry, const char *path, int fd,
                      const ApplyLimits *limits, Error *e) {
-        int n = archive_entry_xattr_reset(entry);
+        int n = tar_library.archive_entry_xattr_reset(entry);
         char proc[STRLEN("/proc/self/fd/") + 12];
 
         if (n > (int) limits->xattr_count)
@@ -44,7 +43,7 @@ int entry_set_xattrs(struct archive_entry *entry, const char *path, int fd,
                 const void *value;
                 size_t size;
 
-                if (archive_entry_xattr_next(entry, &name, &value, &size) != ARCHIVE_OK)
+                if (tar_library.archive_entry_xattr_next(entry, &name, &value, &size) != ARCHIVE_OK)
                         break;
                 if (!xattr_is_wanted(name))
                         continue;
@@ -64,7 +63,8 @@ int entry_set_xattrs(struct archive_entry *entry, const char *path, int fd,
 
 int entry_owner(struct archive_entry *entry, const char *path, uid_t *ret_uid, gid_t *ret_gid,
                 Error *e) {
-        int64_t uid = archive_entry_uid(entry), gid = archive_entry_gid(entry);
+        int64_t uid = tar_library.archive_entry_uid(entry),
+                gid = tar_library.archive_entry_gid(entry);
 
         /* -1 means "leave it" to chown(2) */
         if (uid < 0 || gid < 0 || uid >= UINT32_MAX || gid >= UINT32_MAX)

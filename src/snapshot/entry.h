@@ -3,9 +3,9 @@
 
 /* The attributes of an archive's entry, for who makes a file of it. path names it in errors. */
 
-#include <archive_entry.h>
 #include <time.h>
 
+#include "basic/tar-library.h"
 #include "snapshot/apply.h"
 
 struct timespec entry_mtime(struct archive_entry *entry);

@@ -153,7 +153,8 @@ static int write_data(Insert *c, int fd, int64_t size) {
         size_t n;
         int r;
 
-        while ((r = archive_read_data_block(c->archive, &data, &n, &offset)) != ARCHIVE_EOF) {
+        while ((r = tar_library.archive_read_data_block(c->archive, &data, &n, &offset)) !=
+               ARCHIVE_EOF) {
                 if (r != ARCHIVE_OK)
                         return insert_archive_failed(c, c->path);
                 if (offset < 0 || offset > size || (int64_t) n > size - offset)
@@ -170,7 +171,7 @@ static int fill_file(Insert *c, int fd) {
         struct timespec times[2] = {entry_mtime(c->entry), entry_mtime(c->entry)};
         int r;
 
-        r = write_data(c, fd, archive_entry_size(c->entry));
+        r = write_data(c, fd, tar_library.archive_entry_size(c->entry));
         if (r == 0)
                 r = set_attributes(c, fd);
         if (r == 0 && futimens(fd, times) < 0)
@@ -199,7 +200,7 @@ static int link_file(Insert *c, int fd, const InsertPlace *place) {
 /* Nothing but complete files gets a name, so that nothing is left of a copy that was killed. Where
  * the file system cannot do that, an incomplete one is removed at least after an error. */
 static int make_file(Insert *c, const InsertPlace *place) {
-        int64_t size = archive_entry_size(c->entry);
+        int64_t size = tar_library.archive_entry_size(c->entry);
         _cleanup_close_ int fd = -1;
         int r;
 
@@ -271,7 +272,8 @@ static int set_special_attributes(Insert *c, const InsertPlace *place) {
         fd = openat(place->dir_fd, place->name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return failed(c, "open");
-        if ((st.st_mode & S_IFMT) != archive_entry_filetype(c->entry) || st.st_nlink != 1)
+        if ((st.st_mode & S_IFMT) != tar_library.archive_entry_filetype(c->entry) ||
+            st.st_nlink != 1)
                 return error_setf(c->e, CTR_CONFLICT, "\"%s\" was replaced while it was made",
                                   c->path);
         (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%i", fd);
@@ -286,14 +288,14 @@ static int set_special_attributes(Insert *c, const InsertPlace *place) {
 }
 
 static int make_special(Insert *c, const InsertPlace *place) {
-        mode_t type = archive_entry_filetype(c->entry);
+        mode_t type = tar_library.archive_entry_filetype(c->entry);
         int r;
 
         r = clear_place(c, place, false);
         if (r != 0)
                 return r;
         if (type == AE_IFLNK) {
-                const char *target = archive_entry_symlink(c->entry);
+                const char *target = tar_library.archive_entry_symlink(c->entry);
 
                 if (isempty(target))
                         return error_setf(c->e, CTR_INVALID_ARGUMENT,
@@ -301,16 +303,16 @@ static int make_special(Insert *c, const InsertPlace *place) {
                 r = symlinkat(target, place->dir_fd, place->name);
         } else
                 r = mknodat(place->dir_fd, place->name, type | 0600,
-                            type == AE_IFIFO ? 0 : archive_entry_rdev(c->entry));
+                            type == AE_IFIFO ? 0 : tar_library.archive_entry_rdev(c->entry));
         return r < 0 ? failed(c, "make") : set_special_attributes(c, place);
 }
 
 int insert_make(Insert *c, const InsertPlace *place) {
-        const char *target = archive_entry_hardlink(c->entry);
+        const char *target = tar_library.archive_entry_hardlink(c->entry);
 
         if (target)
                 return make_hard_link(c, place, target);
-        switch (archive_entry_filetype(c->entry)) {
+        switch (tar_library.archive_entry_filetype(c->entry)) {
         case AE_IFDIR:
                 return make_directory(c, place);
         case AE_IFREG:
@@ -323,6 +325,6 @@ int insert_make(Insert *c, const InsertPlace *place) {
         default:
                 return error_setf(c->e, CTR_INVALID_ARGUMENT,
                                   "\"%s\" has the type %o, which is not copied", c->path,
-                                  archive_entry_filetype(c->entry));
+                                  tar_library.archive_entry_filetype(c->entry));
         }
 }

@@ -4,9 +4,7 @@
 /* Private to insert.c, which reads the archive and finds places, and insert-entry.c, which makes
  * files there. */
 
-#include <archive.h>
-#include <archive_entry.h>
-
+#include "basic/tar-library.h"
 #include "snapshot/insert.h"
 #include "snapshot/inside.h"
 

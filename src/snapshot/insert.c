@@ -16,18 +16,18 @@ static ssize_t on_read(struct archive *archive, void *userdata, const void **ret
         if (c->source_result == 0)
                 c->source_result = c->source(c->userdata, ret, &n, c->e);
         if (c->source_result != 0) {
-                archive_set_error(archive, EIO, "source failed");
+                tar_library.archive_set_error(archive, EIO, "source failed");
                 return -1;
         }
         return (ssize_t) n;
 }
 
 int insert_archive_failed(Insert *c, const char *where) {
-        const char *text = archive_error_string(c->archive);
+        const char *text = tar_library.archive_error_string(c->archive);
 
         if (c->source_result != 0)
                 return c->source_result;
-        if (archive_errno(c->archive) == ENOMEM)
+        if (tar_library.archive_errno(c->archive) == ENOMEM)
                 return -ENOMEM;
         return error_setf(c->e, CTR_DATA_LOSS, "%s: %s", where, text ?: "no tar archive");
 }
@@ -105,7 +105,7 @@ int insert_find(Insert *c, const char *path, InsertPlace *ret) {
 
 static int copy_entry(Insert *c) {
         _cleanup_(insert_place_clear) InsertPlace place = {.dir_fd = -1};
-        const char *name = archive_entry_pathname(c->entry);
+        const char *name = tar_library.archive_entry_pathname(c->entry);
         int r;
 
         if (++c->entries > c->options->limits->entries)
@@ -120,7 +120,7 @@ static int copy_entry(Insert *c) {
         if (r != 0)
                 return r;
         /* the directory itself stays as it is */
-        if (!*c->path && archive_entry_filetype(c->entry) == AE_IFDIR)
+        if (!*c->path && tar_library.archive_entry_filetype(c->entry) == AE_IFDIR)
                 return 0;
         if (!*c->path)
                 return error_setf(c->e, CTR_INVALID_ARGUMENT,
@@ -133,7 +133,7 @@ static int read_archive(Insert *c) {
         const void *data;
         int r;
 
-        while ((r = archive_read_next_header(c->archive, &c->entry)) != ARCHIVE_EOF) {
+        while ((r = tar_library.archive_read_next_header(c->archive, &c->entry)) != ARCHIVE_EOF) {
                 if (r != ARCHIVE_OK)
                         return insert_archive_failed(c, "The archive");
                 r = copy_entry(c);
@@ -147,17 +147,22 @@ static int read_archive(Insert *c) {
 }
 
 static int open_archive(Insert *c) {
-        c->archive = archive_read_new();
+        int r;
+
+        r = tar_library_load(c->e);
+        if (r != 0)
+                return r;
+        c->archive = tar_library.archive_read_new();
         if (!c->archive)
                 return -ENOMEM;
         /* the filters are libraries; none of them may start a program */
-        if (archive_read_support_format_tar(c->archive) != ARCHIVE_OK ||
-            archive_read_support_format_empty(c->archive) != ARCHIVE_OK ||
-            archive_read_support_filter_gzip(c->archive) != ARCHIVE_OK ||
-            archive_read_support_filter_bzip2(c->archive) != ARCHIVE_OK ||
-            archive_read_support_filter_xz(c->archive) != ARCHIVE_OK ||
-            archive_read_support_filter_zstd(c->archive) != ARCHIVE_OK ||
-            archive_read_open(c->archive, c, NULL, on_read, NULL) != ARCHIVE_OK)
+        if (tar_library.archive_read_support_format_tar(c->archive) != ARCHIVE_OK ||
+            tar_library.archive_read_support_format_empty(c->archive) != ARCHIVE_OK ||
+            tar_library.archive_read_support_filter_gzip(c->archive) != ARCHIVE_OK ||
+            tar_library.archive_read_support_filter_bzip2(c->archive) != ARCHIVE_OK ||
+            tar_library.archive_read_support_filter_xz(c->archive) != ARCHIVE_OK ||
+            tar_library.archive_read_support_filter_zstd(c->archive) != ARCHIVE_OK ||
+            tar_library.archive_read_open(c->archive, c, NULL, on_read, NULL) != ARCHIVE_OK)
                 return insert_archive_failed(c, "The archive");
         return 0;
 }
@@ -165,7 +170,8 @@ static int open_archive(Insert *c) {
 static void insert_clear(Insert *c) {
         insert_forget_times(c);
         inside_file_clear(&c->directory);
-        (void) archive_read_free(c->archive);
+        if (c->archive)
+                (void) tar_library.archive_read_free(c->archive);
         free(c->path);
 }
 

@@ -70,19 +70,32 @@ static int plan(Pull *p, Error *e) {
         return 0;
 }
 
+/* How many threads there is work for. */
+static void count_threads(const Pull *p, size_t *ret_fetchers, size_t *ret_unpackers) {
+        size_t n_fetch = p->n_others, n_unpack = 0;
+        long n_cpus;
+
+        for (size_t i = 0; i < p->n_layers; i++) {
+                bool unpack = !layer_is_there(p->layers + i);
+
+                n_unpack += unpack && p->options->unpack;
+                n_fetch += unpack || p->layers[i].fetch_only;
+        }
+        /* one more than processors: extraction also waits for the disk */
+        n_cpus = n_unpack > 0 ? sysconf(_SC_NPROCESSORS_ONLN) : 1;
+        *ret_fetchers = MIN_OF(n_fetch, (size_t) FETCHERS_MAX);
+        *ret_unpackers = MIN_OF(n_unpack, (size_t) (n_cpus >= UNPACKERS_MAX ? UNPACKERS_MAX
+                                                    : n_cpus < 1            ? 2
+                                                                            : n_cpus + 1));
+}
+
 /* Runs fetchers and unpackers to their end. Their errors are recorded by themselves. */
 static int run_threads(Pull *p, Error *e) {
         pthread_t threads[FETCHERS_MAX + UNPACKERS_MAX];
-        long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-        size_t n = 0, n_unpackers = 0,
-               n_fetchers = MIN_OF(p->n_layers + p->n_others, (size_t) FETCHERS_MAX);
+        size_t n = 0, n_unpackers, n_fetchers;
         int r = 0;
 
-        /* one more than processors: extraction also waits for the disk */
-        if (p->options->unpack)
-                n_unpackers = MIN_OF(p->n_layers, (size_t) (n_cpus >= UNPACKERS_MAX ? UNPACKERS_MAX
-                                                            : n_cpus < 1            ? 2
-                                                                                    : n_cpus + 1));
+        count_threads(p, &n_fetchers, &n_unpackers);
         for (size_t i = 0; i < n_fetchers + n_unpackers && r == 0; i++) {
                 r = -pthread_create(threads + n, NULL,
                                     i < n_fetchers ? pull_fetcher : pull_unpacker, p);
