@@ -55,6 +55,15 @@ check "stop of the scope" systemctl stop ctr-box.scope
 check_within "ends it as well" 20 property_is "$task" Process.Status STOPPED
 check "rm" ctrctl rm box
 
+# a sysfs of its own network the bed refuses
+check "one with ids of its own" ctrctl run -d --name=box --userns=auto --network=host "$image"
+check_within "boots" 60 booted
+check_equal "and all of it runs" running "$(state)"
+check_equal "as somebody else" "$(ctrctl inspect box | jq '.[0].UIDMappings[0][1]')" \
+        "$(stat -c %u "/proc/$(property "$task" Process.Pid)" $payload/system.slice | uniq)"
+check "it stops" ctrctl stop --time=60 box
+check "rm" ctrctl rm box
+
 check "runc makes such a container, too" ctrctl run -d --name=box --runtime=runc "$image"
 check_within "that boots" 60 booted
 check "and stops" ctrctl stop --time=60 box
