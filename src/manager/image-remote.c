@@ -122,7 +122,7 @@ int job_push(Image *i, const PushRequest *request, Job **ret, Error *e) {
                                          .arguments = arguments,
                                          .files = {{request->credentials_fd > 0 ? "--credentials-fd"
                                                                                 : NULL,
-                                                    request->credentials_fd}},
+                                                    request->credentials_fd, true}},
                          },
                          ret, e);
 }
@@ -156,7 +156,7 @@ int job_resolve(Manager *m, const char *namespace, const char *reference, int cr
                                          .description = name,
                                          .arguments = (char *[]){(char *) "--", name, NULL},
                                          .files = {{credentials_fd > 0 ? "--credentials-fd" : NULL,
-                                                    credentials_fd}},
+                                                    credentials_fd, true}},
                          },
                          ret, e);
 }

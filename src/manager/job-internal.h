@@ -19,6 +19,11 @@ void job_close_files(Job *j);
 
 void job_set_phase(Job *j, const char *phase);
 
+/* job-input.c. Begins to wait for the ends of what is to be complete before the job begins:
+ * j->input_source is set as long as it is not. */
+int job_await_input(Job *j, Error *e);
+void job_forget_input(Job *j);
+
 /* job-queue.c. True if it has to wait for others. */
 bool job_must_wait(const Job *j);
 /* A job is over: starts those whose turn has come, and answers those that waited for it. */

@@ -3,7 +3,8 @@
 /*
  * Whose turn it is. A job waits while as many of its type run as may, and while another one with
  * its key has begun before: that one's work is found done then, which is how two pulls of one image
- * download it once. The order is that in which the jobs were made.
+ * download it once. The order is that in which the jobs were made, but for those that something is
+ * still coming for (job-input.c): others pass them.
  */
 
 #include "manager/job-internal.h"
@@ -20,7 +21,7 @@ static int look_at(Object *o, void *userdata) {
         const Job *other = JOB(o);
         Look *l = userdata;
 
-        if (other->id >= l->job->id && other->waiting)
+        if ((other->id >= l->job->id && other->waiting) || other->input_source)
                 return 0;
         if (other->type == l->job->type && !other->waiting)
                 l->n_running++;
@@ -33,7 +34,8 @@ bool job_must_wait(const Job *j) {
         Look l = {.job = j};
 
         (void) object_foreach(j->object.manager, OBJECT_JOB, NULL, look_at, &l);
-        return l.blocked || (j->type->n_running_max > 0 && l.n_running >= j->type->n_running_max);
+        return j->input_source || l.blocked ||
+               (j->type->n_running_max > 0 && l.n_running >= j->type->n_running_max);
 }
 
 /* The oldest one that may begin. */

@@ -24,6 +24,7 @@ static const char *job_verb(const Job *j) {
 }
 
 void job_close_files(Job *j) {
+        job_forget_input(j);
         for (size_t i = 0; i < JOB_FILES_MAX && j->files[i].option; i++)
                 j->files[i] = (JobFile){.fd = fd_close(j->files[i].fd)};
 }

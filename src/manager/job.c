@@ -159,6 +159,7 @@ static int copy_files(Job *j, const JobRequest *request, Error *e) {
                 if (j->files[i].fd < 0)
                         return error_setf(e, -errno, "Failed to duplicate a descriptor: %m");
                 j->files[i].option = request->files[i].option;
+                j->files[i].until_closed = request->files[i].until_closed;
         }
         return 0;
 }
@@ -211,10 +212,14 @@ int job_start(Manager *m, const JobRequest *request, Job **ret, Error *e) {
         j->userdata = request->userdata;
         if (request->outcome)
                 r = job_finish_later(j);
-        else if (job_must_wait(j))
-                j->waiting = true;
         else
-                r = job_spawn(j, e);
+                r = job_await_input(j, e);
+        if (r == 0 && !request->outcome) {
+                if (job_must_wait(j))
+                        j->waiting = true;
+                else
+                        r = job_spawn(j, e);
+        }
         if (r == 0)
                 r = object_link(&j->object);
         if (r != 0) {
@@ -245,6 +250,7 @@ int job_cancel(Job *j, Error *e) {
         if (j->waiting) {
                 j->canceled = true;
                 j->waiting = false;
+                job_forget_input(j);
                 error_setf(&j->error, CTR_CANCELED, "The %s of \"%s\" was canceled", j->type->name,
                            j->description);
                 return job_finish_later(j);

@@ -71,6 +71,8 @@ typedef struct JobType {
 typedef struct JobFile {
         const char *option;
         int fd;
+        bool until_closed; /* a pipe or socket, or a file, with little in it: the job's turn comes
+                            * when nobody can write to it any more */
 } JobFile;
 
 #define JOB_FILES_MAX 4
@@ -113,7 +115,8 @@ struct Job {
         int pidfd, socket_fd;
         pid_t pid; /* of the worker, also when it is gone; 0: none was started */
         sd_event_source *pid_source, *socket_source, *timer;
-        json_t *plan;    /* the worker's question that was not answered yet */
+        sd_event_source *input_source; /* something that it needs is still coming */
+        json_t *plan;                  /* the worker's question that was not answered yet */
         json_t *claims;  /* what it makes, and no other job shall make meanwhile: an object whose
                           * keys belong to its type's plan() */
         json_t *parts;   /* of the result that is going to come */

@@ -287,7 +287,7 @@ static int pull_start(Manager *m, const PullRequest *q, const Image *i, const ch
                                       .description = name,
                                       .arguments = arguments,
                                       .files = {{q->credentials_fd > 0 ? "--credentials-fd" : NULL,
-                                                 q->credentials_fd}},
+                                                 q->credentials_fd, true}},
                                       .userdata = state,
                                       .key = key,
                                       .outcome = outcome,

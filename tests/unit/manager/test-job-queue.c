@@ -6,6 +6,7 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "basic/json.h"
@@ -55,8 +56,9 @@ static int teardown(void **state) {
         return harness_teardown(state);
 }
 
-/* Starts the job that is called 'a' + i. */
-static void start(Harness *h, const JobType *type, size_t i, const char *key) {
+/* Starts the job that is called 'a' + i. input: what is to be closed before it begins; -1: nothing.
+ */
+static void start_with(Harness *h, const JobType *type, size_t i, const char *key, int input) {
         const char description[] = {(char) ('a' + i), '\0'};
         _cleanup_error_ Error e = ERROR_NULL;
         Work *w = work + i;
@@ -69,7 +71,9 @@ static void start(Harness *h, const JobType *type, size_t i, const char *key) {
                                                    .type = type,
                                                    .namespace = "default",
                                                    .description = description,
-                                                   .files = {{"--gate", pair[0]}},
+                                                   .files = {{"--gate", pair[0]},
+                                                             {input >= 0 ? "--input" : NULL, input,
+                                                              true}},
                                                    .userdata = w,
                                                    .key = key,
                                    },
@@ -78,6 +82,10 @@ static void start(Harness *h, const JobType *type, size_t i, const char *key) {
         fd_close(pair[0]);
         assert_int_equal(job_wait(w->job, answer_callback, &w->answer, &e), 0);
         assert_string_equal(w->job->phase, w->begun ? "start" : "wait");
+}
+
+static void start(Harness *h, const JobType *type, size_t i, const char *key) {
+        start_with(h, type, i, key, -1);
 }
 
 static void finish(Harness *h, size_t i) {
@@ -252,13 +260,48 @@ static void test_nothing_to_do(void **state) {
         finish(h, 1);
 }
 
+/* Whose input does not come to its end holds up nobody; it waits for its turn when it has come. */
+static void test_input(void **state) {
+        Harness *h = *state;
+        int pair[2];
+
+        assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+        start_with(h, &two_at_a_time, 0, "x", pair[0]);
+        start(h, &two_at_a_time, 1, "x");
+        start(h, &two_at_a_time, 2, NULL);
+        assert_string_equal(begun, "bc");
+        assert_int_equal(write(pair[1], "secret", 6), 6);
+        finish(h, 2);
+        finish(h, 1);
+        assert_string_equal(begun, "bc");
+        fd_close(pair[1]);
+        harness_wait(h, &work[0].begun);
+        finish(h, 0);
+        fd_close(pair[0]);
+        /* one that is canceled meanwhile, one that is complete already, and a file */
+        assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+        start_with(h, &two_at_a_time, 3, "x", pair[0]);
+        cancel(h, 3);
+        fd_close(pair[1]);
+        start_with(h, &two_at_a_time, 4, "x", pair[0]);
+        harness_wait(h, &work[4].begun);
+        finish(h, 4);
+        fd_close(pair[0]);
+        pair[0] = memfd_create("input", MFD_CLOEXEC);
+        assert_true(pair[0] >= 0);
+        start_with(h, &two_at_a_time, 5, "x", pair[0]);
+        assert_true(work[5].begun);
+        finish(h, 5);
+        fd_close(pair[0]);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
                         CASE(test_bound),         CASE(test_key),        CASE(test_key_and_bound),
                         CASE(test_cancel),        CASE(test_cancel_key), CASE(test_failures),
-                        CASE(test_nothing_to_do),
+                        CASE(test_nothing_to_do), CASE(test_input),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
