@@ -10,27 +10,12 @@
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/private-lib"
 
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 secret='p:ss "w0rd"-c4e1'
 wrong='wr0ng-9d2b'
 refresh='refresh-77aa'
-
-# serve NAME PORT LINE...: another registry.
-serve() {
-        mkdir -p "$test_dir/$1"
-        printf '%s\n' "version: 0.1" "log: {level: warn}" \
-                "storage: {filesystem: {rootdirectory: $test_dir/$1}, delete: {enabled: true}}" "${@:3}" >"$test_dir/$1.yml"
-        systemd-run --quiet --unit="test-$1.service" -p KillSignal=SIGKILL docker-registry serve "$test_dir/$1.yml" ||
-                die "the registry $1 cannot be started"
-        wait_until 30 port_is_open "$2" || die "the registry $1 does not listen: $(journalctl -u "test-$1.service")"
-}
-
-certificate() {
-        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$1" -addext "subjectAltName=DNS:localhost" \
-                -keyout "$test_dir/$1.key" -out "$test_dir/$1.crt" 2>"$test_dir/openssl" ||
-                die "no certificate: $(cat "$test_dir/openssl")"
-}
 
 # What workers are given: their arguments and environment.
 mkdir /usr/lib/ctr/real
@@ -46,16 +31,12 @@ bus_record service "type='signal',path_namespace='/org/example/Ctr'"
 
 hash=$(python3 -W ignore -c 'import crypt, sys; print(crypt.crypt(sys.argv[1], crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)))' "$secret")
 registry_start_private team "$hash"
-certificate server
-certificate client
-systemd-run --quiet --unit=test-token-server.service --description=tokens -p KillSignal=SIGKILL "$here/token-server" 5002 "$test_dir/server.key" \
-        "$test_dir/server.crt" team "$secret" "$refresh" || die "no token server"
-wait_until 30 port_is_open 5002 || die "the token server does not listen"
-serve token 5001 "http: {addr: '127.0.0.1:5001'}" \
-        "auth: {token: {realm: 'http://localhost:5002/token', service: registry, issuer: token-server, rootcertbundle: $test_dir/server.crt}}"
-serve tls 5003 "auth: {htpasswd: {realm: test, path: $test_dir/htpasswd}}" \
+certificate_make server
+certificate_make client
+token_registry_start team "$secret" "$refresh"
+registry_serve_as tls 5003 "auth: {htpasswd: {realm: test, path: $test_dir/htpasswd}}" \
         "http: {addr: '127.0.0.1:5003', tls: {certificate: $test_dir/server.crt, key: $test_dir/server.key, clientcas: [$test_dir/client.crt]}}"
-serve open 5004 "http: {addr: ':5004'}"
+registry_serve_as open 5004 "http: {addr: ':5004'}"
 
 # it takes as long as all that follows
 "$here/credentials-client" localhost:5000/team/unclosed:1 team "$secret" 2>"$test_dir/unclosed" &
@@ -159,18 +140,8 @@ registry localhost:5003 --hosts-dir "$test_dir/hosts"
 # Mirrors, and registries without TLS that are not on loopback
 check "an image for the mirror" ctrctl push -q "$ours" localhost:5004/cache/ours:1
 mkdir -p /etc/containers/registries.conf.d
-cat >/etc/containers/registries.conf.d/50-test.conf <<'END'
-[[registry]]
-location = "registry.invalid"
-[[registry.mirror]]
-location = "localhost:1"
-[[registry.mirror]]
-location = "localhost:5000/empty"
-[[registry.mirror]]
-location = "localhost:5004/empty"
-[[registry.mirror]]
-location = "localhost:5004/cache"
-END
+mirrors_write /etc/containers/registries.conf.d/50-test.conf registry.invalid \
+        localhost:1 localhost:5000/empty localhost:5004/empty localhost:5004/cache
 check "mirrors are asked in their order" ctrctl pull -q registry.invalid/ours:1
 check_equal "the name stays" "$digest" "$(sqlite3 /var/lib/ctr/ctr.db "SELECT digest FROM images WHERE name = 'registry.invalid/ours:1'")"
 check_fails "what none has is the registry's error" 'registry.invalid' ctrctl pull -q registry.invalid/none:1

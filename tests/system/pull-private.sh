@@ -8,23 +8,11 @@
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/private-lib"
 
-here=$(realpath "$(dirname "$0")")
 worker=/usr/lib/ctr/ctr-worker
 store=/var/lib/ctr/test-pull
 secret='p:ss "w0rd"'
-
-# serve NAME PORT LINE...: another registry.
-serve() {
-        local name=$1 port=$2
-
-        mkdir -p "$test_dir/$name"
-        printf '%s\n' "version: 0.1" "log: {level: warn}" "storage: {filesystem: {rootdirectory: $test_dir/$name}}" \
-                "${@:3}" >"$test_dir/$name.yml"
-        systemd-run --quiet --unit="test-$name.service" -p KillSignal=SIGKILL docker-registry serve "$test_dir/$name.yml" ||
-                die "the registry $name cannot be started"
-        wait_until 30 port_is_open "$port" || die "the registry $name does not listen: $(journalctl -u "test-$name.service")"
-}
 
 # pull REFERENCE OPTION...: from an empty store.
 pull() {
@@ -37,14 +25,8 @@ auth_file() {
         export REGISTRY_AUTH_FILE=$test_dir/auth.json
 }
 
-make_certificate() {
-        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=$1" -addext "subjectAltName=DNS:localhost" \
-                -keyout "$test_dir/$1.key" -out "$test_dir/$1.crt" 2>"$test_dir/openssl" ||
-                die "no certificate: $(cat "$test_dir/openssl")"
-}
-
-make_certificate server
-make_certificate client
+certificate_make server
+certificate_make client
 
 # Name and password
 hash=$(python3 -W ignore -c 'import crypt, sys; print(crypt.crypt(sys.argv[1], crypt.mksalt(crypt.METHOD_BLOWFISH)))' "$secret")
@@ -77,11 +59,7 @@ check_fails "bad credentials are InvalidArgument" "InvalidArgument: The credenti
 registry_stop
 
 # A token
-systemd-run --quiet --unit=test-token-server.service -p KillSignal=SIGKILL "$here/token-server" 5002 "$test_dir/server.key" \
-        "$test_dir/server.crt" team "$secret" "refresh me" || die "no token server"
-wait_until 30 port_is_open 5002 || die "the token server does not listen"
-serve token 5001 "http: {addr: '127.0.0.1:5001'}" \
-        "auth: {token: {realm: 'http://localhost:5002/token', service: registry, issuer: token-server, rootcertbundle: $test_dir/server.crt}}"
+token_registry_start team "$secret" "refresh me"
 for name in public/busybox private/busybox; do
         skopeo copy --quiet --dest-tls-verify=false --dest-creds "team:$secret" "oci:$images_dir/busybox:latest" \
                 "docker://localhost:5001/$name" || die "cannot push $name"
@@ -100,7 +78,7 @@ check_fails "a wrong one is PermissionDenied" "PermissionDenied: The token serve
 unset REGISTRY_AUTH_FILE
 
 # TLS with an authority of one's own, and a certificate that it asks for
-serve tls 5003 "http: {addr: '127.0.0.1:5003', tls: {certificate: $test_dir/server.crt, key: $test_dir/server.key, clientcas: [$test_dir/client.crt]}}"
+registry_serve_as tls 5003 "http: {addr: '127.0.0.1:5003', tls: {certificate: $test_dir/server.crt, key: $test_dir/server.key, clientcas: [$test_dir/client.crt]}}"
 export CTR_CERTS_DIR=$test_dir/certs.d
 certs=$CTR_CERTS_DIR/localhost:5003
 mkdir -p "$certs"
@@ -120,16 +98,7 @@ check_fails "and without ours the registry refuses" "Unavailable: " pull localho
 # Mirrors: one that is not there, one without the image, one that has it
 registry_start
 image_push busybox cache/busybox:1
-cat >"$test_dir/registries.conf" <<'CONF'
-[[registry]]
-location = "registry.invalid"
-[[registry.mirror]]
-location = "localhost:1"
-[[registry.mirror]]
-location = "localhost:5000/empty"
-[[registry.mirror]]
-location = "localhost:5000/cache"
-CONF
+mirrors_write "$test_dir/registries.conf" registry.invalid localhost:1 localhost:5000/empty localhost:5000/cache
 export CONTAINERS_REGISTRIES_CONF=$test_dir/registries.conf
 check "mirrors are asked in order" pull registry.invalid/busybox:1
 check_match "the name stays" '"reference": ?"registry.invalid/busybox:1"' "$stdout"

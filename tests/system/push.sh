@@ -8,23 +8,11 @@
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/private-lib"
 
-here=$(realpath "$(dirname "$0")")
 worker=/usr/lib/ctr/ctr-worker
 store=/var/lib/ctr/test-push
 secret='p:ss "w0rd"'
-
-# serve NAME PORT LINE...: another registry.
-serve() {
-        local name=$1 port=$2
-
-        mkdir -p "$test_dir/$name"
-        printf '%s\n' "version: 0.1" "log: {level: warn}" "storage: {filesystem: {rootdirectory: $test_dir/$name}}" \
-                "${@:3}" >"$test_dir/$name.yml"
-        systemd-run --quiet --unit="test-$name.service" -p KillSignal=SIGKILL docker-registry serve "$test_dir/$name.yml" ||
-                die "the registry $name cannot be started"
-        wait_until 30 port_is_open "$port" || die "the registry $name does not listen: $(journalctl -u "test-$name.service")"
-}
 
 # push REFERENCE OPTION...: what was pulled last.
 push() {
@@ -136,13 +124,8 @@ check "and resolve needs the password, too" "$worker" resolve --credentials-fd=9
 registry_stop
 
 # A token
-openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "/CN=server" -addext "subjectAltName=DNS:localhost" \
-        -keyout "$test_dir/server.key" -out "$test_dir/server.crt" 2>"$test_dir/openssl" || die "no certificate"
-systemd-run --quiet --unit=test-token-server.service -p KillSignal=SIGKILL "$here/token-server" 5002 "$test_dir/server.key" \
-        "$test_dir/server.crt" team "$secret" "refresh me" || die "no token server"
-wait_until 30 port_is_open 5002 || die "the token server does not listen"
-serve token 5001 "http: {addr: '127.0.0.1:5001'}" \
-        "auth: {token: {realm: 'http://localhost:5002/token', service: registry, issuer: token-server, rootcertbundle: $test_dir/server.crt}}"
+certificate_make server
+token_registry_start team "$secret" "refresh me"
 check_fails "everybody may pull what is public, but not push it" "PermissionDenied: " push localhost:5001/public/busybox
 check "with a password there is a token for it" push localhost:5001/public/busybox --credentials-fd=9 9<"$test_dir/credentials"
 check "which everybody can pull" "$worker" pull --root="$test_dir/other" --no-unpack localhost:5001/public/busybox
@@ -155,7 +138,7 @@ check "and with an identity token" push localhost:5001/private/again --mount-fro
 check_equal "that covers both repositories as well" "0" "$(field uploaded)"
 
 # TLS with an authority of one's own
-serve tls 5003 "http: {addr: '127.0.0.1:5003', tls: {certificate: $test_dir/server.crt, key: $test_dir/server.key}}"
+registry_serve_as tls 5003 "http: {addr: '127.0.0.1:5003', tls: {certificate: $test_dir/server.crt, key: $test_dir/server.key}}"
 export CTR_CERTS_DIR=$test_dir/certs.d
 mkdir -p "$CTR_CERTS_DIR/localhost:5003"
 check_fails "an unknown authority is refused" "Unavailable: .*certificate" push localhost:5003/busybox:1

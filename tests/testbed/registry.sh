@@ -23,17 +23,20 @@ port_is_open() {
         (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
 }
 
-# registry_serve LINE...: serve a registry at localhost:5000 with these lines added to its configuration.
-registry_serve() {
-        local config=$test_dir/registry.yml
-
-        mkdir -p "$test_dir/registry"
+# registry_serve_as NAME PORT LINE...: serve a registry by that name with these lines added to its configuration; one of
+# them says where it listens. Its files are in $test_dir/NAME, its unit is test-NAME.service.
+registry_serve_as() {
+        mkdir -p "$test_dir/$1"
         printf '%s\n' "version: 0.1" "log: {level: warn}" \
-                "storage: {filesystem: {rootdirectory: $test_dir/registry}, delete: {enabled: true}}" \
-                "http: {addr: '127.0.0.1:5000'}" "$@" >"$config"
-        systemd-run --quiet --unit=test-registry.service -p KillSignal=SIGKILL docker-registry serve "$config" ||
-                die "the registry cannot be started"
-        wait_until 120 port_is_open 5000 || die "the registry does not listen: $(journalctl -u test-registry.service)"
+                "storage: {filesystem: {rootdirectory: $test_dir/$1}, delete: {enabled: true}}" "${@:3}" >"$test_dir/$1.yml"
+        systemd-run --quiet --unit="test-$1.service" -p KillSignal=SIGKILL docker-registry serve "$test_dir/$1.yml" ||
+                die "the registry $1 cannot be started"
+        wait_until 120 port_is_open "$2" || die "the registry $1 does not listen: $(journalctl -u "test-$1.service")"
+}
+
+# registry_serve LINE...: the registry at localhost:5000.
+registry_serve() {
+        registry_serve_as registry 5000 "http: {addr: '127.0.0.1:5000'}" "$@"
 }
 
 # registry_start: a registry at localhost:5000 that anybody may use.
