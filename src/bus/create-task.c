@@ -49,11 +49,11 @@ int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                                "given");
                 return bus_error_set(error, r, &e);
         }
-        if (options.checkpoint_path) {
+        r = options.checkpoint || options.checkpoint_path ? checkpoint_check_container(c, &e) : 0;
+        if (r == 0 && options.checkpoint_path)
                 r = checkpoint_check(options.checkpoint_path, &e);
-                if (r != 0)
-                        return bus_error_set(error, r, &e);
-        }
+        if (r != 0)
+                return bus_error_set(error, r, &e);
         r = late_new(service_of(&c->object), m, late_reply_path, &late, error);
         if (r < 0)
                 return r;

@@ -288,6 +288,9 @@ static int dump_check(const Task *t, Error *e) {
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "A checkpoint of the task \"%s\" is being made already",
                                   t->process.object.name);
+        r = checkpoint_check_container(t->container, e);
+        if (r != 0)
+                return r;
         /* the supervisor looks for it in the same $PATH; here nothing was changed yet */
         r = process_find_program("criu", &criu);
         if (r == -ENOENT)
@@ -315,6 +318,16 @@ int task_checkpoint(Task *t, const CheckpointOptions *options, Callback callback
         else
                 dump_drop(TAKE_PTR(d));
         return r;
+}
+
+/* The runtime would say so as well, when the task has been paused, or at Start. */
+int checkpoint_check_container(const Container *c, Error *e) {
+        if (c->user_namespace.mode == USER_NAMESPACE_HOST)
+                return 0;
+        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                          "The container \"%s\" has a user namespace, which CRIU cannot save and "
+                          "restore",
+                          c->object.name);
 }
 
 int checkpoint_check(const char *path, Error *e) {

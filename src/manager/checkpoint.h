@@ -33,6 +33,9 @@ int task_checkpoint(Task *t, const CheckpointOptions *options, Callback callback
  * CTR_NOT_FOUND. */
 int checkpoint_check(const char *path, Error *e);
 
+/* CTR_NOT_IMPLEMENTED for a container that can have no checkpoints. */
+int checkpoint_check_container(const Container *c, Error *e);
+
 /* t is being freed. */
 void checkpoint_task_gone(Task *t);
 

@@ -4,7 +4,7 @@
 /*
  * Which ids a container has: those of the host, a range of the host's that is its own, or what the
  * caller maps. It is decided when the container is made and kept in its row, so that a container
- * has the same ids in all its tasks, versions and restored checkpoints, until it is deleted.
+ * has the same ids in all its tasks and versions, until it is deleted.
  *
  * Invariant: but for the host's own ids both maps have entries, and id 0 is in them: the layers of
  * an image are root's.

@@ -175,6 +175,8 @@ static int prepare(void *userdata, char ***ret, Error *e) {
 
         r = spec_read(d->p->config_dir_fd, d->p->config_name, &spec, e);
         if (r == 0)
+                r = criu_check_spec(spec, e);
+        if (r == 0)
                 r = describe(d, spec, &doc, e);
         if (r == 0)
                 r = find_parent(d->p, &parent, e);

@@ -204,6 +204,8 @@ static int prepare(void *userdata, char ***ret, Error *e) {
 
         r = spec_read(x->p->config_dir_fd, x->p->config_name, &spec, e);
         if (r == 0)
+                r = criu_check_spec(spec, e);
+        if (r == 0)
                 r = checkpoint_document_read(x->p->images_fd, &doc, e);
         if (r != 0)
                 return r;

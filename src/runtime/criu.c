@@ -69,6 +69,15 @@ int criu_log_copy(int dir_fd, const char *name, int to_dir_fd, const char *to_na
         return r < 0 ? r : file_write_atomic_at(to_dir_fd, to_name, data, size, 0600, 0);
 }
 
+/* Mapped layers are file systems of their own to CRIU, devices of the host that are bound into it
+ * have no mount that it knows, and it asks the container's network for rights that it has not. */
+int criu_check_spec(const Spec *spec, Error *e) {
+        if (!spec->namespaces[NAMESPACE_USER].set)
+                return 0;
+        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                          "CRIU cannot save and restore a container with a user namespace");
+}
+
 int criu_finish(Helper *h, int log_fd, const char *log_name, const char *log_path, Error *e) {
         _cleanup_free_ char *line = NULL;
         int r, status = 0;

@@ -8,9 +8,13 @@
  */
 
 #include "runtime/helper.h"
+#include "runtime/spec.h"
 
 /* CTR_UNAVAILABLE if there is no program criu in $PATH. Nothing is started then. */
 int criu_new(HelperPrepare prepare, void *userdata, Helper **ret, Error *e);
+
+/* CTR_NOT_IMPLEMENTED for a container of which criu can make, or restore, no checkpoint. */
+int criu_check_spec(const Spec *spec, Error *e);
 
 /* Reaps it. log_fd and log_name: the file that criu wrote, whose first error line becomes the
  * error's text, with log_path as the place to read on. 0; what prepare returned; CTR_UNKNOWN if

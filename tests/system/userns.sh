@@ -124,6 +124,21 @@ check_fails "and nobody else" "Read-only" ctrctl run --rm --userns=auto --networ
 check_match "another runtime has none of this" "NotImplemented|can have no user namespace" \
         "$(ctrctl create --userns=auto --runtime=crun $image true 2>&1)"
 
+check "a container" ctrctl run -d --name=box --userns=auto "${no_sysfs[@]}" $image sleep 1000
+check_fails "has no checkpoints" "has a user namespace, which CRIU cannot save" ctrctl checkpoint --path="$test_dir/images" box
+check_equal "and runs on" RUNNING "$(ctrctl inspect box | jq -r '.[0].Task.Status')"
+check "removal" ctrctl rm -f box
+
+# several at once
+ids=()
+for i in {1..8}; do
+        ctrctl create --quiet --name "many$i" --userns=auto $image true >/dev/null &
+        ids+=($!)
+done
+check "containers made at once" wait "${ids[@]}"
+check_equal "have nothing in common" 8 "$(for i in {1..8}; do range_of "many$i"; done | sort -u | wc -l)"
+check "removal" ctrctl rm many{1..8}
+
 # ranges that the administrator gives
 echo "containers:200000:100" | tee -a /etc/subuid >>/etc/subgid
 check "ids of a user" ctrctl create --name box --userns=auto:size=60 $image true
