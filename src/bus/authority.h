@@ -23,6 +23,9 @@ typedef struct AuthorityDetails {
         const char *namespace, *container, *image;
 } AuthorityDetails;
 
+/* So many things may one call be about. */
+#define AUTHORITY_DETAILS_MAX 32
+
 /* Sees every incoming message and the end of callers from now on. */
 int authority_new(sd_bus *bus, Authority **ret, Error *e);
 Authority *authority_free(Authority *a);

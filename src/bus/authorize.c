@@ -156,9 +156,9 @@ static int refuse(const char *member, sd_bus_error *error) {
                                  "There is no rule who may call %s", member);
 }
 
-/* more_action may be NULL. */
+/* more_action may be NULL; it is about the first of the n details. */
 static int check_actions(Service *s, sd_bus_message *m, const char *action, const char *more_action,
-                         const AuthorityDetails *d, sd_bus_error *error) {
+                         const AuthorityDetails *d, size_t n, sd_bus_error *error) {
         uid_t uid;
         int r;
 
@@ -166,7 +166,8 @@ static int check_actions(Service *s, sd_bus_message *m, const char *action, cons
         if (r <= 0)
                 return r;
         if (uid != 0) {
-                r = authority_check(s->authority, m, uid, action, d, error);
+                for (size_t i = 0; r > 0 && i < n; i++)
+                        r = authority_check(s->authority, m, uid, action, &d[i], error);
                 if (r > 0 && more_action)
                         r = authority_check(s->authority, m, uid, more_action, d, error);
         }
@@ -179,7 +180,7 @@ static int authorize_by(Service *s, sd_bus_message *m, const AuthorizeRule *rule
                         const AuthorityDetails *d, sd_bus_error *error) {
         if (!rule || (more && !rule->more_action))
                 return refuse(sd_bus_message_get_member(m), error);
-        return check_actions(s, m, rule->action, more ? rule->more_action : NULL, d, error);
+        return check_actions(s, m, rule->action, more ? rule->more_action : NULL, d, 1, error);
 }
 
 static const AuthorizeRule *rule_of(sd_bus_message *m) {
@@ -192,6 +193,17 @@ int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_e
 
 int authorize_more(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error) {
         return authorize_by(s, m, rule_of(m), true, d, error);
+}
+
+int authorize_each(Service *s, sd_bus_message *m, const AuthorityDetails *d, size_t n,
+                   sd_bus_error *error) {
+        const AuthorizeRule *rule = rule_of(m);
+
+        assert(n > 0 && n <= AUTHORITY_DETAILS_MAX);
+
+        if (!rule)
+                return refuse(sd_bus_message_get_member(m), error);
+        return check_actions(s, m, rule->action, NULL, d, n, error);
 }
 
 int authorize_exec(Service *s, sd_bus_message *m, bool more, const AuthorityDetails *d,
@@ -212,7 +224,7 @@ int authorize_action(Service *s, sd_bus_message *m, const char *name, const Auth
                         action = rules[i].action;
         if (!action || !authorize_find_rule(sd_bus_message_get_interface(m), member))
                 return refuse(member, error);
-        return check_actions(s, m, action, NULL, d, error);
+        return check_actions(s, m, action, NULL, d, 1, error);
 }
 
 int authorize_root(Service *s, sd_bus_message *m, const char *what, sd_bus_error *error) {

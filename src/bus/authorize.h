@@ -41,6 +41,12 @@ int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_e
  * on the host, or give a process more than its container has. */
 int authorize_more(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error);
 
+/* The same for a call about several things, for each of which the action must be granted: the
+ * images of ExportImages, the image and what becomes of it of TagImage, PushImage and Commit. n is
+ * at most AUTHORITY_DETAILS_MAX. */
+int authorize_each(Service *s, sd_bus_message *m, const AuthorityDetails *d, size_t n,
+                   sd_bus_error *error);
+
 /* The same for the object of an exec. more: Kill of a process that need not be of the exec. */
 int authorize_exec(Service *s, sd_bus_message *m, bool more, const AuthorityDetails *d,
                    sd_bus_error *error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "basic/strv.h"
+#include "bus/authorize.h"
 #include "bus/container.h"
 #include "bus/copy-methods.h"
 #include "bus/error.h"
@@ -31,11 +32,14 @@ static int option_compression(OptionReader *o, void *target) {
 
 static int commit_begin(sd_bus_message *m, Container *c, const CommitRequest *request,
                         sd_bus_error *error) {
+        AuthorityDetails details[2] = {container_authority_details(c),
+                                       container_authority_details(c)};
         _cleanup_error_ Error e = ERROR_NULL;
         Late *late;
         int r;
 
-        r = container_authorize(c, m, error);
+        details[1].image = request->reference;
+        r = authorize_each(service_of(&c->object), m, details, ELEMENTSOF(details), error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         r = late_new(service_of(&c->object), m, late_reply_path, &late, error);

@@ -13,6 +13,7 @@
 #include "bus/manager-methods.h"
 #include "bus/service.h"
 #include "image/platform.h"
+#include "image/reference.h"
 #include "manager/image-archive.h"
 #include "manager/image-remote.h"
 #include "manager/pull.h"
@@ -174,6 +175,24 @@ typedef struct PushOptions {
         PushRequest push;
 } PushOptions;
 
+/* The user's rights are for the image, and for where it goes: that is reached with credentials of
+ * the machine's. */
+static int push_authorize(sd_bus_message *m, Service *s, const PushOptions *o,
+                          const char *reference, sd_bus_error *error) {
+        _cleanup_free_ char *target = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        int r = 0;
+
+        if (o->push.target)
+                r = reference_normalize(o->push.target, &target, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        return authorize_each(s, m,
+                              (AuthorityDetails[]){{.namespace = o->namespace, .image = reference},
+                                                   {.namespace = o->namespace, .image = target}},
+                              target ? 2 : 1, error);
+}
+
 int method_push_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         static const Option table[] = {
                         {"Namespace", "s", option_namespace, offsetof(PushOptions, namespace)},
@@ -194,7 +213,12 @@ int method_push_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Job *job;
         int r;
 
-        r = prepare_image(m, s, table, &options, &options.namespace, &reference, error);
+        r = reference_read(m, &reference, error);
+        if (r >= 0)
+                r = options_read(m, table, &options, error);
+        if (r < 0)
+                return r;
+        r = push_authorize(m, s, &options, reference, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
@@ -236,9 +260,11 @@ int method_import_images(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = options_read(m, table, &options, error);
         if (r < 0)
                 return r;
+        /* the names are the archive's, so rights for one of them are not enough */
         r = authorize(s, m,
                       &(AuthorityDetails){.namespace = options.import.namespace,
-                                          .image = options.import.name},
+                                          .image = options.import.rootfs ? options.import.name
+                                                                         : NULL},
                       error);
         if (r <= 0)
                 return r < 0 ? r : 1;
@@ -266,6 +292,27 @@ static int option_format(OptionReader *o, void *target) {
                                                 *format);
 }
 
+static int export_authorize(sd_bus_message *m, Service *s, const char *namespace,
+                            char *const *references, sd_bus_error *error) {
+        AuthorityDetails details[AUTHORITY_DETAILS_MAX] = {{.namespace = namespace}};
+        char *images[AUTHORITY_DETAILS_MAX] = {};
+        _cleanup_error_ Error e = ERROR_NULL;
+        size_t n = 0;
+        int r = 0;
+
+        if (strv_length(references) > ELEMENTSOF(details))
+                return authorize(s, m, &details[0], error); /* which job_export() refuses */
+        for (; r == 0 && references && references[n]; n++) {
+                r = reference_normalize(references[n], &images[n], &e);
+                details[n] = (AuthorityDetails){.namespace = namespace, .image = images[n]};
+        }
+        r = r != 0 ? bus_error_set(error, r, &e)
+                   : authorize_each(s, m, details, MAX_OF(n, (size_t) 1), error);
+        for (size_t i = 0; i < n; i++)
+                free(images[i]);
+        return r;
+}
+
 int method_export_images(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         static const Option table[] = {
                         {"Namespace", "s", option_namespace, offsetof(ExportRequest, namespace)},
@@ -288,10 +335,7 @@ int method_export_images(sd_bus_message *m, void *userdata, sd_bus_error *error)
                 r = options_read(m, table, &request, error);
         if (r < 0)
                 return r;
-        r = authorize(s, m,
-                      &(AuthorityDetails){.namespace = request.namespace,
-                                          .image = references ? references[0] : NULL},
-                      error);
+        r = export_authorize(m, s, request.namespace, references, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 

@@ -84,7 +84,10 @@ int method_tag_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = options_read(m, namespace_option, &namespace, error);
         if (r < 0)
                 return r;
-        r = authorize(s, m, &(AuthorityDetails){.namespace = namespace, .image = name}, error);
+        r = authorize_each(s, m,
+                           (AuthorityDetails[]){{.namespace = namespace, .image = name},
+                                                {.namespace = namespace, .image = reference}},
+                           2, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 

@@ -10,7 +10,8 @@
 
 #include "bus/authority.h"
 
-#define QUERY_ANSWERS_MAX 4
+/* with some for what changes while polkit is asked */
+#define QUERY_ANSWERS_MAX (AUTHORITY_DETAILS_MAX + 3)
 
 typedef enum QueryState {
         QUERY_SENDER,  /* waits for the uid of its sender */

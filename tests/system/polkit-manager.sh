@@ -62,6 +62,22 @@ user_is_refused CreateContainer 'ssa{sv}' mine debian 0
 user_is_refused CreateContainer 'ssa{sv}' mine busybox 1 Namespace s elsewhere
 user_is_refused CreateContainer 'ssa{sv}' mine busybox 1 Pull s missing
 
+# Rights for one image are none for another that the call is about.
+client=$(realpath "$(dirname "${BASH_SOURCE[0]}")/content-client")
+user_client() {
+        runuser -u tester -- "$client" "$@"
+}
+set_rule 'if (action.id.match(/image-(pull|push|export)$/) && subject.user == "tester" &&
+        action.lookup("image") == "docker.io/library/mine:latest") return polkit.Result.YES;'
+check_fails "the one may be exported (and is not there)" 'NotFound.*mine' user_client ExportImages LIST:mine STDOUT
+check_fails "not with another one" "nteractive" user_client ExportImages LIST:mine,other STDOUT
+check_fails "nor more than there can be" "nteractive" user_client ExportImages "LIST:mine$(printf ',mine%.0s' {1..40})" STDOUT
+check_fails "it may get a name that is its own" 'NotFound.*mine' user_client TagImage mine mine
+check_fails "no other image may get its name" "nteractive" user_client TagImage other mine
+check_fails "nor it the name of another" "nteractive" user_client TagImage mine other
+check_fails "it may be pushed to where it is from" 'NotFound.*mine' user_client PushImage mine Target=mine
+check_fails "and nowhere else" "nteractive" user_client PushImage mine Target=other
+
 set_rule 'if (action.id == "org.example.Ctr.namespace-manage" && subject.user == "tester" &&
         action.lookup("namespace").indexOf("tester-") == 0) return polkit.Result.YES;'
 check "a rule about names allows those" user_call CreateNamespace 'sa{ss}a{sv}' tester-1 0 0
