@@ -88,14 +88,7 @@ static int answer_plan(Job *j, Error *e) {
         return 0;
 }
 
-static int handle_plan(Job *j, json_t *packet, Error *e) {
-        if (!j->type->plan || j->plan)
-                return error_setf(e, -EBADMSG, "The worker has a plan that nobody asked for");
-        j->plan = json_incref(packet);
-        return answer_plan(j, e);
-}
-
-/* Pieces of a result that is too long for one packet: its arrays begin with them. */
+/* Pieces of what is too long for one packet: its arrays begin with them. */
 static int handle_part(Job *j, json_t *packet, Error *e) {
         const char *key;
         json_t *value;
@@ -115,17 +108,17 @@ static int handle_part(Job *j, json_t *packet, Error *e) {
         json_object_foreach(j->parts, key, value)
                 n += json_array_size(value);
         return n > PARTS_MAX ? error_setf(e, CTR_RESOURCE_EXHAUSTED,
-                                          "The worker's result has more than %i items", PARTS_MAX)
+                                          "The worker's packet has more than %i items", PARTS_MAX)
                              : 0;
 }
 
-static int handle_result(Job *j, json_t *packet) {
+/* What came before the packet itself. */
+static int add_parts(Job *j, json_t *packet) {
+        _cleanup_json_ json_t *parts = TAKE_PTR(j->parts);
         const char *key;
         json_t *value;
 
-        json_decref(j->result);
-        j->result = json_incref(packet);
-        json_object_foreach(j->parts, key, value) {
+        json_object_foreach(parts, key, value) {
                 json_t *rest = json_object_get(packet, key);
 
                 if ((rest && json_array_extend(value, rest) < 0) ||
@@ -133,6 +126,21 @@ static int handle_result(Job *j, json_t *packet) {
                         return -ENOMEM;
         }
         return 0;
+}
+
+static int handle_plan(Job *j, json_t *packet, Error *e) {
+        if (!j->type->plan || j->plan)
+                return error_setf(e, -EBADMSG, "The worker has a plan that nobody asked for");
+        if (add_parts(j, packet) < 0)
+                return -ENOMEM;
+        j->plan = json_incref(packet);
+        return answer_plan(j, e);
+}
+
+static int handle_result(Job *j, json_t *packet) {
+        json_decref(j->result);
+        j->result = json_incref(packet);
+        return add_parts(j, packet);
 }
 
 static int handle_error(Job *j, json_t *packet, Error *e) {

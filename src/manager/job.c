@@ -107,7 +107,7 @@ void job_finish(Job *j) {
         lease_job_done(j, r == 0);
         if (r != 0 && j->pid > 0) {
                 leftovers_remove_of(m->leftovers, j->pid);
-                if (j->type->brings_blobs)
+                if (j->type->brings_blobs || j->needs_more)
                         leftovers_look_for_blobs(m->leftovers);
         }
         error_move(&e, &j->error);

@@ -119,7 +119,7 @@ struct Job {
         json_t *plan;                  /* the worker's question that was not answered yet */
         json_t *claims;  /* what it makes, and no other job shall make meanwhile: an object whose
                           * keys belong to its type's plan() */
-        json_t *parts;   /* of the result that is going to come */
+        json_t *parts;   /* of the packet that is going to come */
         json_t *result;  /* the worker's last word */
         json_t *outcome; /* what Job.Wait answers: {key: string, integer, boolean, array of
                           * strings}; the value of "Image" is a name, which is shown as a path */

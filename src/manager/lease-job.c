@@ -21,6 +21,7 @@
 #define JOB_LEASE_USEC     (24 * 3600 * USEC_PER_SEC)
 #define PLAN_LAYERS_MAX    512
 #define PLAN_DOCUMENTS_MAX 64
+#define PLAN_OTHERS_MAX    16384
 
 static int job_lease_new(Job *j, Error *e) {
         Manager *m = j->object.manager;
@@ -61,17 +62,18 @@ static int protect_blob(Job *j, json_t *layer, Error *e) {
                       : db_ingest_put(m->db, j->namespace, digest, (uint64_t) MAX_OF(size, 0), e);
 }
 
-/* Index, manifest and config: another job may have brought them, and its failure must not take them
- * away. */
-static int protect_documents(Job *j, json_t *plan, Error *e) {
-        json_t *documents = NULL, *digest;
+/* An array of digests. "documents" are index, manifest and config: another job may have brought
+ * them, and its failure must not take them away. "others" are all blobs of an index's other images.
+ */
+static int protect_digests(Job *j, json_t *plan, const char *name, size_t max, Error *e) {
+        json_t *digests = NULL, *digest;
         size_t i;
         int r;
 
-        r = json_get_array(plan, "plan", "documents", PLAN_DOCUMENTS_MAX, &documents, e);
+        r = json_get_array(plan, "plan", name, max, &digests, e);
         if (r < 0)
                 return r;
-        json_array_foreach(documents, i, digest) {
+        json_array_foreach(digests, i, digest) {
                 const char *text = json_string_value(digest);
                 Digest d;
 
@@ -95,7 +97,9 @@ static int protect_all(Job *j, json_t *plan, json_t *answer, Error *e) {
                 return r;
         r = job_lease_new(j, e);
         if (r == 0)
-                r = protect_documents(j, plan, e);
+                r = protect_digests(j, plan, "documents", PLAN_DOCUMENTS_MAX, e);
+        if (r == 0)
+                r = protect_digests(j, plan, "others", PLAN_OTHERS_MAX, e);
         for (size_t i = 0; r == 0 && i < json_array_size(layers); i++) {
                 json_int_t id = json_integer_value(json_array_get(have, i));
 

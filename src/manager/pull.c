@@ -130,7 +130,6 @@ int layers_answer_plan(Job *j, json_t *plan, bool with_blobs, json_t **ret, Erro
 static int plan(Job *j, json_t *packet, json_t **ret, Error *e) {
         const PullState *state = j->userdata;
 
-        j->needs_more = state->all_platforms;
         return layers_answer_plan(j, packet, state->with_blobs, ret, e);
 }
 
@@ -293,9 +292,12 @@ static int pull_start(Manager *m, const PullRequest *q, const Image *i, const ch
                                       .outcome = outcome,
                       },
                       ret, e);
-        if (r != 0)
+        if (r != 0) {
                 pull_state_free(state);
-        return r;
+                return r;
+        }
+        (*ret)->needs_more = q->all_platforms;
+        return 0;
 }
 
 int job_pull(Manager *m, const PullRequest *request, Job **ret, Error *e) {

@@ -29,6 +29,22 @@ static json_t *pack_layer(const Layer *l) {
         return j;
 }
 
+/* What is fetched of the other images of an index. NULL: no memory. */
+static json_t *pack_others(const Pull *p) {
+        const DescriptorList *const lists[] = {&p->other_documents, &p->other_blobs};
+        json_t *others = json_array();
+
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                for (size_t k = 0; k < lists[i]->n; k++)
+                        (void) json_array_append_new(others,
+                                                     json_string(DIGEST_STRING(
+                                                                     &lists[i]->items[k].digest)));
+        if (json_array_size(others) == lists[0]->n + lists[1]->n)
+                return others;
+        json_decref(others);
+        return NULL;
+}
+
 json_t *pack_pull_plan(const Pull *p) {
         json_t *layers = json_array(), *documents = json_array();
 
@@ -44,10 +60,10 @@ json_t *pack_pull_plan(const Pull *p) {
                 json_decref(documents);
                 return NULL;
         }
-        return json_pack("{s:s, s:s, s:s, s:o, s:o}", "type", "plan", "digest",
+        return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "type", "plan", "digest",
                          DIGEST_STRING(&p->target.digest), "config",
                          DIGEST_STRING(&p->manifest->config.digest), "documents", documents,
-                         "layers", layers);
+                         "layers", layers, "others", pack_others(p));
 }
 
 static json_t *pack_layer_progress(const Pull *p, const Layer *l) {

@@ -43,6 +43,58 @@ static int send_packet(int fd, json_t *packet, Error *e) {
         return 0;
 }
 
+/* Moves items from the front of an array, as many as belong into one packet. NULL: no memory. */
+static json_t *take_items(json_t *array) {
+        json_t *items = json_array();
+        size_t size = 0;
+
+        while (items && json_array_size(array) > 0 && size < ARRAY_SIZE_MAX) {
+                json_t *item = json_array_get(array, 0);
+
+                size += json_dumpb(item, NULL, 0, JSON_COMPACT);
+                if (json_array_append(items, item) < 0 || json_array_remove(array, 0) < 0) {
+                        json_decref(items);
+                        return NULL;
+                }
+        }
+        return items;
+}
+
+/* Sends beforehand what would make a packet too long. */
+static int send_parts(int fd, json_t *packet, Error *e) {
+        json_t *value;
+        const char *key;
+        int r = 0;
+
+        json_object_foreach(packet, key, value) {
+                if (!json_is_array(value) ||
+                    json_dumpb(value, NULL, 0, JSON_COMPACT) <= ARRAY_SIZE_MAX)
+                        continue;
+                while (r == 0 && json_array_size(value) > 0) {
+                        json_t *items = take_items(value);
+
+                        r = items ? send_packet(fd,
+                                                json_pack("{s:s, s:o}", "type", "part", key, items),
+                                                e)
+                                  : -ENOMEM;
+                }
+        }
+        return r;
+}
+
+/* Takes over packet, which may be NULL for a lack of memory. */
+static int send_long(int fd, json_t *packet, Error *e) {
+        int r = 0;
+
+        if (packet && json_dumpb(packet, NULL, 0, JSON_COMPACT) > PACKET_SIZE_MAX)
+                r = send_parts(fd, packet, e);
+        if (r != 0) {
+                json_decref(packet);
+                return r;
+        }
+        return send_packet(fd, packet, e);
+}
+
 static const char *phase_of(const json_t *progress) {
         return strempty(json_string_value(json_object_get(progress, "phase")));
 }
@@ -99,7 +151,7 @@ static int send_plan(Report *t, Error *e) {
         t->asked = true;
         if (t->job->control_fd < 0)
                 return take_answer(t, NULL, e);
-        return send_packet(t->job->control_fd, t->job->type->plan(t->job), e);
+        return send_long(t->job->control_fd, t->job->type->plan(t->job), e);
 }
 
 static int receive(Report *t, bool *ret_gone, Error *e) {
@@ -218,45 +270,6 @@ static int run(Report *t, Error *e) {
         return r;
 }
 
-/* Moves items from the front of an array, as many as belong into one packet. NULL: no memory. */
-static json_t *take_items(json_t *array) {
-        json_t *items = json_array();
-        size_t size = 0;
-
-        while (items && json_array_size(array) > 0 && size < ARRAY_SIZE_MAX) {
-                json_t *item = json_array_get(array, 0);
-
-                size += json_dumpb(item, NULL, 0, JSON_COMPACT);
-                if (json_array_append(items, item) < 0 || json_array_remove(array, 0) < 0) {
-                        json_decref(items);
-                        return NULL;
-                }
-        }
-        return items;
-}
-
-/* Sends beforehand what would make a result too long for one packet. */
-static int send_parts(int fd, json_t *result, Error *e) {
-        json_t *value;
-        const char *key;
-        int r = 0;
-
-        json_object_foreach(result, key, value) {
-                if (!json_is_array(value) ||
-                    json_dumpb(value, NULL, 0, JSON_COMPACT) <= ARRAY_SIZE_MAX)
-                        continue;
-                while (r == 0 && json_array_size(value) > 0) {
-                        json_t *items = take_items(value);
-
-                        r = items ? send_packet(fd,
-                                                json_pack("{s:s, s:o}", "type", "part", key, items),
-                                                e)
-                                  : -ENOMEM;
-                }
-        }
-        return r;
-}
-
 static int send_result(WorkerJob *j, Error *e) {
         _cleanup_json_ json_t *result = NULL;
         _cleanup_free_ char *text = NULL;
@@ -264,13 +277,8 @@ static int send_result(WorkerJob *j, Error *e) {
         result = j->type->result(j);
         if (!result)
                 return -ENOMEM;
-        if (j->control_fd >= 0) {
-                int r = 0;
-
-                if (json_dumpb(result, NULL, 0, JSON_COMPACT) > PACKET_SIZE_MAX)
-                        r = send_parts(j->control_fd, result, e);
-                return r == 0 ? send_packet(j->control_fd, json_incref(result), e) : r;
-        }
+        if (j->control_fd >= 0)
+                return send_long(j->control_fd, json_incref(result), e);
         text = json_dumps(result, JSON_INDENT(2));
         if (!text)
                 return -ENOMEM;

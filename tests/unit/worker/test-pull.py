@@ -284,6 +284,9 @@ class Pull(worker.TestCase):
         self.assertEqual(len(result["blobs"]), 1 + 3 * 300)
         self.assertEqual(len(self.stored()), 1 + 3 * 300)
         self.assertGreater(self.last.n_parts, 0)
+        others = {blob["digest"] for blob in result["blobs"]} - set(self.last.plan["documents"])
+        others -= {layer["digest"] for layer in self.last.plan["layers"]}
+        self.assertEqual(set(self.last.plan["others"]), others)
 
     def test_known_digest(self):
         """A tag that has not moved costs one HEAD; one that has, or whose manifest is lost, a GET more."""

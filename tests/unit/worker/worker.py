@@ -59,25 +59,29 @@ class Session:
     def send(self, packet):
         self.socket.send(json.dumps(packet).encode())
 
-    def finish(self, have=None):
-        """Answer the plan and wait for the end: the result, or Failed."""
-        packet = self.next()
-        # an import asks once for each of its images
-        while packet and packet["type"] == "plan":
-            self.plan = packet
-            self.send({"type": "have", "layers": have or [None] * len(packet["layers"])})
-            packet = self.next()
-        # a long result comes in pieces
+    def next_whole(self):
+        """The next packet; a long one comes in pieces."""
         parts = {}
+        packet = self.next()
         while packet and packet["type"] == "part":
             assert len(packet) == 2, packet.keys()
             for key in packet.keys() - {"type"}:
                 parts.setdefault(key, []).extend(packet[key])
             self.n_parts += 1
             packet = self.next()
-        code = self.wait()
         for key, items in parts.items():
             packet[key] = items + packet[key]
+        return packet
+
+    def finish(self, have=None):
+        """Answer the plan and wait for the end: the result, or Failed."""
+        packet = self.next_whole()
+        # an import asks once for each of its images
+        while packet and packet["type"] == "plan":
+            self.plan = packet
+            self.send({"type": "have", "layers": have or [None] * len(packet["layers"])})
+            packet = self.next_whole()
+        code = self.wait()
         if packet is None:
             raise AssertionError(f"the worker ended with {code} and without a packet")
         if packet["type"] == "error":
