@@ -32,7 +32,7 @@ int container_authorize_more(Container *c, sd_bus_message *m, sd_bus_error *erro
 }
 
 typedef struct DeleteOptions {
-        bool force, keep_snapshot, versions;
+        bool force, keep_snapshot, versions, volumes;
 } DeleteOptions;
 
 static int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -41,6 +41,7 @@ static int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error)
                         {"CleanupSnapshot", "b", option_bool_inverted,
                          offsetof(DeleteOptions, keep_snapshot)},
                         {"CleanupVersions", "b", option_bool, offsetof(DeleteOptions, versions)},
+                        {"CleanupVolumes", "b", option_bool, offsetof(DeleteOptions, volumes)},
                         {},
         };
         _cleanup_error_ Error e = ERROR_NULL;
@@ -62,6 +63,7 @@ static int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = container_delete(c,
                              (options.force ? CONTAINER_DELETE_FORCE : 0) |
                                              (options.versions ? CONTAINER_DELETE_VERSIONS : 0) |
+                                             (options.volumes ? CONTAINER_DELETE_VOLUMES : 0) |
                                              (options.keep_snapshot ? CONTAINER_DELETE_KEEP_SNAPSHOT
                                                                     : 0),
                              late_complete, late, &e);

@@ -259,6 +259,7 @@ static const Option table[] = {
                 {"BlockIOClass", "s", option_string_copy, FIELD(blockio_class)},
                 {"RDTClass", "s", option_string_copy, FIELD(rdt_class)},
                 {"Runtime", "s", option_runtime, FIELD(runtime)},
+                {"ImageVolumes", "b", option_bool_inverted, FIELD(no_image_volumes)},
                 {"Systemd", "s", option_systemd, FIELD(systemd)},
                 {"UserNamespace", "s", option_user_namespace, FIELD(user_namespace)},
                 {"UserNamespaceSize", "u", option_user_namespace_size, FIELD(user_namespace)},

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 
+#include "basic/identifier.h"
 #include "basic/rlimit.h"
 #include "basic/strv.h"
 
@@ -62,10 +63,22 @@ static bool is_bind(const ContainerMount *m) {
         return false;
 }
 
+/* A volume's name ("": an anonymous one), an image's reference. */
+static int check_mount_name(OptionReader *o, const ContainerMount *m) {
+        bool volume = streq(m->type, "volume");
+
+        if (volume ? !isempty(m->source) && !identifier_is_valid(m->source) : isempty(m->source))
+                return option_invalid(o, "the source \"%.128s\" of %.128s names no %s", m->source,
+                                      m->destination, m->type);
+        return 0;
+}
+
 int container_check_mount(OptionReader *o, const ContainerMount *m) {
         if (m->destination[0] != '/')
                 return option_invalid(o, "the destination \"%.128s\" is not an absolute path",
                                       m->destination);
+        if (streq(m->type, "volume") || streq(m->type, "image"))
+                return check_mount_name(o, m);
         if (is_bind(m) && m->source[0] != '/')
                 return option_invalid(o, "the source \"%.128s\" of %.128s is not an absolute path",
                                       m->source, m->destination);

@@ -9,6 +9,7 @@
 #include "bus/error.h"
 #include "bus/manager-methods.h"
 #include "bus/path.h"
+#include "bus/property.h"
 #include "bus/service.h"
 #include "manager/image.h"
 #include "manager/lookup.h"
@@ -116,23 +117,6 @@ static bool matches(const Image *i, void *userdata) {
         return filter_matches(o->filters, object_lookup, &i->object);
 }
 
-static int reply_names(sd_bus_message *m, json_t *names) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        json_t *name;
-        size_t i;
-        int r;
-
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "s");
-        json_array_foreach(names, i, name)
-                if (r >= 0)
-                        r = sd_bus_message_append_basic(reply, 's', json_string_value(name));
-        if (r >= 0)
-                r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
-}
-
 static void names_destroy(void *names) {
         json_decref(names);
 }
@@ -142,7 +126,7 @@ static void on_pruned(Object *o, int r, const Error *e, void *userdata) {
         sd_bus_message *m = late_message(userdata);
 
         if (r == 0 && m) {
-                r = reply_names(m, late_payload(userdata));
+                r = strings_reply(m, late_payload(userdata));
                 if (r >= 0) {
                         late_free(userdata);
                         return;
@@ -199,5 +183,5 @@ int method_prune_images(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         if (options.synchronous)
                 return prune_synchronously(s, m, &request, error);
         r = images_prune(s->manager, &request, NULL, NULL, &names, &e);
-        return r != 0 ? bus_error_set(error, r, &e) : reply_names(m, names);
+        return r != 0 ? bus_error_set(error, r, &e) : strings_reply(m, names);
 }

@@ -65,6 +65,15 @@ int method_list_snapshots(sd_bus_message *m, void *userdata, sd_bus_error *error
 int method_snapshot_usage(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_list_snapshotters(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+int method_create_volume(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_remove_volume(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_stat_volume(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_volumes(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_volume_usage(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_prune_volumes(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_export_volume(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_import_volume(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 int method_list_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_list_containers(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -58,3 +58,20 @@ int labels_append_entry(sd_bus_message *m, json_t *labels) {
                 r = sd_bus_message_close_container(m);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
+
+int strings_reply(sd_bus_message *m, json_t *strings) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        json_t *string;
+        size_t i;
+        int r;
+
+        r = sd_bus_message_new_method_return(m, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "s");
+        json_array_foreach(strings, i, string)
+                if (r >= 0)
+                        r = sd_bus_message_append_basic(reply, 's', json_string_value(string));
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(NULL, reply, NULL);
+}

@@ -23,3 +23,6 @@ int labels_append(sd_bus_message *m, json_t *labels);
 
 /* The same as the entry "Labels" of an open a{sv}. */
 int labels_append_entry(sd_bus_message *m, json_t *labels);
+
+/* Replies with an array of strings as "as". */
+int strings_reply(sd_bus_message *m, json_t *strings);

@@ -70,16 +70,12 @@ static void on_usage(int r, const Error *e, uint64_t bytes, uint64_t inodes, voi
         late_free(late);
 }
 
-int method_snapshot_usage(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
+int snapshot_reply_usage(sd_bus_message *m, Service *s, const Snapshot *snapshot,
+                         sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
-        Service *s = userdata;
         Late *late;
         int r;
 
-        r = find_snapshot(m, s, &snapshot, error);
-        if (r <= 0)
-                return r < 0 ? r : 1;
         /* a committed one does not change, and was counted */
         if (snapshot->kind == SNAPSHOT_COMMITTED && snapshot->inodes > 0)
                 return sd_bus_reply_method_return(m, "tt", snapshot->bytes, snapshot->inodes);
@@ -88,6 +84,14 @@ int method_snapshot_usage(sd_bus_message *m, void *userdata, sd_bus_error *error
                 return r;
         r = snapshot_usage(s->manager, snapshot, on_usage, late, &e);
         return late_started(late, r, &e, error);
+}
+
+int method_snapshot_usage(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_(snapshot_freep) Snapshot *snapshot = NULL;
+        int r;
+
+        r = find_snapshot(m, userdata, &snapshot, error);
+        return r <= 0 ? (r < 0 ? r : 1) : snapshot_reply_usage(m, userdata, snapshot, error);
 }
 
 typedef struct ListOptions {

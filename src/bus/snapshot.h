@@ -39,3 +39,7 @@ int snapshot_prepare_method(sd_bus_message *m, Service *s, SnapshotOptions *opti
 /* Replies with a(ssas). */
 int snapshot_reply_mounts(sd_bus_message *m, Service *s, const SnapshotPlace *place,
                           const char *key, sd_bus_error *error);
+
+/* Replies with (tt): bytes and inodes, as soon as they are counted. */
+int snapshot_reply_usage(sd_bus_message *m, Service *s, const Snapshot *snapshot,
+                         sd_bus_error *error);

@@ -33,6 +33,7 @@ static const struct {
                 KEY("CapabilitiesDrop", KEY_STRV, PROCESS, capabilities_drop),
                 KEY("NoNewPrivileges", KEY_BOOLEAN, PROCESS, no_new_privileges),
                 KEY("Rlimits", KEY_RLIMITS, PROCESS, rlimits),
+                KEY("ImageVolumes", KEY_BOOLEAN, KEYS_CREATE, image_volumes),
                 KEY("Systemd", KEY_STRING, KEYS_CREATE, systemd),
                 KEY("Runtime", KEY_STRING, KEYS_CREATE, runtime),
                 KEY("Hostname", KEY_STRING, KEYS_CREATE, hostname),

@@ -139,6 +139,19 @@ static const Option prune[] = {
 };
 const OptionSet options_prune = SET("Selection", prune);
 
+static const Option prune_volumes[] = {
+                {'a', "all", NULL, parse_flag, FIELD(all), "Also those that somebody has named"},
+                {0, "until", "TIME", parse_time, FIELD(until), "Only those made before that"},
+                {0, "filter", "FILTER", parse_strv, FIELD(filters), "Only those that match"},
+                {'f', "force", NULL, parse_flag, FIELD(force), "Do not ask"},
+};
+const OptionSet options_prune_volumes = SET("Selection", prune_volumes);
+
+static const Option volume[] = {
+                {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
+};
+const OptionSet options_volume = SET("Volume", volume);
+
 static const Option commit[] = {
                 {'m', "message", "TEXT", parse_string, IMAGE(message), "Comment of the layer"},
                 {'a', "author", "TEXT", parse_string, IMAGE(author), "Author of the image"},

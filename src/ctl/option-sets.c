@@ -151,6 +151,7 @@ const OptionSet options_kill = SET("Signal", kill_options);
 
 static const Option remove_options[] = {
                 {'f', "force", NULL, parse_flag, FIELD(force), "Kill it first if it is running"},
+                {'v', "volumes", NULL, parse_flag, FIELD(volumes), "With its anonymous volumes"},
 };
 const OptionSet options_remove = SET("Removing", remove_options);
 

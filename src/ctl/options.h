@@ -36,7 +36,7 @@ typedef struct CreateOptions {
         MountList mounts;
         RlimitList rlimits;
         bool terminal, read_only;
-        OptionalU64 no_new_privileges, stop_signal, stop_timeout, oom_score_adjust;
+        OptionalU64 no_new_privileges, image_volumes, stop_signal, stop_timeout, oom_score_adjust;
         OptionalU64 memory_max, memory_high, memory_low, memory_swap_max, tasks_max, cpu_weight,
                         cpu_quota, io_weight;
 } CreateOptions;
@@ -69,7 +69,7 @@ typedef struct Options {
         bool help, version, no_pager, no_legend, full, quiet, no_ask_password;
         /* those that have them */
         bool all, all_namespaces, force, follow, attach, interactive, detach, remove, no_stdin,
-                        no_stream, timestamps, execs, archive;
+                        no_stream, timestamps, execs, archive, volumes;
         char *name, *exec_id, *id_file;
         char *streams[3]; /* where standard input, output and error go, if not to us */
         char **filters;   /* "KEY=VALUE", or in the grammar of the D-Bus interface */
@@ -107,7 +107,8 @@ extern const OptionSet options_global, options_namespace, options_quiet, options
                 options_registry, options_pull_image, options_login, options_logout, options_push,
                 options_load, options_import, options_output, options_save, options_prune,
                 options_commit, options_copy, options_verify, options_lease, options_content_list,
-                options_store, options_snapshot_make, options_snapshot, options_version;
+                options_store, options_snapshot_make, options_snapshot, options_version,
+                options_prune_volumes, options_volume;
 
 /* Parses argv[1..] with the options of sets (NULL-terminated). stop_at_first: the first argument
  * that is no option ends the options, else they may stand anywhere. argv is permuted; *ret_first is

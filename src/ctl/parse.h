@@ -83,16 +83,17 @@ int parse_environment_file(const char *s, void *target, Error *e); /* char ** */
 int parse_unset(const char *s, void *target, Error *e);            /* char **: a bare name */
 int parse_label(const char *s, void *target, Error *e);            /* char **: KEY[=VALUE] */
 int parse_volume(const char *s, void *target, Error *e);           /* MountList: SRC:DST[:OPTS] */
-int parse_mount(const char *s, void *target, Error *e);      /* MountList: type=...,target=... */
-int parse_label_file(const char *s, void *target, Error *e); /* char ** */
-int parse_cpus(const char *s, void *target, Error *e);       /* OptionalU64: "1.5", as a quota */
-int parse_tmpfs(const char *s, void *target, Error *e);      /* MountList: DST[:OPTS] */
-int parse_ulimit(const char *s, void *target, Error *e);     /* RlimitList */
-int parse_device(const char *s, void *target, Error *e);     /* char **, pairs: path, access */
-int parse_capability(const char *s, void *target, Error *e); /* char **: CAP_NAME or ALL */
-int parse_entrypoint(const char *s, void *target, Error *e); /* OptionalStrv; text or JSON */
-int parse_stream(const char *s, void *target, Error *e);     /* char *: "journal", "file:/x" */
-int parse_restart(const char *s, void *target, Error *e);    /* char *: "on-failure:3" */
-int parse_network(const char *s, void *target, Error *e);    /* char *: "private", "host" */
+int parse_mount(const char *s, void *target, Error *e);        /* MountList: type=...,target=... */
+int parse_label_file(const char *s, void *target, Error *e);   /* char ** */
+int parse_cpus(const char *s, void *target, Error *e);         /* OptionalU64: "1.5", as a quota */
+int parse_tmpfs(const char *s, void *target, Error *e);        /* MountList: DST[:OPTS] */
+int parse_ulimit(const char *s, void *target, Error *e);       /* RlimitList */
+int parse_device(const char *s, void *target, Error *e);       /* char **, pairs: path, access */
+int parse_capability(const char *s, void *target, Error *e);   /* char **: CAP_NAME or ALL */
+int parse_entrypoint(const char *s, void *target, Error *e);   /* OptionalStrv; text or JSON */
+int parse_stream(const char *s, void *target, Error *e);       /* char *: "journal", "file:/x" */
+int parse_restart(const char *s, void *target, Error *e);      /* char *: "on-failure:3" */
+int parse_image_volume(const char *s, void *target, Error *e); /* OptionalU64: whether */
+int parse_network(const char *s, void *target, Error *e);      /* char *: "private", "host" */
 int parse_user_namespace(const char *s, void *target, Error *e); /* UserNamespace: "auto:size=N" */
 int parse_id_mapping(const char *s, void *target, Error *e); /* IdMappingList: CTR:HOST[:SIZE] */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * load, import, save and export: archives from and to files or our standard streams. The service
- * reads and writes them by itself, through descriptors: nothing is copied here, but for a directory
- * (ctl/layout.h).
+ * load, import, save and export, those of volumes, too: archives from and to files or our standard
+ * streams. The service reads and writes them by itself, through descriptors: nothing is copied
+ * here, but for a directory (ctl/layout.h).
  */
 
 #include <fcntl.h>
@@ -229,4 +229,26 @@ int verb_export(Client *c, char **args, Error *e) {
                 return EXIT_FAILURE;
         }
         return export_archive(c, path, INTERFACE_CONTAINER, "Export", &arguments, e);
+}
+
+int verb_volume_export(Client *c, char **args, Error *e) {
+        Arguments arguments = {.texts = {args[0]}};
+
+        return export_archive(c, NULL, INTERFACE_MANAGER, "ExportVolume", &arguments, e);
+}
+
+int verb_volume_import(Client *c, char **args, Error *e) {
+        _cleanup_close_ int fd = -1;
+        Arguments arguments = {.client = c, .texts = {args[0]}, .fd = &fd};
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = "ImportVolume",
+                           .append = append_arguments,
+                           .userdata = &arguments,
+                           .what = "volume",
+                           .name = args[0],
+                           .once = true};
+
+        if (open_input(c, args[1], &fd, e) != 0 || client_connect(c, e) != 0)
+                return EXIT_FAILURE;
+        return job_run(c, &call, "import", NULL, e) == 0 ? EXIT_SUCCESS : job_failure_status(e);
 }

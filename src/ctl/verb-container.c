@@ -52,11 +52,17 @@ typedef enum RemoveStep {
         REMOVE_AFTER_TASK,
 } RemoveStep;
 
-static int append_force(sd_bus_message *m, void *userdata) {
+static int append_removal(sd_bus_message *m, void *userdata) {
         const Client *c = userdata;
 
-        return c->options->force ? sd_bus_message_append(m, "a{sv}", 1, "Force", "b", true)
-                                 : sd_bus_message_append(m, "a{sv}", 0);
+        int r;
+
+        r = sd_bus_message_open_container(m, 'a', "{sv}");
+        if (r >= 0 && c->options->force)
+                r = sd_bus_message_append(m, "{sv}", "Force", "b", true);
+        if (r >= 0 && c->options->volumes)
+                r = sd_bus_message_append(m, "{sv}", "CleanupVolumes", "b", true);
+        return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
 static void on_removed(Request *q, sd_bus_message *reply, Error *e, void *userdata);
@@ -66,7 +72,7 @@ static int remove_container(BatchItem *item, Error *e) {
         const Call call = {.path = item->path,
                            .interface = INTERFACE_CONTAINER,
                            .member = "Delete",
-                           .append = append_force,
+                           .append = append_removal,
                            .userdata = c,
                            .what = "container",
                            .name = item->name};

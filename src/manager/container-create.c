@@ -2,12 +2,13 @@
 
 /*
  * The birth of a container: everything is checked, then its record and its root's snapshot are made
- * in one transaction. Where the snapshot is a copy, a worker makes that before, and all is checked
- * again.
+ * in one transaction. Where the snapshot is a copy, or a volume begins with one, a worker makes
+ * that before, and all is checked again.
  */
 
 #include "basic/clock.h"
 #include "basic/identifier.h"
+#include "manager/container-mounts.h"
 #include "manager/container.h"
 #include "manager/db.h"
 #include "manager/image.h"
@@ -31,6 +32,7 @@ typedef struct Creation {
         const char *tree;        /* NULL: no copy */
         int64_t replaced;        /* a snapshot that made room; 0: none */
         UserNamespace user_namespace;
+        MountPlan *mounts; /* NULL: not known yet */
 } Creation;
 
 static void creation_clear(Creation *c) {
@@ -99,7 +101,7 @@ static int creation_check(Manager *m, Creation *c, Error *e) {
         return r != 0 ? r : check_image(m, c, e);
 }
 
-static int container_fill(Container *c, Creation *creation, const SpecResult *spec) {
+static int container_fill(Container *c, Creation *creation) {
         const ContainerRequest *request = creation->request;
         int r;
 
@@ -112,8 +114,6 @@ static int container_fill(Container *c, Creation *creation, const SpecResult *sp
         c->snapshotter = strdup(creation->snapshotter);
         c->snapshot_key = strdup(request->snapshot_id ?: request->id);
         c->labels = request->labels ? json_copy(request->labels) : json_object();
-        c->resources = json_incref(spec->resources);
-        c->stop_signal = spec->stop_signal;
         c->stop_timeout = request->stop_timeout ?: STOP_TIMEOUT_USEC;
         c->user_namespace = creation->user_namespace;
         creation->user_namespace = (UserNamespace){};
@@ -141,6 +141,9 @@ static int find_snapshot(const Container *c, Snapshot **ret, Error *e) {
 
         r = db_snapshot_find(db, c->snapshotter, c->object.namespace, c->snapshot_key, &s, e);
         if (r != 1)
+                return r;
+        r = snapshot_check_mounts(c->object.manager, s, e);
+        if (r != 0)
                 return r;
         r = db_snapshot_user(db, s->id, &user, e);
         if (r == 1)
@@ -210,20 +213,42 @@ static int insert_snapshot(Container *c, Creation *creation, Error *e) {
         return r;
 }
 
+/* What it mounts, then its document, which names that, then its row. */
+static int insert_container(Container *c, Creation *creation, Error *e) {
+        _cleanup_(spec_result_clear) SpecResult spec = {};
+        ContainerRequest request = *creation->request;
+        Manager *m = c->object.manager;
+        int r;
+
+        r = mount_plan_take(creation->mounts, c, e);
+        if (r != 0)
+                return r;
+        request.mounts = creation->mounts->mounts;
+        request.n_mounts = creation->mounts->n;
+        r = spec_generate(m, &request, &c->user_namespace, creation->image, &spec, e);
+        if (r != 0)
+                return r;
+        c->resources = json_incref(spec.resources);
+        c->stop_signal = spec.stop_signal;
+        r = db_container_insert(m->db, c, spec.document, e);
+        return r != 0 ? r : mount_plan_hold(creation->mounts, c, e);
+}
+
 /* Rows and directory in one transaction: the commit is the point where the container exists. */
-static int container_commit(Container *c, Creation *creation, const char *spec, Error *e) {
+static int container_commit(Container *c, Creation *creation, Error *e) {
         bool existing = creation->request->existing_snapshot;
         Manager *m = c->object.manager;
         _cleanup_rollback_ Database *transaction = NULL;
         int r;
 
-        r = c->volatile_root ? db_begin_unsynced(m->db, e) : db_begin(m->db, e);
+        r = c->volatile_root && !creation->mounts->durable ? db_begin_unsynced(m->db, e)
+                                                           : db_begin(m->db, e);
         if (r != 0)
                 return r;
         transaction = m->db;
         r = existing ? take_snapshot(c, e) : insert_snapshot(c, creation, e);
         if (r == 0)
-                r = db_container_insert(m->db, c, spec, e);
+                r = insert_container(c, creation, e);
         if (r == 0 && creation->request->lease)
                 r = lease_add_snapshot(m, c->object.namespace, creation->request->lease,
                                        c->snapshotter, c->snapshot_key, e);
@@ -239,37 +264,38 @@ static int container_commit(Container *c, Creation *creation, const char *spec, 
                 return r;
         }
         transaction = NULL;
+        mount_plan_committed(creation->mounts);
         if (creation->replaced > 0)
                 (void) sweeper_doom(m->sweeper, creation->replaced, NULL);
         return 0;
 }
 
 static int create(Manager *m, Creation *creation, Container **ret, Error *e) {
-        _cleanup_(spec_result_clear) SpecResult spec = {};
+        _cleanup_(mount_plan_freep) MountPlan *mounts = NULL;
         _cleanup_(container_freep) Container *c = NULL;
         int r;
 
         r = creation_check(m, creation, e);
-        if (r != 0)
-                return r;
-        r = user_namespace_make(m, &creation->request->user_namespace, creation->request->namespace,
-                                creation->request->id, &creation->user_namespace, e);
-        if (r != 0)
-                return r;
-        r = spec_generate(m, creation->request, &creation->user_namespace, creation->image, &spec,
-                          e);
+        if (r == 0 && !creation->mounts) {
+                r = mount_plan_new(m, creation->request, creation->image, &mounts, e);
+                creation->mounts = mounts;
+        }
+        if (r == 0)
+                r = user_namespace_make(m, &creation->request->user_namespace,
+                                        creation->request->namespace, creation->request->id,
+                                        &creation->user_namespace, e);
         if (r != 0)
                 return r;
         c = calloc(1, sizeof(Container));
         if (!c)
                 return -ENOMEM;
-        r = container_fill(c, creation, &spec);
+        r = container_fill(c, creation);
         if (r < 0)
                 return r;
         r = restarts_prepare(m, c->labels, e);
         if (r != 0)
                 return r;
-        r = container_commit(c, creation, spec.document, e);
+        r = container_commit(c, creation, e);
         if (r != 0)
                 return r;
         r = object_link(&c->object);
@@ -288,7 +314,7 @@ int container_create(Manager *m, const ContainerRequest *request, Container **re
         return create(m, &creation, ret, e);
 }
 
-bool container_needs_copy(Manager *m, const ContainerRequest *request) {
+static bool root_is_copy(Manager *m, const ContainerRequest *request) {
         const char *snapshotter;
 
         return !request->existing_snapshot &&
@@ -297,16 +323,39 @@ bool container_needs_copy(Manager *m, const ContainerRequest *request) {
                snapshotter_find(snapshotter)->copies;
 }
 
+bool container_needs_copy(Manager *m, const ContainerRequest *request) {
+        _cleanup_(mount_plan_freep) MountPlan *mounts = NULL;
+        Creation creation = {.request = request};
+
+        /* what cannot be made needs nothing: container_create() says why */
+        return root_is_copy(m, request) ||
+               (creation_check(m, &creation, NULL) == 0 &&
+                mount_plan_new(m, request, creation.image, &mounts, NULL) == 0 &&
+                mount_plan_needs_copy(mounts));
+}
+
+/* First what volumes begin with is copied, then the root, as far as each is needed. */
 typedef struct CopyCreation {
         Manager *manager;
         const ContainerRequest *request;
+        const char *snapshotter;
         int64_t parent;
+        MountPlan *mounts;
         Callback callback;
         void *userdata;
 } CopyCreation;
 
+static CopyCreation *copy_creation_free(CopyCreation *copy) {
+        if (!copy)
+                return NULL;
+        mount_plan_free(copy->mounts);
+        free(copy);
+        return NULL;
+}
+DEFINE_CLEANUP(CopyCreation *, copy_creation_free);
+
 static void on_copied(int r, const Error *e, const char *tree, void *userdata) {
-        _cleanup_free_ CopyCreation *copy = userdata;
+        _cleanup_(copy_creation_freep) CopyCreation *copy = userdata;
         _cleanup_error_ Error local = ERROR_NULL;
         Container *c = NULL;
 
@@ -315,6 +364,7 @@ static void on_copied(int r, const Error *e, const char *tree, void *userdata) {
                                 .request = copy->request,
                                 .parent = copy->parent,
                                 .tree = tree,
+                                .mounts = copy->mounts,
                 };
 
                 r = create(copy->manager, &creation, &c, &local);
@@ -323,27 +373,51 @@ static void on_copied(int r, const Error *e, const char *tree, void *userdata) {
         copy->callback(r == 0 ? &c->object : NULL, r, e, copy->userdata);
 }
 
+static int copy_root(CopyCreation *copy, Error *e) {
+        return snapshot_copy(copy->manager, copy->snapshotter, copy->request->namespace,
+                             copy->parent, on_copied, copy, e);
+}
+
+static void on_mounts_copied(Object *o, int r, const Error *e, void *userdata) {
+        _cleanup_error_ Error local = ERROR_NULL;
+        CopyCreation *copy = userdata;
+
+        if (r == 0 && root_is_copy(copy->manager, copy->request)) {
+                r = copy_root(copy, &local);
+                if (r == 0)
+                        return;
+                e = &local;
+        }
+        on_copied(r, e, NULL, copy);
+}
+
 int container_create_copy(Manager *m, const ContainerRequest *request, Callback callback,
                           void *userdata, Error *e) {
-        _cleanup_free_ CopyCreation *copy = NULL;
+        _cleanup_(copy_creation_freep) CopyCreation *copy = NULL;
         Creation creation = {.request = request};
         int r;
 
         r = creation_check(m, &creation, e);
         if (r != 0)
                 return r;
-        copy = malloc(sizeof(CopyCreation));
+        copy = calloc(1, sizeof(CopyCreation));
         if (!copy)
                 return -ENOMEM;
         *copy = (CopyCreation){
                         .manager = m,
                         .request = request,
+                        .snapshotter = creation.snapshotter,
                         .parent = creation.image->snapshot,
                         .callback = callback,
                         .userdata = userdata,
         };
-        r = snapshot_copy(m, creation.snapshotter, request->namespace, copy->parent, on_copied,
-                          copy, e);
+        r = mount_plan_new(m, request, creation.image, &copy->mounts, e);
+        if (r != 0)
+                return r;
+        r = mount_plan_needs_copy(copy->mounts)
+                            ? mount_plan_copy_up(copy->mounts, request, creation.image,
+                                                 on_mounts_copied, copy, e)
+                            : copy_root(copy, e);
         if (r == 0)
                 TAKE_PTR(copy);
         return r;

@@ -119,13 +119,21 @@ static int container_delete_now(Container *c, ContainerDeleteFlags flags, Error 
         bool keep = flags & CONTAINER_DELETE_KEEP_SNAPSHOT;
         Manager *m = c->object.manager;
         _cleanup_rollback_ Database *transaction = NULL;
+        _cleanup_free_ int64_t *mounts = NULL;
+        size_t n_mounts = 0;
         int r;
 
-        r = c->volatile_root ? db_begin_unsynced(m->db, e) : db_begin(m->db, e);
+        r = db_container_mounts_own(m->db, c, flags & CONTAINER_DELETE_VOLUMES, &mounts, &n_mounts,
+                                    e);
+        if (r != 0)
+                return r;
+        r = c->volatile_root && n_mounts == 0 ? db_begin_unsynced(m->db, e) : db_begin(m->db, e);
         if (r != 0)
                 return r;
         transaction = m->db;
         r = db_container_delete(m->db, c, e);
+        for (size_t i = 0; r == 0 && i < n_mounts; i++)
+                r = db_snapshot_delete(m->db, mounts[i], e);
         if (r == 0 && !keep && c->snapshot > 0)
                 r = db_snapshot_delete(m->db, c->snapshot, e);
         if (r == 0 && flags & CONTAINER_DELETE_VERSIONS)
@@ -139,6 +147,8 @@ static int container_delete_now(Container *c, ContainerDeleteFlags flags, Error 
         if (!keep && c->snapshot > 0)
                 /* the row is gone: a directory that cannot be moved now goes at the next start */
                 (void) sweeper_doom(m->sweeper, c->snapshot, NULL);
+        for (size_t i = 0; i < n_mounts; i++)
+                (void) sweeper_doom(m->sweeper, mounts[i], NULL);
         /* it may have been the last one on layers whose image is gone */
         (void) sweeper_collect(m->sweeper, NULL, NULL, NULL);
         container_free(c);
@@ -236,7 +246,8 @@ void container_auto_remove(Container *c) {
         _cleanup_error_ Error e = ERROR_NULL;
         int r;
 
-        r = container_delete(c, CONTAINER_DELETE_FORCE, on_auto_removed, NULL, &e);
+        r = container_delete(c, CONTAINER_DELETE_FORCE | CONTAINER_DELETE_VOLUMES, on_auto_removed,
+                             NULL, &e);
         if (r != 0)
                 on_auto_removed(NULL, r, &e, NULL);
 }

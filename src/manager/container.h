@@ -76,7 +76,8 @@ typedef struct ContainerRequest {
         char *working_directory, *user, *hostname;
         char *restart_policy; /* NULL: as the labels say */
         bool terminal, read_only, host_network, volatile_root, auto_remove;
-        bool new_privileges; /* NoNewPrivileges=false */
+        bool new_privileges;   /* NoNewPrivileges=false */
+        bool no_image_volumes; /* the paths that the image declares stay its own */
         SystemdMode systemd;
         ContainerMount *mounts;
         size_t n_mounts;
@@ -106,8 +107,8 @@ int container_find(Manager *m, const char *namespace, const char *id, Container 
  * replaces a snapshot of that name that nobody uses (A1.32). */
 int container_create(Manager *m, const ContainerRequest *request, Container **ret, Error *e);
 
-/* Whether its snapshot is a copy: then container_create_copy(), which takes its time, is to be
- * called instead. */
+/* Whether its snapshot is a copy, or a volume begins with one: then container_create_copy(), which
+ * takes its time, is to be called instead. */
 bool container_needs_copy(Manager *m, const ContainerRequest *request);
 
 /* callback(container); the request must stay until then. */
@@ -118,6 +119,7 @@ typedef enum ContainerDeleteFlags {
         CONTAINER_DELETE_KEEP_SNAPSHOT = 1 << 0,
         CONTAINER_DELETE_FORCE = 1 << 1,    /* kill and delete a task first */
         CONTAINER_DELETE_VERSIONS = 1 << 2, /* its versions go with it; else they stay (A6.9) */
+        CONTAINER_DELETE_VOLUMES = 1 << 3,  /* its anonymous volumes go with it */
 } ContainerDeleteFlags;
 
 /* The callback gets NULL as object: it is gone. */

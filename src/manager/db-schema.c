@@ -211,6 +211,18 @@ static const char schema_4[] =
 
         "CREATE TABLE spool (one INTEGER PRIMARY KEY, id TEXT NOT NULL, taken INTEGER NOT NULL);"
 
+        /* volume: its name as a volume (manager/volume.h); anonymous: it goes with its container.
+         * container_mounts: what a container mounts besides its root. */
+        "ALTER TABLE snapshots ADD COLUMN volume TEXT;"
+        "ALTER TABLE snapshots ADD COLUMN anonymous INTEGER NOT NULL DEFAULT 0;"
+        "CREATE UNIQUE INDEX snapshots_volume ON snapshots(namespace, volume)"
+        " WHERE volume IS NOT NULL;"
+        "CREATE TABLE container_mounts (namespace TEXT NOT NULL, container TEXT NOT NULL,"
+        " snapshot INTEGER NOT NULL REFERENCES snapshots(id),"
+        " PRIMARY KEY (namespace, container, snapshot), FOREIGN KEY (namespace, container)"
+        " REFERENCES containers(namespace, id) ON DELETE CASCADE) WITHOUT ROWID;"
+        "CREATE INDEX container_mounts_snapshot ON container_mounts(snapshot);"
+
         "PRAGMA user_version = 4;";
 
 /* clang-format on */

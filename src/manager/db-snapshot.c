@@ -60,11 +60,13 @@ int db_snapshot_insert(Database *db, const Snapshot *s, int64_t *ret_id, Error *
                 return r;
         r = db_exec(db, &local, "record a snapshot",
                     "INSERT INTO snapshots(snapshotter, namespace, key, kind, parent, bytes,"
-                    " inodes, labels, container, version, created_at, updated_at) VALUES(?1, ?2,"
-                    " ?3, ?4, nullif(?5, 0), ?6, ?7, ?8, ?9, nullif(?10, 0), ?11, ?11)",
-                    "sssilllssll", s->snapshotter, s->namespace, s->key, (int) s->kind,
+                    " inodes, labels, container, version, created_at, updated_at, volume, "
+                    "anonymous)"
+                    " VALUES(?1, ?2, ?3, ?4, nullif(?5, 0), ?6, ?7, ?8, ?9, nullif(?10, 0), ?11,"
+                    " ?11, ?12, ?13)",
+                    "sssilllssllsi", s->snapshotter, s->namespace, s->key, (int) s->kind,
                     s->parent_id, (int64_t) s->bytes, (int64_t) s->inodes, labels, s->container,
-                    (int64_t) s->version, (int64_t) now);
+                    (int64_t) s->version, (int64_t) now, s->volume, (int) s->anonymous);
         if (r == CTR_ALREADY_EXISTS)
                 return error_setf(e, r, "The snapshot \"%s\" exists already", s->key);
         if (r != 0)
@@ -119,7 +121,8 @@ int db_versions_forget(Database *db, const char *namespace, const char *containe
 
 #define SNAPSHOT_COLUMNS                                                                           \
         "SELECT s.id, s.kind, s.snapshotter, s.namespace, s.key, s.parent, p.key, s.labels,"       \
-        " s.bytes, s.inodes, s.created_at, s.updated_at, s.container, s.version"                   \
+        " s.bytes, s.inodes, s.created_at, s.updated_at, s.container, s.version, s.volume, "       \
+        "s.anonymous"                                                                              \
         " FROM snapshots s LEFT JOIN snapshots p ON p.id = s.parent "
 
 static int snapshot_from_row(sqlite3_stmt *s, Snapshot **ret) {
@@ -147,6 +150,9 @@ static int snapshot_from_row(sqlite3_stmt *s, Snapshot **ret) {
         if (r == 0)
                 r = db_column_string(s, 12, &new->container);
         new->version = (uint32_t) sqlite3_column_int64(s, 13);
+        if (r == 0)
+                r = db_column_string(s, 14, &new->volume);
+        new->anonymous = sqlite3_column_int(s, 15) != 0;
         if (r < 0 || !new->labels)
                 return -ENOMEM;
         *ret = TAKE_PTR(new);
@@ -173,6 +179,16 @@ int db_snapshot_find(Database *db, const char *snapshotter, const char *namespac
                        SNAPSHOT_COLUMNS
                        "WHERE s.snapshotter = ?1 AND s.namespace = ?2 AND s.key = ?3",
                        "sss", snapshotter, namespace, key);
+        return r != 0 ? r : read_one(db, s, ret, e);
+}
+
+int db_volume_find(Database *db, const char *namespace, const char *name, Snapshot **ret,
+                   Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        int r;
+
+        r = db_prepare(db, &s, e, SNAPSHOT_COLUMNS "WHERE s.namespace = ?1 AND s.volume = ?2", "ss",
+                       namespace, name);
         return r != 0 ? r : read_one(db, s, ret, e);
 }
 
@@ -225,6 +241,19 @@ int db_versions_foreach(Database *db, const char *namespace, const char *contain
         return r != 0 ? r : foreach_row(db, s, f, userdata, e);
 }
 
+int db_volumes_foreach(Database *db, const char *namespace,
+                       int (*f)(const Snapshot *s, void *userdata), void *userdata, Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        int r;
+
+        r = db_prepare(db, &s, e,
+                       SNAPSHOT_COLUMNS "WHERE s.volume IS NOT NULL"
+                                        " AND (?1 IS NULL OR s.namespace = ?1)"
+                                        " ORDER BY s.namespace, s.volume",
+                       "s", namespace);
+        return r != 0 ? r : foreach_row(db, s, f, userdata, e);
+}
+
 /* 1 and the text of the first row, 0 if there is none. */
 static int read_text(Database *db, const char *sql, int64_t id, char **ret, Error *e) {
         _cleanup_statement_ sqlite3_stmt *s = NULL;
@@ -242,6 +271,11 @@ static int read_text(Database *db, const char *sql, int64_t id, char **ret, Erro
 int db_snapshot_user(Database *db, int64_t id, char **ret_container, Error *e) {
         return read_text(db, "SELECT id FROM containers WHERE snapshot = ?1 LIMIT 1", id,
                          ret_container, e);
+}
+
+int db_snapshot_mounter(Database *db, int64_t id, char **ret_container, Error *e) {
+        return read_text(db, "SELECT container FROM container_mounts WHERE snapshot = ?1 LIMIT 1",
+                         id, ret_container, e);
 }
 
 int db_snapshot_child(Database *db, int64_t id, char **ret_key, Error *e) {
@@ -297,4 +331,48 @@ int db_snapshot_list(Database *db, int64_t **ret, size_t *ret_n, Error *e) {
         if (r != 0)
                 return r;
         return read_ids(db, s, ret, ret_n, e);
+}
+
+int db_container_mount_insert(Database *db, const Container *c, int64_t snapshot, Error *e) {
+        return db_exec(db, e, "record what a container mounts",
+                       "INSERT INTO container_mounts(namespace, container, snapshot)"
+                       " VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                       "ssl", c->object.namespace, c->object.name, snapshot);
+}
+
+int db_container_mounts_own(Database *db, const Container *c, bool volumes, int64_t **ret,
+                            size_t *ret_n, Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        int r;
+
+        r = db_prepare(db, &s, e,
+                       "SELECT s.id FROM container_mounts m JOIN snapshots s ON s.id = m.snapshot"
+                       " WHERE m.namespace = ?1 AND m.container = ?2"
+                       " AND (s.volume IS NULL OR (?3 AND s.anonymous))"
+                       " AND NOT EXISTS (SELECT 1 FROM container_mounts o"
+                       " WHERE o.snapshot = m.snapshot AND o.container <> m.container)",
+                       "ssi", c->object.namespace, c->object.name, (int) volumes);
+        return r != 0 ? r : read_ids(db, s, ret, ret_n, e);
+}
+
+int db_volume_users(Database *db, int64_t id, json_t **ret, Error *e) {
+        _cleanup_statement_ sqlite3_stmt *s = NULL;
+        _cleanup_json_ json_t *users = json_array();
+        int r;
+
+        if (!users)
+                return -ENOMEM;
+        r = db_prepare(db, &s, e,
+                       "SELECT container FROM container_mounts WHERE snapshot = ?1"
+                       " ORDER BY container",
+                       "l", id);
+        while (r == 0 && (r = db_step(db, s, e, "read who mounts a volume")) == 1)
+                r = json_array_append_new(users,
+                                          json_string((const char *) sqlite3_column_text(s, 0))) < 0
+                                    ? -ENOMEM
+                                    : 0;
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(users);
+        return 0;
 }

@@ -98,6 +98,8 @@ int db_snapshots_foreach(Database *db, const char *snapshotter, const char *name
 int db_versions_foreach(Database *db, const char *namespace, const char *container,
                         int (*f)(const Snapshot *s, void *userdata), void *userdata, Error *e);
 /* 1 and the container (a new string) that has this snapshot as its root, 0 if there is none. */
+/* 1 and a container that mounts it besides its root; 0: none does. */
+int db_snapshot_mounter(Database *db, int64_t id, char **ret_container, Error *e);
 int db_snapshot_user(Database *db, int64_t id, char **ret_container, Error *e);
 /* 1 and the key of a child, 0 if there is none. */
 int db_snapshot_child(Database *db, int64_t id, char **ret_key, Error *e);
@@ -198,6 +200,20 @@ int db_ingest_put(Database *db, const char *namespace, const char *digest, uint6
 int db_ingest_forget(Database *db, const char *digest, Error *e);
 int db_ingest_foreach(Database *db, const char *namespace,
                       int (*f)(const IngestEntry *i, void *userdata), void *userdata, Error *e);
+
+/* Volumes (manager/volume.h), which are snapshots with a name of their own, and what containers
+ * mount of them. 1 or 0. */
+int db_volume_find(Database *db, const char *namespace, const char *name, Snapshot **ret, Error *e);
+/* namespace NULL: all. */
+int db_volumes_foreach(Database *db, const char *namespace,
+                       int (*f)(const Snapshot *s, void *userdata), void *userdata, Error *e);
+/* *ret: array of the ids of containers. */
+int db_volume_users(Database *db, int64_t id, json_t **ret, Error *e);
+int db_container_mount_insert(Database *db, const Container *c, int64_t snapshot, Error *e);
+/* What a container mounts and nobody has but it: its views of images, and with volumes its
+ * anonymous ones, too. */
+int db_container_mounts_own(Database *db, const Container *c, bool volumes, int64_t **ret,
+                            size_t *ret_n, Error *e);
 
 /* Leases (manager/lease.h) */
 int db_lease_create(Database *db, const char *namespace, const char *id, json_t *labels,

@@ -5,6 +5,7 @@
 #include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/json.h"
+#include "basic/strv.h"
 #include "image/config.h"
 #include "image/manifest.h"
 #include "image/reference.h"
@@ -22,6 +23,7 @@ Image *image_free(Image *i) {
         free(i->config_digest);
         json_decref(i->labels);
         json_decref(i->platforms);
+        strv_free(i->volumes);
         free(i);
         return NULL;
 }
@@ -70,6 +72,8 @@ void image_replace(Image *i, Image *new) {
         SWAP(i->config_digest, new->config_digest);
         SWAP(i->labels, new->labels);
         SWAP(i->platforms, new->platforms);
+        SWAP(i->volumes, new->volumes);
+        SWAP(i->volumes_known, new->volumes_known);
         i->size = new->size;
         i->unpacked = new->unpacked;
         i->snapshot = new->snapshot;
@@ -196,5 +200,32 @@ int image_read_documents(Image *i, char **ret_manifest, char **ret_config, Error
         if (r != 0)
                 return r;
         *ret_manifest = TAKE_PTR(manifest);
+        return 0;
+}
+
+int image_read_config(Image *i, ImageConfig **ret, Error *e) {
+        _cleanup_free_ char *manifest = NULL, *config = NULL;
+        int r;
+
+        r = image_read_documents(i, &manifest, &config, e);
+        if (r != 0)
+                return r;
+        return image_config_parse(config, strlen(config), i->config_digest, ret, e);
+}
+
+int image_volumes(Image *i, char *const **ret, Error *e) {
+        int r;
+
+        if (!i->volumes_known) {
+                _cleanup_(image_config_freep) ImageConfig *config = NULL;
+
+                r = image_read_config(i, &config, e);
+                if (r != 0)
+                        return r;
+                strv_free(i->volumes);
+                i->volumes = TAKE_PTR(config->volumes);
+                i->volumes_known = true;
+        }
+        *ret = i->volumes;
         return 0;
 }

@@ -8,6 +8,8 @@
 
 #include "manager/object.h"
 
+typedef struct ImageConfig ImageConfig; /* image/config.h */
+
 typedef struct Image {
         Object object; /* name: the normalised reference */
         char *digest, *media_type;
@@ -20,6 +22,8 @@ typedef struct Image {
         uint64_t created_at, updated_at;
         bool damaged;     /* a blob that it needs is, or is gone (manager/content.h) */
         bool was_damaged; /* before the last look at all */
+        char **volumes;   /* see image_volumes() */
+        bool volumes_known;
 } Image;
 
 static inline Image *IMAGE(Object *o) {
@@ -75,6 +79,12 @@ typedef struct PruneRequest {
  * names. callback as in image_delete(). */
 int images_prune(Manager *m, const PruneRequest *request, Callback callback, void *userdata,
                  json_t **ret, Error *e);
+
+/* The parsed configuration; what is no image to run is CTR_INVALID_ARGUMENT. */
+int image_read_config(Image *i, ImageConfig **ret, Error *e);
+
+/* The paths that its configuration declares to be volumes, sorted; they stay the image's. */
+int image_volumes(Image *i, char *const **ret, Error *e);
 
 /* New strings with the documents as they are in the content store. */
 int image_read_documents(Image *i, char **ret_manifest, char **ret_config, Error *e);

@@ -68,7 +68,9 @@ static int check_active(Manager *m, int64_t id, Snapshot **ret, Container **ret_
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "The snapshot \"%s\" is not active: it is %s", s->key,
                                   snapshot_kind_to_string(s->kind));
-        r = find_user(m, s, ret_user, e);
+        r = snapshot_check_mounts(m, s, e);
+        if (r == 0)
+                r = find_user(m, s, ret_user, e);
         if (r == 0)
                 *ret = TAKE_PTR(s);
         return r;

@@ -25,6 +25,7 @@ Snapshot *snapshot_free(Snapshot *s) {
         free(s->parent);
         json_decref(s->labels);
         free(s->container);
+        free(s->volume);
         free(s);
         return NULL;
 }
@@ -351,12 +352,28 @@ int snapshot_prepare(Manager *m, const SnapshotRequest *request, bool *ret_done,
         return r;
 }
 
+int snapshot_check_mounts(Manager *m, const Snapshot *s, Error *e) {
+        _cleanup_free_ char *user = NULL;
+        int r;
+
+        if (s->volume)
+                return error_setf(e, CTR_FAILED_PRECONDITION, "The snapshot \"%s\" is a volume",
+                                  s->key);
+        r = db_snapshot_mounter(m->db, s->id, &user, e);
+        return r == 1 ? error_setf(e, CTR_FAILED_PRECONDITION,
+                                   "The snapshot \"%s\" is mounted by the container \"%s\"", s->key,
+                                   user)
+                      : r;
+}
+
 int snapshot_remove(Manager *m, const SnapshotPlace *place, const char *key, Error *e) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         _cleanup_free_ char *user = NULL;
         int r;
 
         r = find(m, place, key, false, &s, e);
+        if (r == 0)
+                r = snapshot_check_mounts(m, s, e);
         if (r != 0)
                 return r;
         r = db_snapshot_child(m->db, s->id, &user, e);
@@ -385,6 +402,8 @@ int snapshot_set_labels(Manager *m, const SnapshotPlace *place, const char *key,
         int r;
 
         r = find(m, place, key, false, &s, e);
+        if (r == 0)
+                r = snapshot_check_mounts(m, s, e);
         if (r == 0)
                 r = db_snapshot_set_labels(m->db, s->id, labels, now_realtime(), e);
         /* they may say that it is not needed any more */

@@ -41,6 +41,8 @@ typedef struct Snapshot {
         uint64_t created_at, updated_at;
         char *container;  /* whose version it is; NULL: of none */
         uint32_t version; /* 0: none */
+        char *volume;     /* its name as a volume (manager/volume.h); NULL: it is none */
+        bool anonymous;   /* a volume that goes with its container */
 } Snapshot;
 
 Snapshot *snapshot_free(Snapshot *s);
@@ -117,6 +119,9 @@ typedef struct SnapshotCommitRequest {
  * CTR_FAILED_PRECONDITION if it is not active, or a task runs in it. */
 int snapshot_commit(Manager *m, const SnapshotCommitRequest *request, Callback callback,
                     void *userdata, Error *e);
+
+/* CTR_FAILED_PRECONDITION for a volume, and for what a container mounts beside its root. */
+int snapshot_check_mounts(Manager *m, const Snapshot *s, Error *e);
 
 /* CTR_FAILED_PRECONDITION if it has children or is the root of a container. */
 int snapshot_remove(Manager *m, const SnapshotPlace *place, const char *key, Error *e);

@@ -22,16 +22,6 @@ void spec_result_clear(SpecResult *r) {
         *r = (SpecResult){};
 }
 
-static int read_config(Image *image, ImageConfig **ret, Error *e) {
-        _cleanup_free_ char *manifest = NULL, *config = NULL;
-        int r;
-
-        r = image_read_documents(image, &manifest, &config, e);
-        if (r != 0)
-                return r;
-        return image_config_parse(config, strlen(config), image->config_digest, ret, e);
-}
-
 /* Command replaces all; an entrypoint of the request drops the image's command with the image's
  * entrypoint, as every other tool does. */
 static json_t *spec_args(const ContainerRequest *request, const ImageConfig *config, Error *e) {
@@ -177,7 +167,7 @@ int spec_generate(Manager *m, const ContainerRequest *request, const UserNamespa
         _cleanup_error_ Error local = ERROR_NULL;
         int r, stop_signal;
 
-        r = read_config(image, &config, e);
+        r = image_read_config(image, &config, e);
         if (r != 0)
                 return r;
         resources = request->resources ? json_deep_copy(request->resources) : json_object();

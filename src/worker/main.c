@@ -24,7 +24,7 @@ static const struct {
                 {"copy-in", verb_copy_in},     {"copy-out", verb_copy_out},
                 {"diff", verb_diff},           {"export-root", verb_export_root},
                 {"stat-path", verb_stat_path}, {"copy", verb_copy},
-                {"usage", verb_usage},
+                {"usage", verb_usage},         {"copy-up", verb_copy_up},
 };
 
 static int help(void) {
@@ -40,6 +40,8 @@ static int help(void) {
                     "  remove [OPTION...] NAME...   Remove doomed snapshots\n"
                     "  copy [OPTION...] SNAPSHOTTER SOURCE...\n"
                     "                               Copy a snapshot\n"
+                    "  copy-up [OPTION...] --layers=N,... PATH...\n"
+                    "                               Copy what volumes begin with\n"
                     "  usage [OPTION...] SNAPSHOTTER/N\n"
                     "                               Count what a snapshot takes\n"
                     "  checkpoint [OPTION...] NAME  Store a checkpoint\n"

@@ -20,4 +20,5 @@ int verb_remove(int argc, char *argv[]);
 int verb_checkpoint(int argc, char *argv[]);
 int verb_restore(int argc, char *argv[]);
 int verb_copy(int argc, char *argv[]);
+int verb_copy_up(int argc, char *argv[]);
 int verb_usage(int argc, char *argv[]);

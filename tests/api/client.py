@@ -33,6 +33,7 @@ import walk_store
 import walk_streams
 import walk_tasks
 import walk_transfers
+import walk_volumes
 
 # What cannot be used, and why. Entries that are used all the same fail.
 NOT_HERE = {
@@ -47,7 +48,7 @@ NEVER_CHANGES = {
 NOT_HERE_CHANGES = {"memory": {"Task.OOMKilled", "Task.OOMCgroup"}, "criu": set()}
 
 CHAPTERS = [chapter for module in (walk_images, walk_transfers, walk_store, walk_containers, walk_tasks,
-                                                       walk_execs, walk_files, walk_snapshots, walk_streams,
+                                                       walk_execs, walk_files, walk_snapshots, walk_volumes, walk_streams,
                                                        walk_resources, walk_checkpoint, walk_events, walk_refusals) for chapter in module.CHAPTERS]
 LAST = walk_images.LAST + walk_events.LAST
 

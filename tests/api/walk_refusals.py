@@ -33,6 +33,8 @@ BEFORE = {
     "Manager.CommitSnapshot": ("refused", "none"), "Manager.RemoveSnapshot": ("none",),
     "Manager.SetSnapshotLabels": ("none", {}), "Manager.SnapshotMounts": ("none",), "Manager.StatSnapshot": ("none",),
     "Manager.SnapshotUsage": ("none",), "Manager.CreateContainerFromSnapshot": ("refused", IMAGE, "none"),
+    "Manager.CreateVolume": ("refused",), "Manager.RemoveVolume": ("none",), "Manager.StatVolume": ("none",),
+    "Manager.VolumeUsage": ("none",), "Manager.ExportVolume": ("none", 0), "Manager.ImportVolume": ("none", 0),
     "Container.Rollback": (1,), "Container.DeleteVersion": (1,), "Container.Commit": ("refused",),
     "Container.Export": (0,), "Container.CopyOut": ("/", 0), "Container.CopyIn": ("/tmp", 0), "Container.StatPath": ("/",),
     "Task.Exec": ("refused", ["true"]), "Task.Update": ({},), "Process.Kill": (0,), "Process.ResizePty": (80, 25),

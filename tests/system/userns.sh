@@ -113,6 +113,10 @@ check_equal "that is mapped" "0:0" "$(ctrctl run --rm --userns=auto "${no_sysfs[
         sh -c 'touch /data/ours; stat -c %u:%g /data/theirs')"
 check_equal "gets files of root's" "0:0" "$(stat -c %u:%g "$test_dir/data/ours")"
 
+check_equal "a volume has its ids" "7:8 0:0" "$(ctrctl run --rm --userns=auto "${no_sysfs[@]}" -v ids:/bin $image \
+        sh -c 'touch /bin/new; chown 7:8 /bin/new; stat -c %u:%g /bin/new /bin/busybox' | xargs)"
+check_equal "and so have others" "7:8 0:0" "$(ctrctl run --rm -v ids:/mnt/x $image stat -c %u:%g /mnt/x/new /mnt/x/busybox | xargs)"
+check "no longer" ctrctl volume rm ids
 check_equal "a tree as root" "0:0 0:0" "$(ctrctl run --rm --userns=auto --snapshotter=native "${no_sysfs[@]}" $image \
         sh -c 'touch /file; stat -c %u:%g /file /bin/busybox' | xargs)"
 check_match "a terminal is root's" '^0 5' "$(ctrctl run --rm -t --userns=auto "${no_sysfs[@]}" $image sh -c 'stat -c "%u %g" $(tty)')"

@@ -159,8 +159,14 @@ static void test_environment(void **state) {
 static void test_mounts(void **state) {
         _cleanup_free_ char *cwd = getcwd(NULL, 0), *here = NULL;
         _cleanup_(mount_list_clear) MountList l = {};
-        static const char *const wrong[] = {"/a",     "/a:b", ":/b", "name:/b",
-                                            "/a::ro", "",     ":",   "/a:"};
+        static const char *const wrong[] = {"/a:b", ":/b", "na/me:/b", "/a::ro", "",
+                                            ":",    "/a:", "name",     "-x:/b"};
+        static const char *const wrong_parts[] = {
+                        "target=/t",          "type=bind,target=/t",
+                        "type=volume",        "type=image,dst=/t",
+                        "type=zfs,target=/t", "type=tmpfs,src=/a,dst=/t",
+                        "type=volume,dst=t",  "type=volume,src=a/b,dst=/t",
+        };
 
         assert_int_equal(parse_volume("/a:/b:ro,nosuid", &l, NULL), 0);
         assert_string_equal(l.items[0].source, "/a");
@@ -183,6 +189,28 @@ static void test_mounts(void **state) {
                 if (parse_volume(wrong[i], &l, NULL) != CTR_INVALID_ARGUMENT)
                         fail_msg("\"%s\" was taken", wrong[i]);
         assert_int_equal(l.n, 4);
+
+        assert_int_equal(parse_volume("name:/b:ro,nocopy", &l, NULL), 0);
+        assert_string_equal(l.items[4].type, "volume");
+        assert_string_equal(l.items[4].source, "name");
+        assert_int_equal(strv_length(l.items[4].options), 2);
+        assert_int_equal(parse_volume("/data", &l, NULL), 0);
+        assert_string_equal(l.items[5].type, "volume");
+        assert_string_equal(l.items[5].source, "");
+        assert_string_equal(l.items[5].destination, "/data");
+        assert_int_equal(parse_mount("source=x,type=volume,dst=/b,volume-nocopy", &l, NULL), 0);
+        assert_string_equal(l.items[6].source, "x");
+        assert_string_equal(l.items[6].options[0], "nocopy");
+        assert_int_equal(parse_mount("type=image,src=localhost:5000/a,dst=/b", &l, NULL), 0);
+        assert_string_equal(l.items[7].source, "localhost:5000/a");
+        assert_int_equal(parse_mount("src=x,type=bind,dst=/b", &l, NULL), 0);
+        free(here);
+        assert_true(asprintf(&here, "%s/x", cwd) > 0);
+        assert_string_equal(l.items[8].source, here);
+        for (size_t i = 0; i < ELEMENTSOF(wrong_parts); i++)
+                if (parse_mount(wrong_parts[i], &l, NULL) != CTR_INVALID_ARGUMENT)
+                        fail_msg("\"%s\" was taken", wrong_parts[i]);
+        assert_int_equal(l.n, 9);
 }
 
 static void test_rlimits(void **state) {

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* volume ...: directories that outlive the containers that mount them. import and export are in
+ * verb-archive.c. */
+
+#include "ctl/arguments.h"
+#include "ctl/batch.h"
+#include "ctl/bus-json.h"
+#include "ctl/listing.h"
+#include "ctl/output.h"
+#include "ctl/prune.h"
+#include "ctl/text.h"
+#include "ctl/verbs.h"
+
+/* How many name it. */
+static char *cell_containers(const json_t *row, const char *key) {
+        char *s;
+
+        return asprintf(&s, "%zu", json_array_size(json_object_get(row, key))) < 0 ? NULL : s;
+}
+
+int verb_volume_ls(Client *c, char **args, Error *e) {
+        static const Column columns[] = {
+                        {"NAMESPACE", "Namespace", NULL, COLUMN_SHORTEN},
+                        {"NAME", "Name", NULL, COLUMN_SHORTEN},
+                        {"CONTAINERS", "Containers", cell_containers, COLUMN_RIGHT},
+                        {"CREATED", "CreatedAt", cell_ago, COLUMN_SHORTEN},
+        };
+
+        return listing_verb(c,
+                            &(NamedListing){.member = "ListVolumes",
+                                            .name = "Name",
+                                            .columns = columns,
+                                            .n_columns = ELEMENTSOF(columns),
+                                            .keys = KEY_FILTERS | KEY_ALL_NAMESPACES},
+                            e);
+}
+
+/* One call with a name, and its whole answer as one value. */
+static int call_for_json(Client *c, const char *member, const char *name, unsigned keys,
+                         json_t **ret, Error *e) {
+        Arguments arguments = {.client = c, .texts = {name}, .keys = keys};
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = member,
+                           .append = append_arguments,
+                           .userdata = &arguments,
+                           .what = "volume",
+                           .name = name};
+        sd_bus_message *reply = NULL;
+        int r;
+
+        if (client_call(c, &call, &reply, e) != 0)
+                return e->code;
+        r = bus_message_read_json(reply, ret);
+        sd_bus_message_unref(reply);
+        return r < 0 ? error_setf(e, r, "Failed to read the answer to %s: %m", member) : 0;
+}
+
+int verb_volume_create(Client *c, char **args, Error *e) {
+        _cleanup_json_ json_t *name = NULL;
+
+        if (client_connect(c, e) != 0 ||
+            call_for_json(c, "CreateVolume", strempty(args[0]), KEY_LABELS, &name, e) != 0)
+                return EXIT_FAILURE;
+        puts(strempty(json_string_value(name)));
+        return EXIT_SUCCESS;
+}
+
+int verb_volume_inspect(Client *c, char **args, Error *e) {
+        _cleanup_json_ json_t *volumes = json_array();
+
+        if (!volumes || client_connect(c, e) != 0)
+                return EXIT_FAILURE;
+        for (; *args; args++) {
+                json_t *volume = NULL;
+
+                if (call_for_json(c, "StatVolume", *args, 0, &volume, e) != 0)
+                        return EXIT_FAILURE;
+                if (json_array_append_new(volumes, volume) < 0) {
+                        (void) error_setf(e, -ENOMEM, "Out of memory");
+                        return EXIT_FAILURE;
+                }
+        }
+        if (print_json(volumes, c->options->json) < 0) {
+                (void) error_setf(e, -EIO, "Failed to write to standard output");
+                return EXIT_FAILURE;
+        }
+        return EXIT_SUCCESS;
+}
+
+int verb_volume_usage(Client *c, char **args, Error *e) {
+        static const Column columns[] = {
+                        {"NAME", "Name", NULL, COLUMN_SHORTEN},
+                        {"SIZE", "Bytes", cell_bytes, COLUMN_RIGHT},
+                        {"INODES", "Inodes", NULL, COLUMN_RIGHT},
+        };
+        _cleanup_json_ json_t *rows = json_array();
+
+        if (!rows || client_connect(c, e) != 0)
+                return EXIT_FAILURE;
+        for (; *args; args++) {
+                _cleanup_json_ json_t *usage = NULL;
+                json_t *row;
+
+                if (call_for_json(c, "VolumeUsage", *args, 0, &usage, e) != 0)
+                        return EXIT_FAILURE;
+                row = json_pack("{s:s, s:O, s:O}", "Name", *args, "Bytes", json_array_get(usage, 0),
+                                "Inodes", json_array_get(usage, 1));
+                if (!row || json_array_append_new(rows, row) < 0) {
+                        (void) error_setf(e, -ENOMEM, "Out of memory");
+                        return EXIT_FAILURE;
+                }
+        }
+        return listing_show(c, columns, ELEMENTSOF(columns), rows, "Name", e);
+}
+
+int verb_volume_rm(Client *c, char **args, Error *e) {
+        return batch_methods(c, "volume rm", "RemoveVolume", 0, args, e);
+}
+
+int verb_volume_prune(Client *c, char **args, Error *e) {
+        Arguments arguments = {.client = c,
+                               .keys = KEY_BEFORE | KEY_FILTERS,
+                               .flag = c->options->all ? "All" : NULL};
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = "PruneVolumes",
+                           .append = append_arguments,
+                           .userdata = &arguments,
+                           .timeout = UINT64_MAX};
+
+        if (prune_confirm(c->options,
+                          c->options->all ? "volumes that no container names"
+                                          : "anonymous volumes that no container names",
+                          e) != 0)
+                return EXIT_FAILURE;
+        return prune_run(c, &call, e);
+}
