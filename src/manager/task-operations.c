@@ -168,6 +168,11 @@ int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback ca
                                                s);
         if (r >= 0)
                 r = stop_send(t, signo, timeout_usec, force, e);
+        /* it has just ended by itself, which we are about to hear */
+        if (r == CTR_UNAVAILABLE && t->supervisor && supervisor_is_hung_up(t->supervisor)) {
+                error_clear(e);
+                r = 0;
+        }
         if (r == 0)
                 r = waiter_add(&t->process.exit_waiters, on_stopped, s);
         if (r != 0)

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "basic/fs.h"
 #include "basic/strv.h"
@@ -349,6 +350,27 @@ static void test_stop(void **state) {
         assert_int_equal(b.exit_status, 137);
 }
 
+/* The task ended by itself when it was about to be stopped, which nobody has heard yet: the stop
+ * answers as for any other end. */
+static void test_stop_of_ended(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        siginfo_t info = {};
+        Answer a = {};
+        Task *t;
+
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        start(h, t);
+        assert_int_equal(kill(t->process.pid, SIGKILL), 0); /* the double has no other process */
+        assert_int_equal(waitid(P_PID, (id_t) t->process.pid, &info, WEXITED | WNOWAIT), 0);
+        assert_int_equal(task_stop(t, 0, 60 * USEC_PER_SEC, true, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+        assert_int_equal(a.exit_status, 255);
+        assert_false(a.exit_known);
+}
+
 /* "Never" is a time limit too: for the unit, and for a stop. */
 static void test_stop_never(void **state) {
         _cleanup_error_ Error e = ERROR_NULL;
@@ -618,6 +640,7 @@ int main(void) {
                         CASE(test_stop_signal),
                         CASE(test_force_delete),
                         CASE(test_supervisor_killed),
+                        CASE(test_stop_of_ended),
                         CASE(test_stop_never),
                         CASE(test_force_delete_twice),
                         CASE(test_force_delete_launch),
