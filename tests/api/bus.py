@@ -109,7 +109,7 @@ class Bus:
         while context.iteration(False):
             pass
 
-    def wait(self, what, seconds=30):
+    def wait(self, what, seconds=60):
         """What the function what returns as soon as that is true; None when it never is."""
         context = GLib.MainContext.default()
         deadline = time.monotonic() + seconds

@@ -129,7 +129,7 @@ def ends_meanwhile(w, population, text, keys, down, up, damage=None):
     for number, key in enumerate(keys):
         population.end(key, number + 3)
     w.check(f"{text}: {len(keys)} exits are recorded without a manager",
-            w.bus.wait(lambda: all(record_of(key).exists() for key in keys), 30), *keys)
+            w.bus.wait(lambda: all(record_of(key).exists() for key in keys), 60), *keys)
     w.equal(f"{text}: there was none", 0, manager_pid())
     ended = time.time_ns() // 1000
     for path in (damage or {}).values():
@@ -197,7 +197,7 @@ def systemd_is_upgraded(w, population):
 
 def bus_dies(w, population):
     systemctl("kill", "--signal=KILL", "dbus.service")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     connection = None
     while not connection and time.monotonic() < deadline:
         with contextlib.suppress(Exception):  # until there is a bus again, everything may fail
@@ -237,7 +237,7 @@ def damaged_state(w, population):
     (TASKS / "t16/state.json").write_text("{")
     systemctl("start", "ctr.service")
     w.check("a task whose state file is damaged is found, or at least listed",
-            w.bus.wait(lambda: population.tasks["t16"].get("Process.Status") == "RUNNING", 10),
+            w.bus.wait(lambda: population.tasks["t16"].get("Process.Status") == "RUNNING", 60),
             population.tasks["t16"].get("Process.Status"))
     population.unharmed("with a damaged state file")
 

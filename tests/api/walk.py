@@ -19,7 +19,7 @@ HELD = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"]  # 
 
 
 class Walk:
-    def __init__(self, contract, connection, have, patience=20):
+    def __init__(self, contract, connection, have, patience=60):
         self.contract, self.bus, self.have, self.patience = contract, connection, have, patience
         self.root = connection.root
         self.failed = 0

@@ -52,7 +52,7 @@ def wants(walk):
 
 def statistics(walk):
     container, task = walk.running("busy", "sh", "-c", "while :; do :; done", TasksMax=20, MemoryMax=64 * MEBIBYTE)
-    walk.check("a program that works", walk.bus.wait(lambda: task.call("Task.Stats")["CPUUsageUSec"] > 10000, 30))
+    walk.check("a program that works", walk.bus.wait(lambda: task.call("Task.Stats")["CPUUsageUSec"] > 10000, 60))
     first, second = task.call("Task.Stats"), task.call("Task.Stats")
     missing = {key for key, kind in wants(walk).items() if not isinstance(first.get(key), kind)}
     walk.equal("figures", set(), missing)

@@ -156,7 +156,7 @@ def pausing(walk):
     task.call("Task.Resume")
     walk.property("a resumed task runs", task, "Process.Status", "RUNNING")
     walk.event("it is told", "/tasks/resumed", "paused")
-    walk.check("and goes on", walk.bus.wait(lambda: readable(reader), 10))
+    walk.check("and goes on", walk.bus.wait(lambda: readable(reader), 60))
     walk.refused("it is not resumed twice", "FailedPrecondition", "RUNNING", task.call, "Task.Resume")
     os.close(reader)
     task.call("Task.Pause")

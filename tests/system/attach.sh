@@ -50,7 +50,7 @@ check_equal "does nothing" RUNNING "$(property "$task" Process.Status)"
 check "D26: CloseIO while clients write" call "$task" Process.CloseIO 'a{sv}' 1 Stdin b true
 detach
 exec {first_in}>&-
-check_equal "the end comes when all have gone" 3 "$(timeout 20 busctl --timeout=20 call $destination "$task" $destination.Process Wait 'a{sv}' 0 | cut -d' ' -f2)"
+check_equal "the end comes when all have gone" 3 "$(timeout 120 busctl --timeout=120 call $destination "$task" $destination.Process Wait 'a{sv}' 0 | cut -d' ' -f2)"
 check_fails "nothing to attach to after the end" "cannot attach to a stopped process" "$client" attach box < <(:)
 check "remove it" ctrctl rm box
 

@@ -241,7 +241,7 @@ for step in fdatasync:1 fdatasync:2 pwrite64:1 pwrite64:3 pwrite64:6 unlinkat:1 
         wait_until 10 tracing || die "strace does not attach"
         content DeleteImage "$demo" Synchronous=true >/dev/null 2>&1 && kill "$strace_pid" 2>/dev/null || kills=$((kills + 1))
         wait "$strace_pid" 2>/dev/null
-        wait_until 20 busctl --timeout=2 call org.example.Ctr / org.freedesktop.DBus.Peer Ping >/dev/null 2>&1 || die "no manager"
+        wait_until 20 busctl --timeout=10 call org.example.Ctr / org.freedesktop.DBus.Peer Ping >/dev/null 2>&1 || die "no manager"
         if ! wait_until 20 same_as_rows; then
                 not_ok "killed at $step: rows and files are the same"
                 diagnose "files $(files), trees $(trees): $(content DiskUsage AllNamespaces=true)"

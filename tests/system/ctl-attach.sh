@@ -44,17 +44,17 @@ check_exit "one that is not there" 125 ctrctl attach nosuch
 
 check "a container for somebody who comes later" ctrctl run -d -i --stdout=attach --name=later "$image" \
         sh -c 'while read x; do echo "got $x"; test "$x" != end || exit 3; done; echo EOF; exit 9'
-(echo one; sleep 0.2) | timeout 30 ctrctl attach later >"$test_dir/first" 2>&1 &
+(echo one; sleep 0.2) | timeout 120 ctrctl attach later >"$test_dir/first" 2>&1 &
 first=$!
 check_within "it gets input" 10 grep -q 'got one' "$test_dir/first"
-check_exit "of several clients" 3 eval 'echo end | timeout 30 ctrctl attach later'
+check_exit "of several clients" 3 eval 'echo end | timeout 120 ctrctl attach later'
 check_equal "and answers all" "got end" "$stdout"
 wait "$first"
 check_equal "who see the end" "3 got one got end" "$? $(xargs <"$test_dir/first")"
 
 check "one that writes to the journal" ctrctl run -d -i --name=journal "$image" \
         sh -c 'while read x; do echo "got $x"; test "$x" != end || exit 4; done'
-check_exit "can be attached to, too" 4 eval '(echo a; echo end) | timeout 30 ctrctl attach journal'
+check_exit "can be attached to, too" 4 eval '(echo a; echo end) | timeout 120 ctrctl attach journal'
 check_equal "and shows its lines" "got a got end" "$(xargs <<<"$stdout")"
 check "one without streams" ctrctl run -d --name=deaf --stdout=null --stderr=null "$image" sleep 1000
 check_exit "cannot" 125 ctrctl attach deaf

@@ -64,15 +64,19 @@ sed 's/.*"Sequence":\([0-9]*\).*/\1/' "$test_dir/followed" >"$test_dir/numbers"
 check "sequence numbers only grow" sort -ncu "$test_dir/numbers"
 check_equal "the history says the same" "$(cat "$test_dir/followed")" \
         "$(ctrctl events --json=short --all-namespaces --after="$last" | head -n "$(wc -l <"$test_dir/followed")")"
-check "with an end" timeout 30 ctrctl events --follow --until="@$(($(date +%s) + 2))"
+check "with an end" timeout 120 ctrctl events --follow --until="@$(($(date +%s) + 2))"
 
-check "a container that writes" ctrctl run -d --name=writer "$image" sh -c 'echo one; echo two >&2; sleep 1000'
-check "its lines" journal_wait 10 '^two$' -u ctr-writer.scope
+check "a container that writes" ctrctl run -d --name=writer "$image" \
+        sh -c 'echo one; while ! test -e /go; do sleep 0.05; done; echo two >&2; sleep 1000'
+check "its lines" journal_wait 10 '^one$' -u ctr-writer.scope
+# the journal may read two streams in any order
+check "on both streams" ctrctl exec writer touch /go
+check "are in the journal" journal_wait 10 '^two$' -u ctr-writer.scope
 check_equal "in order" "one two" "$(ctrctl logs writer | xargs)"
 check_match "with their times" '^[0-9-]+T[0-9:.]+[+-][0-9:]+ one' "$(ctrctl logs -t writer)"
 check_equal "the last" two "$(ctrctl logs -n 1 writer)"
 since=@$(date +%s.%N)
-timeout 30 ctrctl logs -f writer >"$test_dir/logs" &
+timeout 120 ctrctl logs -f writer >"$test_dir/logs" &
 follower=$!
 check "an exec in the background writes, too" ctrctl exec -d writer echo three
 check "and the end" ctrctl kill -s KILL writer

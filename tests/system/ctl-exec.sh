@@ -58,7 +58,7 @@ check_equal "standard input is empty" "" "$(echo text | ctrctl exec web cat)"
 check_equal "unless it is passed on" text "$(echo text | ctrctl exec -i web cat)"
 check_equal "a pipe goes through unharmed" "$(head -c 30000000 /dev/zero | sha256sum)" \
         "$(head -c 30000000 /dev/zero | ctrctl exec -i web cat | sha256sum)"
-check_equal "and ends when nobody reads on" y "$(timeout 20 ctrctl exec web yes | head -n 1)"
+check_equal "and ends when nobody reads on" y "$(timeout 120 ctrctl exec web yes | head -n 1)"
 check "a file as output" ctrctl exec --stdout="file:$test_dir/log" web echo logged
 check_equal "has it" logged "$(cat "$test_dir/log")"
 

@@ -102,14 +102,17 @@ check_equal "nothing is left" "" "$(ctrctl ps -aq)"
 
 # logs
 check "output of a detached container" ctrctl run -d --name=logged "$image" \
-        sh -c 'echo first; echo second >&2; exec sleep 1000'
+        sh -c 'echo first; while ! test -e /go; do sleep 0.05; done; echo second >&2; exec sleep 1000'
+# the journal may read two streams in any order
+check "with a first line" journal_wait 10 '^first$' CTR_CONTAINER=logged
+check "and a second one" ctrctl exec logged touch /go
 check_within "goes to the journal" 10 bash -c '[[ $(ctrctl logs logged) == $'"'first\nsecond'"' ]]'
 check_equal "logs -n" second "$(ctrctl logs -n 1 logged)"
 check_equal "logs --since" "" "$(ctrctl logs --since 2100-01-01 logged)"
 check "follow" first_match 10 second ctrctl logs -f logged
 ctrctl rm --force logged
 ctrctl run -d --name=logged "$image" sh -c 'echo other; sleep 0.1; echo last' >/dev/null
-check_equal "logs -f ends with the container and shows this one's lines only" $'other\nlast' "$(timeout 20 ctrctl logs -f logged)"
+check_equal "logs -f ends with the container and shows this one's lines only" $'other\nlast' "$(timeout 120 ctrctl logs -f logged)"
 check_fails "logs of nothing" '"nosuch" does not exist' ctrctl logs nosuch
 
 # failures

@@ -39,8 +39,8 @@ check_exit "SIGTERM is passed on" 6 on_terminal 'expect(b"ready"); p.send_signal
 check_exit "the terminal is restored after a failure" 127 on_terminal '' run --rm -it "$image" nosuch
 check_exit "the end of input" 4 on_terminal 'send(b"line\n\x04")' run --rm -i "$image" sh -c 'cat; exit 4'
 check_match "the end of a pipe is the end for a terminal" 'abc' \
-        "$(echo abc | timeout 20 ctrctl run --rm -it "$image" cat || echo "exit code $?")"
-check_match "also within a line" '^abcabc[^0-9]*$' "$(printf abc | timeout 20 ctrctl run --rm -it "$image" cat || echo "exit code $?")"
+        "$(echo abc | timeout 120 ctrctl run --rm -it "$image" cat || echo "exit code $?")"
+check_match "also within a line" '^abcabc[^0-9]*$' "$(printf abc | timeout 120 ctrctl run --rm -it "$image" cat || echo "exit code $?")"
 check "much output" on_terminal '' run --rm -t "$image" sh -c 'seq 1 20000; echo the end'
 check_match "comes to its end" $'\n20000\nthe end\n$' "$stdout"$'\n'
 check "a progress bar" on_terminal '' --namespace=bars pull "$image"

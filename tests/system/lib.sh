@@ -157,9 +157,10 @@ relay() {
 }
 
 # first_match SECONDS REGEX CMD...: wait until the output of a command that goes on has a line that matches; print it.
+# SECONDS as for wait_until.
 first_match() {
         local line r=0
-        local deadline=$((EPOCHSECONDS + $1)) regex=$2
+        local deadline=$((EPOCHSECONDS + ($1 < 60 ? 60 : $1))) regex=$2
 
         shift 2
         exec {match_fd}< <(exec "$@" 2>/dev/null)
@@ -190,7 +191,7 @@ manager_kill() {
         pid=$(systemctl show --property=MainPID --value ctr.service)
         kill -KILL "$pid" || return
         wait_until 10 test ! -d "/proc/$pid" || return
-        wait_until 10 busctl --timeout=2 call org.example.Ctr / org.freedesktop.DBus.Peer Ping
+        wait_until 60 busctl --timeout=10 call org.example.Ctr / org.freedesktop.DBus.Peer Ping
 }
 
 # bus_record NAME MATCH...: start to record the bus messages that match, as JSON lines.

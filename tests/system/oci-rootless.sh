@@ -92,7 +92,7 @@ check_exit "exec" 4 runtime exec two sh -c 'id -u; exit 4'
 check_equal "as root" 0 "$stdout"
 check_exit "exec as another user" 5 runtime exec --user=1000:1000 two sh -c 'id -u; id -g; exit 5'
 check_equal "of the container" "1000 1000" "$(xargs <<<"$stdout")"
-check "exec with a terminal" timeout 30 runuser -u tester -- env -C "$bundle" XDG_RUNTIME_DIR="$home/run" \
+check "exec with a terminal" timeout 120 runuser -u tester -- env -C "$bundle" XDG_RUNTIME_DIR="$home/run" \
         script -qec "ctr-runtime exec -t two tty" /dev/null
 check_match "of the container's" '/dev/pts/' "$stdout"
 check_match "its processes" "sleep 1000" "$(runtime ps two)"

@@ -13,12 +13,12 @@ denied="org.freedesktop.DBus.Error.AccessDenied"
 interactive="org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
 
 call() {
-        busctl --timeout=30 call "${manager[@]}" "$@"
+        busctl --timeout=120 call "${manager[@]}" "$@"
 }
 
 # As the unprivileged user, without a password prompt.
 user_call() {
-        runuser -u tester -- busctl --timeout=30 --allow-interactive-authorization=no call "${manager[@]}" "$@"
+        runuser -u tester -- busctl --timeout=120 --allow-interactive-authorization=no call "${manager[@]}" "$@"
 }
 
 # Rules take the place of those before; polkitd reads them when the directory changes.

@@ -42,7 +42,7 @@ while read -r -u 3 command; do
         *--follow) check "$command" first_match 10 'Id=tty .*ExitStatus=4' bash -c "exec $command" ;;
         *'ctrctl ps') check "$command" eval "$command | grep -q 'box .* Paused'" ;;
         *logs*)
-                timeout 30 $command >"$test_dir/logs" &
+                timeout 120 $command >"$test_dir/logs" &
                 check "the end of logs" ctrctl rm -f box
                 wait "$!"
                 check_equal "$command" 0 $?

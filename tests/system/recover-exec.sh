@@ -138,5 +138,5 @@ check_equal "A3.1: then nobody knows how its execs ended" "255 false" "$(wait_st
 check "kill -9" kill_manager
 check_equal "also later" "STOPPED 255 false" "$(for p in Status ExitStatus ExitStatusKnown; do property "$task/exec/cat" "Process.$p"; done | xargs)"
 exec {cat_in}>&-
-check "D10: who is attached sees the end" timeout 10 tail --pid="$cat_client" -f /dev/null
+check "D10: who is attached sees the end" timeout 120 tail --pid="$cat_client" -f /dev/null
 check "remove all" ctrctl rm --force box

@@ -176,7 +176,7 @@ check_match "with a sentence" 'There is no snapshotter "zfs"' "$(journal_wait 10
 check "as before" configure ""
 
 # who may
-check_fails "a user may not mount" "denied|authentication" runuser -u tester -- busctl --timeout=20 -- call \
+check_fails "a user may not mount" "denied|authentication" runuser -u tester -- busctl --timeout=120 -- call \
         org.example.Ctr /org/example/Ctr org.example.Ctr.Manager SnapshotMounts 'sa{sv}' left 0
-check "but look" runuser -u tester -- busctl --timeout=20 -- call org.example.Ctr /org/example/Ctr \
+check "but look" runuser -u tester -- busctl --timeout=120 -- call org.example.Ctr /org/example/Ctr \
         org.example.Ctr.Manager StatSnapshot 'sa{sv}' left 0

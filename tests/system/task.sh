@@ -120,7 +120,7 @@ for _ in $(seq 20); do
                 Stdin s fifo:/nonexistent >/dev/null 2>&1
 done
 check_within "leaves no scope" 5 bash -c '! systemctl is-active --quiet ctr-early.scope'
-check "and does not hinder the next one" timeout 10 ctrctl start -a early
+check "and does not hinder the next one" timeout 120 ctrctl start -a early
 check "which goes" ctrctl rm early
 
 # --- systemd reloads and executes itself anew
@@ -139,8 +139,8 @@ check_equal "runs during daemon-reload and daemon-reexec" 0 "$failed"
 check "the log fields are still there" test -e /run/systemd/units/log-extra-fields:ctr-calm.scope
 check_equal "and the task" RUNNING "$(property calm Process Status)"
 check "a scope that is frozen" systemctl freeze ctr-calm.scope
-check "can be killed" timeout 10 ctrctl kill --signal=KILL calm
-check "and ends" timeout 10 ctrctl wait calm
+check "can be killed" timeout 120 ctrctl kill --signal=KILL calm
+check "and ends" timeout 120 ctrctl wait calm
 check "remove it" ctrctl rm calm
 
 # --- nothing left

@@ -8,9 +8,10 @@
 # The images of make-images, as the test bed is given them.
 images_dir=/run/testbed-images
 
-# wait_until SECONDS CMD...: repeat a cheap command until it succeeds. For states that have no event to wait for.
+# wait_until SECONDS CMD...: repeat a cheap command until it succeeds. For states that have no event to wait for. SECONDS
+# is what an idle machine may need at most; beside others it is given a minute at least.
 wait_until() {
-        local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
+        local deadline=$((${EPOCHREALTIME/./} + ($1 < 60 ? 60 : $1) * 1000000))
 
         shift
         until "$@" >/dev/null 2>&1; do

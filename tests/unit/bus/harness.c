@@ -10,7 +10,7 @@
 #include "basic/fs.h"
 #include "basic/log.h"
 
-#define TIME_LIMIT_USEC (10 * USEC_PER_SEC)
+#define TIME_LIMIT_USEC (60 * USEC_PER_SEC)
 
 static unsigned n_replies;
 

@@ -202,7 +202,7 @@ void harness_wait(Harness *h, const bool *done) {
         while (!*done) {
                 assert_true(sd_event_run(h->event, USEC_PER_SEC) >= 0);
                 assert_true(sd_event_now(h->event, CLOCK_MONOTONIC, &now) >= 0);
-                assert_true(now - start < 10 * USEC_PER_SEC);
+                assert_true(now - start < 60 * USEC_PER_SEC);
         }
 }
 
@@ -214,7 +214,7 @@ void harness_settle(Harness *h) {
         while (sd_event_run(h->event, 20 * USEC_PER_MSEC) > 0 ||
                (h->manager && sweeper_is_busy(h->manager->sweeper))) {
                 assert_true(sd_event_now(h->event, CLOCK_MONOTONIC, &now) >= 0);
-                assert_true(now - start < 10 * USEC_PER_SEC);
+                assert_true(now - start < 60 * USEC_PER_SEC);
         }
 }
 

@@ -90,10 +90,10 @@ static bool is_running(const Container *c) {
         return c->task && c->task->process.status == TASK_RUNNING;
 }
 
-/* Turns the loop until the condition holds, at most 10 s. */
+/* Turns the loop until the condition holds, at most 60 s. */
 #define wait_for(h, condition)                                                                     \
         do {                                                                                       \
-                uint64_t until_ = now_monotonic() + 10 * USEC_PER_SEC;                             \
+                uint64_t until_ = now_monotonic() + 60 * USEC_PER_SEC;                             \
                 while (!(condition)) {                                                             \
                         assert_true(sd_event_run((h)->event, 10 * USEC_PER_MSEC) >= 0);            \
                         assert_true(now_monotonic() < until_);                                     \

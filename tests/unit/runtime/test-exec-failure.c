@@ -93,7 +93,7 @@ static void test_dead_init(void **state) {
         exec_fixture_start(x);
         assert_int_equal(pidfd_signal(container_pidfd(x->container), SIGKILL), 0);
         p = (struct pollfd){.fd = container_pidfd(x->container), .events = POLLIN};
-        assert_int_equal(poll(&p, 1, 10000), 1);
+        assert_int_equal(poll(&p, 1, 60000), 1);
         exec_expect_failure(x, CTR_FAILED_PRECONDITION,
                             "namespaces: The container's init is not running");
 }
@@ -115,7 +115,7 @@ static void test_init_dies(void **state) {
         assert_int_equal(poll(&p, 1, 50), 0);
         assert_int_equal(pidfd_wait(news.pidfd, &status), 0);
         assert_int_equal(status, 128 + SIGKILL);
-        assert_int_equal(poll(&p, 1, 10000), 1);
+        assert_int_equal(poll(&p, 1, 60000), 1);
         fd_close(news.pidfd);
 }
 

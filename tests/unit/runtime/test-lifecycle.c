@@ -113,7 +113,7 @@ static void test_start_without_waiting(void **state) {
 
         assert_int_equal(pidfd_signal(container_pidfd(c), SIGCONT), 0);
         p.fd = container_start_fd(c);
-        assert_int_equal(poll(&p, 1, 10000), 1);
+        assert_int_equal(poll(&p, 1, 60000), 1);
         assert_int_equal(container_start_receive(c, &done, &e), CTR_COMMAND_NOT_EXECUTABLE);
         assert_true(done);
         assert_string_equal(error_text(&e),

@@ -48,7 +48,7 @@ static int attach(TaskUnderTest *t, const char *id, unsigned flag) {
 static void wait_for(int fd) {
         struct pollfd pfd = {.fd = fd, .events = POLLIN};
 
-        assert_int_equal(poll(&pfd, 1, 20000), 1);
+        assert_int_equal(poll(&pfd, 1, 60000), 1);
 }
 
 static void expect_text(int fd, const char *text) {
@@ -254,7 +254,7 @@ static void test_left_behind(void **state) {
         assert_int_equal(harness_about(t.fd, SUPERVISOR_EXEC_START, "e", NULL), 0);
         assert_int_equal(read_to_end(out), 640);
         harness_expect_exec_exited(t.fd, "e", 3);
-        assert_true(now_monotonic() - begin < 5 * USEC_PER_SEC);
+        assert_true(now_monotonic() - begin < 10 * USEC_PER_SEC);
         fd_close(out);
         harness_clear(&t);
 }
@@ -297,7 +297,7 @@ static void test_program_closes(void **state) {
         {
                 struct pollfd pfd = {.fd = in, .events = POLLIN};
 
-                assert_int_equal(poll(&pfd, 1, 20000), 1);
+                assert_int_equal(poll(&pfd, 1, 60000), 1);
                 assert_true(pfd.revents & POLLERR);
         }
         fd_close(in);

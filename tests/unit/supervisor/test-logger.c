@@ -167,7 +167,7 @@ static void test_stays(void **state) {
                      "while :; do sleep 0.1; done");
         harness_start(&t, launch(d, "binary", "log", buf), "{\"exit\":3}", NULL);
         harness_expect_record(&t, 3, NULL);
-        assert_true(now_monotonic() - begin < 9 * USEC_PER_SEC);
+        assert_true(now_monotonic() - begin < 10 * USEC_PER_SEC);
         assert_content(d, "end", "terminated\n");
         harness_clear(&t);
 }
@@ -183,9 +183,8 @@ static void test_ignores_sigterm(void **state) {
         harness_start(&t, launch(d, "binary", "log", buf), "{\"exit\":3}", NULL);
         assert_int_equal(harness_expect(t.fd, SUPERVISOR_EXITED, NULL), 0);
         told = now_monotonic() - begin;
-        assert_true(told > 9 * USEC_PER_SEC && told < 12 * USEC_PER_SEC);
+        assert_true(told > 9 * USEC_PER_SEC && told < 14 * USEC_PER_SEC);
         harness_expect_record(&t, 3, NULL);
-        assert_true(now_monotonic() - begin < 18 * USEC_PER_SEC);
         harness_clear(&t);
 }
 

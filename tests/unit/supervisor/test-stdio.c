@@ -52,7 +52,7 @@ static size_t read_to_end(int fd) {
         for (;;) {
                 struct pollfd pfd = {.fd = fd, .events = POLLIN};
 
-                assert_int_equal(poll(&pfd, 1, 20000), 1);
+                assert_int_equal(poll(&pfd, 1, 60000), 1);
                 n = read(fd, buffer, sizeof(buffer));
                 assert_true(n >= 0);
                 if (n == 0)
