@@ -231,6 +231,45 @@ static void test_rlimits(void **state) {
                         fail_msg("\"%s\" was taken", wrong[i]);
 }
 
+static void test_user_namespace(void **state) {
+        static const char *const wrong[] = {"",           "mine",        "auto:",
+                                            "auto:size=", "auto:size=x", "auto:size=4294967296",
+                                            "host:size=5"};
+        UserNamespace u = {};
+
+        assert_int_equal(parse_user_namespace("auto:size=100", &u, NULL), 0);
+        assert_string_equal(u.mode, "auto");
+        assert_true(u.size.set && u.size.value == 100);
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
+                if (parse_user_namespace(wrong[i], &u, NULL) != CTR_INVALID_ARGUMENT)
+                        fail_msg("\"%s\" was taken", wrong[i]);
+        assert_string_equal(u.mode, "auto");
+        assert_int_equal(parse_user_namespace("host", &u, NULL), 0);
+        assert_string_equal(u.mode, "host");
+        assert_false(u.size.set);
+        free(u.mode);
+}
+
+static void test_id_mapping(void **state) {
+        static const char *const wrong[] = {"",       "0",       "0:",           "0:1:",
+                                            "0:1:2:", "0:1:2:3", "0:4294967296", "-1:0",
+                                            "0::1",   ":0:1",    "0:1x",         " 0:1"};
+        IdMappingList l = {};
+
+        assert_int_equal(parse_id_mapping("0:100000:65536", &l, NULL), 0);
+        assert_int_equal(parse_id_mapping("65536:4294967294", &l, NULL), 0);
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
+                if (parse_id_mapping(wrong[i], &l, NULL) != CTR_INVALID_ARGUMENT)
+                        fail_msg("\"%s\" was taken", wrong[i]);
+        assert_int_equal(l.n, 2);
+        assert_int_equal(l.items[0].container, 0);
+        assert_int_equal(l.items[0].host, 100000);
+        assert_int_equal(l.items[0].size, 65536);
+        assert_int_equal(l.items[1].host, 4294967294);
+        assert_int_equal(l.items[1].size, 1);
+        free(l.items);
+}
+
 static void test_entrypoint(void **state) {
         OptionalStrv e = {};
 
@@ -569,6 +608,8 @@ int main(void) {
                         cmocka_unit_test(test_mounts),
                         cmocka_unit_test(test_rlimits),
                         cmocka_unit_test(test_entrypoint),
+                        cmocka_unit_test(test_user_namespace),
+                        cmocka_unit_test(test_id_mapping),
                         cmocka_unit_test(test_options),
                         cmocka_unit_test(test_options_refused),
                         cmocka_unit_test(test_text),

@@ -15,6 +15,7 @@
 #include "basic/strv.h"
 #include "runtime/checkpoint-document.h"
 #include "runtime/checkpoint.h"
+#include "runtime/criu.h"
 
 static int set_up(void **state) {
         char path[] = "/tmp/test-checkpoint.XXXXXX";
@@ -76,6 +77,17 @@ static bool contains_pair(char **l, const char *option, const char *value) {
                 if (streq(*i, option) && i[1] && streq(i[1], value))
                         return true;
         return false;
+}
+
+/* What CRIU would fail at late and in its own words. */
+static void test_unable(void **state) {
+        _cleanup_(spec_freep) Spec *s = spec_new(false);
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        assert_int_equal(criu_check_spec(s, &e), 0);
+        s->namespaces[NAMESPACE_USER].set = true;
+        assert_int_equal(criu_check_spec(s, &e), CTR_NOT_IMPLEMENTED);
+        assert_non_null(strstr(error_text(&e), "user namespace"));
 }
 
 static void test_dump_arguments(void **state) {
@@ -349,6 +361,7 @@ static void test_run(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_dump_arguments),
+                        cmocka_unit_test(test_unable),
                         cmocka_unit_test(test_parent_link),
                         cmocka_unit_test(test_restore_arguments),
                         cmocka_unit_test(test_external_mounts),
