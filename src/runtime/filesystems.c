@@ -56,8 +56,7 @@ static int apply_mapping(int mount_fd, const SpecMount *m, int userns_fd, Error 
         }
         r = mount_idmap(mount_fd, own_fd >= 0 ? own_fd : userns_fd, m->options.idmap_recursive);
         if (r < 0)
-                return error_setf(e, r, "Failed to map the ids of the mount %s: %m",
-                                  m->destination);
+                return mount_idmap_failed(r, "the mount", m->destination, e);
         return 0;
 }
 

@@ -40,6 +40,11 @@ int mount_idmap(int fd, int userns_fd, bool recursive) {
         return 0;
 }
 
+int mount_idmap_failed(int r, const char *what, const char *path, Error *e) {
+        return error_setf(e, r, "Failed to map the ids of %s %s%s: %m", what, path,
+                          r == -EINVAL ? ", whose file system has no mapped mounts" : "");
+}
+
 int mount_attach(int mount_fd, int target_fd) {
         if (move_mount(mount_fd, "", target_fd, "",
                        MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)

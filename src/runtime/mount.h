@@ -24,6 +24,9 @@ int mount_change(int fd, uint64_t set, uint64_t clear, unsigned long propagation
 /* Maps the ids of a mount that is not attached yet by those of a user namespace. 0 or -errno. */
 int mount_idmap(int fd, int userns_fd, bool recursive);
 
+/* Its error as a sentence: -EINVAL is a file system without mapped mounts. Returns r. */
+int mount_idmap_failed(int r, const char *what, const char *path, Error *e);
+
 /* Attaches a detached mount to what target_fd stands for. 0 or -errno. */
 int mount_attach(int mount_fd, int target_fd);
 

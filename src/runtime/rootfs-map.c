@@ -73,8 +73,7 @@ static int upper_map(Layers *l, int base_fd, int userns_fd, Error *e) {
                                   "The upper and the work directory are not beside each other");
         r = layer_map(base_fd, "upper", parent, userns_fd);
         if (r < 0)
-                return error_setf(e, r, "Failed to map the ids of the upper directory %s: %m",
-                                  l->upper);
+                return mount_idmap_failed(r, "the upper directory", l->upper, e);
         if (asprintf(&l->mapped_upper, "upper/%s", l->upper + n) < 0)
                 l->mapped_upper = NULL;
         if (asprintf(&l->mapped_work, "upper/%s", l->work + n) < 0)
@@ -96,8 +95,7 @@ int layers_map(Layers *l, const RootfsParameters *p, Error *e) {
                                 (unsigned) i % ROOTFS_LAYERS_MAX);
                 r = layer_map(base_fd, l->short_names[i], l->names[i], p->userns_fd);
                 if (r < 0)
-                        return error_setf(e, r, "Failed to map the ids of the layer %s: %m",
-                                          l->names[i]);
+                        return mount_idmap_failed(r, "the layer", l->names[i], e);
                 l->names[i] = l->short_names[i];
         }
         r = l->upper ? upper_map(l, base_fd, p->userns_fd, e) : 0;

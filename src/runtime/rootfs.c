@@ -191,7 +191,7 @@ static int single_layer(const char *path, const RootfsParameters *p, int *ret_fd
         if (p->is_mapped) {
                 r = mount_idmap(fd, p->userns_fd, true);
                 if (r < 0)
-                        return error_setf(e, r, "Failed to map the ids of the layer %s: %m", path);
+                        return mount_idmap_failed(r, "the layer", path, e);
         }
         r = mount_change(fd, MOUNT_ATTR_RDONLY, 0, 0, true);
         if (r < 0)

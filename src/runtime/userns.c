@@ -56,9 +56,7 @@ static int open_root(const Stage *s, int *ret_fd, Error *e) {
         if (s->spec->root_mapped) {
                 r = mount_idmap(fd, s->userns_fd, false);
                 if (r < 0)
-                        return error_setf(e, r,
-                                          "Failed to map the ids of the root directory %s: %m",
-                                          s->spec->root_path);
+                        return mount_idmap_failed(r, "the root directory", s->spec->root_path, e);
         }
         *ret_fd = TAKE_FD(fd);
         return 0;
