@@ -22,6 +22,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -294,6 +295,8 @@ static void handle(int fd, const SupervisorMessage *m, const int *fds) {
 int main(int argc, char *argv[]) {
         int peer_fd = -1;
 
+        /* with the test, however that ends */
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         mode = getenv("FAKE_SUPERVISOR") ?: "";
         dir_fd = open(argv[1], O_DIRECTORY | O_CLOEXEC);
         if (argc != 2 || dir_fd < 0)

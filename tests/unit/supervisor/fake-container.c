@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pty.h>
+#include <sys/prctl.h>
 
 #include "basic/json.h"
 #include "basic/process.h"
@@ -27,6 +28,11 @@ struct Container {
         bool starting;
         bool reaped;
 };
+
+/* A supervisor outlives whoever started it; this one ends with its test, however that ends. */
+__attribute__((constructor)) static void die_with_test(void) {
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
 
 /* Nothing is restored here. */
 int container_adopt(pid_t pid, int pidfd, Container **ret) {

@@ -15,7 +15,7 @@
 #include "basic/json.h"
 #include "basic/process.h"
 
-#define WAIT_MSEC 20000
+#define WAIT_MSEC 60000
 
 static void wait_readable(int fd) {
         struct pollfd pfd = {.fd = fd, .events = POLLIN};
