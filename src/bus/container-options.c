@@ -10,6 +10,7 @@
 #include "bus/limits.h"
 #include "bus/manager-methods.h"
 #include "bus/options.h"
+#include "bus/resolver-options.h"
 #include "manager/restart-policy.h"
 #include "manager/runtime-name.h"
 #include "unit/properties.h"
@@ -242,6 +243,10 @@ static const Option table[] = {
                 {"Terminal", "b", option_bool, FIELD(terminal)},
                 {"Hostname", "s", option_hostname, FIELD(hostname)},
                 {"Network", "s", option_network, FIELD(host_network)},
+                {"DNS", "as", option_dns, FIELD(dns)},
+                {"DNSSearch", "as", option_dns_search, FIELD(dns_search)},
+                {"DNSOptions", "as", option_dns_options, FIELD(dns_options)},
+                {"ExtraHosts", "as", option_extra_hosts, FIELD(extra_hosts)},
                 {"Mounts", "a(sssas)", option_mounts, WHOLE},
                 {"ReadOnly", "b", option_bool, FIELD(read_only)},
                 {"AutoRemove", "b", option_bool, FIELD(auto_remove)},

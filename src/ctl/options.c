@@ -49,6 +49,10 @@ void options_clear(Options *o) {
         strv_free(c->labels);
         strv_free(c->capabilities_add);
         strv_free(c->capabilities_drop);
+        strv_free(c->dns);
+        strv_free(c->dns_search);
+        strv_free(c->dns_options);
+        strv_free(c->extra_hosts);
         strv_free(c->devices);
         strv_free(c->entrypoint.list);
         free(c->working_directory);

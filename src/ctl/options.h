@@ -26,6 +26,7 @@ typedef struct CreateOptions {
         char **environment;
         char **labels;
         char **capabilities_add, **capabilities_drop;
+        char **dns, **dns_search, **dns_options, **extra_hosts;
         char **devices; /* pairs: path, access */
         char *working_directory, *user, *runtime, *systemd, *hostname, *network, *allowed_cpus,
                         *allowed_memory_nodes, *restart_policy, *blockio_class, *rdt_class,

@@ -33,6 +33,10 @@ void container_request_done(ContainerRequest *r) {
         free(r->working_directory);
         free(r->user);
         free(r->hostname);
+        strv_free(r->dns);
+        strv_free(r->dns_search);
+        strv_free(r->dns_options);
+        strv_free(r->extra_hosts);
         free(r->restart_policy);
         for (size_t i = 0; i < r->n_mounts; i++) {
                 free(r->mounts[i].source);

@@ -74,7 +74,9 @@ typedef struct ContainerRequest {
         bool command_set, entrypoint_set, arguments_set;
         char **environment;
         char *working_directory, *user, *hostname;
-        char *restart_policy; /* NULL: as the labels say */
+        char **dns, **dns_search, **dns_options; /* of resolv.conf; NULL: as the host's */
+        char **extra_hosts;                      /* "NAME:ADDRESS" */
+        char *restart_policy;                    /* NULL: as the labels say */
         bool terminal, read_only, host_network, volatile_root, auto_remove;
         bool new_privileges;   /* NoNewPrivileges=false */
         bool no_image_volumes; /* the paths that the image declares stay its own */

@@ -15,6 +15,7 @@
 #include "basic/log.h"
 #include "manager/db.h"
 #include "manager/manager.h"
+#include "manager/resolver.h"
 #include "manager/runtime-name.h"
 #include "manager/spec.h"
 #include "manager/task-internal.h"
@@ -95,6 +96,9 @@ int launch_write_documents(Task *t, const TaskRequest *request, char **ret_rdt_c
                 return -ENOMEM;
         r = task_launch_to_json(&launch, &j);
         if (r < 0)
+                return r;
+        r = resolver_write_files(spec, t->dir_fd, e);
+        if (r != 0)
                 return r;
         r = file_write_atomic_at(t->dir_fd, TASK_FILE_CONFIG, spec, strlen(spec), 0600, 0);
         if (r >= 0)

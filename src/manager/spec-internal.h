@@ -8,7 +8,8 @@
 
 /* for_systemd: with what a systemd as init needs to mount nothing itself, and cgroups of its own.
  */
-json_t *spec_mounts(const ContainerRequest *request, const UserNamespace *ids, bool for_systemd);
+json_t *spec_mounts(Manager *m, const ContainerRequest *request, const UserNamespace *ids,
+                    bool for_systemd);
 json_t *spec_capabilities(const ContainerRequest *request, Error *e);
 /* names (an array, or NULL) without drop and with add; unknown ones are CTR_INVALID_ARGUMENT. */
 json_t *spec_capabilities_change(json_t *names, char *const *add, char *const *drop, Error *e);

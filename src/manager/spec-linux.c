@@ -11,6 +11,7 @@
 #include "basic/json.h"
 #include "basic/strv.h"
 #include "manager/manager.h"
+#include "manager/resolver.h"
 #include "manager/spec-internal.h"
 
 static const char *const capabilities_default[] = {
@@ -311,9 +312,41 @@ static int append_defaults(json_t *mounts, const ContainerRequest *request,
         return 0;
 }
 
+/* A file of the container's own, which is made with each task, or the host's: who shares its
+ * network resolves names as it does. */
+static int append_network_file(Manager *m, json_t *mounts, const ContainerRequest *request,
+                               const char *path, const char *own) {
+        _cleanup_free_ char *source = NULL;
+
+        if (is_replaced(request, path))
+                return 0;
+        if (!own)
+                return request->host_network && access(path, R_OK) >= 0
+                                       ? append_mount(mounts, path, "bind", path,
+                                                      "bind,ro,nosuid,nodev,noexec")
+                                       : 0;
+        if (asprintf(&source, "%s/tasks/%s/%s/%s", m->runtime_dir, request->namespace, request->id,
+                     own) < 0) {
+                source = NULL;
+                return -ENOMEM;
+        }
+        return append_mount(mounts, path, "bind", source, "bind,ro,nosuid,nodev,noexec");
+}
+
+static int append_network_files(Manager *m, json_t *mounts, const ContainerRequest *request) {
+        int r;
+
+        r = append_network_file(m, mounts, request, "/etc/resolv.conf",
+                                resolver_has_conf(request) ? RESOLVER_CONF : NULL);
+        return r < 0 ? r
+                     : append_network_file(m, mounts, request, "/etc/hosts",
+                                           resolver_has_hosts(request) ? RESOLVER_HOSTS : NULL);
+}
+
 #define DEVPTS_OPTIONS "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620"
 
-json_t *spec_mounts(const ContainerRequest *request, const UserNamespace *ids, bool for_systemd) {
+json_t *spec_mounts(Manager *m, const ContainerRequest *request, const UserNamespace *ids,
+                    bool for_systemd) {
         /* the network of a sysfs must be the user namespace's own: the host's is bound */
         bool mapped = ids->mode != USER_NAMESPACE_HOST, bind_sys = mapped && request->host_network;
         const DefaultMount defaults[] = {
@@ -329,8 +362,6 @@ json_t *spec_mounts(const ContainerRequest *request, const UserNamespace *ids, b
                         {"/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime,ro"},
                         {"/run", "tmpfs", "tmpfs", "nosuid,strictatime,mode=755,size=65536k"},
         };
-        /* who shares the host's network resolves names as the host does */
-        static const char *const network_files[] = {"/etc/resolv.conf", "/etc/hosts"};
         _cleanup_json_ json_t *mounts = json_array();
 
         if (append_defaults(mounts, request, defaults, ELEMENTSOF(defaults), for_systemd) < 0)
@@ -338,12 +369,8 @@ json_t *spec_mounts(const ContainerRequest *request, const UserNamespace *ids, b
         if (for_systemd &&
             append_defaults(mounts, request, systemd_mounts, ELEMENTSOF(systemd_mounts), false) < 0)
                 return NULL;
-        for (size_t i = 0; request->host_network && i < ELEMENTSOF(network_files); i++)
-                if (!is_replaced(request, network_files[i]) &&
-                    access(network_files[i], R_OK) >= 0 &&
-                    append_mount(mounts, network_files[i], "bind", network_files[i],
-                                 "bind,ro,nosuid,nodev,noexec") < 0)
-                        return NULL;
+        if (append_network_files(m, mounts, request) < 0)
+                return NULL;
         for (size_t i = 0; i < request->n_mounts; i++) {
                 const ContainerMount *p = request->mounts + i;
 

@@ -11,6 +11,7 @@
 #include "image/config.h"
 #include "manager/blockio.h"
 #include "manager/manager.h"
+#include "manager/resolver.h"
 #include "manager/spec-internal.h"
 
 #define OCI_VERSION  "1.0.2"
@@ -136,6 +137,7 @@ static json_t *spec_document(Manager *m, const ContainerRequest *request, const 
                              const ImageConfig *config, json_t *resources, Error *e) {
         const char *user = request->user ?: strempty(config->user);
         _cleanup_json_ json_t *process = NULL;
+        _cleanup_free_ char *resolver = NULL;
         char hostname[HOST_NAME_MAX + 1];
         json_t *capabilities;
         bool for_systemd;
@@ -148,16 +150,18 @@ static json_t *spec_document(Manager *m, const ContainerRequest *request, const 
                 return NULL;
         capabilities = json_object_get(json_object_get(process, "capabilities"), "bounding");
         (void) snprintf(hostname, sizeof(hostname), "%s", request->hostname ?: request->id);
-        return json_pack("{sssOsss{sssb}sosos{ssss*ss*ss*}}", "ociVersion", OCI_VERSION, "process",
-                         process, "hostname", hostname, "root", "path", "rootfs", "readonly",
-                         (int) request->read_only, "mounts", spec_mounts(request, ids, for_systemd),
-                         "linux", spec_linux(m, request, ids, capabilities, resources, e),
-                         "annotations", SPEC_ANNOTATION_USER, isempty(user) ? "0" : user,
-                         SPEC_ANNOTATION_VOLATILE, request->volatile_root ? "1" : NULL,
-                         SPEC_ANNOTATION_RDT_CLASS,
+        if (resolver_to_annotation(request, hostname, &resolver) < 0)
+                return NULL;
+        return json_pack("{sssOsss{sssb}sosos{ssss*ss*ss*ss*}}", "ociVersion", OCI_VERSION,
+                         "process", process, "hostname", hostname, "root", "path", "rootfs",
+                         "readonly", (int) request->read_only, "mounts",
+                         spec_mounts(m, request, ids, for_systemd), "linux",
+                         spec_linux(m, request, ids, capabilities, resources, e), "annotations",
+                         SPEC_ANNOTATION_USER, isempty(user) ? "0" : user, SPEC_ANNOTATION_VOLATILE,
+                         request->volatile_root ? "1" : NULL, SPEC_ANNOTATION_RDT_CLASS,
                          isempty(request->rdt_class) ? NULL : request->rdt_class,
-                         SPEC_ANNOTATION_MAPPED_ROOT,
-                         ids->mode != USER_NAMESPACE_HOST ? "1" : NULL);
+                         SPEC_ANNOTATION_MAPPED_ROOT, ids->mode != USER_NAMESPACE_HOST ? "1" : NULL,
+                         RESOLVER_ANNOTATION, resolver);
 }
 
 int spec_generate(Manager *m, const ContainerRequest *request, const UserNamespace *ids,

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #define RESOLVE_RETRIES 128
+#define DANGLING_MAX    8 /* links that lead to nothing, one after the other */
 
 static int openat2_retry(int dir_fd, const char *path, uint64_t flags, uint64_t resolve) {
         struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = resolve};
@@ -91,17 +92,45 @@ int path_make_parent(int root_fd, const char *path, const char **ret_name) {
         return path_make_directory(root_fd, n > 0 ? parent : ".");
 }
 
-static int make_file(int root_fd, const char *path) {
-        _cleanup_close_ int parent = -1, fd = -1;
-        const char *name;
+/* Where the link at path, in its directory parent, leads to: another path in the root. */
+static int follow(int parent, const char *path, const char *name, char ret[static PATH_MAX]) {
+        char link[PATH_MAX];
+        ssize_t n;
+        int k;
 
-        parent = path_make_parent(root_fd, path, &name);
-        if (parent < 0)
-                return parent;
-        fd = openat(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-        if (fd < 0)
+        n = readlinkat(parent, name, link, sizeof(link) - 1);
+        if (n < 0)
                 return -errno;
-        return path_open(root_fd, path, O_PATH);
+        link[n] = '\0';
+        k = snprintf(ret, PATH_MAX, "%.*s%s", link[0] == '/' ? 0 : (int) (name - path), path, link);
+        return k < PATH_MAX ? 0 : -ENAMETOOLONG;
+}
+
+/* What an image's link is to lead to, once somebody has made it, is made: /etc/resolv.conf is often
+ * one into /run. Each path is resolved in the root anew, so no link leads out of it. */
+static int make_file(int root_fd, const char *path) {
+        char paths[2][PATH_MAX];
+
+        for (unsigned i = 0; i <= DANGLING_MAX; i++) {
+                _cleanup_close_ int parent = -1, fd = -1;
+                const char *name;
+                int r;
+
+                parent = path_make_parent(root_fd, path, &name);
+                if (parent < 0)
+                        return parent;
+                fd = openat(parent, name, O_RDONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                            0644);
+                if (fd >= 0)
+                        return path_open(root_fd, path, O_PATH);
+                if (errno != EEXIST)
+                        return -errno;
+                r = follow(parent, path, name, paths[i % 2]);
+                if (r < 0)
+                        return r == -EINVAL ? -EEXIST : r; /* no link: somebody else has made it */
+                path = paths[i % 2];
+        }
+        return -ELOOP;
 }
 
 int path_make_mountpoint(int root_fd, const char *path, bool directory) {

@@ -28,5 +28,6 @@ int path_make_directory(int root_fd, const char *path);
 int path_make_parent(int root_fd, const char *path, const char **ret_name);
 
 /* Opens (O_PATH) something to mount on: an existing file or directory, else made as an empty one,
- * parents included. The kind must fit: -ENOTDIR, -EISDIR. Descriptor or -errno. */
+ * parents included; a file also where a link leads to that nothing is at yet. The kind must fit:
+ * -ENOTDIR, -EISDIR. Descriptor or -errno. */
 int path_make_mountpoint(int root_fd, const char *path, bool directory);

@@ -65,6 +65,7 @@ OPTIONS = {
     "Manager.CreateContainer": {
         "Namespace": "s", "Pull": "s", "Labels": "a{ss}", "Command": "as", "Entrypoint": "as", "Arguments": "as",
         "Environment": "as", "WorkingDirectory": "s", "User": "s", "Terminal": "b", "Hostname": "s", "Network": "s",
+        "DNS": "as", "DNSSearch": "as", "DNSOptions": "as", "ExtraHosts": "as",
         "Mounts": "a(sssas)", "ReadOnly": "b", "AutoRemove": "b", "Volatile": "b", "CapabilitiesAdd": "as",
         "CapabilitiesDrop": "as", "NoNewPrivileges": "b", "Devices": "a(ss)", "StopSignal": "i", "StopTimeoutUSec": "t",
         **LIMITS, "Rlimits": "a(stt)", "OOMScoreAdjust": "i", "SnapshotID": "s", "Snapshotter": "s", "RestartPolicy": "s",

@@ -257,6 +257,11 @@ static void test_container_options_refused(void **state) {
         CONTAINER_REFUSED("InvalidArgument", "Environment", 1, "Environment", "as", 1, "=x");
         CONTAINER_REFUSED("InvalidArgument", "Hostname", 1, "Hostname", "s", "a b");
         CONTAINER_REFUSED("InvalidArgument", "Hostname", 1, "Hostname", "s", "a..b");
+        CONTAINER_REFUSED("InvalidArgument", "DNS", 1, "DNS", "as", 2, "192.0.2.1", "192.0.2");
+        CONTAINER_REFUSED("InvalidArgument", "DNSSearch", 1, "DNSSearch", "as", 1, "a\nb");
+        CONTAINER_REFUSED("InvalidArgument", "DNSSearch", 1, "DNSSearch", "as", 1, "a-.b");
+        CONTAINER_REFUSED("InvalidArgument", "DNSOptions", 1, "DNSOptions", "as", 1, "");
+        CONTAINER_REFUSED("InvalidArgument", "ExtraHosts", 1, "ExtraHosts", "as", 1, ":192.0.2.1");
         memset(text, 'x', sizeof(text) - 1);
         CONTAINER_REFUSED("InvalidArgument", "User", 1, "User", "s", text);
         CONTAINER_REFUSED("InvalidArgument", "Hostname", 1, "Hostname", "s",

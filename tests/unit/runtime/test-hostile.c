@@ -11,6 +11,7 @@
 #include "basic/fs.h"
 #include "basic/process.h"
 #include "fixture.h"
+#include "runtime/path.h"
 
 static void test_command_not_found(void **state) {
         Fixture *f = *state;
@@ -363,10 +364,45 @@ static void test_terminal_without_devpts(void **state) {
         fixture_expect_failure(f, STEP_ENTER, CTR_INVALID_ARGUMENT, "needs a devpts");
 }
 
+/* A file to mount on is made where a link leads to, and always in the root. */
+static void test_mountpoint_behind_links(void **state) {
+        Fixture *f = *state;
+        struct stat st;
+        int fd;
+
+        assert_int_equal(symlinkat("../../../a/b/../c", f->root_fd, "one"), 0);
+        fd = path_make_mountpoint(f->root_fd, "/one", false);
+        assert_true(fd >= 0);
+        fd_close(fd);
+        assert_int_equal(fstatat(f->root_fd, "a/c", &st, AT_SYMLINK_NOFOLLOW), 0);
+        assert_true(S_ISREG(st.st_mode));
+
+        assert_int_equal(symlinkat("/three", f->root_fd, "two"), 0);
+        assert_int_equal(symlinkat("four", f->root_fd, "three"), 0);
+        fd = path_make_mountpoint(f->root_fd, "/two", false);
+        assert_true(fd >= 0);
+        fd_close(fd);
+        assert_int_equal(faccessat(f->root_fd, "four", F_OK, AT_SYMLINK_NOFOLLOW), 0);
+
+        for (int i = 0; i < 20; i++) {
+                char name[16], next[16];
+
+                (void) snprintf(name, sizeof(name), "chain%i", i);
+                (void) snprintf(next, sizeof(next), "chain%i", i + 1);
+                assert_int_equal(symlinkat(next, f->root_fd, name), 0);
+        }
+        assert_int_equal(path_make_mountpoint(f->root_fd, "chain0", false), -ELOOP);
+        assert_int_equal(symlinkat("loop", f->root_fd, "loop"), 0);
+        assert_int_equal(path_make_mountpoint(f->root_fd, "loop", false), -ELOOP);
+        assert_int_equal(symlinkat("nowhere/", f->root_fd, "slash"), 0);
+        assert_true(path_make_mountpoint(f->root_fd, "slash", false) < 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void) {
         const struct CMUnitTest tests[] = {
+                        TEST(test_mountpoint_behind_links),
                         TEST(test_command_not_found),
                         TEST(test_command_not_executable),
                         TEST(test_command_of_another_user),
