@@ -88,6 +88,31 @@ int verb_volume_inspect(Client *c, char **args, Error *e) {
         return EXIT_SUCCESS;
 }
 
+/* A row of the list. Counting a large one takes its time. */
+static int volume_usage(Client *c, const char *name, json_t **ret, Error *e) {
+        Arguments arguments = {.client = c, .texts = {name}};
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = "VolumeUsage",
+                           .append = append_arguments,
+                           .userdata = &arguments,
+                           .what = "volume",
+                           .name = name,
+                           .timeout = UINT64_MAX};
+        sd_bus_message *reply = NULL;
+        uint64_t bytes, inodes;
+        int r;
+
+        if (client_call(c, &call, &reply, e) != 0)
+                return e->code;
+        r = sd_bus_message_read(reply, "tt", &bytes, &inodes);
+        sd_bus_message_unref(reply);
+        if (r < 0)
+                return error_setf(e, r, "Failed to read the usage of \"%s\": %m", name);
+        *ret = json_pack("{s:s, s:I, s:I}", "Name", name, "Bytes", (json_int_t) bytes, "Inodes",
+                         (json_int_t) inodes);
+        return *ret ? 0 : error_setf(e, -ENOMEM, "Out of memory");
+}
+
 int verb_volume_usage(Client *c, char **args, Error *e) {
         static const Column columns[] = {
                         {"NAME", "Name", NULL, COLUMN_SHORTEN},
@@ -99,14 +124,11 @@ int verb_volume_usage(Client *c, char **args, Error *e) {
         if (!rows || client_connect(c, e) != 0)
                 return EXIT_FAILURE;
         for (; *args; args++) {
-                _cleanup_json_ json_t *usage = NULL;
                 json_t *row;
 
-                if (call_for_json(c, "VolumeUsage", *args, 0, &usage, e) != 0)
+                if (volume_usage(c, *args, &row, e) != 0)
                         return EXIT_FAILURE;
-                row = json_pack("{s:s, s:O, s:O}", "Name", *args, "Bytes", json_array_get(usage, 0),
-                                "Inodes", json_array_get(usage, 1));
-                if (!row || json_array_append_new(rows, row) < 0) {
+                if (json_array_append_new(rows, row) < 0) {
                         (void) error_setf(e, -ENOMEM, "Out of memory");
                         return EXIT_FAILURE;
                 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # testbed: run
 #
-# ctrctl snapshot and version: trees to mount without a container, and states of one to come back to.
+# ctrctl snapshot, version and volume: trees to mount without a container, states of one to come back to, and what stays
+# when it goes.
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -47,3 +48,8 @@ check_fails "a version that is none" 'is not the number' ctrctl version rollback
 check_fails "or not there" 'ctrctl: ' ctrctl version rollback box 7
 check "a version goes" ctrctl version rm box 1
 check_equal "from the list" "" "$(ctrctl version ls --no-legend box)"
+
+check "a volume is made" ctrctl volume create kept
+check "and written to" ctrctl run --rm -v kept:/data "$image" sh -c 'head -c 100000 /bin/sh >/data/file'
+check_match "its usage is told" '^kept +[0-9.]+K +2$' "$(ctrctl volume usage --no-legend kept)"
+check_fails "of one that is there" '"none"' ctrctl volume usage none
