@@ -248,6 +248,13 @@ static int manifest_fill(Manifest *m, json_t *j, Error *e) {
         return parse_descriptors(j, "layers", MANIFEST_LAYERS_MAX, &m->layers, &m->n_layers, e);
 }
 
+/* ocicrypt's media types are the usual ones with a suffix. */
+static bool is_encrypted(const char *media_type) {
+        size_t n = strlen(media_type), suffix = STRLEN("+encrypted");
+
+        return n > suffix && streq(media_type + n - suffix, "+encrypted");
+}
+
 static int check_is_image(const Manifest *m, Error *e) {
         if (media_type_kind(m->config.media_type, NULL) != MEDIA_CONFIG)
                 return error_setf(e, CTR_NOT_IMPLEMENTED,
@@ -257,12 +264,18 @@ static int check_is_image(const Manifest *m, Error *e) {
         if (m->config.size > MANIFEST_SIZE_MAX)
                 return error_setf(e, -EBADMSG, "config.size is larger than %i bytes",
                                   MANIFEST_SIZE_MAX);
-        for (size_t i = 0; i < m->n_layers; i++)
+        for (size_t i = 0; i < m->n_layers; i++) {
+                if (is_encrypted(m->layers[i].media_type))
+                        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                          "layers[%zu] is encrypted (\"%.120s\"), which cannot be "
+                                          "undone here",
+                                          i, m->layers[i].media_type);
                 if (media_type_kind(m->layers[i].media_type, NULL) != MEDIA_LAYER)
                         return error_setf(e, CTR_NOT_IMPLEMENTED,
                                           "layers[%zu] has the media type \"%.120s\", which is no "
                                           "layer that can be unpacked",
                                           i, m->layers[i].media_type);
+        }
         return 0;
 }
 

@@ -216,6 +216,11 @@ class Import(worker.TestCase):
         self.assertEqual({b["digest"][7:] for b in one["blobs"]}, self.stored())
         self.assertEqual(one["platforms"], ["linux/amd64"])
 
+    def test_encrypted(self):
+        """Nothing of it stays."""
+        image = Image(self.layers[0], layer_type=registry.LAYER + "+encrypted")
+        self.assert_load_fails("NotImplemented", r"layers\[0\] is encrypted", oci(image))
+
     def test_docker(self):
         data = docker(self.image, self.layers)
         one = self.check(self.load(data))

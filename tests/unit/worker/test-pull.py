@@ -224,6 +224,12 @@ class Pull(worker.TestCase):
         self.registry.serve(image)
         self.assertEqual(self.pull()["media_type"], image.media_type)
 
+    def test_encrypted(self):
+        """A layer that ocicrypt has encrypted is told by that, and not fetched."""
+        self.registry.serve(Image(tar(("a", b"1")), layer_type=registry.LAYER + "+encrypted"))
+        self.assert_fails("NotImplemented", r"layers\[0\] is encrypted \(.*gzip\+encrypted")
+        self.assertEqual(self.registry.blob_requests(), [])
+
     def test_index(self):
         """The host's platform, another one on request, the best variant, and none."""
         entries = []
