@@ -134,7 +134,8 @@ const OptionSet options_logout = SET("Login", logout);
 static const Option prune[] = {
                 {'a', "all", NULL, parse_flag, FIELD(all), "Also those that have a tag"},
                 {0, "until", "TIME", parse_time, FIELD(until), "Only those made before that"},
-                {0, "filter", "FILTER", parse_strv, FIELD(filters), "Only those that match"},
+                {0, "filter", "FILTER", parse_prune_filter, 0,
+                 "Only those that match; label=, label!= and until= as docker has them"},
                 {'f', "force", NULL, parse_flag, FIELD(force), "Do not ask"},
 };
 const OptionSet options_prune = SET("Selection", prune);
@@ -142,10 +143,18 @@ const OptionSet options_prune = SET("Selection", prune);
 static const Option prune_volumes[] = {
                 {'a', "all", NULL, parse_flag, FIELD(all), "Also those that somebody has named"},
                 {0, "until", "TIME", parse_time, FIELD(until), "Only those made before that"},
-                {0, "filter", "FILTER", parse_strv, FIELD(filters), "Only those that match"},
+                {0, "filter", "FILTER", parse_prune_filter, 0,
+                 "Only those that match; label=, label!= and until= as docker has them"},
                 {'f', "force", NULL, parse_flag, FIELD(force), "Do not ask"},
 };
 const OptionSet options_prune_volumes = SET("Selection", prune_volumes);
+
+static const Option filter_labels[] = {
+                {0, "all-namespaces", NULL, parse_flag, FIELD(all_namespaces), "Of all namespaces"},
+                {'f', "filter", "FILTER", parse_filter, FIELD(filters),
+                 "Show those that match, also label= and label!= as docker has them"},
+};
+const OptionSet options_filter_labels = SET("Selection", filter_labels);
 
 static const Option volume[] = {
                 {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},

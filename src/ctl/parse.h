@@ -94,6 +94,8 @@ int parse_entrypoint(const char *s, void *target, Error *e);   /* OptionalStrv; 
 int parse_stream(const char *s, void *target, Error *e);       /* char *: "journal", "file:/x" */
 int parse_restart(const char *s, void *target, Error *e);      /* char *: "on-failure:3" */
 int parse_image_volume(const char *s, void *target, Error *e); /* OptionalU64: whether */
+int parse_filter(const char *s, void *target, Error *e);       /* char **: also "label=KEY=VALUE" */
+int parse_prune_filter(const char *s, void *target, Error *e); /* Options: also "until=TIME" */
 int parse_network(const char *s, void *target, Error *e);      /* char *: "private", "host" */
 int parse_user_namespace(const char *s, void *target, Error *e); /* UserNamespace: "auto:size=N" */
 int parse_id_mapping(const char *s, void *target, Error *e); /* IdMappingList: CTR:HOST[:SIZE] */

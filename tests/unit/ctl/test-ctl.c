@@ -213,6 +213,23 @@ static void test_mounts(void **state) {
         assert_int_equal(l.n, 9);
 }
 
+static void test_filters(void **state) {
+        _cleanup_strv_free_ char **l = NULL;
+
+        assert_int_equal(parse_filter("label=a", &l, NULL), 0);
+        assert_string_equal(l[0], "labels.\"a\"");
+        assert_int_equal(parse_filter("label!=b=\"c\\", &l, NULL), 0);
+        assert_string_equal(l[0], "labels.\"a\",labels.\"b\"!=\"\\\"c\\\\\"");
+        assert_int_equal(parse_filter("name==x", &l, NULL), 0);
+        assert_int_equal(parse_filter("label=d=", &l, NULL), 0);
+        assert_int_equal(strv_length(l), 2);
+        assert_string_equal(l[1], "name==x,labels.\"d\"==\"\"");
+        assert_int_equal(parse_filter("label=", &l, NULL), CTR_INVALID_ARGUMENT);
+        assert_int_equal(parse_filter("label!==x", &l, NULL), CTR_INVALID_ARGUMENT);
+        assert_int_equal(parse_filter("label!=x", &l, NULL), CTR_INVALID_ARGUMENT);
+        assert_int_equal(strv_length(l), 2);
+}
+
 static void test_rlimits(void **state) {
         _cleanup_(rlimit_list_clear) RlimitList l = {};
         static const char *const wrong[] = {"nofile",    "nofile=",
@@ -606,6 +623,7 @@ int main(void) {
                         cmocka_unit_test(test_lists),
                         cmocka_unit_test(test_environment),
                         cmocka_unit_test(test_mounts),
+                        cmocka_unit_test(test_filters),
                         cmocka_unit_test(test_rlimits),
                         cmocka_unit_test(test_entrypoint),
                         cmocka_unit_test(test_user_namespace),

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# testbed: run
+#
+# ctrctl volume, and volumes and images on the command line of run.
+
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+image=localhost:5000/busybox:1
+registry_start
+image_push busybox busybox:1
+ctrctl pull -q "$image" || die "no image"
+
+check_equal "a volume" data "$(ctrctl volume create -l team=a data)"
+check_fails "once" 'exists already' ctrctl volume create data
+check_match "is listed" '^data +0 .*ago$' "$(ctrctl volume ls --no-legend)"
+check "shared by containers" ctrctl run --rm -v data:/data "$image" sh -c 'echo kept >/data/file'
+check_equal "which see the same" kept "$(ctrctl run --rm --mount type=volume,src=data,dst=/mnt/x,ro "$image" cat /mnt/x/file)"
+check_equal "its directory" kept "$(cat "$(ctrctl volume inspect data | jq -r '.[0].Mountpoint')/file")"
+check_match "takes something" '^data .*[0-9]+$' "$(ctrctl volume usage --no-legend data)"
+check "goes out" ctrctl volume export -o "$test_dir/data.tar" data
+check "and into another" ctrctl volume create other
+check "as an archive" ctrctl volume import other "$test_dir/data.tar"
+check_equal "all of it" kept "$(ctrctl run --rm -v other:/data "$image" cat /data/file)"
+check_fails "nothing from nothing" 'no volume "none"' ctrctl volume export -o "$test_dir/none.tar" none
+check "and no file is left of that" test ! -e "$test_dir/none.tar"
+
+check "one for a container" ctrctl create --name user -v /extra -v data:/data "$image" sleep 1000000
+check_equal "has no name" 3 "$(ctrctl volume ls -q | wc -l)"
+check_fails "what is used stays" 'used by the container "user"' ctrctl volume rm data other
+check_equal "and the others go" "" "$(ctrctl volume ls -q | grep -x other)"
+check "the container goes with it" ctrctl rm -v user
+check_equal "and leaves the one with a name" data "$(ctrctl volume ls -q)"
+check_equal "by a label" data "$(ctrctl volume ls -q --filter label=team=a --filter label!=team=b)"
+check_equal "or not" "" "$(ctrctl volume ls -q --filter label=team=b)"
+check_equal "nothing is pruned that has a name" "" "$(ctrctl volume prune -f)"
+check_equal "nor what does not match" "" "$(ctrctl volume prune -af --filter label=team=b --filter until=1h)"
+check_equal "nor what is too young" "" "$(ctrctl volume prune -af --filter until=1h)"
+check_equal "but all at last" data "$(ctrctl volume prune -af --filter label=team)"
+
+check "an image as a mount" ctrctl run --rm --mount "type=image,src=$image,dst=/image" "$image" test -x /image/bin/sh
+check_fails "is not written to" 'Read-only' ctrctl run --rm --mount "type=image,src=$image,dst=/image" "$image" touch /image/x
