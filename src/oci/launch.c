@@ -173,15 +173,13 @@ int launch_set_up(Launch *l, Error *e) {
                 return r;
         pid = container_pid(l->container);
         r = cgroup_limit(l->context, l->state, l->slice, pid, &l->limits, &l->cgroup_fd, e);
-        if (r == 0 && l->cgroup_fd >= 0)
-                r = container_give_cgroup(l->container, l->cgroup_fd, e);
         if (r == 0)
-                r = container_enter(l->container, -1, SET_UP_TIMEOUT, &l->terminal_fd, e);
+                r = container_enter(l->container, l->cgroup_fd, SET_UP_TIMEOUT, &l->terminal_fd, e);
         if (r == 0)
                 container_take_resctrl_groups(l->container, &l->state->groups);
         if (r == 0)
                 r = launch_hand_over_terminal(l, e);
-        return r == 0 ? launch_note_pid(l, pid, e) : r;
+        return r == 0 ? launch_note_pid(l, container_pid(l->container), e) : r;
 }
 
 int launch_hand_over_terminal(Launch *l, Error *e) {

@@ -130,7 +130,7 @@ static int wait_executed(ContainerExec *x, ContainerExecNews *ret, Error *e) {
 }
 
 static int clone_process(const Exec *x, const State *s, const char *root, const char *document,
-                         ContainerExec **ret, Error *e) {
+                         bool moves, ContainerExec **ret, Error *e) {
         _cleanup_close_ int init_pidfd = -1, cgroup_fd = -1;
         _cleanup_free_ char *cache = NULL;
         ExecParameters p = {
@@ -143,6 +143,7 @@ static int clone_process(const Exec *x, const State *s, const char *root, const 
                         .id = s->id,
                         .bundle = s->bundle,
                         .independent = true,
+                        .moves = moves,
                         .preserve_fds = x->preserve_fds,
         };
         int r;
@@ -162,9 +163,17 @@ static int clone_process(const Exec *x, const State *s, const char *root, const 
         return container_exec_clone(&p, ret, e);
 }
 
+static int clone_and_wait(const Exec *x, const State *s, const char *root, const char *document,
+                          bool moves, ContainerExecNews *ret, Error *e) {
+        _cleanup_(container_exec_freep) ContainerExec *exec = NULL;
+        int r;
+
+        r = clone_process(x, s, root, document, moves, &exec, e);
+        return r == 0 ? wait_executed(exec, ret, e) : r;
+}
+
 /* The document has a name of this process's own, and goes again when the process has read it. */
 static int execute(Exec *x, const State *s, const char *root, ContainerExecNews *ret, Error *e) {
-        _cleanup_(container_exec_freep) ContainerExec *exec = NULL;
         char name[32];
         int r;
 
@@ -173,9 +182,11 @@ static int execute(Exec *x, const State *s, const char *root, ContainerExecNews 
         if (r == 0)
                 r = check_terminal(x, e);
         if (r == 0)
-                r = clone_process(x, s, root, name, &exec, e);
-        if (r == 0)
-                r = wait_executed(exec, ret, e);
+                r = clone_and_wait(x, s, root, name, false, ret, e);
+        if (r == -ECHILD) {
+                error_clear(e);
+                r = clone_and_wait(x, s, root, name, true, ret, e);
+        }
         (void) unlinkat(s->dir_fd, name, 0);
         return r;
 }

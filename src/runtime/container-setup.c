@@ -48,7 +48,6 @@ static InitParameters init_parameters(const Setup *s, const ContainerParameters 
                         .spec = s->spec,
                         .sync_fd = -1,
                         .bundle_fd = p->config_dir_fd,
-                        .cgroup_fd = -1,
                         .rootfs_lower = s->rootfs_lower,
                         .rootfs_upper = s->rootfs_upper,
                         .rootfs_work = s->rootfs_work,
@@ -110,12 +109,12 @@ int setup_new(const ContainerParameters *p, Setup **ret, Error *e) {
 }
 
 /* Everything but the pid namespace is entered by init itself. Exits in the child. */
-static int clone_init(const Setup *s, int parent_fd, int child_fd, pid_t *ret_pid, int *ret_pidfd,
-                      Error *e) {
+static int clone_init(const Setup *s, int cgroup_fd, int parent_fd, int child_fd, pid_t *ret_pid,
+                      int *ret_pidfd, Error *e) {
         uint64_t flags = namespace_is_new(&s->spec->namespaces[NAMESPACE_PID]) ? CLONE_NEWPID : 0;
         pid_t pid;
 
-        pid = process_clone(flags, s->init.cgroup_fd, ret_pidfd);
+        pid = process_clone(flags, cgroup_fd, ret_pidfd);
         if (pid < 0)
                 return error_setf(e, pid, "Failed to clone init%s: %m",
                                   pid == -EPERM && geteuid() != 0
@@ -134,8 +133,8 @@ static int clone_init(const Setup *s, int parent_fd, int child_fd, pid_t *ret_pi
 }
 
 /* A joined pid namespace is one for children: the supervisor sets it for this one clone. */
-static int clone_init_joining(const Setup *s, const char *path, int parent_fd, int child_fd,
-                              pid_t *ret_pid, int *ret_pidfd, Error *e) {
+static int clone_init_joining(const Setup *s, const char *path, int cgroup_fd, int parent_fd,
+                              int child_fd, pid_t *ret_pid, int *ret_pidfd, Error *e) {
         _cleanup_close_ int own_fd = -1, fd = -1;
         int r;
 
@@ -146,22 +145,22 @@ static int clone_init_joining(const Setup *s, const char *path, int parent_fd, i
                 return r;
         if (setns(fd, CLONE_NEWPID) < 0)
                 return error_setf(e, -errno, "Failed to join the pid namespace %s: %m", path);
-        r = clone_init(s, parent_fd, child_fd, ret_pid, ret_pidfd, e);
+        r = clone_init(s, cgroup_fd, parent_fd, child_fd, ret_pid, ret_pidfd, e);
         if (setns(own_fd, CLONE_NEWPID) < 0)
                 return error_setf(e, -errno, "Failed to go back to the own pid namespace: %m");
         return r;
 }
 
-int setup_clone(const Setup *s, int parent_fd, int child_fd, pid_t *ret_pid, int *ret_pidfd,
-                Error *e) {
+int setup_clone(const Setup *s, int cgroup_fd, int parent_fd, int child_fd, pid_t *ret_pid,
+                int *ret_pidfd, Error *e) {
         const SpecNamespace *n = s->spec->namespaces;
 
         if (n[NAMESPACE_USER].set)
                 return userns_clone(&s->init, parent_fd, child_fd, ret_pid, ret_pidfd, e);
         if (n[NAMESPACE_PID].path)
-                return clone_init_joining(s, n[NAMESPACE_PID].path, parent_fd, child_fd, ret_pid,
-                                          ret_pidfd, e);
-        return clone_init(s, parent_fd, child_fd, ret_pid, ret_pidfd, e);
+                return clone_init_joining(s, n[NAMESPACE_PID].path, cgroup_fd, parent_fd, child_fd,
+                                          ret_pid, ret_pidfd, e);
+        return clone_init(s, cgroup_fd, parent_fd, child_fd, ret_pid, ret_pidfd, e);
 }
 
 int setup_serve_init(const Setup *s, pid_t pid, uint64_t deadline, ResctrlGroups *groups,

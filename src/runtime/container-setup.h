@@ -24,9 +24,10 @@ Setup *setup_free(Setup *s);
 DEFINE_CLEANUP(Setup *, setup_free);
 
 /* Clones init, which talks over child_fd; parent_fd is the other end, for a dialogue on the way.
- * Exits in the child. */
-int setup_clone(const Setup *s, int parent_fd, int child_fd, pid_t *ret_pid, int *ret_pidfd,
-                Error *e);
+ * cgroup_fd: the cgroup that it is cloned into, without a user namespace; -1: ours. Exits in the
+ * child. */
+int setup_clone(const Setup *s, int cgroup_fd, int parent_fd, int child_fd, pid_t *ret_pid,
+                int *ret_pidfd, Error *e);
 
 /* What the host has to do while init waits for ENTER with everything built (spec_is_held()).
  * *groups is what it has made, also if it fails. */

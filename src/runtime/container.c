@@ -28,6 +28,7 @@ struct Container {
         int pidfd;
         int sync_fd;
         bool reaped;
+        bool placed; /* init is in its cgroup since it was cloned */
         bool created;
         bool starting;        /* between container_start_begin() and its outcome */
         bool hooked;          /* it came as far as its hooks: those of its end are due */
@@ -121,8 +122,10 @@ int container_clone(Container *c, int cgroup_fd, Error *e) {
         c->sync_fd = fds[0];
         child_fd = fds[1];
 
-        c->setup->init.cgroup_fd = cgroup_fd;
-        r = setup_clone(c->setup, c->sync_fd, child_fd, &c->pid, &c->pidfd, e);
+        /* the stage of a user namespace is moved with its init */
+        c->placed = cgroup_fd >= 0 && !c->setup->spec->namespaces[NAMESPACE_USER].set;
+        r = setup_clone(c->setup, c->placed ? cgroup_fd : -1, c->sync_fd, child_fd, &c->pid,
+                        &c->pidfd, e);
         if (r != 0)
                 return r;
         r = late_new(c->setup, &c->late);
@@ -131,7 +134,7 @@ int container_clone(Container *c, int cgroup_fd, Error *e) {
         if (r < 0)
                 return r;
         c->cgroup_owner = cgroup_owner_of(c->setup->spec);
-        if (!spec_is_held(c->setup->spec))
+        if (!spec_is_held(c->setup->spec) && !c->placed)
                 c->setup = setup_free(c->setup);
         (void) malloc_trim(0);
         return 0;
@@ -191,34 +194,28 @@ static int serve_init(Container *c, uint64_t deadline, Error *e) {
         return 0;
 }
 
-int container_give_cgroup(const Container *c, int cgroup_fd, Error *e) {
+/* Init gets into its cgroup unless it is there, and may use it. */
+static int place(const Container *c, int cgroup_fd, Error *e) {
+        _cleanup_error_ Error cgroup_error = ERROR_NULL;
+        int r;
+
+        if (cgroup_fd < 0)
+                return 0;
+        r = c->placed ? 0 : cgroup_move(cgroup_fd, c->pid, &cgroup_error);
+        /* ESRCH: init is gone. Why, it has said itself. */
+        if (r != 0 && r != -ESRCH)
+                return error_move(e, &cgroup_error);
         return cgroup_owner_set(cgroup_fd, c->cgroup_owner, e);
 }
 
-int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret_terminal_fd,
-                    Error *e) {
-        _cleanup_error_ Error local = ERROR_NULL;
+static int enter(Container *c, int cgroup_fd, uint64_t deadline, int *ret_terminal_fd, Error *e) {
         SyncAnswer answer;
-        uint64_t deadline;
         int r;
 
-        assert(c && c->pid > 0 && !c->created && ret_terminal_fd);
-
-        if (!e)
-                e = &local;
-        if (cgroup_fd >= 0) {
-                _cleanup_error_ Error cgroup_error = ERROR_NULL;
-
-                r = cgroup_move(cgroup_fd, c->pid, &cgroup_error);
-                /* ESRCH: init is gone. Why, it has said itself. */
-                if (r != 0 && r != -ESRCH)
-                        return error_move(e, &cgroup_error);
-                r = container_give_cgroup(c, cgroup_fd, e);
-                if (r != 0)
-                        return r;
-        }
-        deadline = deadline_after(timeout_usec);
-        if (c->setup) {
+        r = place(c, cgroup_fd, e);
+        if (r != 0)
+                return r;
+        if (c->setup && spec_is_held(c->setup->spec)) {
                 r = serve_init(c, deadline, e);
                 if (r != 0) {
                         /* which tells init to go */
@@ -240,6 +237,57 @@ int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret
         c->created = c->hooked = true;
         *ret_terminal_fd = answer.fd;
         return 0;
+}
+
+/* Bounded, because a process in uninterruptible sleep (a dead network file system) does not even
+ * die of SIGKILL; it is the subreaper's then. */
+static void wait_for_end(int pidfd) {
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+        (void) poll(&p, 1, (int) (KILL_TIMEOUT_USEC / USEC_PER_MSEC));
+}
+
+/* As process_clone() tells of some kernels. Such an init has not run at all. */
+static bool was_killed_at_birth(const Container *c) {
+        siginfo_t si = {};
+
+        if (!c->placed || c->hooked)
+                return false;
+        wait_for_end(c->pidfd);
+        return waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG | WNOWAIT) >= 0 &&
+               si.si_pid != 0 && si.si_code == CLD_KILLED && si.si_status == SIGKILL;
+}
+
+static int clone_again(Container *c, Error *e) {
+        container_kill(c);
+        c->reaped = false;
+        c->pid = 0;
+        c->pidfd = fd_close(c->pidfd);
+        c->sync_fd = fd_close(c->sync_fd);
+        c->late = late_free(c->late);
+        return container_clone(c, -1, e);
+}
+
+int container_enter(Container *c, int cgroup_fd, uint64_t timeout_usec, int *ret_terminal_fd,
+                    Error *e) {
+        uint64_t deadline = deadline_after(timeout_usec);
+        _cleanup_error_ Error local = ERROR_NULL;
+        int r;
+
+        assert(c && c->pid > 0 && !c->created && ret_terminal_fd);
+
+        if (!e)
+                e = &local;
+        r = enter(c, cgroup_fd, deadline, ret_terminal_fd, e);
+        if (r == -ECHILD && was_killed_at_birth(c)) {
+                error_clear(e);
+                r = clone_again(c, e);
+                if (r == 0)
+                        r = enter(c, cgroup_fd, deadline, ret_terminal_fd, e);
+        }
+        if (r == 0)
+                c->setup = setup_free(c->setup);
+        return r;
 }
 
 int container_start_begin(Container *c, Error *e) {
@@ -372,13 +420,10 @@ static void remove_groups(Container *c) {
 
 void container_kill(Container *c) {
         if (c->pid > 0 && !c->reaped) {
-                struct pollfd p = {.fd = c->pidfd, .events = POLLIN};
                 siginfo_t si;
 
                 (void) pidfd_signal(c->pidfd, SIGKILL);
-                /* Bounded, because a process in uninterruptible sleep (a dead network file system)
-                 * does not even die of SIGKILL; it is the subreaper's then. */
-                (void) poll(&p, 1, (int) (KILL_TIMEOUT_USEC / USEC_PER_MSEC));
+                wait_for_end(c->pidfd);
                 (void) waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG);
         }
         c->reaped = true;

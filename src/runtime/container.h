@@ -73,16 +73,12 @@ int container_adopt(pid_t pid, int pidfd, Container **ret);
 
 /* Clones init and frees what only it needs (the parsed document). From here on container_pidfd()
  * polls readable when init is gone; why it failed is told by container_enter().
- * cgroup_fd: the payload cgroup (v2) if it is there already, so that init need not be moved; -1: it
- * is not. */
+ * cgroup_fd: the payload cgroup (v2) if it is there already: init is cloned into it where that can
+ * be, else container_enter() moves it; -1: it is not. */
 int container_clone(Container *c, int cgroup_fd, Error *e);
 
-/* For whose init is in its cgroup without container_enter(): gives that to the container if it is
- * to have one of its own (cgroup-owner.h). Before container_enter(). */
-int container_give_cgroup(const Container *c, int cgroup_fd, Error *e);
-
 /* Runs the hooks of prestart and createRuntime, which count for timeout_usec.
- * cgroup_fd: O_PATH or O_RDONLY descriptor of the payload cgroup (v2), -1 if init is in it.
+ * cgroup_fd: O_PATH or O_RDONLY descriptor of the payload cgroup (v2), -1 to stay where it is.
  * Blocks for at most timeout_usec (CTR_DEADLINE_EXCEEDED). On success *ret_terminal_fd is the pty's
  * master if the document asks for a terminal, else -1. Failures of init's: CTR_NOT_FOUND for an
  * unknown user or group, CTR_COMMAND_NOT_FOUND and CTR_COMMAND_NOT_EXECUTABLE for the program, a

@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <sys/syscall.h>
 
+#include "runtime/cgroup-tree.h"
 #include "runtime/exec-profile.h"
 #include "runtime/hooks.h"
 #include "runtime/process.h"
@@ -34,6 +35,16 @@ typedef struct Stage {
         Program program;
         int root_fd;
 } Stage;
+
+static int enter_cgroup(void *userdata, Error *e) {
+        const Stage *s = userdata;
+        int r;
+
+        if (!s->p->moves || s->p->cgroup_fd < 0)
+                return 0;
+        r = cgroup_attribute_write(s->p->cgroup_fd, "cgroup.procs", "0");
+        return r < 0 ? error_setf(e, r, "Failed to move into the payload cgroup: %m") : 0;
+}
 
 static int read_documents(void *userdata, Error *e) {
         Stage *s = userdata;
@@ -301,13 +312,13 @@ static int clone_sibling(Stage *s, Error *e) {
 
 void exec_stage_run(const ExecParameters *p, int sync_fd) {
         static const Step steps[] = {
-                        {STAGE_DOCUMENT, read_documents},    {STAGE_PROCESS, set_oom_score},
-                        {STAGE_PROCESS, set_schedule},       {STAGE_PROCESS, join_resctrl},
-                        {STAGE_PROCESS, open_host},          {STAGE_PROCESS, give_streams},
-                        {STAGE_NAMESPACES, join_namespaces}, {STAGE_TERMINAL, open_terminal},
-                        {STAGE_USER, resolve_user},          {STAGE_PROCESS, enter_directory},
-                        {STAGE_PROCESS, set_stdio},          {STAGE_PROCESS, become},
-                        {STAGE_EXEC, find_executable},
+                        {STAGE_CGROUP, enter_cgroup},     {STAGE_DOCUMENT, read_documents},
+                        {STAGE_PROCESS, set_oom_score},   {STAGE_PROCESS, set_schedule},
+                        {STAGE_PROCESS, join_resctrl},    {STAGE_PROCESS, open_host},
+                        {STAGE_PROCESS, give_streams},    {STAGE_NAMESPACES, join_namespaces},
+                        {STAGE_TERMINAL, open_terminal},  {STAGE_USER, resolve_user},
+                        {STAGE_PROCESS, enter_directory}, {STAGE_PROCESS, set_stdio},
+                        {STAGE_PROCESS, become},          {STAGE_EXEC, find_executable},
         };
         Stage s = {
                         .p = p,

@@ -53,7 +53,7 @@ static int clone_stage(const ExecParameters *p, Child *ret, Error *e) {
         pid_t pid;
         int r;
 
-        pid = process_clone(0, p->cgroup_fd, &ret->pidfd);
+        pid = process_clone(0, p->moves ? -1 : p->cgroup_fd, &ret->pidfd);
         if (pid == -EBUSY) {
                 r = cgroup_open_of(p->cgroup_fd, p->init_pid, &cgroup_fd, e);
                 if (r != 0)

@@ -39,6 +39,8 @@ typedef struct ExecParameters {
         const char *resctrl_root;  /* as in ContainerParameters */
         const char *seccomp_cache; /* as in ContainerParameters, and so are the next three */
         bool independent, no_keyring;
+        bool moves; /* into the cgroup, when one that was cloned into it died without a word:
+                     * process_clone() */
         unsigned preserve_fds;
 } ExecParameters;
 

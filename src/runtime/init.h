@@ -32,7 +32,6 @@ typedef struct InitParameters {
         const Spec *spec;
         int sync_fd;
         int bundle_fd;
-        int cgroup_fd; /* that it is cloned into; -1: the caller's */
         const char *rootfs_lower, *rootfs_upper, *rootfs_work;
         const char *hostname_fallback;
         const char *seccomp_cache;

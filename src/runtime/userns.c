@@ -287,7 +287,7 @@ int userns_clone(const InitParameters *p, int parent_fd, int child_fd, pid_t *re
         pid_t pid;
         int r;
 
-        pid = process_clone(0, p->cgroup_fd, &pidfd);
+        pid = process_clone(0, -1, &pidfd);
         if (pid < 0)
                 return error_setf(e, pid,
                                   "Failed to clone the process for the user namespace: "

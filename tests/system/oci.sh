@@ -236,6 +236,20 @@ check "it is deleted" $rt --systemd-cgroup delete --force eight
 check_equal "its scope is gone" "" "$(systemctl list-units --plain --no-legend ctrtest-eight.scope)"
 bundle path "$(args sleep 100000)
 c['linux']['cgroupsPath'] = '/oci-test/deep/one'"
+mkdir /sys/fs/cgroup/killed
+echo 1 >/sys/fs/cgroup/killed/cgroup.kill
+# killed_in CMD...: out of there some kernels kill what is cloned into another cgroup
+killed_in() {
+        (
+                echo "$BASHPID" >/sys/fs/cgroup/killed/cgroup.procs
+                exec "$@"
+        )
+}
+check "out of a cgroup that was once killed" killed_in $rt run -d -b "$test_dir/path" ten
+check_match "it gets into its own" "/oci-test/deep/one$" "$(cat "/proc/$(get ten pid)/cgroup")"
+check "so does an exec" killed_in $rt exec ten true
+check "delete" $rt delete --force ten
+check "nobody is there any more" rmdir /sys/fs/cgroup/killed
 check "a cgroup's path" $rt run -d -b "$test_dir/path" ten
 check_match "is where it is" "/oci-test/deep/one$" "$(cat "/proc/$(get ten pid)/cgroup")"
 capture $rt run -b "$test_dir/path" eleven

@@ -86,7 +86,7 @@ void exec_fixture_start(ExecFixture *x) {
         fixture_write(x->f);
         if (container_new(&p, &x->container, &e) != 0 ||
             container_clone(x->container, x->cgroup_fd, &e) != 0 ||
-            container_enter(x->container, -1, TIMEOUT_USEC, &terminal_fd, &e) != 0 ||
+            container_enter(x->container, x->cgroup_fd, TIMEOUT_USEC, &terminal_fd, &e) != 0 ||
             container_start(x->container, TIMEOUT_USEC, &e) != 0)
                 fail_msg("%s", error_text(&e));
         fd_close(terminal_fd);
