@@ -70,7 +70,7 @@ bool execs_are_reaped(const Supervisor *s) {
 void exec_unwatch(Exec *x) {
         source_remove(&x->source);
         x->starting = container_exec_free(x->starting);
-        x->run = foreign_run_free(x->run);
+        foreign_exec_end(x);
 }
 
 static Exec *exec_free(Exec *x) {

@@ -17,6 +17,8 @@
 
 #define STATE_DIRECTORY "state"
 #define PATH_DEFAULT    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define PID_SIZE        32U
+#define ABORT_USEC      USEC_PER_SEC /* in an uninterruptible sleep nobody dies at once */
 #define NAME_SIZE       (STRLEN("exec-") + IDENTIFIER_MAX + STRLEN(".console") + 1)
 
 struct ForeignRun {
@@ -24,6 +26,7 @@ struct ForeignRun {
         Helper *helper;
         char verb[16];
         bool leaves_process;
+        bool taken;           /* that process */
         int console_fd;       /* listens; -1: without a terminal */
         char name[NAME_SIZE]; /* of its files, up to the suffix */
 };
@@ -246,6 +249,19 @@ int foreign_run_wait(const ForeignRun *run, uint64_t deadline) {
         }
 }
 
+pid_t foreign_run_abort(ForeignRun *run) {
+        _cleanup_free_ char *text = NULL;
+        char name[NAME_SIZE];
+
+        if (pidfd_signal(foreign_run_fd(run), SIGKILL) == 0)
+                (void) foreign_run_wait(run, now_monotonic() + ABORT_USEC);
+        /* who has taken the process has removed the file */
+        if (file_read_at(run->place->bundle_fd, file_name(run, ".pid", name), PID_SIZE, &text,
+                         NULL) < 0)
+                return 0;
+        return (pid_t) strtol(text, NULL, 10);
+}
+
 /* The terminal's master, which came with one byte or more before the run was over. */
 static int console_receive(ForeignRun *run, int *ret_fd, Error *e) {
         union {
@@ -293,6 +309,10 @@ static int take_process(ForeignRun *run, ForeignProcess *ret, Error *e) {
         return r;
 }
 
+bool foreign_run_is_taken(const ForeignRun *run) {
+        return run->taken;
+}
+
 int foreign_run_finish(ForeignRun *run, ForeignProcess *ret, Error *e) {
         char name[NAME_SIZE];
         int r, status;
@@ -303,5 +323,7 @@ int foreign_run_finish(ForeignRun *run, ForeignProcess *ret, Error *e) {
         if (status != 0)
                 return foreign_log_error(run->place->bundle_fd, file_name(run, ".log", name),
                                          run->place->program, run->verb, status, e);
-        return run->leaves_process ? take_process(run, ret, e) : 0;
+        r = run->leaves_process ? take_process(run, ret, e) : 0;
+        run->taken = r == 0;
+        return r;
 }

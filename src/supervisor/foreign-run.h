@@ -6,8 +6,9 @@
  * other child. What it says is read from the log that it writes, what it leaves to us from its pid
  * file and its console socket: files in the directory of ForeignPlace that are named after the run.
  *
- * Invariant: nothing here waits, and nothing that the runtime writes is believed further than it
- * was checked: the process that it names is a child of ours in the payload, its terminal is one.
+ * Invariant: nothing here waits but for who was killed, and nothing that the runtime writes is
+ * believed further than it was checked: the process that it names is a child of ours in the
+ * payload, its terminal is one.
  */
 
 #include "runtime/helper.h"
@@ -44,6 +45,12 @@ typedef struct ForeignProcess {
 /* Starts one; the command's strings and descriptors may go then, the place must stay. */
 int foreign_run_new(const ForeignPlace *place, const ForeignCommand *command, ForeignRun **ret,
                     Error *e);
+
+/* Of one that is no success: kills it if it still runs. Then it is known what it has left that
+ * nobody has taken, if anything: that pid, which was not checked, or 0. */
+pid_t foreign_run_abort(ForeignRun *run);
+/* Whether that would be of one that is. */
+bool foreign_run_is_taken(const ForeignRun *run) _pure_;
 
 /* Kills it if it still runs, and removes its files. */
 ForeignRun *foreign_run_free(ForeignRun *run);

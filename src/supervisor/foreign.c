@@ -12,6 +12,7 @@
 #include "basic/process.h"
 #include "supervisor/foreign-document.h"
 
+#define PROCS_MAX   (64U * 1024)
 #define PLACE       "runtime" /* in the task's directory, and in the payload */
 #define CONTAINER   "container"
 #define EMPTY_USEC  (5 * USEC_PER_SEC)
@@ -235,6 +236,50 @@ int foreign_exec_receive(Exec *x, ContainerExecNews *ret, Error *e) {
                         .terminal_fd = p.terminal_fd,
         };
         return 0;
+}
+
+static bool is_running(const Supervisor *s) {
+        for (const Exec *x = s->execs; x; x = x->next)
+                if (x->run)
+                        return true;
+        return s->foreign->start;
+}
+
+/* What runs of the runtime have left beside the container, when none is under way. One by one, and
+ * without cgroup.kill, after which the next run could not clone into the container's cgroup
+ * (process_clone()). */
+static void kill_rest(const Foreign *f) {
+        _cleanup_free_ char *pids = NULL;
+        char *save = NULL;
+
+        if (file_read_at(f->place.cgroup_fd, "cgroup.procs", PROCS_MAX, &pids, NULL) < 0)
+                return;
+        for (char *s = strtok_r(pids, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
+                pid_t pid = (pid_t) strtol(s, NULL, 10);
+
+                if (pid > 1)
+                        (void) kill(pid, SIGKILL);
+        }
+}
+
+/* A run that failed, or took too long, may have made the process all the same, and have children of
+ * its own. */
+void foreign_exec_end(Exec *x) {
+        Supervisor *s = x->supervisor;
+        bool taken;
+        pid_t pid;
+
+        if (!x->run)
+                return;
+        taken = foreign_run_is_taken(x->run);
+        pid = taken ? 0 : foreign_run_abort(x->run);
+        x->run = foreign_run_free(x->run);
+        if (taken)
+                return;
+        if (pid > 1 && pid != s->init.record.pid)
+                (void) payload_signal_pid(s->payload, pid, SIGKILL);
+        if (!is_running(s))
+                kill_rest(s->foreign);
 }
 
 bool foreign_owns(const Supervisor *s, pid_t pid) {

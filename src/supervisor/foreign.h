@@ -39,9 +39,10 @@ int foreign_start_receive(Foreign *f, bool *ret_done, Error *e);
 void foreign_start_end(Foreign *f);
 bool foreign_is_starting(const Foreign *f) _pure_;
 
-/* As container_exec_clone() and container_exec_receive(), with x->run. */
+/* As container_exec_clone(), container_exec_receive() and container_exec_free(), with x->run. */
 int foreign_exec_begin(Exec *x, Error *e);
 int foreign_exec_receive(Exec *x, ContainerExecNews *ret, Error *e);
+void foreign_exec_end(Exec *x);
 
 /* Whether the child is a run of the runtime, or may be what one leaves to us. */
 bool foreign_owns(const Supervisor *s, pid_t pid) _pure_;

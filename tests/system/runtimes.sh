@@ -198,6 +198,22 @@ fake nostart <<'END'
 [ "$verb" = start ] && echo '{"level":"error","msg":"not today"}' >"$log" && exit 1
 END
 check_fails "one that does not start it" "nostart: not today" ctrctl run --rm --runtime=nostart "$image" true
+fake leaves <<'END'
+if [ "$verb" = exec ]; then
+        sleep 1234 &
+        runc "$@"
+        echo '{"level":"error","msg":"too bad"}' >"$log"
+        exit 1
+fi
+END
+check "a task of one" ctrctl run -d --name=box --runtime=leaves "$image" sleep 4321
+check_fails "that does an exec and says that it did not" "leaves: too bad" ctrctl exec box sleep 1234
+nothing_of_it() {
+        ! pgrep -fx "sleep 1234"
+}
+check_within "ends what it has left" 60 nothing_of_it
+check_exit "and the task goes on" 0 pgrep -fx "sleep 4321"
+check "rm" ctrctl rm --force box
 fake nodelete <<'END'
 [ "$verb" = delete ] && exit 1
 END
