@@ -50,7 +50,7 @@ def render_oci(run, markdown):
     base = medians.get("crun run", medians.get("crun run, no cgroup"))
     rows = [[program["name"], *spread(program["times"]), str(len(program["times"])),
              f"{medians[program['name']] / base:.2f}" if base else "", number(statistics.median(program["cpu"])),
-             str(cost[program["name"]]["memory"]), str(cost[program["name"]]["calls"])] for program in run["programs"]]
+             str(cost[program["name"]]["memory"]), str(cost[program["name"]]["calls"] or "-")] for program in run["programs"]]
     text = table(["whole run of /bin/true", "median ms", "min", "max", "runs", "to crun", "CPU ms", "peak KiB",
                   "system calls"], rows, markdown)
     if run["skipped"]:
