@@ -67,3 +67,24 @@ int cgroup_path_of(pid_t pid, char **ret, Error *e) {
         *ret = strdup(path);
         return *ret ? 0 : -ENOMEM;
 }
+
+int cgroup_is_populated(int dir_fd, const char *path) {
+        _cleanup_free_ char *file = NULL, *text = NULL;
+        char *saved = NULL;
+        int r;
+
+        if (asprintf(&file, "%s/cgroup.events", path) < 0) {
+                file = NULL;
+                return -ENOMEM;
+        }
+        r = file_read_at(dir_fd, file, CGROUP_FILE_MAX, &text, NULL);
+        if (r < 0)
+                return r;
+        for (char *s = strtok_r(text, "\n", &saved); s; s = strtok_r(NULL, "\n", &saved)) {
+                const char *value = startswith(s, "populated ");
+
+                if (value)
+                        return streq(value, "1") ? 1 : streq(value, "0") ? 0 : -EBADMSG;
+        }
+        return -EBADMSG;
+}

@@ -18,6 +18,7 @@
 #include "manager/exec-internal.h"
 #include "manager/monitor.h"
 #include "manager/recover-internal.h"
+#include "manager/task-cgroup.h"
 #include "unit/log-fields.h"
 #include "unit/systemd.h"
 
@@ -26,7 +27,7 @@
 #define PATIENCE_USEC      (2 * USEC_PER_SEC)
 #define HELLO_TIMEOUT_USEC (40 * USEC_PER_SEC)
 /* between GO and its control socket a supervisor cannot be reached; the manager that gave the GO
- * may have died in that moment */
+ * may have died in that moment. It is in its scope by then. */
 #define CONNECT_RETRY_USEC (50 * USEC_PER_MSEC)
 #define CONNECT_TRIES      30
 /* between bind() and listen(), or it was killed */
@@ -216,7 +217,8 @@ static bool probe_may_retry(Probe *p, int r) {
         unsigned max = r == -ECONNREFUSED ? REFUSED_TRIES : CONNECT_TRIES;
 
         return p->tries++ < max &&
-               (!is_gone(r) || recovery_scope_is_active(p->recovery, p->task->unit)) &&
+               (!is_gone(r) || (recovery_scope_is_active(p->recovery, p->task->unit) &&
+                                !scope_is_deserted(p->task->unit))) &&
                faccessat(p->task->dir_fd, TASK_FILE_EXIT, F_OK, 0) < 0;
 }
 

@@ -350,7 +350,13 @@ static int start_worker(Sweeper *s, char **names) {
         r = process_spawn(path, argv, NULL, fds, ELEMENTSOF(fds), &pid, &s->pidfd);
         if (r < 0)
                 return r;
-        return sd_event_add_io(m->event, &s->child, s->pidfd, EPOLLIN, on_removed, s);
+        r = sd_event_add_io(m->event, &s->child, s->pidfd, EPOLLIN, on_removed, s);
+        if (r < 0) {
+                /* nobody would hear of its end */
+                pidfd_forsake(s->pidfd);
+                s->pidfd = fd_close(s->pidfd);
+        }
+        return r;
 }
 
 static void on_collected(int r, const Error *e, void *userdata) {

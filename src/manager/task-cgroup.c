@@ -69,6 +69,26 @@ int task_cgroup_open(const Task *t, int *ret_fd, Error *e) {
         return 0;
 }
 
+bool scope_is_deserted(const char *unit) {
+        _cleanup_free_ char *init = NULL, *path = NULL;
+        _cleanup_close_ int root = -1;
+        char *end;
+
+        /* systemd itself is in init.scope, beside its slices */
+        if (cgroup_root_open(&root, NULL) != 0 || cgroup_path_of(1, &init, NULL) != 0)
+                return false;
+        end = strrchr(init, '/');
+        end = end ? end + 1 : init;
+        if (!streq(end, "init.scope"))
+                return false;
+        *end = '\0';
+        if (asprintf(&path, "%sctr.slice/%s", init, unit) < 0) {
+                path = NULL;
+                return false;
+        }
+        return cgroup_is_populated(root, path) == 0;
+}
+
 typedef struct PidList {
         pid_t *pids;
         size_t n, allocated;

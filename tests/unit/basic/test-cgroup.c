@@ -2,6 +2,7 @@
 
 /* Where a process is in the unified hierarchy: the text of /proc/PID/cgroup, whoever wrote it. */
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <sys/wait.h>
@@ -10,6 +11,7 @@
 #include <cmocka.h>
 
 #include "basic/cgroup.h"
+#include "basic/fs.h"
 
 static void test_text(void **state) {
         static const struct {
@@ -72,10 +74,39 @@ static void test_process(void **state) {
         assert_null(path);
 }
 
+static void test_populated(void **state) {
+        static const struct {
+                const char *text;
+                int r;
+        } cases[] = {
+                        {"populated 1\nfrozen 0\n", 1}, {"populated 0\nfrozen 0\n", 0},
+                        {"frozen 1\npopulated 0\n", 0}, {"frozen 0\n", -EBADMSG},
+                        {"populated 10\n", -EBADMSG},   {"", -EBADMSG},
+        };
+        char dir[] = "/tmp/test-cgroup-XXXXXX";
+        _cleanup_close_ int fd = -1, sub_fd = -1;
+
+        assert_non_null(mkdtemp(dir));
+        fd = open(dir, O_DIRECTORY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(cgroup_is_populated(fd, "a.slice/b.scope"), -ENOENT);
+        sub_fd = dir_open_make_at(fd, "a.slice/b.scope", 0755);
+        assert_true(sub_fd >= 0);
+        assert_int_equal(cgroup_is_populated(fd, "a.slice/b.scope"), -ENOENT);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                assert_int_equal(file_write_atomic_at(sub_fd, "cgroup.events", cases[i].text,
+                                                      strlen(cases[i].text), 0644, 0),
+                                 0);
+                assert_int_equal(cgroup_is_populated(fd, "a.slice/b.scope"), cases[i].r);
+        }
+        assert_int_equal(tree_remove_at(AT_FDCWD, dir), 0);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_text),
                         cmocka_unit_test(test_process),
+                        cmocka_unit_test(test_populated),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
