@@ -20,6 +20,6 @@ int cgroup_path_of(pid_t pid, char **ret, Error *e);
 /* The same from the text of such a file, which is changed: the path lies in it; NULL: none. */
 char *cgroup_path_in(char *text);
 
-/* Whether there is a process in the cgroup dir_fd/path or below it: 1, 0, or negative errno (-ENOENT:
- * no such cgroup). A process that has ended and was not waited for is none. */
+/* Whether there is a process in the cgroup dir_fd/path or below it: 1, 0, or negative errno
+ * (-ENOENT: no such cgroup). A process that has ended and was not waited for is none. */
 int cgroup_is_populated(int dir_fd, const char *path);
