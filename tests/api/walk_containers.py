@@ -140,6 +140,11 @@ def program(walk):
     walk.equal("a terminal", (0, "xterm\r\n"), (status, text))
     status, text = walk.output_of("network", "sh", "-c", "ls /sys/class/net", Network="private")
     walk.equal("a network with loopback only", "lo\n", text)
+    status, text = walk.output_of(
+        "resolver", "cat", "/etc/resolv.conf", "/etc/hosts", DNS=["192.0.2.1"], DNSSearch=["a.example"],
+        DNSOptions=["ndots:2"], ExtraHosts=["db:192.0.2.7"])
+    for line in ("nameserver 192.0.2.1", "search a.example", "options ndots:2", "192.0.2.7\tdb"):
+        walk.check(f"names are resolved by {line}", status == 0 and line in text.splitlines(), text)
     status, text = walk.output_of("shared", "readlink", "/proc/self/ns/net", Network="host")
     walk.equal("the network of the host", os.readlink("/proc/self/ns/net") + "\n", text)
 
