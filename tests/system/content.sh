@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# testbed: run --timeout=300
+# testbed: run --timeout=600
 #
 # Content, leases and garbage collection (D48, A1.6, A1.9, A1.14, B31, C23, C24): what is held by what, what goes and
 # when, what a damaged store says and how it heals, and that a killed manager leaves nothing behind.
@@ -110,7 +110,7 @@ check "and the image" content DeleteImage "$demo" Synchronous=true
 check_equal "nothing of it has gone" "$before" "$(files)"
 check "until the lease is" content DeleteLease pulled Synchronous=true
 check_equal "with all it held" "0 0" "$(files) $(trees)"
-check "a lease that ends soon" content CreateLease short "Expires=$(($(date +%s) * 1000000 + 2000000))"
+check "a lease that ends soon" content CreateLease short "Expires=$(($(date +%s) * 1000000 + 8000000))"
 no_short() {
         [[ $(ask '"short" in [i for i, e in a]' ListLeases) == False ]]
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# testbed: run --timeout=300
+# testbed: run --timeout=600
 #
 # Those who share a volume, a pid namespace or a /proc with a container get at nothing while it is set up.
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# testbed: run --timeout=120
+# testbed: run --timeout=600
 #
 # Nothing of a document is ignored: each member that the specification defines, with a value of another type, is refused
 # by a sentence with its JSON path. What the runtime writes itself (state, features) has the members that the

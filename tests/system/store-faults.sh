@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# testbed: run --timeout=120
+# testbed: run --timeout=600
 #
 # The history of events while the store is full or read-only, and the manager killed meanwhile; and answers of ListEvents
 # that are too large for one message, or take their time
