@@ -13,13 +13,12 @@
 #include "basic/log.h"
 #include "basic/process.h"
 #include "runtime/cgroup-owner.h"
+#include "runtime/container-late.h"
 #include "runtime/container-setup.h"
 #include "runtime/seccomp-notify.h"
 #include "runtime/sync.h"
 
 #define KILL_TIMEOUT_USEC (10 * USEC_PER_SEC)
-
-typedef struct Late Late;
 
 struct Container {
         Setup *setup; /* NULL once init needs nothing of it any more */
@@ -37,49 +36,6 @@ struct Container {
         char *resctrl_root;
         char *listener; /* where a filter that notifies wants its descriptor; NULL: there is none */
 };
-
-/* Of the document what is needed after init was cloned: the hooks of start and end. */
-struct Late {
-        json_t *document; /* "ociVersion", "annotations", "hooks" */
-        SpecHooks hooks[_HOOK_POINT_MAX];
-        char *id, *bundle;
-};
-
-static Late *late_free(Late *l) {
-        if (!l)
-                return NULL;
-        spec_hooks_clear(l->hooks);
-        json_decref(l->document);
-        free(l->id);
-        free(l->bundle);
-        free(l);
-        return NULL;
-}
-DEFINE_CLEANUP(Late *, late_free);
-
-static int late_new(const Setup *s, Late **ret) {
-        static const char *const keys[] = {"ociVersion", "annotations", "hooks"};
-        _cleanup_(late_freep) Late *l = NULL;
-
-        if (s->spec->hooks[HOOK_POSTSTART].n == 0 && s->spec->hooks[HOOK_POSTSTOP].n == 0)
-                return 0;
-        l = calloc(1, sizeof(*l));
-        if (!l)
-                return -ENOMEM;
-        l->document = json_object();
-        for (size_t i = 0; i < ELEMENTSOF(keys); i++) {
-                json_t *value = json_object_get(s->spec->document, keys[i]);
-
-                if (value && json_object_set(l->document, keys[i], value) < 0)
-                        return -ENOMEM;
-        }
-        if (free_and_strdup(&l->id, s->id) < 0 || free_and_strdup(&l->bundle, s->bundle) < 0)
-                return -ENOMEM;
-        if (spec_parse_hooks(l->hooks, l->document, NULL) != 0)
-                return -ENOMEM;
-        *ret = TAKE_PTR(l);
-        return 0;
-}
 
 int container_new(const ContainerParameters *parameters, Container **ret, Error *e) {
         _cleanup_(container_freep) Container *c = NULL;
@@ -387,20 +343,11 @@ void container_set_reaped(Container *c) {
 
 int container_hooks_begin(Container *c, HookPoint point, uint64_t timeout_usec, HooksRun **ret,
                           Error *e) {
-        _cleanup_free_ char *state = NULL;
-        bool stop = point == HOOK_POSTSTOP;
-        int r;
-
         assert(c && ret);
 
         *ret = NULL;
-        if (!c->late || c->late->hooks[point].n == 0 || !c->hooked)
-                return 0;
-        r = hooks_state(c->late->document, c->late->id, c->late->bundle,
-                        stop ? "stopped" : "running", stop ? 0 : c->pid, &state);
-        if (r < 0)
-                return r;
-        return hooks_begin(&c->late->hooks[point], point, state, timeout_usec, ret, e);
+        return c->late && c->hooked ? late_hooks_begin(c->late, c->pid, point, timeout_usec, ret, e)
+                                    : 0;
 }
 
 void container_take_resctrl_groups(Container *c, ResctrlGroups *ret) {
