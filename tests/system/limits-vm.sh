@@ -46,6 +46,43 @@ check "one that was allowed can" ctrctl run --rm --device "$disk" "$image" sh -c
 
 check "clean up" ctrctl rm --force big cpu
 
+# --- the smallest memory.max under which /bin/true of a bundle still starts: docs/performance.md has the figure
+bundle=$test_dir/bundle
+mkdir -p "$bundle/rootfs/bin"
+cp "$(command -v busybox)" "$bundle/rootfs/bin/busybox"
+ln -s busybox "$bundle/rootfs/bin/true"
+ctr-runtime spec --bundle "$bundle"
+
+# starts KIB: with that limit of memory and no swap; an end by the kernel is told, and is no hang.
+starts() {
+        jq --argjson limit $(($1 * 1024)) '.process.terminal = false | .process.args = ["/bin/true"] |
+                .linux.resources.memory = {limit: $limit, swap: $limit}' "$bundle/config.json" >"$bundle/new"
+        cp "$bundle/config.json" "$bundle/kept"
+        mv "$bundle/new" "$bundle/config.json"
+        capture timeout 60 ctr-runtime run --bundle "$bundle" small </dev/null
+        mv "$bundle/kept" "$bundle/config.json"
+        return "$status"
+}
+
+smallest="" hung=""
+for kib in 512000 65536 16384 4096 1024 512 384 256; do
+        if starts "$kib"; then
+                smallest=$kib
+        else
+                echo "# $kib KiB: exit code $status: $stderr"
+                ((status != 124)) || hung+=" $kib"
+        fi
+        [[ ! -e /run/ctr-runtime/small && ! -e /sys/fs/cgroup/ctr-runtime/small ]] || hung+=" $kib (left)"
+done
+echo "# the smallest limit: $smallest KiB"
+check_equal "too little memory is an end, and leaves nothing" "" "$hung"
+check "/bin/true starts within 1 MiB" test "${smallest:-512000}" -le 1024
+jq '.process.terminal = false | .linux.resources.memory = {limit: 1048576, swap: 1048576} |
+        .process.args = ["/bin/busybox", "dd", "if=/dev/zero", "of=/dev/null", "bs=64M", "count=1"]' \
+        "$bundle/config.json" >"$bundle/new"
+mv "$bundle/new" "$bundle/config.json"
+check_exit "and more than that is not to be had" 137 timeout 60 ctr-runtime run --bundle "$bundle" small
+
 # --- the same for containers that other runtimes make (A4.5)
 for runtime in crun runc; do
         check_exit "$runtime: too little memory" 137 timeout 60 ctrctl run --name=big --runtime=$runtime --memory-max=16M \
