@@ -257,6 +257,10 @@ check_match "another container in that cgroup" "container's cgroup is not empty"
 check_equal "which lives on" running "$(get ten status)"
 check "it is deleted" $rt delete --force ten
 check "and its cgroup" test ! -e /sys/fs/cgroup/oci-test/deep/one
+check "run --detach" $rt run --detach --pid-file "$test_dir/run.pid" -b "$test_dir/path" ten
+check_equal "returns while it runs" running "$(get ten status)"
+check_equal "its pid is in the file" "$(get ten pid)" "$(cat "$test_dir/run.pid")"
+check "it is deleted, too" $rt delete --force ten
 
 # --- devices
 bundle devices "$(args sh -c 'busybox mknod /dev/m c 1 1 && ! cat /dev/m 2>/dev/null && cat /dev/null && echo refused')
