@@ -6,6 +6,7 @@
 #include "basic/json.h"
 #include "bus/interfaces.h"
 #include "bus/path.h"
+#include "bus/query.h"
 #include "harness.h"
 #include "manager/db.h"
 
@@ -244,7 +245,7 @@ static void test_object_keeps_changing(void **state) {
         c = harness_container(h, "default", "web", "image-0");
         h->polkit = POLKIT_HOLDS;
         send_set_labels(h, USER_CALLER, false, &call);
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < QUERY_ANSWERS_MAX; i++) {
                 run_until_asked(h, i + 1);
                 container_free(c);
                 (void) snprintf(image, sizeof(image), "image-%zu", i + 1);
@@ -254,7 +255,7 @@ static void test_object_keeps_changing(void **state) {
         harness_wait(h, &call);
         harness_assert_error(&call, DENIED);
         harness_call_done(&call);
-        assert_int_equal(h->n_questions, 4);
+        assert_int_equal(h->n_questions, QUERY_ANSWERS_MAX);
 }
 
 /* Calls of one caller keep their order although the first ones wait for the driver. */
