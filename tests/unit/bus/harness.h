@@ -34,7 +34,7 @@ typedef enum PolkitMode {
 } PolkitMode;
 
 #define QUESTIONS_MAX 4096
-#define SIGNALS_MAX   64
+#define SIGNALS_MAX   512
 
 typedef struct Question {
         char *subject, *action, *namespace, *container, *image, *cancellation;
