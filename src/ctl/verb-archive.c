@@ -164,20 +164,16 @@ int verb_import(Client *c, char **args, Error *e) {
         return import_archive(c, args[0], &arguments, e);
 }
 
-static int export_archive(Client *c, const char *path, const char *interface, const char *member,
-                          Arguments *arguments, Error *e) {
+/* target: what is called, with path, interface and member, and whose names are in errors. */
+static int export_archive(Client *c, const Call *target, Arguments *arguments, Error *e) {
         _cleanup_(output_clear) Output output = {.fd = -1, .dir_fd = -1};
-        const Call call = {.path = path,
-                           .interface = interface,
-                           .member = member,
-                           .append = append_arguments,
-                           .userdata = arguments,
-                           .what = "container",
-                           .name = arguments->texts[0],
-                           .once = true};
+        Call call = *target;
 
         if (output_open(c, &output, e) != 0 || client_connect(c, e) != 0)
                 return EXIT_FAILURE;
+        call.append = append_arguments;
+        call.userdata = arguments;
+        call.once = true;
         arguments->client = c;
         arguments->fd = &output.fd;
         if (job_run(c, &call, "export", NULL, e) != 0 || output_finish(&output, e) != 0)
@@ -217,7 +213,8 @@ int verb_save(Client *c, char **args, Error *e) {
 
         if (streq_ptr(c->options->image.format, "oci-dir"))
                 return save_directory(c, &arguments, e);
-        return export_archive(c, NULL, INTERFACE_MANAGER, "ExportImages", &arguments, e);
+        return export_archive(c, &(Call){.interface = INTERFACE_MANAGER, .member = "ExportImages"},
+                              &arguments, e);
 }
 
 int verb_export(Client *c, char **args, Error *e) {
@@ -228,13 +225,24 @@ int verb_export(Client *c, char **args, Error *e) {
                 (void) error_setf(e, -ENOMEM, "Out of memory");
                 return EXIT_FAILURE;
         }
-        return export_archive(c, path, INTERFACE_CONTAINER, "Export", &arguments, e);
+        return export_archive(c,
+                              &(Call){.path = path,
+                                      .interface = INTERFACE_CONTAINER,
+                                      .member = "Export",
+                                      .what = "container",
+                                      .name = args[0]},
+                              &arguments, e);
 }
 
 int verb_volume_export(Client *c, char **args, Error *e) {
         Arguments arguments = {.texts = {args[0]}};
 
-        return export_archive(c, NULL, INTERFACE_MANAGER, "ExportVolume", &arguments, e);
+        return export_archive(c,
+                              &(Call){.interface = INTERFACE_MANAGER,
+                                      .member = "ExportVolume",
+                                      .what = "volume",
+                                      .name = args[0]},
+                              &arguments, e);
 }
 
 int verb_volume_import(Client *c, char **args, Error *e) {

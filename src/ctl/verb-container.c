@@ -54,7 +54,6 @@ typedef enum RemoveStep {
 
 static int append_removal(sd_bus_message *m, void *userdata) {
         const Client *c = userdata;
-
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");

@@ -55,6 +55,7 @@ for c in live idle copied tree; do
         check_equal "$c: the image has the files and the command" one "$(ctrctl run --rm --pull=never "localhost/$c:1")"
         check_match "$c: and a history" 'a test' "$(ctrctl history --full "localhost/$c:1")"
 done
+check_fails "no container to export" 'container "none" does not exist' ctrctl export -q -o "$test_dir/none.tar" none
 check_equal "both snapshotters tell the same changes" "$(ctrctl diff idle)" "$(ctrctl diff tree)"
 check_equal "and two are whole trees" 2 "$(find /var/lib/ctr/snapshots/native -mindepth 1 -maxdepth 1 | wc -l)"
 check_fails "a snapshotter that is none" 'no snapshotter' ctrctl create --snapshotter=zfs "$image" true
