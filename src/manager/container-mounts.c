@@ -116,8 +116,23 @@ static int image_to_mount(Manager *m, const char *namespace, const char *referen
         return 0;
 }
 
+/* What is mounted may be the layer itself, which all images and containers share that have it. */
+static int check_image_options(const ContainerMount *mount, Error *e) {
+        static const char *const writing[] = {"rw", "rrw"};
+
+        for (size_t i = 0; i < ELEMENTSOF(writing); i++)
+                if (has_option(mount->options, writing[i]))
+                        return error_setf(
+                                        e, CTR_INVALID_ARGUMENT,
+                                        "The image \"%.200s\" is mounted to be read only, and not "
+                                        "with \"%s\"",
+                                        mount->source, writing[i]);
+        return 0;
+}
+
 static int plan_one(MountPlan *p, const char *namespace, PlannedMount *item, Error *e) {
         Image *ignored;
+        int r;
 
         if (streq(item->mount->type, "volume")) {
                 item->kind = MOUNT_VOLUME;
@@ -126,7 +141,10 @@ static int plan_one(MountPlan *p, const char *namespace, PlannedMount *item, Err
         }
         if (streq(item->mount->type, "image")) {
                 item->kind = MOUNT_IMAGE;
-                return image_to_mount(p->manager, namespace, item->mount->source, &ignored, e);
+                r = check_image_options(item->mount, e);
+                return r == 0 ? image_to_mount(p->manager, namespace, item->mount->source, &ignored,
+                                               e)
+                              : r;
         }
         return 0;
 }

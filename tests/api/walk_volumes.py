@@ -124,6 +124,9 @@ def images(walk):
     walk.equal("and no longer", [], [key for key, s in root.call("Manager.ListSnapshots") if s["Kind"] == "View"])
     walk.refused("one that is not there", "NotFound", "none", walk.container, "vol-none",
                  Mounts=[("localhost:5000/none", "/image", "image", [])])
+    for option in "rw", "rrw":
+        walk.refused("the layer itself is nobody's to write to", "InvalidArgument", "read only", walk.container,
+                     "vol-none", Mounts=[(IMAGE, "/image", "image", [option])])
     walk.refused("none at all", "InvalidArgument", "names no image", walk.container, "vol-none",
                  Mounts=[("", "/image", "image", [])])
 
