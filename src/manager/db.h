@@ -97,9 +97,9 @@ int db_snapshots_foreach(Database *db, const char *snapshotter, const char *name
 /* Versions of a container, oldest first. */
 int db_versions_foreach(Database *db, const char *namespace, const char *container,
                         int (*f)(const Snapshot *s, void *userdata), void *userdata, Error *e);
-/* 1 and the container (a new string) that has this snapshot as its root, 0 if there is none. */
-/* 1 and a container that mounts it besides its root; 0: none does. */
+/* 1 and a container (a new string) that mounts it besides its root, 0 if none does. */
 int db_snapshot_mounter(Database *db, int64_t id, char **ret_container, Error *e);
+/* 1 and the container (a new string) that has this snapshot as its root, 0 if there is none. */
 int db_snapshot_user(Database *db, int64_t id, char **ret_container, Error *e);
 /* 1 and the key of a child, 0 if there is none. */
 int db_snapshot_child(Database *db, int64_t id, char **ret_key, Error *e);

@@ -22,7 +22,7 @@ typedef struct Manager Manager;
 
 typedef enum UserNamespaceMode {
         USER_NAMESPACE_HOST,
-        USER_NAMESPACE_AUTO,   /* a range that nobody else has, see manager/id-range.h */
+        USER_NAMESPACE_AUTO,   /* a range that nobody else has, see manager/id-pool.h */
         USER_NAMESPACE_MAPPED, /* as the caller says */
         _USER_NAMESPACE_MODE_MAX,
 } UserNamespaceMode;
