@@ -12,8 +12,8 @@
 #include "basic/process.h"
 #include "supervisor/foreign-document.h"
 
-#define PROCS_MAX   (64U * 1024)
-#define PLACE       "runtime" /* in the task's directory, and in the payload */
+#define PROCS_MAX   (8U * 1024 * 1024) /* a million pids */
+#define PLACE       "runtime"          /* in the task's directory, and in the payload */
 #define CONTAINER   "container"
 #define EMPTY_USEC  (5 * USEC_PER_SEC)
 #define DELETE_USEC (10 * USEC_PER_SEC)
@@ -245,21 +245,38 @@ static bool is_running(const Supervisor *s) {
         return s->foreign->start;
 }
 
+/* The next one of a list of cgroup.procs; 0: none. */
+static pid_t next_pid(const char **list) {
+        char *end;
+        long pid = strtol(*list, &end, 10);
+
+        *list = end;
+        return (pid_t) pid;
+}
+
 /* What runs of the runtime have left beside the container, when none is under way. One by one, and
  * without cgroup.kill, after which the next run could not clone into the container's cgroup
- * (process_clone()). */
-static void kill_rest(const Foreign *f) {
+ * (process_clone()). A runtime that has made no cgroup for the container has left that here, too,
+ * and nobody can tell what belongs to it. */
+static void kill_rest(Supervisor *s) {
         _cleanup_free_ char *pids = NULL;
-        char *save = NULL;
+        const char *next;
+        pid_t pid;
+        int r;
 
-        if (file_read_at(f->place.cgroup_fd, "cgroup.procs", PROCS_MAX, &pids, NULL) < 0)
+        r = file_read_at(s->foreign->place.cgroup_fd, "cgroup.procs", PROCS_MAX, &pids, NULL);
+        if (r < 0) {
+                log_warning_errno(r, "Failed to read what runs of %s have left: %m",
+                                  s->foreign->place.program);
                 return;
-        for (char *s = strtok_r(pids, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
-                pid_t pid = (pid_t) strtol(s, NULL, 10);
-
-                if (pid > 1)
-                        (void) kill(pid, SIGKILL);
         }
+        next = pids;
+        while ((pid = next_pid(&next)) > 0)
+                if (pid == s->init.record.pid)
+                        return;
+        next = pids;
+        while ((pid = next_pid(&next)) > 0)
+                (void) payload_signal_pid(s->payload, pid, SIGKILL);
 }
 
 /* A run that failed, or took too long, may have made the process all the same, and have children of
@@ -279,7 +296,7 @@ void foreign_exec_end(Exec *x) {
         if (pid > 1 && pid != s->init.record.pid)
                 (void) payload_signal_pid(s->payload, pid, SIGKILL);
         if (!is_running(s))
-                kill_rest(s->foreign);
+                kill_rest(s);
 }
 
 bool foreign_owns(const Supervisor *s, pid_t pid) {

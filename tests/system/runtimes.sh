@@ -214,6 +214,25 @@ nothing_of_it() {
 check_within "ends what it has left" 60 nothing_of_it
 check_exit "and the task goes on" 0 pgrep -fx "sleep 4321"
 check "rm" ctrctl rm --force box
+fake stays <<'END'
+case $verb in
+create)
+        sleep 4322 &
+        echo $! >"${11}"
+        exit 0
+        ;;
+exec)
+        echo '{"level":"error","msg":"no execs"}' >"$log"
+        exit 1
+        ;;
+*) exit 0 ;;
+esac
+END
+check "a task of one that makes no cgroup" ctrctl run -d --name=box --runtime=stays "$image" true
+check_fails "and can do no execs" "stays: no execs" ctrctl exec box true
+check_fails "nor later" "stays: no execs" ctrctl exec box true
+check_equal "goes on" RUNNING "$(ctrctl inspect box | jq -r '.[0].Task.Status')"
+check "rm" ctrctl rm --force box
 fake nodelete <<'END'
 [ "$verb" = delete ] && exit 1
 END
