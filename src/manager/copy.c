@@ -80,32 +80,24 @@ int container_layers(const Container *c, size_t n_own, char **ret_own, char **re
         return 0;
 }
 
-static int commit_bytes(Job *j, json_t *result, Error *e) {
-        json_t *bytes = json_object_get(result, "bytes");
-
-        if (!json_is_integer(bytes))
-                return error_setf(e, -EBADMSG, "The worker does not tell how much it has copied");
-        return job_set_outcome(j, "Bytes", json_incref(bytes));
-}
-
 static const JobType type_out = {.name = "copy",
                                  .verb = "copy-out",
                                  .action = "container-export",
-                                 .commit = commit_bytes};
+                                 .commit = job_commit_bytes};
 static const JobType type_in = {.name = "copy",
                                 .verb = "copy-in",
                                 .action = "container-copy",
-                                .commit = commit_bytes};
+                                .commit = job_commit_bytes};
 static const JobType type_export = {.name = "export",
                                     .verb = "export-root",
                                     .action = "container-export",
-                                    .commit = commit_bytes};
+                                    .commit = job_commit_bytes};
 
 /* The same for a container without a task. */
 static const JobType type_in_layers = {.name = "copy",
                                        .verb = "copy-in",
                                        .action = "container-copy",
-                                       .commit = commit_bytes};
+                                       .commit = job_commit_bytes};
 
 /* Such a job is under way, whether or not its worker has locked the snapshot by now. One that began
  * while there was a task goes on when that has ended: it has the mount of its root. */

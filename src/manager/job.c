@@ -139,6 +139,14 @@ bool jobs_use_blobs(Manager *m) {
         return object_foreach(m, OBJECT_JOB, NULL, uses_blobs, NULL) != 0;
 }
 
+int job_commit_bytes(Job *j, json_t *result, Error *e) {
+        json_t *bytes = json_object_get(result, "bytes");
+
+        if (!json_is_integer(bytes))
+                return error_setf(e, -EBADMSG, "The worker does not tell how much it has copied");
+        return job_set_outcome(j, "Bytes", json_incref(bytes));
+}
+
 int job_set_outcome(Job *j, const char *key, json_t *value) {
         return json_object_set_new(j->outcome, key, value) < 0 ? -ENOMEM : 0;
 }

@@ -142,6 +142,9 @@ int job_start(Manager *m, const JobRequest *request, Job **ret, Error *e);
 /* Sets one item of what Job.Wait answers; takes over value, which may be NULL for -ENOMEM. */
 int job_set_outcome(Job *j, const char *key, json_t *value);
 
+/* The commit of jobs whose worker tells how much it has copied: that is "Bytes". */
+int job_commit_bytes(Job *j, json_t *result, Error *e);
+
 /* One of the last that have ended, or NULL. */
 Job *job_find_ended(const Manager *m, const char *name);
 void jobs_forget_ended(Manager *m);

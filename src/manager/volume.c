@@ -108,8 +108,10 @@ int volume_create(Manager *m, const char *namespace, const char *name, json_t *l
                 return r;
         transaction = m->db;
         r = volume_insert(m, namespace, name, labels, NULL, &id, e);
-        if (r == 0 && db_snapshot_get(m->db, id, &s, e) != 1)
-                r = -ENOENT;
+        if (r == 0) {
+                r = db_snapshot_get(m->db, id, &s, e);
+                r = r == 1 ? 0 : r == 0 ? -ENOENT : r;
+        }
         if (r == 0)
                 r = db_commit(m->db, e);
         if (r != 0) {
@@ -137,6 +139,44 @@ int volume_find(Manager *m, const char *namespace, const char *name, Snapshot **
                           namespace);
 }
 
+static const JobType type_export = {.name = "export",
+                                    .verb = "export-root",
+                                    .action = "snapshot-manage",
+                                    .blobs = JOB_BLOBS_NONE,
+                                    .commit = job_commit_bytes};
+static const JobType type_import = {.name = "import",
+                                    .verb = "copy-in",
+                                    .action = "snapshot-manage",
+                                    .blobs = JOB_BLOBS_NONE,
+                                    .commit = job_commit_bytes};
+
+typedef struct JobLook {
+        const Snapshot *volume;
+        const JobType *type; /* NULL: of both */
+        const char *found;
+} JobLook;
+
+static int look_at_job(Object *o, void *userdata) {
+        const Job *j = JOB(o);
+        JobLook *l = userdata;
+
+        if ((j->type != &type_export && j->type != &type_import) ||
+            (l->type && j->type != l->type) || !streq(j->namespace, l->volume->namespace) ||
+            !streq(j->description, l->volume->volume))
+                return 0;
+        l->found = j->type->name;
+        return 1;
+}
+
+/* The name of a job of that type (NULL: any) for the volume's archive that is under way, or NULL.
+ */
+static const char *find_job(Manager *m, const Snapshot *s, const JobType *type) {
+        JobLook l = {.volume = s, .type = type};
+
+        (void) object_foreach(m, OBJECT_JOB, NULL, look_at_job, &l);
+        return l.found;
+}
+
 /* Whether the directory has an entry: 1 or 0. */
 static int has_entries(int fd) {
         _cleanup_closedir_ DIR *dir = dir_stream_open_at(fd, ".");
@@ -159,6 +199,8 @@ int volume_is_fresh(Manager *m, const Snapshot *s, bool *ret, Error *e) {
         r = db_snapshot_mounter(m->db, s->id, &user, e);
         if (r != 0)
                 return r == 1 ? 0 : r;
+        if (find_job(m, s, &type_import))
+                return 0; /* there will be something */
         r = overlayfs_open_tree(snapshotter_directory(m, VOLUME_SNAPSHOTTER), (uint64_t) s->id, &fd,
                                 e);
         if (r != 0)
@@ -181,6 +223,7 @@ char *volume_path(const Manager *m, int64_t id) {
 int volume_remove(Manager *m, const char *namespace, const char *name, Error *e) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         _cleanup_free_ char *user = NULL;
+        const char *job;
         int r;
 
         r = volume_find(m, namespace, name, &s, e);
@@ -190,6 +233,10 @@ int volume_remove(Manager *m, const char *namespace, const char *name, Error *e)
         if (r == 1)
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "The volume \"%s\" is used by the container \"%s\"", name, user);
+        job = find_job(m, s, NULL);
+        if (r == 0 && job)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "The %s of the volume \"%s\" is under way", job, name);
         if (r == 0)
                 r = db_snapshot_delete(m->db, s->id, e);
         if (r != 0)
@@ -212,7 +259,7 @@ static int choose(const Snapshot *s, void *userdata) {
         int r;
 
         if ((!s->anonymous && !q->named) || (q->before > 0 && s->created_at >= q->before) ||
-            (q->matches && !q->matches(s, q->userdata)))
+            (q->matches && !q->matches(s, q->userdata)) || find_job(p->manager, s, NULL))
                 return 0;
         r = db_snapshot_mounter(p->manager->db, s->id, &user, NULL);
         if (r != 0)
@@ -251,25 +298,6 @@ int volumes_prune(Manager *m, const VolumePrune *request, json_t **ret, Error *e
         *ret = TAKE_PTR(names);
         return 0;
 }
-
-static int commit_bytes(Job *j, json_t *result, Error *e) {
-        json_t *bytes = json_object_get(result, "bytes");
-
-        if (!json_is_integer(bytes))
-                return error_setf(e, -EBADMSG, "The worker does not tell how much it has copied");
-        return job_set_outcome(j, "Bytes", json_incref(bytes));
-}
-
-static const JobType type_export = {.name = "export",
-                                    .verb = "export-root",
-                                    .action = "snapshot-manage",
-                                    .blobs = JOB_BLOBS_NONE,
-                                    .commit = commit_bytes};
-static const JobType type_import = {.name = "import",
-                                    .verb = "copy-in",
-                                    .action = "snapshot-manage",
-                                    .blobs = JOB_BLOBS_NONE,
-                                    .commit = commit_bytes};
 
 /* The worker locks what it writes to, so that two imports do not meet. */
 static int start(Manager *m, const JobType *type, const Snapshot *s, const char *path, int fd,

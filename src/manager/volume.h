@@ -35,16 +35,17 @@ int volume_insert(Manager *m, const char *namespace, const char *name, json_t *l
 /* CTR_NOT_FOUND with a sentence. */
 int volume_find(Manager *m, const char *namespace, const char *name, Snapshot **ret, Error *e);
 
-/* Whether no container names it and nothing is in it. */
+/* Whether no container names it, and nothing is in it and nothing about to be (an import). */
 int volume_is_fresh(Manager *m, const Snapshot *s, bool *ret, Error *e);
 
 /* Where it is in the host's file system; NULL if out of memory. */
 char *volume_path(const Manager *m, int64_t id);
 
-/* CTR_FAILED_PRECONDITION with the container that names it. */
+/* CTR_FAILED_PRECONDITION with the container that names it, or the job that reads or writes it. */
 int volume_remove(Manager *m, const char *namespace, const char *name, Error *e);
 
-/* Which volumes volumes_prune() removes: of those that no container names. */
+/* Which volumes volumes_prune() removes: of those that no container names, and
+ * that no job reads or writes. */
 typedef struct VolumePrune {
         const char *namespace;
         bool (*matches)(const Snapshot *s, void *userdata);

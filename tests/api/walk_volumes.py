@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Volumes: named and anonymous ones, what they begin with, and images as mounts."""
 
+import os
+
 from gi.repository import GLib
 
 from walk import IMAGE
@@ -47,6 +49,18 @@ def life(walk):
                  "volume/data", Snapshotter="native")
     walk.refused("nor as a root", "FailedPrecondition", "is a volume", root.call, "Manager.CreateContainerFromSnapshot",
                  "thief", IMAGE, "volume/data", Snapshotter=GLib.Variant("s", "native"), Command=["true"])
+
+    source, sink = os.pipe()
+    job = walk.thing(root.call("Manager.ImportVolume", random, source))
+    os.close(source)
+    walk.refused("what is being filled stays", "FailedPrecondition", "import", root.call, "Manager.RemoveVolume", random)
+    walk.equal("and is not pruned", [], root.call("Manager.PruneVolumes"))
+    status, text = walk.output_of("vol-busy", "ls", "-A", "/etc", Mounts=volume(walk, random, "/etc"))
+    walk.equal("nor begun with what an image has", (0, ""), (status, text))
+    with pack(late=b"2") as archive, open(sink, "wb") as pipe:
+        pipe.write(archive.read())
+    job.call("Job.Wait")
+    walk.equal("it gets it all", b"2", unpack(walk, root, "Manager.ExportVolume", random)["late"])
 
     walk.equal("prune takes what nobody has named", [random], root.call("Manager.PruneVolumes", Namespace="default"))
     walk.equal("and what is older", [], root.call("Manager.PruneVolumes", All=True, Before=1))
