@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "runtime/cgroup-tree.h"
+#include "runtime/cgroup.h"
 #include "runtime/exec-profile.h"
 #include "runtime/hooks.h"
 #include "runtime/process.h"
@@ -36,13 +37,21 @@ typedef struct Stage {
         int root_fd;
 } Stage;
 
+/* EBUSY as for who is cloned into it: it has become an inner node. */
 static int enter_cgroup(void *userdata, Error *e) {
+        _cleanup_close_ int cgroup_fd = -1;
         const Stage *s = userdata;
         int r;
 
         if (!s->p->moves || s->p->cgroup_fd < 0)
                 return 0;
         r = cgroup_attribute_write(s->p->cgroup_fd, "cgroup.procs", "0");
+        if (r == -EBUSY) {
+                r = cgroup_open_of(s->p->cgroup_fd, s->p->init_pid, &cgroup_fd, e);
+                if (r != 0)
+                        return r;
+                r = cgroup_attribute_write(cgroup_fd, "cgroup.procs", "0");
+        }
         return r < 0 ? error_setf(e, r, "Failed to move into the payload cgroup: %m") : 0;
 }
 

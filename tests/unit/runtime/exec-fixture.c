@@ -135,6 +135,7 @@ int exec_fixture_clone(ExecFixture *x, const char *name, int output_fd, Containe
                         .seccomp_cache = x->f->seccomp_cache,
                         .id = "box",
                         .resctrl_root = x->resctrl_root,
+                        .moves = x->moves,
         };
 
         write_document(x, name);

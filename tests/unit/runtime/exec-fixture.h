@@ -11,6 +11,7 @@ typedef struct ExecFixture {
         Fixture *f;
         Container *container;     /* NULL: not started */
         int cgroup_fd;            /* where the container and its processes go, -1 */
+        bool moves;               /* those processes are moved there */
         json_t *process;          /* of the next one: "/bin/true" in "/" as root */
         char user[64];            /* its annotation, "" */
         const char *resctrl_root; /* NULL: none */

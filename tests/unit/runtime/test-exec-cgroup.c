@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The cgroup that a further process in a container is born in. */
+/* The cgroup that a further process in a container is born in, or moves into. */
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -62,9 +62,12 @@ static void test_in_payload(void **state) {
         ExecFixture *x = *state;
 
         need_cgroup(x);
-        exec_expect(x, "0::/\n");
-        move_init(x);
-        exec_expect(x, "0::/\n");
+        for (unsigned i = 0; i < 4; i++) {
+                x->moves = i % 2;
+                if (i == 2)
+                        move_init(x);
+                exec_expect(x, "0::/\n");
+        }
 }
 
 /* No process may be in the payload itself: what a systemd in the container makes of it. */
@@ -82,6 +85,8 @@ static void test_inner_node(void **state) {
         (void) snprintf(enable, sizeof(enable), "+%.*s", (int) strcspn(controllers, " \n"),
                         controllers);
         assert_int_equal(write_file(x->cgroup_fd, "cgroup.subtree_control", enable), 0);
+        exec_expect(x, "0::/sub\n");
+        x->moves = true;
         exec_expect(x, "0::/sub\n");
         enable[0] = '-';
         assert_int_equal(write_file(x->cgroup_fd, "cgroup.subtree_control", enable), 0);
