@@ -5,15 +5,15 @@
  * A container's init process, from an OCI runtime-spec document to exec(). The life cycle follows
  * runtime.md of the OCI runtime specification, cut where systemd needs it:
  *
- *   container_new()    parse and check the document; nothing is done yet
- *   container_clone()  clone init, which enters its namespaces and builds the root file system up
- *                      to pivot_root(): that needs no cgroup and overlaps with systemd making the
- *                      scope
- *   container_enter()  move init into its cgroup if it is not there, let it finish (cgroup
- * namespace, user, capabilities, executable resolved); returns when it is set up and blocked: OCI
- * state "created" container_start()  let it execute the user's program; returns when exec()
- * succeeded or failed container_free()   kills init if it still lives, and with it (pid namespace)
- * everything
+ * - container_new() parses and checks the document; nothing is done yet.
+ * - container_clone() clones init, which enters its namespaces and builds the root file system up
+ *   to pivot_root(): that needs no cgroup and overlaps with systemd making the scope.
+ * - container_enter() moves init into its cgroup if it is not there, and lets it finish (cgroup
+ *   namespace, user, capabilities, executable resolved). It returns when init is set up and
+ *   blocked: OCI state "created".
+ * - container_start() lets it execute the user's program, and returns when exec() succeeded or
+ *   failed.
+ * - container_free() kills init if it still lives, and with it (pid namespace) everything.
  *
  * Init dies with its parent (PR_SET_PDEATHSIG, SIGKILL) as long as the user's program neither
  * resets that itself nor is set-user-ID, set-group-ID or has file capabilities, which make the
