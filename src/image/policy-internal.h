@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Between the parts of a Policy: its file (policy.c), and what it says of names
- * (policy-identity.c). */
+/* Between the parts of a Policy: its file (policy.c), its scopes (policy-scope.c), and what it says
+ * of names (policy-identity.c). */
 
 #include <jansson.h>
 
 #include "image/policy.h"
+
+struct Policy {
+        char *file;
+        PolicyScope *scopes;
+        size_t n_scopes;
+};
 
 /* Refuses members that are not in keys, a list that ends with NULL: what is not known may be what
  * matters. CTR_INVALID_ARGUMENT. */
