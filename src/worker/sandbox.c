@@ -73,6 +73,10 @@ static int enter_user_namespace(Error *e) {
                 return error_setf(e, -errno, "Failed to enter the user namespace: %m");
         if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
                 return error_setf(e, -errno, "Failed to become root of the user namespace: %m");
+        /* The container has all rights over who is in there. The change of ids has made this what
+         * fs.suid_dumpable says. */
+        if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+                return error_setf(e, -errno, "Failed to keep others out: %m");
         return 0;
 }
 
