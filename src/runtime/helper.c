@@ -4,12 +4,9 @@
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/sched.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "basic/fs.h"
 #include "basic/process.h"
@@ -50,19 +47,14 @@ _noreturn_ static void become(const char *path, int sync_fd, HelperPrepare prepa
 
 static int helper_clone(Helper *h, const char *path, int child_fd, HelperPrepare prepare,
                         void *userdata, Error *e) {
-        struct clone_args args = {
-                        .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-                        .pidfd = (uint64_t) (uintptr_t) &h->pidfd,
-                        .exit_signal = SIGCHLD,
-        };
-        long pid;
+        pid_t pid;
 
-        pid = syscall(SYS_clone3, &args, sizeof(args));
+        pid = process_clone(0, -1, &h->pidfd);
         if (pid < 0)
-                return error_setf(e, -errno, "Failed to clone: %m");
+                return error_setf(e, pid, "Failed to clone: %m");
         if (pid == 0)
                 become(path, child_fd, prepare, userdata);
-        h->pid = (pid_t) pid;
+        h->pid = pid;
         return 0;
 }
 

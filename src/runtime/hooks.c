@@ -4,9 +4,7 @@
 
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <linux/sched.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -105,14 +103,9 @@ _noreturn_ static void child_execute(const SpecHook *h, int state_fd, int output
 
 static int child_start(const SpecHook *h, const char *state, int (*prepare)(void *userdata),
                        void *userdata, Child *ret) {
-        struct clone_args args = {
-                        .flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-                        .pidfd = (uint64_t) (uintptr_t) &ret->pidfd,
-                        .exit_signal = SIGCHLD,
-        };
         _cleanup_close_ int state_fd = -1, write_fd = -1;
         int fds[2], r;
-        long pid;
+        pid_t pid;
 
         r = state_open(state, &state_fd);
         if (r < 0)
@@ -124,16 +117,16 @@ static int child_start(const SpecHook *h, const char *state, int (*prepare)(void
         r = fd_set_nonblock(write_fd, false);
         if (r < 0)
                 return r;
-        pid = syscall(SYS_clone3, &args, sizeof(args));
+        pid = process_clone(0, -1, &ret->pidfd);
         if (pid < 0)
-                return -errno;
+                return pid;
         if (pid == 0) {
                 /* a group of its own, to be killed as a whole */
                 (void) setpgid(0, 0);
                 child_execute(h, state_fd, write_fd, prepare, userdata);
         }
-        (void) setpgid((pid_t) pid, (pid_t) pid); /* whoever of the two comes first */
-        ret->pid = (pid_t) pid;
+        (void) setpgid(pid, pid); /* whoever of the two comes first */
+        ret->pid = pid;
         return 0;
 }
 
@@ -260,29 +253,26 @@ _noreturn_ static void run_all(const SpecHooks *hooks, HookPoint point, const ch
 int hooks_begin(const SpecHooks *hooks, HookPoint point, const char *state, uint64_t timeout_usec,
                 HooksRun **ret, Error *e) {
         _cleanup_(hooks_freep) HooksRun *run = NULL;
-        struct clone_args args = {.flags = CLONE_PIDFD | CLONE_CLEAR_SIGHAND,
-                                  .exit_signal = SIGCHLD};
         _cleanup_close_ int child_fd = -1;
         int fds[2];
-        long pid;
+        pid_t pid;
 
         run = malloc(sizeof(*run));
         if (!run)
                 return -ENOMEM;
         *run = (HooksRun){.pidfd = -1, .sync_fd = -1};
-        args.pidfd = (uint64_t) (uintptr_t) &run->pidfd;
         if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
                 return error_setf(e, -errno, "Failed to make a socket pair: %m");
         run->sync_fd = fds[0];
         child_fd = fds[1];
-        pid = syscall(SYS_clone3, &args, sizeof(args));
+        pid = process_clone(0, -1, &run->pidfd);
         if (pid < 0)
-                return error_setf(e, -errno, "Failed to clone a process for hooks: %m");
+                return error_setf(e, pid, "Failed to clone a process for hooks: %m");
         if (pid == 0) {
                 fd_close(run->sync_fd);
                 run_all(hooks, point, state, timeout_usec, child_fd);
         }
-        run->pid = (pid_t) pid;
+        run->pid = pid;
         *ret = TAKE_PTR(run);
         return 0;
 }

@@ -3,11 +3,9 @@
 #include "runtime/id-map.h"
 
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include "basic/fs.h"
 #include "basic/process.h"
@@ -158,18 +156,13 @@ static int find_and_open(int pidfd, const SpecIdMappings *uids, const SpecIdMapp
 int id_map_make_namespace(const SpecIdMappings *uids, const SpecIdMappings *gids, int *ret_fd,
                           Error *e) {
         _cleanup_close_ int pidfd = -1;
-        struct clone_args args = {
-                        .flags = CLONE_NEWUSER | CLONE_PIDFD,
-                        .pidfd = (uint64_t) (uintptr_t) &pidfd,
-                        .exit_signal = SIGCHLD,
-        };
         siginfo_t si;
-        long pid;
+        pid_t pid;
         int r;
 
-        pid = syscall(SYS_clone3, &args, sizeof(args));
+        pid = process_clone(CLONE_NEWUSER, -1, &pidfd);
         if (pid < 0)
-                return error_setf(e, -errno, "Failed to make a user namespace: %m");
+                return error_setf(e, pid, "Failed to make a user namespace: %m");
         if (pid == 0) {
                 (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
                 for (;;)
