@@ -76,6 +76,9 @@ check_nothing_left() {
 # --- run
 bundle hello "$(args echo hello)"
 check_equal "run: its output" hello "$($rt run --bundle "$test_dir/hello" one)"
+# CVE-2019-5736 costs one execution more: who is called puts the program on a mount of its own, or it does so itself
+check "run: under strace" strace -qq -o "$test_dir/calls" -e trace=execve,execveat $rt run --bundle "$test_dir/hello" one
+check_equal "run: from a mount that nobody else has" "execve execveat" "$(grep -o '^exec[a-z]*' "$test_dir/calls" | xargs)"
 bundle code "$(args sh -c 'exit 7')"
 check_exit "run: its exit status" 7 $rt run -b "$test_dir/code" one
 bundle killed "$(args sh -c 'kill -9 $$')"
