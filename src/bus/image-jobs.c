@@ -230,6 +230,21 @@ int method_push_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         return reply_object(m, &job->object);
 }
 
+/* With most archives the names are the archive's, so rights for one of them are not enough. */
+static int import_authorize(sd_bus_message *m, Service *s, const ImportRequest *q,
+                            sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_free_ char *name = NULL;
+        int r = 0;
+
+        if (q->rootfs && q->name)
+                r = reference_normalize(q->name, &name, &e);
+        if (r != 0)
+                return bus_error_set(error, r, &e);
+        return authorize(s, m, &(AuthorityDetails){.namespace = q->namespace, .image = name},
+                         error);
+}
+
 int method_import_images(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         static const Option table[] = {
                         {"Namespace", "s", option_namespace,
@@ -260,12 +275,7 @@ int method_import_images(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = options_read(m, table, &options, error);
         if (r < 0)
                 return r;
-        /* the names are the archive's, so rights for one of them are not enough */
-        r = authorize(s, m,
-                      &(AuthorityDetails){.namespace = options.import.namespace,
-                                          .image = options.import.rootfs ? options.import.name
-                                                                         : NULL},
-                      error);
+        r = import_authorize(m, s, &options.import, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 

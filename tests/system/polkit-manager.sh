@@ -67,7 +67,7 @@ client=$(realpath "$(dirname "${BASH_SOURCE[0]}")/content-client")
 user_client() {
         runuser -u tester -- "$client" "$@"
 }
-set_rule 'if (action.id.match(/image-(pull|push|export)$/) && subject.user == "tester" &&
+set_rule 'if (action.id.match(/image-(pull|push|export|import)$/) && subject.user == "tester" &&
         action.lookup("image") == "docker.io/library/mine:latest") return polkit.Result.YES;'
 check_fails "the one may be exported (and is not there)" 'NotFound.*mine' user_client ExportImages LIST:mine STDOUT
 check_fails "not with another one" "nteractive" user_client ExportImages LIST:mine,other STDOUT
@@ -77,6 +77,10 @@ check_fails "no other image may get its name" "nteractive" user_client TagImage 
 check_fails "nor it the name of another" "nteractive" user_client TagImage mine other
 check_fails "it may be pushed to where it is from" 'NotFound.*mine' user_client PushImage mine Target=mine
 check_fails "and nowhere else" "nteractive" user_client PushImage mine Target=other
+check "it may be made of a root file system, however its name is written" \
+        user_client ImportImages STDIN Rootfs=true Name=library/mine </dev/null
+check_fails "and no other image" "nteractive" user_client ImportImages STDIN Rootfs=true Name=other </dev/null
+check_fails "nor of an archive that has names" "nteractive" user_client ImportImages STDIN Name=mine </dev/null
 
 set_rule 'if (action.id == "org.example.Ctr.namespace-manage" && subject.user == "tester" &&
         action.lookup("namespace").indexOf("tester-") == 0) return polkit.Result.YES;'
