@@ -35,14 +35,13 @@ int exit_status_from_siginfo(const siginfo_t *si) _pure_;
 int process_spawn(const char *path, char *const argv[], char *const env[], const int *fds,
                   size_t n_fds, pid_t *ret_pid, int *ret_pidfd);
 
-/* A clone as fork() makes one, with signals at their defaults, in new namespaces of flags
- * (CLONE_NEW*, CLONE_PARENT), and in the cgroup of that directory's descriptor from its first
- * moment on (-1: in the caller's). A move into a cgroup waits for all CPUs of the machine, this
- * does not. But since Linux 6.14 or so the clone is killed before it runs if one of the two cgroups
- * was written to the cgroup.kill of and the other was not, or not as often: the kernel counts that,
- * and compares the wrong counts.
- * The pid, 0 in the clone, or -errno: -EBUSY if that cgroup is an inner node. *ret_pidfd is
- * CLOEXEC. */
+/* A clone as fork() makes one, but without signal handlers (what is ignored stays so), in new
+ * namespaces of flags (CLONE_NEW*, CLONE_PARENT), and in the cgroup of that directory's descriptor
+ * from its first moment on (-1: in the caller's). A move into a cgroup waits for all CPUs of the
+ * machine, this does not. But since Linux 6.14 or so the clone is killed before it runs if one of
+ * the two cgroups was written to the cgroup.kill of and the other was not, or not as often: the
+ * kernel counts that, and compares the wrong counts. The pid, 0 in the clone, or -errno: -EBUSY if
+ * that cgroup is an inner node. *ret_pidfd is CLOEXEC. */
 pid_t process_clone(uint64_t flags, int cgroup_fd, int *ret_pidfd);
 
 /* Looks for an executable file called name in the directories of $PATH. *ret is its path, to be

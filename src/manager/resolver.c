@@ -12,6 +12,7 @@
 #define HOST_FILE_MAX (1024 * 1024)
 #define LIST_MAX      256
 /* what systemd-resolved knows itself: its stub is on loopback */
+#define RESOLVED_STUB "127.0.0.53"
 #define RESOLVED_CONF "/run/systemd/resolve/resolv.conf"
 
 typedef struct Resolver {
@@ -177,7 +178,16 @@ static int read_host_file(const char *path, char **ret, Error *e) {
 }
 
 static bool has_stub(const char *conf) {
-        return strstr(conf, "nameserver 127.0.0.53");
+        for (const char *line = conf; *line;) {
+                const char *server = line_value(line, "nameserver");
+
+                if (server && strcspn(server, " \t\r\n") == STRLEN(RESOLVED_STUB) &&
+                    startswith(server, RESOLVED_STUB))
+                        return true;
+                line += strcspn(line, "\n");
+                line += *line == '\n';
+        }
+        return false;
 }
 
 static int make_conf(const Resolver *q, char **ret, Error *e) {

@@ -44,10 +44,13 @@ shows "options" $'options ndots:2 edns0\nnameserver 192.0.2.1\nsearch host.examp
 shows "servers on loopback stay with the host's network" \
         $'options ndots:2\nnameserver 192.0.2.1\nnameserver 127.0.0.1\nsearch host.example\nsortlist 192.0.2.0' \
         /etc/resolv.conf --dns-option=ndots:2 --network=host
-host_conf 'nameserver 127.0.0.53' 'search stub.example'
+host_conf $'nameserver\t127.0.0.53' 'search stub.example'
 mkdir -p /run/systemd/resolve
 printf '%s\n' 'nameserver 192.0.2.5' 'search real.example' >/run/systemd/resolve/resolv.conf
 shows "behind resolved's stub are the servers" $'options rotate\nnameserver 192.0.2.5\nsearch real.example' \
+        /etc/resolv.conf --dns-option=rotate
+host_conf '# nameserver 127.0.0.53' 'nameserver 192.0.2.6' 'nameserver 127.0.0.530'
+shows "and a line that does not count leads nowhere" $'options rotate\nnameserver 192.0.2.6\nnameserver 127.0.0.530' \
         /etc/resolv.conf --dns-option=rotate
 rm /etc/resolv.conf
 shows "a host without a file" 'nameserver 192.0.2.9' /etc/resolv.conf --dns=192.0.2.9
