@@ -7,6 +7,7 @@
 #include "basic/fs.h"
 #include "basic/log.h"
 #include "basic/strv.h"
+#include "manager/container-mount-options.h"
 #include "manager/db.h"
 #include "manager/manager.h"
 #include "manager/sweeper.h"
@@ -16,7 +17,6 @@
 
 #define IMAGE_VOLUMES_MAX 64U
 #define VOLUME_OPTIONS    "rbind,nosuid,nodev" /* podman's; "suid" and "dev" take them back */
-#define NO_COPY           "nocopy"
 
 static void mount_done(ContainerMount *m) {
         free(m->source);
@@ -69,27 +69,13 @@ MountPlan *mount_plan_free(MountPlan *p) {
         return NULL;
 }
 
-static bool has_option(const char *options, const char *name) {
-        size_t length = strlen(name);
-
-        for (const char *o = strempty(options); *o;) {
-                size_t n = strcspn(o, ",");
-
-                if (n == length && strncmp(o, name, n) == 0)
-                        return true;
-                o += n;
-                o += *o == ',';
-        }
-        return false;
-}
-
 /* May its content come from the image? Not where that is there already and used, or has some. */
 static int volume_begins(Manager *m, const char *namespace, PlannedMount *item, Error *e) {
         _cleanup_(snapshot_freep) Snapshot *s = NULL;
         const ContainerMount *mount = item->mount;
         int r;
 
-        item->copy_up = !has_option(mount->options, NO_COPY);
+        item->copy_up = !mount_options_have(mount->options, MOUNT_NO_COPY);
         if (isempty(mount->source))
                 return 0;
         r = volume_name_validate(mount->source, e);
@@ -116,37 +102,28 @@ static int image_to_mount(Manager *m, const char *namespace, const char *referen
         return 0;
 }
 
-/* What is mounted may be the layer itself, which all images and containers share that have it. */
-static int check_image_options(const ContainerMount *mount, Error *e) {
-        static const char *const writing[] = {"rw", "rrw"};
-
-        for (size_t i = 0; i < ELEMENTSOF(writing); i++)
-                if (has_option(mount->options, writing[i]))
-                        return error_setf(
-                                        e, CTR_INVALID_ARGUMENT,
-                                        "The image \"%.200s\" is mounted to be read only, and not "
-                                        "with \"%s\"",
-                                        mount->source, writing[i]);
-        return 0;
-}
-
-static int plan_one(MountPlan *p, const char *namespace, PlannedMount *item, Error *e) {
+static int plan_image(MountPlan *p, const ContainerRequest *request, PlannedMount *item, Error *e) {
         Image *ignored;
         int r;
 
-        if (streq(item->mount->type, "volume")) {
-                item->kind = MOUNT_VOLUME;
-                p->durable = true;
-                return volume_begins(p->manager, namespace, item, e);
-        }
-        if (streq(item->mount->type, "image")) {
-                item->kind = MOUNT_IMAGE;
-                r = check_image_options(item->mount, e);
-                return r == 0 ? image_to_mount(p->manager, namespace, item->mount->source, &ignored,
-                                               e)
-                              : r;
-        }
-        return 0;
+        item->kind = MOUNT_IMAGE;
+        if (request->user_namespace.mode != USER_NAMESPACE_HOST)
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "An image cannot be mounted in a container with ids of its own");
+        r = mount_options_check_image(item->mount, e);
+        if (r != 0)
+                return r;
+        return image_to_mount(p->manager, request->namespace, item->mount->source, &ignored, e);
+}
+
+static int plan_one(MountPlan *p, const ContainerRequest *request, PlannedMount *item, Error *e) {
+        if (streq(item->mount->type, "image"))
+                return plan_image(p, request, item, e);
+        if (!streq(item->mount->type, "volume"))
+                return 0;
+        item->kind = MOUNT_VOLUME;
+        p->durable = true;
+        return volume_begins(p->manager, request->namespace, item, e);
 }
 
 static bool is_same_path(const char *a, const char *b) {
@@ -220,7 +197,7 @@ int mount_plan_new(Manager *m, const ContainerRequest *request, Image *image, Mo
         for (; p->n < request->n_mounts; p->n++)
                 p->items[p->n].mount = request->mounts + p->n;
         for (size_t i = 0; r == 0 && i < p->n; i++)
-                r = plan_one(p, request->namespace, p->items + i, e);
+                r = plan_one(p, request, p->items + i, e);
         STRV_FOREACH(path, paths)
                 if (r == 0)
                         r = add_image_volume(p, *path, e);
@@ -248,27 +225,6 @@ static int fill(ContainerMount *to, const char *destination, const char *type, c
                      strempty(more)) < 0)
                 to->options = NULL;
         return to->source && to->destination && to->type && to->options ? 0 : -ENOMEM;
-}
-
-/* Takes what means something to us alone out of the options. */
-static int options_for_runtime(const char *options, char **ret) {
-        char *copy = malloc(strlen(options) + 1), *end = copy;
-
-        if (!copy)
-                return -ENOMEM;
-        *end = '\0';
-        for (const char *o = options; *o;) {
-                size_t n = strcspn(o, ",");
-                bool ours = (n == STRLEN(NO_COPY) && startswith(o, NO_COPY)) ||
-                            (n == STRLEN("copy") && startswith(o, "copy"));
-
-                if (n > 0 && !ours)
-                        end += sprintf(end, "%s%.*s", end > copy ? "," : "", (int) n, o);
-                o += n;
-                o += *o == ',';
-        }
-        *ret = copy;
-        return 0;
 }
 
 /* The volume of the name, which may have been made since the plan was. */
@@ -306,7 +262,7 @@ static int fill_volume(MountPlan *p, const Container *c, const PlannedMount *ite
         _cleanup_free_ char *options = NULL;
         int r;
 
-        r = options_for_runtime(item->mount->options, &options);
+        r = mount_options_for_runtime(item->mount->options, &options);
         return r < 0 ? r
                      : fill(to, item->mount->destination, "bind",
                             volume_path(p->manager, item->snapshot),
@@ -321,9 +277,6 @@ static int take_image(MountPlan *p, const Container *c, PlannedMount *item, char
         Image *image;
         int r;
 
-        if (c->user_namespace.mode != USER_NAMESPACE_HOST)
-                return error_setf(e, CTR_NOT_IMPLEMENTED,
-                                  "An image cannot be mounted in a container with ids of its own");
         r = image_to_mount(m, c->object.namespace, item->mount->source, &image, e);
         if (r == 0)
                 r = snapshotter_choose(m, c->object.namespace, SNAPSHOTTER_LAYERS, &snapshotter, e);

@@ -117,6 +117,9 @@ check_equal "a volume has its ids" "7:8 0:0" "$(ctrctl run --rm --userns=auto "$
         sh -c 'touch /bin/new; chown 7:8 /bin/new; stat -c %u:%g /bin/new /bin/busybox' | xargs)"
 check_equal "and so have others" "7:8 0:0" "$(ctrctl run --rm -v ids:/mnt/x $image stat -c %u:%g /mnt/x/new /mnt/x/busybox | xargs)"
 check "no longer" ctrctl volume rm ids
+check_fails "an image cannot be mounted, which is said first" 'ids of its own' ctrctl create --userns=auto "${no_sysfs[@]}" \
+        -v begun:/bin --mount "type=image,src=$image,dst=/image" $image true
+check_equal "and no volume is made" "" "$(ctrctl volume ls -q | grep -x begun)"
 check_equal "a tree as root" "0:0 0:0" "$(ctrctl run --rm --userns=auto --snapshotter=native "${no_sysfs[@]}" $image \
         sh -c 'touch /file; stat -c %u:%g /file /bin/busybox' | xargs)"
 check_match "a terminal is root's" '^0 5' "$(ctrctl run --rm -t --userns=auto "${no_sysfs[@]}" $image sh -c 'stat -c "%u %g" $(tty)')"
