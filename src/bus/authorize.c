@@ -42,6 +42,7 @@ static const AuthorizeRule rules[] = {
                 {MANAGER_INTERFACE, "CreateContainerFromSnapshot", CONTAINER_CREATE, IMAGE_PULL},
                 {MANAGER_INTERFACE, "GetContainer", READ, NULL},
                 {MANAGER_INTERFACE, "ListContainers", READ, NULL},
+                {MANAGER_INTERFACE, "PruneContainers", CONTAINER_REMOVE, NULL},
                 {MANAGER_INTERFACE, "GetTask", READ, NULL},
                 {MANAGER_INTERFACE, "ListTasks", READ, NULL},
                 {MANAGER_INTERFACE, "Metrics", READ, NULL},

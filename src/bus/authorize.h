@@ -42,8 +42,8 @@ int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_e
 int authorize_more(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error);
 
 /* The same for a call about several things, for each of which the action must be granted: the
- * images of ExportImages, the image and what becomes of it of TagImage, PushImage and Commit. n is
- * at most AUTHORITY_DETAILS_MAX. */
+ * images of ExportImages, the image and what becomes of it of TagImage, PushImage and Commit, the
+ * containers of PruneContainers. n is at most AUTHORITY_DETAILS_MAX. */
 int authorize_each(Service *s, sd_bus_message *m, const AuthorityDetails *d, size_t n,
                    sd_bus_error *error);
 
@@ -53,7 +53,7 @@ int authorize_exec(Service *s, sd_bus_message *m, bool more, const AuthorityDeta
 
 /* The same for an object whose method needs another action than the table says: name is one of the
  * table's without ACTION_PREFIX, anything else is denied. Job.Cancel asks for the action of the
- * method that made the job. */
+ * method that made the job, PruneContainers that found none to read. */
 int authorize_action(Service *s, sd_bus_message *m, const char *name, const AuthorityDetails *d,
                      sd_bus_error *error);
 

@@ -117,25 +117,7 @@ static bool matches(const Image *i, void *userdata) {
         return filter_matches(o->filters, object_lookup, &i->object);
 }
 
-static void names_destroy(void *names) {
-        json_decref(names);
-}
-
 /* What was pruned is known from the start; the answer waits for what is removed with it. */
-static void on_pruned(Object *o, int r, const Error *e, void *userdata) {
-        sd_bus_message *m = late_message(userdata);
-
-        if (r == 0 && m) {
-                r = strings_reply(m, late_payload(userdata));
-                if (r >= 0) {
-                        late_free(userdata);
-                        return;
-                }
-                e = NULL;
-        }
-        late_complete(o, r, e, userdata);
-}
-
 static int prune_synchronously(Service *s, sd_bus_message *m, const PruneRequest *request,
                                sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
@@ -146,9 +128,9 @@ static int prune_synchronously(Service *s, sd_bus_message *m, const PruneRequest
         r = late_new(s, m, late_reply_empty, &late, error);
         if (r < 0)
                 return r;
-        r = images_prune(s->manager, request, on_pruned, late, &names, &e);
+        r = images_prune(s->manager, request, late_complete_names, late, &names, &e);
         if (r == 0)
-                late_set_payload(late, names, names_destroy);
+                late_set_names(late, names);
         return late_started(late, r, &e, error);
 }
 

@@ -5,6 +5,7 @@
 #include "basic/log.h"
 #include "bus/error.h"
 #include "bus/path.h"
+#include "bus/property.h"
 #include "bus/service.h"
 
 #define UID_INVALID      ((uid_t) -1)
@@ -90,6 +91,14 @@ void *late_payload(const Late *late) {
         return late->payload;
 }
 
+static void names_destroy(void *names) {
+        json_decref(names);
+}
+
+void late_set_names(Late *late, json_t *names) {
+        late_set_payload(late, names, names_destroy);
+}
+
 size_t late_count_alike(const Late *late) {
         size_t n = 0;
 
@@ -121,6 +130,20 @@ void late_complete(Object *object, int r, const Error *e, void *userdata) {
         if (r < 0)
                 log_warning_errno(r, "Failed to answer %s: %m",
                                   sd_bus_message_get_member(late->message));
+}
+
+void late_complete_names(Object *object, int r, const Error *e, void *userdata) {
+        Late *late = userdata;
+
+        if (r == 0 && late->message) {
+                r = strings_reply(late->message, late->payload);
+                if (r >= 0) {
+                        late_free(late);
+                        return;
+                }
+                e = NULL;
+        }
+        late_complete(object, r, e, userdata);
 }
 
 int late_started(Late *late, int r, const Error *e, sd_bus_error *error) {

@@ -12,6 +12,7 @@
  * it does after a crash, and they may ask our successor.
  */
 
+#include <jansson.h>
 #include <systemd/sd-bus.h>
 
 #include "manager/object.h"
@@ -34,6 +35,9 @@ int late_new(Service *s, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_
 /* The Callback; userdata is the Late. */
 void late_complete(Object *object, int r, const Error *e, void *userdata);
 
+/* The same, with the names (as) of late_set_names() as the answer. */
+void late_complete_names(Object *object, int r, const Error *e, void *userdata);
+
 /* What a method returns after it gave late to a function of the core that returned r: 1, or the
  * error after freeing late. */
 int late_started(Late *late, int r, const Error *e, sd_bus_error *error);
@@ -47,6 +51,10 @@ void late_set_waiters(Late *late, Waiter **waiters);
 /* Something that is needed until the end; destroy is called with it then. */
 void late_set_payload(Late *late, void *payload, void (*destroy)(void *payload));
 void *late_payload(const Late *late);
+
+/* Names, an array of strings, that late_complete_names() replies with: it may still grow. The
+ * reference is taken over. */
+void late_set_names(Late *late, json_t *names);
 
 /* How many calls of its user have a payload with the same destroy, this one included; 0 for root's.
  */

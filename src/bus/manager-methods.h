@@ -52,6 +52,8 @@ int method_prune_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 int method_create_container(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+int method_prune_containers(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 int method_create_container_from_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
 int method_prepare_snapshot(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -131,23 +131,45 @@ static const Option logout[] = {
 };
 const OptionSet options_logout = SET("Login", logout);
 
+#define OPTION_UNTIL                                                                               \
+        { 0, "until", "TIME", parse_time, FIELD(until), "Only those made before that" }
+#define OPTION_PRUNE_FILTER                                                                        \
+        {                                                                                          \
+                0, "filter", "FILTER", parse_prune_filter, 0,                                      \
+                                "Only those that match; label=, label!= and until= as docker has " \
+                                "them"                                                             \
+        }
+#define OPTION_PRUNE_FORCE                                                                         \
+        { 'f', "force", NULL, parse_flag, FIELD(force), "Do not ask" }
+
 static const Option prune[] = {
                 {'a', "all", NULL, parse_flag, FIELD(all), "Also those that have a tag"},
-                {0, "until", "TIME", parse_time, FIELD(until), "Only those made before that"},
-                {0, "filter", "FILTER", parse_prune_filter, 0,
-                 "Only those that match; label=, label!= and until= as docker has them"},
-                {'f', "force", NULL, parse_flag, FIELD(force), "Do not ask"},
+                OPTION_UNTIL,
+                OPTION_PRUNE_FILTER,
+                OPTION_PRUNE_FORCE,
 };
 const OptionSet options_prune = SET("Selection", prune);
 
 static const Option prune_volumes[] = {
                 {'a', "all", NULL, parse_flag, FIELD(all), "Also those that somebody has named"},
-                {0, "until", "TIME", parse_time, FIELD(until), "Only those made before that"},
-                {0, "filter", "FILTER", parse_prune_filter, 0,
-                 "Only those that match; label=, label!= and until= as docker has them"},
-                {'f', "force", NULL, parse_flag, FIELD(force), "Do not ask"},
+                OPTION_UNTIL,
+                OPTION_PRUNE_FILTER,
+                OPTION_PRUNE_FORCE,
 };
 const OptionSet options_prune_volumes = SET("Selection", prune_volumes);
+
+static const Option prune_containers[] = {OPTION_UNTIL, OPTION_PRUNE_FILTER, OPTION_PRUNE_FORCE};
+const OptionSet options_prune_containers = SET("Selection", prune_containers);
+
+static const Option prune_system[] = {
+                {'a', "all", NULL, parse_flag, FIELD(all), "Also images that have a tag"},
+                {0, "volumes", NULL, parse_flag, FIELD(volumes),
+                 "Also anonymous volumes that no container names"},
+                OPTION_UNTIL,
+                OPTION_PRUNE_FILTER,
+                OPTION_PRUNE_FORCE,
+};
+const OptionSet options_prune_system = SET("Selection", prune_system);
 
 static const Option filter_labels[] = {
                 {0, "all-namespaces", NULL, parse_flag, FIELD(all_namespaces), "Of all namespaces"},

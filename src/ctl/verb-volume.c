@@ -8,7 +8,6 @@
 #include "ctl/bus-json.h"
 #include "ctl/listing.h"
 #include "ctl/output.h"
-#include "ctl/prune.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
 
@@ -138,22 +137,4 @@ int verb_volume_usage(Client *c, char **args, Error *e) {
 
 int verb_volume_rm(Client *c, char **args, Error *e) {
         return batch_methods(c, "volume rm", "RemoveVolume", 0, args, e);
-}
-
-int verb_volume_prune(Client *c, char **args, Error *e) {
-        Arguments arguments = {.client = c,
-                               .keys = KEY_BEFORE | KEY_FILTERS,
-                               .flag = c->options->all ? "All" : NULL};
-        const Call call = {.interface = INTERFACE_MANAGER,
-                           .member = "PruneVolumes",
-                           .append = append_arguments,
-                           .userdata = &arguments,
-                           .timeout = UINT64_MAX};
-
-        if (prune_confirm(c->options,
-                          c->options->all ? "volumes that no container names"
-                                          : "anonymous volumes that no container names",
-                          e) != 0)
-                return EXIT_FAILURE;
-        return prune_run(c, &call, e);
 }

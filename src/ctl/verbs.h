@@ -52,6 +52,8 @@ int verb_save(Client *c, char **args, Error *e);
 int verb_tag(Client *c, char **args, Error *e);
 int verb_history(Client *c, char **args, Error *e);
 int verb_prune(Client *c, char **args, Error *e);
+int verb_container_prune(Client *c, char **args, Error *e);
+int verb_system_prune(Client *c, char **args, Error *e);
 int verb_commit(Client *c, char **args, Error *e);
 int verb_diff(Client *c, char **args, Error *e);
 int verb_export(Client *c, char **args, Error *e);

@@ -74,6 +74,10 @@ void restart_user_stops(Container *c) {
         restart_note_stopped(r, true);
 }
 
+bool restart_is_due(const Container *c) {
+        return c->restart->phase != RESTART_IDLE;
+}
+
 static void on_stopped_by_label(Object *o, int k, const Error *e, void *userdata) {
         if (k != 0 && k != CTR_NOT_FOUND && k != -ESHUTDOWN)
                 log_warning("A task that its container's labels want stopped goes on: %s",

@@ -53,6 +53,9 @@ void restarts_forget(Manager *m);
 /* The container's labels were replaced; before: those it had, NULL for a new container. */
 void restart_labels_changed(Container *c, json_t *before);
 
+/* Whether it is going to be started again, or is just being. */
+bool restart_is_due(const Container *c) _pure_;
+
 /* The user is about to start or to end the task, also if that fails. No-ops for containers that are
  * not restarted, and while the monitor itself does it. */
 void restart_user_starts(Container *c);

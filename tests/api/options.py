@@ -73,6 +73,7 @@ OPTIONS = {
         "UserNamespace": "s", "UserNamespaceSize": "u", "UIDMappings": "a(uuu)", "GIDMappings": "a(uuu)"},
     "Manager.GetContainer": NAMESPACE,
     "Manager.ListContainers": {**LIST, "Labels": "a{ss}", "Filters": "as"},
+    "Manager.PruneContainers": {"Namespace": "s", "Filters": "as", "Before": "t"},
     "Manager.GetTask": NAMESPACE,
     "Manager.ListTasks": {**LIST, "Filters": "as"},
     "Manager.Metrics": {**LIST, "Filters": "as"},

@@ -247,8 +247,45 @@ def identities(walk):
         walk.refused(text, "InvalidArgument", pattern, walk.container, "refused", "true", **options)
 
 
+def pruning(walk):
+    """What does not run, and is not about to, goes."""
+    def prune(**more):
+        return sorted(walk.root.call("Manager.PruneContainers", **more))
+
+    labels = {"walk": "prune"}
+    fresh = walk.container("prune-fresh", Labels=labels)
+    ended, task = walk.running("prune-ended", "true", RestartPolicy="on-failure", Labels=labels)
+    walk.equal("a program succeeds", 0, task.call("Process.Wait")[0])
+    stopped, task = walk.running("prune-stopped", RestartPolicy="unless-stopped")
+    task.call("Task.Stop", Force=True)
+    left = [walk.running("prune-runs", Labels=labels)[0], walk.task("prune-created", Labels=labels)[0],
+            walk.running("prune-again", "false", RestartPolicy="always")[0]]
+    walk.event("one is always started again", "/tasks/exit", "prune-again")
+
+    walk.equal("nothing that is young", [], prune(Before=1000000))
+    walk.equal("nothing that does not match", [], prune(Filters=["labels.walk==other"]))
+    # whether the one that has ended is started again may not be decided yet
+    pruned = []
+    walk.bus.wait(lambda: pruned.extend(prune(Filters=["labels.walk==prune"], Namespace="default")) or
+                  len(pruned) >= 2, walk.patience)
+    walk.equal("what matches and does not run", ["prune-ended", "prune-fresh"], sorted(pruned))
+    for name, thing in (("prune-fresh", fresh), ("prune-ended", ended)):
+        walk.event(f"{name} is told", "/containers/delete", name)
+        walk.gone(f"{name} is gone", thing)
+    walk.equal("without a filter all, and who was stopped on purpose", ["prune-stopped"], prune())
+    walk.gone("which is gone", stopped)
+    walk.equal("what runs, is going to, or was only set up stays", [True] * 3, [c.exists() for c in left])
+    walk.remove(*left)
+
+    several = {walk.container(f"prune-{i}", "true").get("Container.Id") for i in range(35)}
+    first, second = prune(), prune()
+    walk.equal("so many at a time", (32, 3), (len(first), len(second)))
+    walk.equal("each once", several, set(first + second))
+    walk.equal("until none is left", [], prune())
+
+
 CHAPTERS = [("containers: the record", record), ("containers: what is refused", refusals),
             ("containers: pulling on demand", pulling), ("containers: the program", program),
             ("containers: commands", commands), ("containers: removed by itself, limited", automatic),
-            ("containers: classes", classes), ("containers: runtimes", runtimes),
-            ("containers: identities", identities)]
+            ("containers: pruning", pruning), ("containers: classes", classes),
+            ("containers: runtimes", runtimes), ("containers: identities", identities)]

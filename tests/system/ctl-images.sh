@@ -98,4 +98,20 @@ check_equal "all of them" "" "$stdout"
 check "prune --all takes the others" ctrctl prune --all --force
 check_match "and tells" 'localhost/root:1' "$stdout"
 check_equal "but for one" "$image" "$(ctrctl images -q)"
+check "one more container" ctrctl create --name=other --label=team=a -v /data "$image" true
+check "and one that runs" ctrctl run -d --name=runs "$image" sleep 1000000
+check_fails "pruning containers asks" 'use --force' ctrctl container prune </dev/null
+check_equal "nothing is pruned that is too young" "" "$(ctrctl container prune --force --until=1h)"
+check_equal "nor what does not match" "" "$(ctrctl container prune --force --filter label=team=b)"
+check_equal "but what does" '["other"]' "$(ctrctl container prune --force --filter label=team=a --json=short)"
+check_fails "pruning it all asks" 'use --force' ctrctl system prune --all </dev/null
+check_match "the container that does not run goes" '^container +keeper$' "$(ctrctl system prune --force --no-legend --full)"
+check_equal "and nothing that has a name" "$image" "$(ctrctl images -q)"
+check "one with a tag" ctrctl tag "$image" localhost:5000/team/copy:2
+check "all of it" ctrctl system prune --all --volumes --force --json=short
+check_equal "volumes and images" '["volume","image:localhost:5000/team/copy:2"]' \
+        "$(jq -c '[.[] | if .Kind == "volume" then .Kind else .Kind + ":" + .Name end]' <<<"$stdout")"
+check_equal "but for what runs" runs "$(ctrctl ps -q)"
+check_equal "and its image" "$image" "$(ctrctl images -q)"
+check "it goes, too" ctrctl rm --force runs
 check_fails "a command line that is wrong" 'save needs IMAGE' ctrctl save

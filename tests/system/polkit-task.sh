@@ -45,6 +45,7 @@ check "the task of the other is there" on_container call other CreateTask 'a{sv}
 
 refused "make a task" on_container user_call mine CreateTask 'a{sv}' 0
 refused "remove a container" on_container user_call mine Delete 'a{sv}' 0
+refused "prune containers" user_call "${manager[@]}" PruneContainers 'a{sv}' 0
 refused "label a container" on_container user_call mine SetLabels 'a{ss}' 1 k v
 refused "read a specification" on_container user_call mine GetSpec 'a{sv}' 0
 refused "read an image's configuration" user_call "$name" \
@@ -113,5 +114,18 @@ refused "... close its input" on_task user_call other Process CloseIO 'a{sv}' 1 
 refused "... attach" on_task user_call other Process Attach 'a{sv}' 0
 check_match "ctrctl is used in the same way" '^hello' "$(runuser -u tester -- ctrctl exec other echo hello)"
 
+# --- one who may remove one container, and no other that is chosen with it
+cat >/etc/polkit-1/rules.d/10-test.rules <<'RULE'
+polkit.addRule(function(action, subject) {
+        if (subject.user == "tester" && action.id == "org.example.Ctr.container-remove" &&
+            action.lookup("container") == "mine")
+                return polkit.Result.YES;
+});
+RULE
+systemctl restart polkit.service
+check "a third container" call "${manager[@]}" CreateContainer 'ssa{sv}' third localhost:5000/demo 0
+refused "prune all of them" user_call "${manager[@]}" PruneContainers 'a{sv}' 0
+check_equal "but that one" mine "$(runuser -u tester -- ctrctl container prune --force --filter id==mine)"
+check_equal "root, all that do not run" 'as 1 "third"' "$(call "${manager[@]}" PruneContainers 'a{sv}' 0)"
 check "the other container goes, with its task" on_container call other Delete 'a{sv}' 1 Force b true
 check_equal "there are no tasks left" "a(oa{sv}) 0" "$(call "${manager[@]}" ListTasks 'a{sv}' 0)"
