@@ -4,12 +4,14 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <spawn.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "basic/clock.h"
 #include "basic/strv.h"
 
 #define SPAWN_FDS_MAX 16
@@ -34,6 +36,32 @@ void pidfd_forsake(int pidfd) {
         if (waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED | WNOHANG) < 0 || si.si_pid != 0)
                 return;
         (void) pidfd_signal(pidfd, SIGKILL);
+        (void) waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED | WNOHANG);
+}
+
+int pidfd_wait_until(int pidfd, uint64_t deadline) {
+        struct pollfd p = {.fd = pidfd, .events = POLLIN};
+
+        for (;;) {
+                uint64_t now = now_monotonic(),
+                         msec = now < deadline ? (deadline - now) / USEC_PER_MSEC + 1 : 0;
+                int r;
+
+                r = poll(&p, 1, (int) MIN_OF(msec, (uint64_t) INT32_MAX));
+                if (r > 0)
+                        return 1;
+                if (r < 0 && errno != EINTR)
+                        return -errno;
+                if (now >= deadline)
+                        return 0;
+        }
+}
+
+void pidfd_end(int pidfd, uint64_t timeout_usec) {
+        siginfo_t si;
+
+        (void) pidfd_signal(pidfd, SIGKILL);
+        (void) pidfd_wait_until(pidfd, now_monotonic() + timeout_usec);
         (void) waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED | WNOHANG);
 }
 

@@ -26,6 +26,13 @@ int pidfd_wait(int pidfd, int *ret_status);
  * by whoever reaps the children that he does not know. */
 void pidfd_forsake(int pidfd);
 
+/* Waits until a process has exited, whoever's child it is; it is not reaped. 1, 0 at the deadline
+ * (of now_monotonic()), -errno. */
+int pidfd_wait_until(int pidfd, uint64_t deadline);
+
+/* Ends a child and reaps it, unless it takes longer to die than that: see pidfd_forsake(). */
+void pidfd_end(int pidfd, uint64_t timeout_usec);
+
 /* The exit status in the sense of pidfd_wait() from what waitid() filled in. */
 int exit_status_from_siginfo(const siginfo_t *si) _pure_;
 

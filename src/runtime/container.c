@@ -4,7 +4,6 @@
 
 #include <fcntl.h>
 #include <malloc.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 
@@ -195,21 +194,13 @@ static int enter(Container *c, int cgroup_fd, uint64_t deadline, int *ret_termin
         return 0;
 }
 
-/* Bounded, because a process in uninterruptible sleep (a dead network file system) does not even
- * die of SIGKILL; it is the subreaper's then. */
-static void wait_for_end(int pidfd) {
-        struct pollfd p = {.fd = pidfd, .events = POLLIN};
-
-        (void) poll(&p, 1, (int) (KILL_TIMEOUT_USEC / USEC_PER_MSEC));
-}
-
 /* As process_clone() tells of some kernels. Such an init has not run at all. */
 static bool was_killed_at_birth(const Container *c) {
         siginfo_t si = {};
 
         if (!c->placed || c->hooked)
                 return false;
-        wait_for_end(c->pidfd);
+        (void) pidfd_wait_until(c->pidfd, now_monotonic() + KILL_TIMEOUT_USEC);
         return waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG | WNOWAIT) >= 0 &&
                si.si_pid != 0 && si.si_code == CLD_KILLED && si.si_status == SIGKILL;
 }
@@ -366,13 +357,8 @@ static void remove_groups(Container *c) {
 }
 
 void container_kill(Container *c) {
-        if (c->pid > 0 && !c->reaped) {
-                siginfo_t si;
-
-                (void) pidfd_signal(c->pidfd, SIGKILL);
-                wait_for_end(c->pidfd);
-                (void) waitid(P_PIDFD, (id_t) c->pidfd, &si, WEXITED | WNOHANG);
-        }
+        if (c->pid > 0 && !c->reaped)
+                pidfd_end(c->pidfd, KILL_TIMEOUT_USEC); /* else it is the subreaper's */
         c->reaped = true;
 }
 

@@ -7,11 +7,13 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
+#include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/process.h"
 
 #define LINE_MAX_SIZE  40 /* three numbers of 32 bits, two blanks, a newline, and its end */
 #define PROC_PATH_SIZE 48
+#define KILL_USEC      (10 * USEC_PER_SEC)
 
 uint32_t id_map_to_host(const SpecIdMappings *l, uint32_t id) {
         for (size_t i = 0; i < l->n; i++) {
@@ -156,7 +158,6 @@ static int find_and_open(int pidfd, const SpecIdMappings *uids, const SpecIdMapp
 int id_map_make_namespace(const SpecIdMappings *uids, const SpecIdMappings *gids, int *ret_fd,
                           Error *e) {
         _cleanup_close_ int pidfd = -1;
-        siginfo_t si;
         pid_t pid;
         int r;
 
@@ -169,7 +170,6 @@ int id_map_make_namespace(const SpecIdMappings *uids, const SpecIdMappings *gids
                         (void) pause();
         }
         r = find_and_open(pidfd, uids, gids, ret_fd, e);
-        (void) pidfd_signal(pidfd, SIGKILL);
-        (void) waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED);
+        pidfd_end(pidfd, KILL_USEC);
         return r;
 }

@@ -7,9 +7,9 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 #include "basic/clock.h"
+#include "basic/process.h"
 #include "runtime/netlink.h"
 #include "runtime/step.h"
 
@@ -198,7 +198,7 @@ _noreturn_ static void run(const Spec *spec, int netns_fd, int sync_fd) {
 }
 
 int net_devices_move(const Spec *spec, pid_t pid, Error *e) {
-        _cleanup_close_ int netns_fd = -1, own_fd = -1, child_fd = -1;
+        _cleanup_close_ int netns_fd = -1, own_fd = -1, child_fd = -1, pidfd = -1;
         SyncAnswer answer;
         char path[64];
         int fds[2], r;
@@ -212,16 +212,15 @@ int net_devices_move(const Spec *spec, pid_t pid, Error *e) {
                 return error_setf(e, -errno, "Failed to make a socket pair: %m");
         own_fd = fds[0];
         child_fd = fds[1];
-        child = fork();
+        child = process_clone(0, -1, &pidfd);
         if (child < 0)
-                return error_setf(e, -errno, "Failed to clone: %m");
+                return error_setf(e, child, "Failed to clone: %m");
         if (child == 0)
                 run(spec, netns_fd, child_fd);
         child_fd = fd_close(child_fd);
         r = sync_receive(own_fd, now_monotonic() + MOVE_USEC, &answer, e);
         fd_close(answer.fd);
-        (void) kill(child, SIGKILL);
-        (void) waitpid(child, NULL, 0);
+        pidfd_end(pidfd, MOVE_USEC);
         if (answer.failed)
                 return r;
         return r == SYNC_DONE ? 0

@@ -17,6 +17,7 @@
 #include "runtime/step.h"
 
 #define STAGE_USEC (30 * USEC_PER_SEC)
+#define KILL_USEC  (10 * USEC_PER_SEC)
 
 typedef struct Stage {
         InitParameters p; /* a copy: init gets what was prepared with it */
@@ -283,7 +284,6 @@ static int serve(const InitParameters *p, int parent_fd, pid_t stage, pid_t *ret
 int userns_clone(const InitParameters *p, int parent_fd, int child_fd, pid_t *ret_pid,
                  int *ret_pidfd, Error *e) {
         _cleanup_close_ int pidfd = -1;
-        siginfo_t si;
         pid_t pid;
         int r;
 
@@ -297,9 +297,7 @@ int userns_clone(const InitParameters *p, int parent_fd, int child_fd, pid_t *re
                 stage_run(p, child_fd);
         }
         r = serve(p, parent_fd, pid, ret_pid, ret_pidfd, e);
-        if (r != 0)
-                (void) pidfd_signal(pidfd, SIGKILL);
-        while (waitid(P_PIDFD, (id_t) pidfd, &si, WEXITED) < 0 && errno == EINTR)
-                ;
+        /* it is on its way out, or hangs where something is mounted from */
+        pidfd_end(pidfd, KILL_USEC);
         return r;
 }

@@ -3,7 +3,6 @@
 #include "supervisor/foreign-run.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -236,17 +235,7 @@ pid_t foreign_run_pid(const ForeignRun *run) {
 }
 
 int foreign_run_wait(const ForeignRun *run, uint64_t deadline) {
-        struct pollfd p = {.fd = foreign_run_fd(run), .events = POLLIN};
-
-        for (;;) {
-                uint64_t now = now_monotonic();
-                int timeout = now < deadline ? (int) ((deadline - now) / USEC_PER_MSEC) + 1 : 0;
-
-                if (poll(&p, 1, timeout) > 0)
-                        return 1;
-                if (timeout == 0)
-                        return 0;
-        }
+        return pidfd_wait_until(foreign_run_fd(run), deadline) > 0;
 }
 
 pid_t foreign_run_abort(ForeignRun *run) {

@@ -98,27 +98,15 @@ static int subgroup_make(int scope_fd, const char *name, int *ret_fd, Error *e) 
         return 0;
 }
 
-/* Waits until a process has exited, whoever's child it is. */
 static int wait_for_exit(pid_t pid, uint64_t deadline) {
-        struct pollfd p = {.events = POLLIN};
         _cleanup_close_ int pidfd = -1;
+        int r;
 
         pidfd = pidfd_open_pid(pid);
         if (pidfd < 0)
                 return pidfd == -ESRCH ? 0 : pidfd;
-        p.fd = pidfd;
-        for (;;) {
-                uint64_t now = now_monotonic();
-                int r;
-
-                if (now >= deadline)
-                        return -EBUSY;
-                r = poll(&p, 1, (int) ((deadline - now) / USEC_PER_MSEC) + 1);
-                if (r > 0)
-                        return 0;
-                if (r < 0 && errno != EINTR)
-                        return -errno;
-        }
+        r = pidfd_wait_until(pidfd, deadline);
+        return r > 0 ? 0 : r < 0 ? r : -EBUSY;
 }
 
 /* The first of the processes that are in the scope itself, all of which are moved; 0: none. */

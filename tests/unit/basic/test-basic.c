@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/identifier.h"
 #include "basic/json.h"
@@ -277,6 +278,28 @@ static void test_process(void **state) {
         assert_int_equal(process_spawn("/nonexistent", exit3, NULL, fds, 3, &pid, &pidfd), -ENOENT);
 }
 
+static void test_process_end(void **state) {
+        char *stay[] = {(char *) "sleep", (char *) "1000", NULL};
+        int pidfd, status, fds[3] = {-1, -1, -1};
+        pid_t pid;
+
+        assert_int_equal(process_spawn("/bin/sleep", stay, NULL, fds, 3, &pid, &pidfd), 0);
+        assert_int_equal(pidfd_wait_until(pidfd, 0), 0);
+        assert_int_equal(pidfd_wait_until(pidfd, now_monotonic() + 1), 0);
+        pidfd_end(pidfd, 60 * USEC_PER_SEC);
+        assert_int_equal(pidfd_wait(pidfd, &status), -ECHILD);
+        fd_close(pidfd);
+
+        /* an end is known before it is reaped, and at the deadline, too */
+        assert_int_equal(process_spawn("/bin/sleep", stay, NULL, fds, 3, &pid, &pidfd), 0);
+        assert_int_equal(pidfd_signal(pidfd, SIGKILL), 0);
+        assert_int_equal(pidfd_wait_until(pidfd, UINT64_MAX), 1);
+        assert_int_equal(pidfd_wait_until(pidfd, 0), 1);
+        assert_int_equal(pidfd_wait(pidfd, &status), 0);
+        assert_int_equal(status, 137);
+        fd_close(pidfd);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_identifier), cmocka_unit_test(test_identifier_errors),
@@ -284,7 +307,7 @@ int main(void) {
                         cmocka_unit_test(test_strv_env),   cmocka_unit_test(test_json),
                         cmocka_unit_test(test_json_strv),  cmocka_unit_test(test_atomic_file),
                         cmocka_unit_test(test_path_next),  cmocka_unit_test(test_tree_remove),
-                        cmocka_unit_test(test_process),
+                        cmocka_unit_test(test_process),    cmocka_unit_test(test_process_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
