@@ -76,7 +76,11 @@ static int make_tree(CopyUp *c, const char *path, int dir_fd, Error *e) {
                 (void) tree_remove_at(dir_fd, name);
                 return r;
         }
-        return json_array_append_new(c->directories, json_string(published)) < 0 ? -ENOMEM : 0;
+        if (json_array_append_new(c->directories, json_string(published)) < 0) {
+                (void) tree_remove_at(dir_fd, published);
+                return -ENOMEM;
+        }
+        return 0;
 }
 
 static void remove_trees(CopyUp *c, int dir_fd) {

@@ -29,8 +29,8 @@ typedef struct Ruleset {
         uint64_t handled_access_fs, handled_access_net;
 } Ruleset;
 
-/* Libraries of the name service, its configuration and sockets, certificates, and what libc reads
- * about the machine. */
+/* Libraries that are loaded when they are needed (libarchive, the name service's), configuration
+ * and sockets of the latter, certificates, and what libc reads about the machine. */
 static const char *const readable[] = {"/etc",
                                        "/usr",
                                        "/lib",
