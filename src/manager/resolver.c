@@ -30,23 +30,32 @@ bool resolver_has_hosts(const ContainerRequest *request) {
         return request->extra_hosts;
 }
 
-/* NULL: nothing is said about it */
-static json_t *list(char *const *l) {
-        return l ? json_from_strv(l) : NULL;
-}
-
 int resolver_to_annotation(const ContainerRequest *request, const char *hostname, char **ret) {
+        const struct {
+                const char *key;
+                char *const *list;
+        } lists[] = {
+                        {"servers", request->dns},
+                        {"search", request->dns_search},
+                        {"options", request->dns_options},
+                        {"extraHosts", request->extra_hosts},
+        };
         _cleanup_json_ json_t *j = NULL;
 
         *ret = NULL;
         if (!resolver_has_conf(request) && !resolver_has_hosts(request))
                 return 0;
-        j = json_pack("{so*so*so*so*sssbsbsb}", "servers", list(request->dns), "search",
-                      list(request->dns_search), "options", list(request->dns_options),
-                      "extraHosts", list(request->extra_hosts), "hostname", hostname, "conf",
-                      (int) resolver_has_conf(request), "hosts", (int) resolver_has_hosts(request),
-                      "ownNetwork", (int) !request->host_network);
-        return j ? json_to_text(j, ret) : -ENOMEM;
+        j = json_pack("{sssbsbsb}", "hostname", hostname, "conf", (int) resolver_has_conf(request),
+                      "hosts", (int) resolver_has_hosts(request), "ownNetwork",
+                      (int) !request->host_network);
+        if (!j)
+                return -ENOMEM;
+        /* a list that is not there says nothing about its lines */
+        for (size_t i = 0; i < ELEMENTSOF(lists); i++)
+                if (lists[i].list &&
+                    json_object_set_new(j, lists[i].key, json_from_strv(lists[i].list)) < 0)
+                        return -ENOMEM;
+        return json_to_text(j, ret);
 }
 
 static void resolver_clear(Resolver *q) {
