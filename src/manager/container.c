@@ -14,6 +14,7 @@
 #include "manager/sweeper.h"
 #include "manager/task.h"
 #include "manager/version.h"
+#include "manager/volume.h"
 
 void container_request_done(ContainerRequest *r) {
         if (!r)
@@ -119,6 +120,29 @@ static PendingDelete *pending_delete_free(PendingDelete *p) {
 }
 DEFINE_CLEANUP(PendingDelete *, pending_delete_free);
 
+/* The snapshots that go with it besides its root. A volume of which an archive is read or written
+ * stays. */
+static int find_own_mounts(Container *c, bool volumes, int64_t **ret, size_t *ret_n, Error *e) {
+        _cleanup_free_ int64_t *list = NULL;
+        Manager *m = c->object.manager;
+        size_t n = 0, n_found = 0;
+        int r;
+
+        r = db_container_mounts_own(m->db, c, volumes, &list, &n_found, e);
+        for (size_t i = 0; r == 0 && i < n_found; i++) {
+                bool busy = false;
+
+                r = volume_is_busy(m, list[i], &busy, e);
+                if (!busy)
+                        list[n++] = list[i];
+        }
+        if (r != 0)
+                return r;
+        *ret = TAKE_PTR(list);
+        *ret_n = n;
+        return 0;
+}
+
 static int container_delete_now(Container *c, ContainerDeleteFlags flags, Error *e) {
         bool keep = flags & CONTAINER_DELETE_KEEP_SNAPSHOT;
         Manager *m = c->object.manager;
@@ -127,8 +151,7 @@ static int container_delete_now(Container *c, ContainerDeleteFlags flags, Error 
         size_t n_mounts = 0;
         int r;
 
-        r = db_container_mounts_own(m->db, c, flags & CONTAINER_DELETE_VOLUMES, &mounts, &n_mounts,
-                                    e);
+        r = find_own_mounts(c, flags & CONTAINER_DELETE_VOLUMES, &mounts, &n_mounts, e);
         if (r != 0)
                 return r;
         r = c->volatile_root && n_mounts == 0 ? db_begin_unsynced(m->db, e) : db_begin(m->db, e);

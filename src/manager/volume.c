@@ -177,6 +177,17 @@ static const char *find_job(Manager *m, const Snapshot *s, const JobType *type) 
         return l.found;
 }
 
+int volume_is_busy(Manager *m, int64_t id, bool *ret, Error *e) {
+        _cleanup_(snapshot_freep) Snapshot *s = NULL;
+        int r;
+
+        r = db_snapshot_get(m->db, id, &s, e);
+        if (r != 0 && r != 1)
+                return r;
+        *ret = r == 1 && s->volume && find_job(m, s, NULL);
+        return 0;
+}
+
 /* Whether the directory has an entry: 1 or 0. */
 static int has_entries(int fd) {
         _cleanup_closedir_ DIR *dir = dir_stream_open_at(fd, ".");

@@ -38,6 +38,9 @@ int volume_find(Manager *m, const char *namespace, const char *name, Snapshot **
 /* Whether no container names it, and nothing is in it and nothing about to be (an import). */
 int volume_is_fresh(Manager *m, const Snapshot *s, bool *ret, Error *e);
 
+/* Whether a job reads or writes an archive of that snapshot, which may be no volume. */
+int volume_is_busy(Manager *m, int64_t id, bool *ret, Error *e);
+
 /* Where it is in the host's file system; NULL if out of memory. */
 char *volume_path(const Manager *m, int64_t id);
 
