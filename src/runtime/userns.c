@@ -284,8 +284,8 @@ static int serve(const InitParameters *p, int parent_fd, pid_t stage, pid_t *ret
 int userns_clone(const InitParameters *p, int parent_fd, int child_fd, pid_t *ret_pid,
                  int *ret_pidfd, Error *e) {
         _cleanup_close_ int pidfd = -1;
+        int r, status;
         pid_t pid;
-        int r;
 
         pid = process_clone(0, -1, &pidfd);
         if (pid < 0)
@@ -297,7 +297,9 @@ int userns_clone(const InitParameters *p, int parent_fd, int child_fd, pid_t *re
                 stage_run(p, child_fd);
         }
         r = serve(p, parent_fd, pid, ret_pid, ret_pidfd, e);
-        /* it is on its way out, or hangs where something is mounted from */
-        pidfd_end(pidfd, KILL_USEC);
+        if (r != 0) /* it may hang where something is mounted from */
+                pidfd_end(pidfd, KILL_USEC);
+        else /* it has said its last word */
+                (void) pidfd_wait(pidfd, &status);
         return r;
 }
