@@ -3,6 +3,7 @@
 /* org.example.Ctr.Job */
 
 #include "bus/authorize.h"
+#include "bus/container.h"
 #include "bus/error.h"
 #include "bus/interfaces.h"
 #include "bus/options.h"
@@ -10,10 +11,23 @@
 #include "bus/service.h"
 #include "manager/job.h"
 
+/* The same as of the method that made it: a container, which may not be there yet or any more, or
+ * what an image is called. */
+static AuthorityDetails job_details(const Job *j) {
+        Object *container;
+
+        if (!startswith(strempty(j->type->action), "container-"))
+                return (AuthorityDetails){.namespace = j->namespace, .image = j->description};
+        container = object_find(j->object.manager, OBJECT_CONTAINER, j->namespace, j->description);
+        return container ? container_authority_details(CONTAINER(container))
+                         : (AuthorityDetails){.namespace = j->namespace,
+                                              .container = j->description};
+}
+
 static int job_authorize(Job *j, sd_bus_message *m, sd_bus_error *error) {
-        return authorize(service_of(&j->object), m,
-                         &(AuthorityDetails){.namespace = j->namespace, .image = j->description},
-                         error);
+        const AuthorityDetails details = job_details(j);
+
+        return authorize(service_of(&j->object), m, &details, error);
 }
 
 /* The image of that name, in the job's namespace. */
@@ -65,9 +79,7 @@ static int reply_outcome(sd_bus_message *m, Object *o) {
                 r = sd_bus_message_open_container(reply, 'a', "{sv}");
         if (r < 0)
                 return r;
-        json_object_foreach(j->outcome, key, value) {
-                if (j->type->confidential)
-                        break;
+        json_object_foreach(j->type->confidential ? NULL : j->outcome, key, value) {
                 r = sd_bus_message_open_container(reply, 'e', "sv");
                 if (r >= 0)
                         r = sd_bus_message_append_basic(reply, 's', key);
@@ -108,16 +120,15 @@ static int method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 
 static int method_cancel(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
+        AuthorityDetails details;
         Job *j = userdata;
         int r;
 
         r = options_read_none(m, error);
         if (r < 0)
                 return r;
-        r = authorize_action(service_of(&j->object), m, j->type->action,
-                             &(AuthorityDetails){.namespace = j->namespace,
-                                                 .image = j->description},
-                             error);
+        details = job_details(j);
+        r = authorize_action(service_of(&j->object), m, j->type->action, &details, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 

@@ -114,6 +114,33 @@ refused "... close its input" on_task user_call other Process CloseIO 'a{sv}' 1 
 refused "... attach" on_task user_call other Process Attach 'a{sv}' 0
 check_match "ctrctl is used in the same way" '^hello' "$(runuser -u tester -- ctrctl exec other echo hello)"
 
+# --- one who may copy into one container, and cancel that
+cat >/etc/polkit-1/rules.d/10-test.rules <<'RULE'
+polkit.addRule(function(action, subject) {
+        if (subject.user == "tester" && action.id == "org.example.Ctr.container-copy" &&
+            action.lookup("container") == "mine" && action.lookup("image") == "localhost:5000/demo:latest")
+                return polkit.Result.YES;
+});
+RULE
+systemctl restart polkit.service
+job_of() {
+        busctl --json=short call "${manager[@]}" ListJobs 'a{sv}' 0 |
+                jq -er --arg id "$1" '.data[0][] | select(.[1].Description.data == $id) | .[0]'
+}
+copies=()
+mkfifo "$test_dir/archive"
+exec 9<>"$test_dir/archive"
+for id in mine other; do
+        ctrctl cp -q - "$id:/tmp" <"$test_dir/archive" 2>/dev/null &
+        copies+=($!)
+        check_within "somebody copies into $id" 60 job_of "$id"
+done
+refused "cancel a copy into another" user_call "$name" "$(job_of other)" "$name.Job" Cancel 'a{sv}' 0
+check "... but that into this one" user_call "$name" "$(job_of mine)" "$name.Job" Cancel 'a{sv}' 0
+check "root cancels the other" call "$name" "$(job_of other)" "$name.Job" Cancel 'a{sv}' 0
+wait "${copies[@]}"
+exec 9>&-
+
 # --- one who may remove one container, and no other that is chosen with it
 cat >/etc/polkit-1/rules.d/10-test.rules <<'RULE'
 polkit.addRule(function(action, subject) {
