@@ -38,7 +38,7 @@ int authorize(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_e
 
 /* The same for a call that needs more_action as well: CreateContainer that is going to pull an
  * image; CreateTask, Exec and Checkpoint that make root open, write or run what their caller names
- * on the host, or give a process more than its container has. */
+ * on the host, give a process more than its container has, or have another runtime make it. */
 int authorize_more(Service *s, sd_bus_message *m, const AuthorityDetails *d, sd_bus_error *error);
 
 /* The same for a call about several things, for each of which the action must be granted: the

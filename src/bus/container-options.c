@@ -4,6 +4,7 @@
 
 #include "basic/identifier.h"
 #include "basic/strv.h"
+#include "bus/authorize.h"
 #include "bus/container-lists.h"
 #include "bus/container-values.h"
 #include "bus/error.h"
@@ -98,7 +99,7 @@ static int option_user_namespace_size(OptionReader *o, void *target) {
         return u->size > 0 ? 0 : option_invalid(o, "a user namespace without ids is none");
 }
 
-static int option_runtime(OptionReader *o, void *target) {
+int option_runtime(OptionReader *o, void *target) {
         _cleanup_error_ Error e = ERROR_NULL;
         char **runtime = target;
         const char *name;
@@ -110,6 +111,13 @@ static int option_runtime(OptionReader *o, void *target) {
         if (runtime_name_check(name, &e) != 0)
                 return option_invalid(o, "%s", error_text(&e));
         return free_and_strdup(runtime, name);
+}
+
+/* It is run as root, outside of every container. */
+int authorize_runtime(Service *s, sd_bus_message *m, const char *runtime, sd_bus_error *error) {
+        if (!runtime || runtime[0] != '/')
+                return 1;
+        return authorize_root(s, m, "choose a runtime by its path", error);
 }
 
 static int option_namespace_copy(OptionReader *o, void *target) {

@@ -6,6 +6,7 @@
 #include <systemd/sd-bus.h>
 
 #include "bus/options.h"
+#include "bus/service.h"
 #include "manager/container.h"
 
 typedef enum PullPolicy {
@@ -29,6 +30,12 @@ void container_options_destroy(void *o);
  * image or on the state is left to the core. */
 int container_options_read(sd_bus_message *m, ContainerOptions *o, sd_bus_error *error);
 
-/* Those that Exec has, too. */
+/* Those that Exec or CreateTask have, too. */
 int option_environment(OptionReader *o, void *target); /* as: char **, owned */
 int option_user(OptionReader *o, void *target);        /* s: char *, owned */
+int option_runtime(OptionReader *o, void *target);     /* s: char *, owned */
+
+/* Before the method's own action, if the runtime (NULL: none was given) is a path:
+ * authorize_root().
+ */
+int authorize_runtime(Service *s, sd_bus_message *m, const char *runtime, sd_bus_error *error);

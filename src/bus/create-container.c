@@ -147,12 +147,9 @@ static int create(Service *s, sd_bus_message *m, ContainerOptions **options, sd_
                         .container = request->id,
                         .image = request->image,
         };
-        if (request->runtime && request->runtime[0] == '/') {
-                /* it is run as root, outside of every container */
-                r = authorize_root(s, m, "choose a runtime by its path", error);
-                if (r <= 0)
-                        return r < 0 ? r : 1;
-        }
+        r = authorize_runtime(s, m, request->runtime, error);
+        if (r <= 0)
+                return r < 0 ? r : 1;
         pull = needs_pull(s->manager, *options);
         r = (pull ? authorize_more : authorize)(s, m, &details, error);
         if (r <= 0)

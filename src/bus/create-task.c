@@ -2,6 +2,7 @@
 
 /* org.example.Ctr.Container.CreateTask: see stream-options.h for its streams. */
 
+#include "bus/container-options.h"
 #include "bus/container.h"
 #include "bus/error.h"
 #include "bus/interfaces.h"
@@ -14,11 +15,28 @@
 typedef struct CreateTaskOptions {
         StreamOptions streams;
         const char *checkpoint, *checkpoint_path;
+        char *runtime;
 } CreateTaskOptions;
 
-/* Root opens, makes or runs what the caller names, or restores processes of his making. */
-static bool reaches_host(const CreateTaskOptions *o) {
-        return stream_options_reach_host(&o->streams) || o->checkpoint || o->checkpoint_path;
+static void create_task_options_done(CreateTaskOptions *o) {
+        free(o->runtime);
+}
+
+/* Root opens, makes or runs what the caller names, or restores processes of his making; and who may
+ * make containers has said what makes this one. */
+static bool needs_more(const CreateTaskOptions *o) {
+        return stream_options_reach_host(&o->streams) || o->checkpoint || o->checkpoint_path ||
+               o->runtime;
+}
+
+static int create_task_authorize(Container *c, const CreateTaskOptions *o, sd_bus_message *m,
+                                 sd_bus_error *error) {
+        int r;
+
+        r = authorize_runtime(service_of(&c->object), m, o->runtime, error);
+        if (r <= 0)
+                return r;
+        return (needs_more(o) ? container_authorize_more : container_authorize)(c, m, error);
 }
 
 int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -27,9 +45,11 @@ int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                         {"Checkpoint", "s", option_string, offsetof(CreateTaskOptions, checkpoint)},
                         {"CheckpointPath", "s", option_string,
                          offsetof(CreateTaskOptions, checkpoint_path)},
+                        {"Runtime", "s", option_runtime, offsetof(CreateTaskOptions, runtime)},
                         {},
         };
-        CreateTaskOptions options = {.streams = STREAM_OPTIONS_DEFAULT};
+        _cleanup_(create_task_options_done)
+                        CreateTaskOptions options = {.streams = STREAM_OPTIONS_DEFAULT};
         _cleanup_error_ Error e = ERROR_NULL;
         Container *c = userdata;
         TaskRequest request;
@@ -39,7 +59,7 @@ int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = options_read(m, table, &options, error);
         if (r < 0)
                 return r;
-        r = (reaches_host(&options) ? container_authorize_more : container_authorize)(c, m, error);
+        r = create_task_authorize(c, &options, m, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
 
@@ -59,7 +79,8 @@ int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return r;
         request = (TaskRequest){.streams = stream_options_request(&options.streams),
                                 .checkpoint = options.checkpoint_path,
-                                .checkpoint_path = options.checkpoint_path};
+                                .checkpoint_path = options.checkpoint_path,
+                                .runtime = options.runtime};
         if (options.checkpoint)
                 r = task_create_from_image(c, &request, options.checkpoint, late_complete, late,
                                            &e);

@@ -121,6 +121,8 @@ const sd_bus_vtable task_vtable[] = {
                                 SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("Unit", "s", property_get_string, offsetof(Task, unit),
                                 SD_BUS_VTABLE_PROPERTY_CONST),
+                SD_BUS_PROPERTY("Runtime", "s", property_get_string, offsetof(Task, runtime),
+                                SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("CreatedAt", "t", property_get_uint64, offsetof(Task, process.run),
                                 SD_BUS_VTABLE_PROPERTY_CONST),
                 SD_BUS_PROPERTY("OOMKilled", "b", property_get_bool, offsetof(Task, oom_killed),

@@ -212,11 +212,15 @@ static void on_task_created(Request *q, sd_bus_message *reply, Error *e, void *u
 
 static int append_task(sd_bus_message *m, void *userdata) {
         const Launch *l = userdata;
+        const char *runtime = l->client->options->create.runtime;
         int r;
 
         r = sd_bus_message_open_container(m, 'a', "{sv}");
         if (r >= 0)
                 r = session_append_streams(l->session, l->client, m);
+        /* one that is made here has it already */
+        if (r >= 0 && runtime && !(l->flags & LAUNCH_CREATE))
+                r = sd_bus_message_append(m, "{sv}", "Runtime", "s", runtime);
         return r < 0 ? r : sd_bus_message_close_container(m);
 }
 

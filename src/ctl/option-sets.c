@@ -129,8 +129,10 @@ static const Option start[] = {
                  "Show its output and wait for its end"},
                 {'i', "interactive", NULL, parse_flag, FIELD(interactive),
                  "Pass standard input on"},
+                {0, "runtime", "NAME|PATH", parse_string, FIELD(create.runtime),
+                 "Another OCI runtime than the container's, this time"},
 };
-const OptionSet options_start = SET("Standard input and output", start);
+const OptionSet options_start = SET("Starting", start);
 
 static const Option stop[] = {
                 {'s', "signal", "SIGNAL", parse_signal, FIELD(signal),

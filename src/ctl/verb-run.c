@@ -143,7 +143,7 @@ static int make_way(Client *c, const TaskCall *task, const Error *refused, Error
                 r = client_call(c, &call, NULL, e);
                 return r;
         }
-        if (c->options->attach)
+        if (c->options->attach || c->options->create.runtime)
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "container \"%s\" has a task already, its status is %s", task->id,
                                   status);

@@ -27,7 +27,7 @@ typedef struct Unpack {
         char *name, *path;   /* of the directory; name NULL: it is the task's now */
         uint64_t exchanged;  /* the snapshot whose tree is in the directory; 0: none */
         TaskRequest request; /* with copies */
-        char *stdio_path[3];
+        char *stdio_path[3], *runtime;
         Callback callback;
         void *userdata;
 } Unpack;
@@ -43,6 +43,7 @@ static void unpack_free(Unpack *u) {
         free(u->namespace);
         free(u->id);
         free(u->reference);
+        free(u->runtime);
         free(u->name);
         free(u->path);
         free(u);
@@ -73,8 +74,10 @@ static int unpack_new(Container *c, const TaskRequest *request, const char *refe
         }
         if (free_and_strdup(&u->namespace, c->object.namespace) < 0 ||
             free_and_strdup(&u->id, c->object.name) < 0 ||
-            free_and_strdup(&u->reference, reference) < 0)
+            free_and_strdup(&u->reference, reference) < 0 ||
+            free_and_strdup(&u->runtime, request->runtime) < 0)
                 return -ENOMEM;
+        u->request.runtime = u->runtime;
         *ret = TAKE_PTR(u);
         return 0;
 }
@@ -206,7 +209,9 @@ static int unpack_start(Unpack *u, const Container *c, const Image *image, Error
 
 int task_create_from_image(Container *c, const TaskRequest *request, const char *reference,
                            Callback callback, void *userdata, Error *e) {
+        const TaskRequest restored = {.checkpoint = reference, .runtime = request->runtime};
         _cleanup_(unpack_freep) Unpack *u = NULL;
+        _cleanup_free_ char *program = NULL;
         Image *image;
         int r;
 
@@ -219,7 +224,9 @@ int task_create_from_image(Container *c, const TaskRequest *request, const char 
                                 "The root of \"%s\" is a snapshot of %s: a checkpoint of an image "
                                 "is restored only into one of " SNAPSHOTTER_DEFAULT,
                                 c->object.name, c->snapshotter);
-        r = version_operation_check(c, e);
+        r = task_resolve_runtime(c, &restored, &program, e);
+        if (r == 0)
+                r = version_operation_check(c, e);
         if (r != 0)
                 return r;
         r = image_find(c->object.manager, c->object.namespace, reference, &image, e);

@@ -48,15 +48,6 @@ static int check_image(Manager *m, Creation *c, Error *e) {
         return snapshot_check_parent(m, c->snapshotter, c->image->snapshot, e);
 }
 
-/* Whether its ids can be mapped, with that runtime (NULL: our own). */
-static int check_user_namespace(const ContainerRequest *request, const char *runtime, Error *e) {
-        if (request->user_namespace.mode != USER_NAMESPACE_HOST && runtime)
-                return error_setf(e, CTR_NOT_IMPLEMENTED,
-                                  "A container of the runtime \"%s\" can have no user namespace",
-                                  request->runtime);
-        return 0;
-}
-
 int creation_check(Manager *m, Creation *c, Error *e) {
         const ContainerRequest *request = c->request;
         _cleanup_free_ char *program = NULL;
@@ -76,7 +67,8 @@ int creation_check(Manager *m, Creation *c, Error *e) {
         if (r == 0)
                 r = restart_request_check(request, e);
         if (r == 0)
-                r = check_user_namespace(request, program, e);
+                r = runtime_check_user_namespace(request->runtime, program,
+                                                 request->user_namespace.mode, e);
         if (r != 0)
                 return r;
         /* before the snapshot is looked at: it may be a living container's root (A1.18) */

@@ -60,6 +60,23 @@ static int write_json(int dir_fd, const char *name, json_t *j) {
         return r < 0 ? r : file_write_atomic_at(dir_fd, name, text, strlen(text), 0600, 0);
 }
 
+int task_resolve_runtime(const Container *c, const TaskRequest *request, char **ret, Error *e) {
+        const char *name = request->runtime ?: c->runtime;
+        _cleanup_free_ char *program = NULL;
+        int r;
+
+        r = runtime_resolve(c->object.manager, name, &program, e);
+        if (r == 0)
+                r = runtime_check_user_namespace(name, program, c->user_namespace.mode, e);
+        if (r != 0)
+                return r;
+        if (program && request->checkpoint)
+                return error_setf(e, CTR_NOT_IMPLEMENTED,
+                                  "A task cannot be restored with the runtime \"%s\"", name);
+        *ret = TAKE_PTR(program);
+        return 0;
+}
+
 int launch_write_documents(Task *t, const TaskRequest *request, char **ret_rdt_class, Error *e) {
         _cleanup_(task_launch_clear) TaskLaunch launch = {};
         _cleanup_free_ char *spec = NULL;
@@ -71,7 +88,7 @@ int launch_write_documents(Task *t, const TaskRequest *request, char **ret_rdt_c
                 r = spec_read_rdt_class(spec, ret_rdt_class, e);
         if (r != 0)
                 return r;
-        r = runtime_resolve(t->process.object.manager, t->container->runtime, &launch.runtime, e);
+        r = task_resolve_runtime(t->container, request, &launch.runtime, e);
         if (r == 0)
                 r = fill_rootfs(t, &launch, &spec, e);
         if (r != 0)
@@ -80,10 +97,12 @@ int launch_write_documents(Task *t, const TaskRequest *request, char **ret_rdt_c
         launch.id = strdup(t->process.object.name);
         launch.unit = strdup(t->unit);
         launch.log_identifier = strdup(t->process.object.name);
+        launch.runtime_name = strdup(request->runtime ?: t->container->runtime);
         launch.terminal = t->process.terminal;
         launch.stop_signal = t->container->stop_signal;
         launch.stop_timeout = t->container->stop_timeout;
-        if (!launch.namespace || !launch.id || !launch.unit || !launch.log_identifier)
+        if (!launch.namespace || !launch.id || !launch.unit || !launch.log_identifier ||
+            !launch.runtime_name || free_and_strdup(&t->runtime, launch.runtime_name) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < 3; i++) {
                 launch.stdio[i] = request->streams.kind[i];

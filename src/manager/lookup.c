@@ -45,6 +45,8 @@ static bool task_lookup(const Task *t, const FilterField *field, const char **re
                 return filter_value(task_status_to_string(t->process.status), ret);
         if (field_is(field, "container.id"))
                 return filter_value(t->process.object.name, ret);
+        if (field_is(field, "runtime.name"))
+                return filter_value(t->runtime, ret);
         return container_lookup(t->container, field, ret);
 }
 

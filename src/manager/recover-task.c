@@ -294,6 +294,8 @@ static void load_launch(Task *t) {
                                         (const char *const *) launch.stdio_path);
         if (r == 0)
                 r = free_and_strdup(&t->checkpoint, launch.checkpoint_name ?: launch.checkpoint);
+        if (r == 0 && launch.runtime_name)
+                r = free_and_strdup(&t->runtime, launch.runtime_name);
         if (r == 0)
                 r = checkpoint_recover_directory(t, launch.checkpoint);
         if (r == -ENOMEM)

@@ -135,3 +135,11 @@ int runtime_resolve(Manager *m, const char *name, char **ret, Error *e) {
         return error_setf(e, CTR_NOT_FOUND, "There is no runtime \"%s\" in %s", name,
                           m->runtime_path);
 }
+
+int runtime_check_user_namespace(const char *name, const char *program, UserNamespaceMode mode,
+                                 Error *e) {
+        if (!program || mode == USER_NAMESPACE_HOST)
+                return 0;
+        return error_setf(e, CTR_NOT_IMPLEMENTED,
+                          "A container of the runtime \"%s\" can have no user namespace", name);
+}

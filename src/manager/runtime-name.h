@@ -12,6 +12,7 @@
 
 #include "basic/error.h"
 #include "config.h"
+#include "manager/user-namespace.h"
 
 typedef struct Manager Manager;
 
@@ -26,3 +27,8 @@ int runtime_name_check(const char *name, Error *e);
  * are taken for the latter, the deprecated ones of its first version with a warning. CTR_NOT_FOUND;
  * CTR_FAILED_PRECONDITION for what is no executable file or not root's alone to write. */
 int runtime_resolve(Manager *m, const char *name, char **ret, Error *e);
+
+/* Whether that program, which runtime_resolve() found by name (NULL: our own runtime), can map a
+ * container's ids: CTR_NOT_IMPLEMENTED. */
+int runtime_check_user_namespace(const char *name, const char *program, UserNamespaceMode mode,
+                                 Error *e);

@@ -70,7 +70,8 @@ int task_new(Container *c, int dir_fd, Task **ret) {
         if (r < 0)
                 return r;
         t->unit = strdup(unit_name_from_identifier(c->object.namespace, c->object.name, unit));
-        if (!t->unit)
+        t->runtime = strdup(c->runtime);
+        if (!t->unit || !t->runtime)
                 return -ENOMEM;
         t->process.terminal = c->terminal;
         t->dir_fd = dir_fd;
@@ -93,6 +94,7 @@ Task *task_free(Task *t) {
                 t->container->task = NULL;
         fd_close(t->dir_fd);
         free(t->unit);
+        free(t->runtime);
         json_decref(t->limits);
         free(t->oom_cgroup);
         checkpoint_task_gone(t);

@@ -21,6 +21,7 @@ struct Task {
         Process process; /* init; its object's name is the container's id */
         Container *container;
         char *unit;
+        char *runtime; /* as it was asked for, for this task or for the container */
         bool oom_killed;
         char *oom_cgroup; /* whose limit was hit; NULL: none, or the system's */
         char *checkpoint; /* what it is restored from, as named by the caller; NULL: nothing */
@@ -56,12 +57,17 @@ typedef struct TaskRequest {
         StreamsRequest streams;
         const char *checkpoint; /* what Start restores, as the caller called it; NULL: nothing */
         const char *checkpoint_path; /* its directory */
+        const char *runtime;         /* for this task only; NULL: the container's */
 } TaskRequest;
 
 /* Makes the task; callback(task) when it is CREATED, or with the error and NULL after everything
  * was undone. CTR_ALREADY_EXISTS if the container has one, also a stopped one. */
 int task_create(Container *c, const TaskRequest *request, Callback callback, void *userdata,
                 Error *e);
+
+/* The program that makes the container of such a task, as runtime_resolve(). CTR_NOT_IMPLEMENTED
+ * for what another runtime than ours cannot do: map ids, or restore a checkpoint. */
+int task_resolve_runtime(const Container *c, const TaskRequest *request, char **ret, Error *e);
 
 /* A1.27: signo 0 is the container's stop signal. CTR_TIMEOUT without force when the time is up;
  * timeout_usec UINT64_MAX: there is no limit. A paused task is resumed for it. */

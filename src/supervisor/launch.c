@@ -27,6 +27,7 @@ void task_launch_clear(TaskLaunch *l) {
         free(l->checkpoint);
         free(l->checkpoint_name);
         free(l->runtime);
+        free(l->runtime_name);
         *l = (TaskLaunch){};
 }
 
@@ -39,12 +40,14 @@ int task_launch_to_json(const TaskLaunch *l, json_t **ret) {
         r = stdio_to_json(l->stdio, l->stdio_path, &streams);
         if (r < 0)
                 return r;
-        j = json_pack("{s:s, s:s, s:s, s:s*, s:O, s:b, s:i, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*}",
+        j = json_pack("{s:s, s:s, s:s, s:s*, s:O, s:b, s:i, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*, "
+                      "s:s*}",
                       "namespace", l->namespace, "id", l->id, "unit", l->unit, "log_identifier",
                       l->log_identifier, "stdio", streams, "terminal", (int) l->terminal,
                       "stop_signal", l->stop_signal, "rootfs_lower", l->rootfs_lower,
                       "rootfs_upper", l->rootfs_upper, "rootfs_work", l->rootfs_work, "checkpoint",
-                      l->checkpoint, "checkpoint_name", l->checkpoint_name, "runtime", l->runtime);
+                      l->checkpoint, "checkpoint_name", l->checkpoint_name, "runtime", l->runtime,
+                      "runtime_name", l->runtime_name);
         if (!j)
                 return -EINVAL;
         /* UINT64_MAX (never) is no JSON integer: the member is left out */
@@ -124,6 +127,8 @@ static int launch_from_json(json_t *j, TaskLaunch *l, Error *e) {
                 r = document_read_string(j, "checkpoint_name", &l->checkpoint_name, e);
         if (r >= 0)
                 r = document_read_string(j, "runtime", &l->runtime, e);
+        if (r >= 0)
+                r = document_read_string(j, "runtime_name", &l->runtime_name, e);
         if (r < 0)
                 return r;
         if (l->runtime && l->runtime[0] != '/')

@@ -91,6 +91,7 @@ typedef struct TaskLaunch {
         char *checkpoint; /* directory with CRIU's images to restore at START (D21); NULL: none */
         char *runtime; /* absolute path of another OCI runtime's program; NULL: we are the runtime
                         */
+        char *runtime_name;    /* what the manager's caller called the runtime */
         char *checkpoint_name; /* what the manager's caller called it; NULL: by its directory */
 } TaskLaunch;
 

@@ -86,7 +86,7 @@ OPTIONS = {
     "Image.Inspect": {},
     "Image.SetLabels": {},
     "Image.Usage": {},
-    "Container.CreateTask": {**STREAMS, "Checkpoint": "s", "CheckpointPath": "s"},
+    "Container.CreateTask": {**STREAMS, "Checkpoint": "s", "CheckpointPath": "s", "Runtime": "s"},
     "Container.Delete": {"Force": "b", "CleanupSnapshot": "b", "CleanupVolumes": "b"},
     "Container.GetSpec": {},
     "Container.Diff": {"Limit": "u"},

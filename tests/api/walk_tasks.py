@@ -20,7 +20,8 @@ def life(walk):
     walk.equal("and is found by its id", task.path, root.call("Manager.GetTask", "life", Namespace="default"))
     for member, value in (
             ("Task.Namespace", "default"), ("Task.Id", "life"), ("Task.Container", container.path),
-            ("Task.Unit", "ctr-life.scope"), ("Task.CreatedAt", walk.recent), ("Task.OOMKilled", False),
+            ("Task.Unit", "ctr-life.scope"), ("Task.CreatedAt", walk.recent), ("Task.Runtime", "org.example.Ctr.v1"),
+            ("Task.OOMKilled", False),
             ("Task.OOMCgroup", ""), ("Process.ExecId", ""), ("Process.Stdin", "null"), ("Process.Stdout", "null"),
             ("Process.Stderr", "null"), ("Process.Status", "CREATED"), ("Process.Pid", lambda p: p > 1),
             ("Process.Terminal", False), ("Process.ExitStatus", 255), ("Process.ExitStatusKnown", False),
@@ -218,6 +219,23 @@ def commands(walk):
         container.call("Container.Delete")
 
 
+def runtime(walk):
+    """What makes the container, for one task (A5.6)."""
+    container = walk.container("made", "true", Runtime="io.containerd.runc.v2")
+    for value, error in (("no/runtime", "InvalidArgument"), ("nosuch", "NotFound"), ("/no/such", "NotFound")):
+        walk.refused(f"Runtime={value}", error, value, container.call, "Container.CreateTask", Runtime=value)
+    task = walk.thing(container.call("Container.CreateTask", Runtime="org.example.Ctr.v1"))
+    walk.property("a task has the runtime that it was made with", task, "Task.Runtime", "org.example.Ctr.v1")
+    walk.property("its container keeps its own", container, "Container.Runtime", "io.containerd.runc.v2")
+    for wanted, name in ((1, "org.example.Ctr.v1"), (0, "io.containerd.runc.v2")):
+        walk.equal(f"tasks of {name}", wanted,
+                   len(walk.root.call("Manager.ListTasks", Filters=[f"id==made,runtime.name=={name}"])))
+    task.call("Process.Delete")
+    task = walk.thing(container.call("Container.CreateTask"))
+    walk.property("the next one has the container's again", task, "Task.Runtime", "io.containerd.runc.v2")
+    walk.remove(container)
+
+
 def listing(walk):
     containers = [walk.running(name, Labels={"n": name})[0] for name in ("one", "two")]
     paused = walk.thing(walk.root.call("Manager.GetTask", "two"))
@@ -254,4 +272,4 @@ def removal(walk):
 CHAPTERS = [("tasks: life", life), ("tasks: document", document), ("tasks: stopping", stopping),
             ("tasks: signals", signals), ("tasks: whom signals reach", addressed), ("tasks: pausing", pausing),
             ("tasks: wrong states", wrong_states),
-            ("tasks: what cannot be executed", commands), ("tasks: listing", listing), ("tasks: in use", removal)]
+            ("tasks: what cannot be executed", commands), ("tasks: runtime", runtime), ("tasks: listing", listing), ("tasks: in use", removal)]

@@ -127,6 +127,65 @@ life() {
 life runc
 life crun
 
+# --- for one start
+container=$root/container/default/box
+checkpoint=$test_dir/images
+
+# made_by NAME [PROGRAM]: the task has this runtime, and it was another program than ours that made the container.
+made_by() {
+        [[ $(property "$task" Task.Runtime) == "$1" ]] &&
+                case ${2:-} in
+                '') ! [[ -e /run/ctr/tasks/default/box/runtime ]] ;;
+                *) grep -q "\"runtime\": *\"[^\"]*/$2\"" /run/ctr/tasks/default/box/launch.json &&
+                        [[ -d /run/ctr/tasks/default/box/runtime ]] ;;
+                esac
+}
+
+ours=org.example.Ctr.v1
+check "a container of our own" ctrctl create --name=box "$image" sh -c "$waits"
+check_fails "A5.6: its task may have another runtime, if there is one" 'no runtime "nosuch"' ctrctl start --runtime=nosuch box
+check_fails "that is not any program" "can be replaced by others" ctrctl start --runtime=/usr/local/anybody/runc box
+check_fails "and whose path root has given" "Only root may choose a runtime by its path" \
+        runuser -u tester -- ctrctl start --runtime=/usr/local/bin/own-runc box
+mkdir "$checkpoint"
+touch "$checkpoint/inventory.img"
+check_fails "or one to be restored" 'cannot be restored with the runtime "crun"' \
+        call "$container" Container.CreateTask 'a{sv}' 2 Runtime s crun CheckpointPath s "$checkpoint"
+check_fails "from an image, too" 'cannot be restored with the runtime "crun"' \
+        call "$container" Container.CreateTask 'a{sv}' 2 Runtime s crun Checkpoint s "$image"
+check_fails "none of which has left a task" "has no task" call "$root" Manager.GetTask 'sa{sv}' box 0
+check "it starts with crun" ctrctl start --runtime=crun box
+check "which has made it" made_by crun crun
+check_equal "for this task" "$ours" "$(property "$container" Container.Runtime)"
+check_fails "that keeps it" "status is RUNNING" ctrctl start --runtime=runc box
+check "also when the manager is killed" manager_kill
+check "which finds it" made_by crun crun
+check_within "as it was" 60 status_is RUNNING
+check_exit "exec" 6 ctrctl exec box sh -c 'exit 6'
+check_fails "no checkpoint" "No checkpoint can be made of a task with the runtime" ctrctl checkpoint --path="$checkpoint" box
+check "stop" ctrctl stop box
+check_equal "with its own status" 3 "$(ctrctl wait box)"
+check "the next start" ctrctl start box
+check "is by our own" made_by "$ours"
+check_exit "with exec" 6 ctrctl exec box sh -c 'exit 6'
+check "stop" ctrctl stop box
+check "a path for one" ctrctl start --runtime=/usr/local/bin/own-runc box
+check "has made it" made_by /usr/local/bin/own-runc own-runc
+check "rm" ctrctl rm --force box
+check "a container of runc" ctrctl create --name=box --runtime=runc "$image" sh -c "$waits"
+check "starts with our own" ctrctl start --runtime=$ours box
+check "which has made it" made_by "$ours"
+check "also when the manager is killed" manager_kill
+check "which finds it" made_by "$ours"
+check "stop" ctrctl stop box
+check "and next" ctrctl start box
+check "with runc" made_by runc runc
+check "rm" ctrctl rm --force box
+check "a container with ids of its own" ctrctl create --name=box --uidmap=0:100000:65536 "$image" true
+check_fails "has only our own" 'runtime "crun" can have no user namespace' ctrctl start --runtime=crun box
+check "rm" ctrctl rm --force box
+check_nothing_left "nothing is left of those"
+
 # --- how programs end
 check_exit "runc: a status" 7 ctrctl run --rm --runtime=runc "$image" sh -c 'echo out; echo err >&2; exit 7'
 check_equal "and both streams" "out err" "$stdout $stderr"

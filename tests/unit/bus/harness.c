@@ -412,6 +412,7 @@ Task *harness_task(Harness *h, Container *c) {
         t->dir_fd = -1;
         t->process.status = TASK_CREATED;
         t->unit = strdup("ctr-test.scope");
+        t->runtime = strdup(c->runtime);
         t->process.pid = 4711;
         t->process.run = 5;
         c->task = t;

@@ -139,6 +139,32 @@ static void test_stream_names(void **state) {
         }
 }
 
+/* What makes the container of a task is a name, or a path which only root may give: polkit is not
+ * even asked. */
+static void test_task_runtime(void **state) {
+        Harness *h = *state;
+        sd_bus_message *m;
+        Call call;
+
+        (void) populate(h);
+        m = harness_call_new(h, ROOT_CALLER, BUS_PATH "/container/default/web", CONTAINER_INTERFACE,
+                             "CreateTask");
+        assert_true(sd_bus_message_append(m, "a{sv}", 1, "Runtime", "s", "../bin/runc") >= 0);
+        assert_invalid(h, m, "neither a name nor an absolute path");
+
+        m = harness_call_new(h, USER_CALLER, BUS_PATH "/container/default/web", CONTAINER_INTERFACE,
+                             "CreateTask");
+        assert_true(sd_bus_message_append(m, "a{sv}", 1, "Runtime", "s", "/bin/sh") >= 0);
+        h->polkit = POLKIT_GRANTS;
+        harness_send(h, m, &call);
+        harness_wait(h, &call);
+        harness_assert_error(&call, SD_BUS_ERROR_ACCESS_DENIED);
+        assert_non_null(strstr(sd_bus_message_get_error(call.reply)->message,
+                               "Only root may choose a runtime"));
+        assert_int_equal(h->n_questions, 0);
+        harness_call_done(&call);
+}
+
 static sd_bus_message *call_with_fd(Harness *h, const char *path, const char *interface,
                                     const char *member, const char *key, int fd) {
         sd_bus_message *m = harness_call_new(h, ROOT_CALLER, path, interface, member);
@@ -406,6 +432,7 @@ static void test_host_needs_more(void **state) {
                         {"CreateTask", "Stderr", "s", "binary:///bin/sh?-c=id", true},
                         {"CreateTask", "Checkpoint", "s", "busybox:checkpoint", true},
                         {"CreateTask", "CheckpointPath", "s", "/root", true},
+                        {"CreateTask", "Runtime", "s", "nosuch", true},
                         {"Exec", NULL, NULL, NULL, false},
                         {"Exec", "Stdout", "s", "attach", false},
                         {"Exec", "User", "s", "root", false},
@@ -433,6 +460,7 @@ int main(void) {
                         CASE(test_exec_options),     CASE(test_actions),
                         CASE(test_host_needs_more),  CASE(test_exec_signals),
                         CASE(test_logger_arguments), CASE(test_clients),
+                        CASE(test_task_runtime),
         };
 #undef CASE
 

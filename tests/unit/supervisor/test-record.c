@@ -258,6 +258,8 @@ static void assert_launch_equal(const TaskLaunch *a, const TaskLaunch *b) {
         assert_true(streq_ptr(a->rootfs_work, b->rootfs_work));
         assert_true(streq_ptr(a->checkpoint, b->checkpoint));
         assert_true(streq_ptr(a->checkpoint_name, b->checkpoint_name));
+        assert_true(streq_ptr(a->runtime, b->runtime));
+        assert_true(streq_ptr(a->runtime_name, b->runtime_name));
 }
 
 static void test_launch_round_trip(void **state) {
@@ -280,7 +282,9 @@ static void test_launch_round_trip(void **state) {
                          .rootfs_upper = (char *) "/u",
                          .rootfs_work = (char *) "/w",
                          .checkpoint = (char *) "/c",
-                         .checkpoint_name = (char *) "localhost/c:1"},
+                         .checkpoint_name = (char *) "localhost/c:1",
+                         .runtime = (char *) "/usr/bin/crun",
+                         .runtime_name = (char *) "crun"},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
@@ -320,6 +324,8 @@ static void test_launch_refused(void **state) {
                         {"{\"stdio\":{\"stdin\":{\"kind\":\"binary\",\"path\":\"binary:///x\"}}}",
                          "output"},
                         {"{\"checkpoint\":\"c\"}", "absolute path"},
+                        {"{\"runtime\":\"crun\"}", "absolute path"},
+                        {"{\"runtime_name\":1}", "runtime_name"},
                         {"{\"rootfs_upper\":\"/u\"}", "rootfs_work"},
                         {"{\"rootfs_upper\":\"/u\",\"rootfs_work\":\"/w\"}", "rootfs_lower"},
         };
