@@ -34,7 +34,7 @@ def life(walk):
     random = root.call("Manager.CreateVolume", "")
     walk.check("a random name", len(random) == 64 and root.call("Manager.StatVolume", random)["Anonymous"], random)
     root.call("Manager.CreateVolume", "data", Namespace="other")
-    walk.equal("all of them", [random, "data"], sorted(names(walk, Namespace="default", AllNamespaces=False)))
+    walk.equal("all of them", sorted([random, "data"]), sorted(names(walk, Namespace="default", AllNamespaces=False)))
     walk.equal("in every namespace", 3, len(names(walk, AllNamespaces=True)))
     walk.equal("by a label", ["data"], names(walk, Filters=["labels.a==b"]))
     walk.equal("by a name", ["data"], names(walk, Filters=["name==data,anonymous==false"]))
