@@ -2,8 +2,8 @@
 
 /*
  * The way to a task's payload: its supervisor says in /proc where it is, and the payload is beside
- * it. Nothing is remembered: a cgroup is found when it is needed, and a task whose supervisor is
- * gone has none.
+ * it. Nothing is remembered: a cgroup is found when it is needed, and a task that has stopped
+ * or whose supervisor is gone has none.
  *
  * Invariant: what is opened belongs to the task. Should the supervisor's pid be another process's
  * by now, that one is not in <unit>/supervisor.
@@ -47,7 +47,8 @@ int task_cgroup_open(const Task *t, int *ret_fd, Error *e) {
 
         assert(t && ret_fd);
 
-        if (!t->supervisor)
+        /* the supervisor may need a moment to leave what has ended */
+        if (!t->supervisor || t->process.status == TASK_STOPPED)
                 return no_cgroup(t, e);
         r = cgroup_path_of(supervisor_pid(t->supervisor), &path, &local);
         if (r == -ENOENT || r == -ESRCH || r == CTR_UNAVAILABLE)
