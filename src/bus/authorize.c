@@ -33,6 +33,7 @@ static const AuthorizeRule rules[] = {
                 {MANAGER_INTERFACE, "ImportImages", IMAGE_IMPORT, NULL},
                 {MANAGER_INTERFACE, "ExportImages", IMAGE_EXPORT, NULL},
                 {MANAGER_INTERFACE, "ResolveRemoteDigest", IMAGE_PULL, NULL},
+                {MANAGER_INTERFACE, "SearchImages", IMAGE_PULL, NULL},
                 {MANAGER_INTERFACE, "TagImage", IMAGE_PULL, NULL},
                 {MANAGER_INTERFACE, "GetImage", READ, NULL},
                 {MANAGER_INTERFACE, "ListImages", READ, NULL},

@@ -40,7 +40,7 @@ static int read_fd(sd_bus_message *m, bool write, int *ret, sd_bus_error *error)
 }
 
 /* h: int, as long as the message. */
-static int option_credentials(OptionReader *o, void *target) {
+int option_credentials(OptionReader *o, void *target) {
         int fd, r;
 
         r = sd_bus_message_read_basic(o->message, 'h', &fd);

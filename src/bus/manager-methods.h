@@ -11,6 +11,9 @@ typedef struct Service Service;
 /* An OptionParser, s: const char *, validated. */
 int option_namespace(OptionReader *o, void *target);
 
+/* An OptionParser, h: int; something that can be read, which stays the message's. */
+int option_credentials(OptionReader *o, void *target);
+
 /* A table with nothing but Namespace; its base is a const char *. */
 extern const Option namespace_option[];
 
@@ -45,6 +48,7 @@ int method_push_image(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_import_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_export_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_resolve_remote_digest(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_search_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_get_image(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_delete_image(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_tag_image(sd_bus_message *m, void *userdata, sd_bus_error *error);

@@ -70,18 +70,22 @@ int auth_file_default(char **ret, Error *e) {
         return 0;
 }
 
+bool name_has_host(const char *name) {
+        size_t n = strcspn(name, "/");
+
+        return name[n] && (memchr(name, '.', n) || memchr(name, ':', n) ||
+                           (n == STRLEN("localhost") && startswith(name, "localhost")));
+}
+
 char *auth_scope_of_image(const char *name) {
-        size_t n = strcspn(name, "@"), first = strcspn(name, "/");
+        size_t n = strcspn(name, "@");
         const char *slash = memrchr(name, '/', n), *last = slash ?: name;
         const char *colon = memchr(last, ':', (size_t) (name + n - last));
-        bool has_host;
         char *scope;
 
         if (colon) /* of a tag: that of a registry's port is before the last slash */
                 n = (size_t) (colon - name);
-        has_host = slash && (memchr(name, '.', first) || memchr(name, ':', first) ||
-                             (first == STRLEN("localhost") && startswith(name, "localhost")));
-        if (asprintf(&scope, "%s%s%.*s", has_host ? "" : DEFAULT_REGISTRY "/",
+        if (asprintf(&scope, "%s%s%.*s", name_has_host(name) ? "" : DEFAULT_REGISTRY "/",
                      slash ? "" : "library/", (int) n, name) < 0)
                 return NULL;
         return scope;

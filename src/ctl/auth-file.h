@@ -27,6 +27,9 @@ void secret_freep(char **s);
  * one. malloc'ed. */
 int auth_file_default(char **ret, Error *e);
 
+/* Whether the name of an image begins with the host of a registry. */
+bool name_has_host(const char *name) _pure_;
+
 /* What entries are for: "docker.io/library/nginx" of the image "nginx:1@sha256:...", "docker.io" of
  * the registry "https://index.docker.io/v1/". malloc'ed; NULL: out of memory. */
 char *auth_scope_of_image(const char *name);

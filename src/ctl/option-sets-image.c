@@ -158,6 +158,12 @@ static const Option prune_volumes[] = {
 };
 const OptionSet options_prune_volumes = SET("Selection", prune_volumes);
 
+static const Option search[] = {
+                {0, "limit", "N", parse_count, FIELD(lines),
+                 "At most N of each registry (default: 25)"},
+};
+const OptionSet options_search = SET("Selection", search);
+
 static const Option prune_containers[] = {OPTION_UNTIL, OPTION_PRUNE_FILTER, OPTION_PRUNE_FORCE};
 const OptionSet options_prune_containers = SET("Selection", prune_containers);
 

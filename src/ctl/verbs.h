@@ -20,6 +20,7 @@ int failure_status(const Error *e, int signo);
 
 int verb_pull(Client *c, char **args, Error *e);
 int verb_push(Client *c, char **args, Error *e);
+int verb_search(Client *c, char **args, Error *e);
 int verb_resolve(Client *c, char **args, Error *e);
 int verb_login(Client *c, char **args, Error *e);
 int verb_logout(Client *c, char **args, Error *e);

@@ -115,15 +115,24 @@ static bool registry_is_valid(const char *s) {
         return !*port || (*port == ':' && port_is_valid(port + 1));
 }
 
+size_t reference_host_length(const char *name) {
+        size_t n = strcspn(name, "/");
+
+        if (name[n] != '/')
+                return 0;
+        return memchr(name, '.', n) || memchr(name, ':', n) ||
+                                               (n == STRLEN("localhost") &&
+                                                strncmp(name, "localhost", n) == 0)
+                               ? n
+                               : 0;
+}
+
 /* Cuts "REGISTRY/" off the front of *s. 1 if there was one, 0 if not, -ENOMEM. */
 static int split_registry(char **s, char **ret) {
-        size_t n = strcspn(*s, "/");
+        size_t n = reference_host_length(*s);
         char *registry;
 
-        if ((*s)[n] != '/')
-                return 0;
-        if (!memchr(*s, '.', n) && !memchr(*s, ':', n) &&
-            !(n == STRLEN("localhost") && strncmp(*s, "localhost", n) == 0))
+        if (n == 0)
                 return 0;
         registry = strndup(*s, n);
         if (!registry)

@@ -46,6 +46,9 @@ char *reference_to_familiar_string(const Reference *r);
  * its argument. */
 int reference_normalize(const char *s, char **ret, Error *e);
 
+/* The length of the registry's host in front of a name with a slash, 0 if it has none. */
+size_t reference_host_length(const char *name) _pure_;
+
 /* True for localhost, 127.0.0.0/8 and [::1], with or without a port: where plain HTTP is allowed
  * without configuration. */
 bool registry_host_is_loopback(const char *registry) _pure_;

@@ -12,6 +12,7 @@
 #define FILES_MAX     256
 #define ENTRIES_MAX   1024
 #define MIRRORS_MAX   64
+#define SEARCHED_MAX  64
 
 /* Which pulls a mirror serves. */
 typedef enum MirrorUse {
@@ -36,6 +37,7 @@ typedef struct Entry {
 struct Registries {
         Entry *entries;
         size_t n_entries;
+        char **unqualified;
 };
 
 static void entry_clear(Entry *entry) {
@@ -53,6 +55,7 @@ Registries *registries_free(Registries *r) {
         for (size_t i = 0; i < r->n_entries; i++)
                 entry_clear(r->entries + i);
         free(r->entries);
+        strv_free(r->unqualified);
         free(r);
         return NULL;
 }
@@ -161,6 +164,7 @@ static int set_mirror_key(Mirror *mirror, const Toml *t, TomlEvent event, Error 
 
 /* Where a key belongs to. */
 typedef enum Section {
+        SECTION_TOP,
         SECTION_OTHER,
         SECTION_REGISTRY,
         SECTION_MIRROR,
@@ -169,23 +173,41 @@ typedef enum Section {
 /* The head of a table ends the registry before it, unless it is one of its mirrors. */
 static int begin_table(Registries *registries, Entry *entry, const Toml *t, TomlEvent event,
                        Section *section, Error *e) {
+        bool in_entry = *section == SECTION_REGISTRY || *section == SECTION_MIRROR;
         int r = 0;
 
-        if (event == TOML_ARRAY_TABLE && streq(t->name, "registry.mirror") &&
-            *section != SECTION_OTHER) {
+        if (event == TOML_ARRAY_TABLE && streq(t->name, "registry.mirror") && in_entry) {
                 *section = SECTION_MIRROR;
                 return add_mirror(entry, t, e);
         }
-        if (*section != SECTION_OTHER)
+        if (in_entry)
                 r = add_entry(registries, entry, t, e);
         *section = event == TOML_ARRAY_TABLE && streq(t->name, "registry") ? SECTION_REGISTRY
                                                                            : SECTION_OTHER;
         return r;
 }
 
+static int set_top_key(Registries *registries, const Toml *t, TomlEvent event, Error *e) {
+        _cleanup_strv_free_ char **hosts = NULL;
+        int r;
+
+        if (!streq(t->name, "unqualified-search-registries"))
+                return 0;
+        if (event != TOML_OTHER)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "%s, line %u: %s must be an array of strings", t->file, t->line,
+                                  t->name);
+        r = toml_read_strings(t, SEARCHED_MAX, &hosts, e);
+        if (r != 0)
+                return r;
+        strv_free(registries->unqualified);
+        registries->unqualified = TAKE_PTR(hosts);
+        return 0;
+}
+
 int registries_parse(Registries **registries, const char *text, const char *file, Error *e) {
         Toml t = {.p = text, .file = file};
-        Section section = SECTION_OTHER;
+        Section section = SECTION_TOP;
         TomlEvent event;
         Entry entry = {};
         int r;
@@ -198,6 +220,8 @@ int registries_parse(Registries **registries, const char *text, const char *file
                         break;
                 if (event == TOML_END || event == TOML_TABLE || event == TOML_ARRAY_TABLE)
                         r = begin_table(*registries, &entry, &t, event, &section, e);
+                else if (section == SECTION_TOP)
+                        r = set_top_key(*registries, &t, event, e);
                 else if (section == SECTION_REGISTRY)
                         r = set_key(&entry, &t, event, e);
                 else if (section == SECTION_MIRROR)
@@ -372,12 +396,28 @@ static int endpoints_of_entry(const Entry *entry, const Reference *reference, co
         return add_relocated(endpoints, entry->location, name + n, entry->insecure, e);
 }
 
+/* The entry that counts for a name, and how much of that its prefix covers; NULL: there is none. */
+static const Entry *find_entry(const Registries *registries, const char *name, size_t *ret_length) {
+        const Entry *best = NULL;
+
+        *ret_length = 0;
+        for (size_t i = 0; i < registries->n_entries; i++) {
+                size_t n = prefix_match(registries->entries[i].prefix, name);
+
+                if (n > *ret_length) {
+                        *ret_length = n;
+                        best = registries->entries + i;
+                }
+        }
+        return best;
+}
+
 int registries_lookup(const Registries *registries, const Reference *reference,
                       RegistryEndpoints *ret, Error *e) {
         _cleanup_(registry_endpoints_clear) RegistryEndpoints endpoints = {};
         _cleanup_free_ char *name = NULL;
-        const Entry *best = NULL;
-        size_t best_length = 0;
+        const Entry *best;
+        size_t best_length;
         int r;
 
         assert(registries && reference && ret);
@@ -386,14 +426,7 @@ int registries_lookup(const Registries *registries, const Reference *reference,
                 name = NULL;
                 return -ENOMEM;
         }
-        for (size_t i = 0; i < registries->n_entries; i++) {
-                size_t n = prefix_match(registries->entries[i].prefix, name);
-
-                if (n > best_length) {
-                        best_length = n;
-                        best = registries->entries + i;
-                }
-        }
+        best = find_entry(registries, name, &best_length);
         r = best ? endpoints_of_entry(best, reference, name, best_length, &endpoints, e)
                  : add_endpoint(&endpoints, name, false, e);
         if (r != 0)
@@ -403,11 +436,52 @@ int registries_lookup(const Registries *registries, const Reference *reference,
         return 0;
 }
 
+int registries_lookup_host(const Registries *registries, const char *host, RegistryEndpoint *ret,
+                           Error *e) {
+        _cleanup_(registry_endpoint_clear) RegistryEndpoint endpoint = {};
+        _cleanup_free_ char *location = NULL;
+        const Entry *entry;
+        const char *slash;
+        size_t n;
+
+        entry = find_entry(registries, host, &n);
+        if (entry && entry->blocked)
+                return error_setf(e, CTR_PERMISSION_DENIED,
+                                  "The registry %s is blocked by the configuration of %s", host,
+                                  entry->prefix);
+        /* a wildcard has nothing that the location could replace */
+        if (!entry || *entry->prefix == '*')
+                location = strdup(host);
+        else if (asprintf(&location, "%s%s", entry->location, host + n) < 0)
+                location = NULL;
+        if (!location)
+                return -ENOMEM;
+        slash = strchrnul(location, '/');
+        endpoint = (RegistryEndpoint){
+                        .host = strndup(location, (size_t) (slash - location)),
+                        .repository = strdup(*slash ? slash + 1 : ""),
+                        .insecure = entry && entry->insecure,
+        };
+        if (!endpoint.host || !endpoint.repository)
+                return -ENOMEM;
+        *ret = endpoint;
+        endpoint = (RegistryEndpoint){};
+        return 0;
+}
+
+char *const *registries_unqualified(const Registries *registries) {
+        return registries->unqualified;
+}
+
+void registry_endpoint_clear(RegistryEndpoint *endpoint) {
+        free(endpoint->host);
+        free(endpoint->repository);
+        *endpoint = (RegistryEndpoint){};
+}
+
 void registry_endpoints_clear(RegistryEndpoints *endpoints) {
-        for (size_t i = 0; i < endpoints->n; i++) {
-                free(endpoints->items[i].host);
-                free(endpoints->items[i].repository);
-        }
+        for (size_t i = 0; i < endpoints->n; i++)
+                registry_endpoint_clear(endpoints->items + i);
         free(endpoints->items);
         *endpoints = (RegistryEndpoints){};
 }

@@ -8,7 +8,9 @@
  * $CONTAINERS_REGISTRIES_CONF alone. Of each [[registry]] the keys prefix, location, insecure,
  * blocked and mirror-by-digest-only are used, and of its [[registry.mirror]] location, insecure and
  * pull-from-mirror; of several that match, the one with the longest prefix counts, and in later
- * files a [[registry]] replaces an earlier one with the same prefix. Other tables are ignored.
+ * files a [[registry]] replaces an earlier one with the same prefix. unqualified-search-registries
+ * says where a search goes that names no registry; the last file that has it counts. Other keys and
+ * tables are ignored.
  */
 
 #include "image/reference.h"
@@ -39,4 +41,14 @@ int registries_parse(Registries **r, const char *text, const char *file, Error *
  * CTR_PERMISSION_DENIED if the registry is blocked. */
 int registries_lookup(const Registries *r, const Reference *reference, RegistryEndpoints *ret,
                       Error *e);
+
+/* Where the registry itself is that people call host, for what is about all of it: ret->repository
+ * is the path that its repositories are below there, "" for none. What is configured for a part of
+ * it does not count, nor do mirrors. Errors as above; the strings are new. */
+int registries_lookup_host(const Registries *r, const char *host, RegistryEndpoint *ret, Error *e);
+
+/* The hosts to search in; NULL if none is configured. */
+char *const *registries_unqualified(const Registries *r);
+
+void registry_endpoint_clear(RegistryEndpoint *endpoint);
 void registry_endpoints_clear(RegistryEndpoints *endpoints);

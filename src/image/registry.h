@@ -13,6 +13,7 @@
  * Invariant: what comes from here is bounded in size but not verified; who asked knows the digest.
  */
 
+#include <jansson.h>
 #include <stdatomic.h>
 
 #include "image/credentials.h"
@@ -43,6 +44,21 @@ int registry_resolve(Registry *r, Http *http, const char *tag, size_t max, Diges
  * as above. It is no error of this function if the server sends less or more. */
 int registry_get_blob(Registry *r, Http *http, const Digest *digest, uint64_t offset, HttpBody body,
                       void *userdata, Error *e);
+
+/* The registry of a search has one endpoint, which registries_lookup_host() says, and the term in
+ * place of a repository. */
+typedef struct RegistrySearch {
+        const char *host; /* as people call it: what the names that are found begin with */
+        const char *path; /* of the repositories at the endpoint; "": none */
+        const char *term; /* "": all */
+        size_t max;       /* so many */
+} RegistrySearch;
+
+/* Finds repositories whose names have the term in them: by the search of the registry, which may
+ * look at descriptions, too, or where it has none by its catalog, of which the first 10,000 names
+ * count. Appends to found an object {name, description, stars, official} for each; name is that of
+ * an image without its tag, whatever the registry sent. Errors as above. */
+int registry_search(Registry *r, Http *http, const RegistrySearch *search, json_t *found, Error *e);
 
 /* Pushing goes to the registry itself, never to a mirror. */
 

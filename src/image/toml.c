@@ -2,6 +2,8 @@
 
 #include "image/toml.h"
 
+#include "basic/strv.h"
+
 #define NESTING_MAX 32
 
 static int bad(const Toml *t, Error *e, const char *what) {
@@ -174,6 +176,8 @@ static int read_pair(Toml *t, TomlEvent *ret, Error *e) {
                 t->p += t->boolean ? STRLEN("true") : STRLEN("false");
                 *ret = TOML_BOOLEAN;
         } else {
+                t->value = t->p;
+                t->value_line = t->line;
                 r = skip_value(t, e);
                 *ret = TOML_OTHER;
         }
@@ -193,4 +197,32 @@ int toml_next(Toml *t, TomlEvent *ret, Error *e) {
                 return 0;
         }
         return *t->p == '[' ? read_table(t, ret, e) : read_pair(t, ret, e);
+}
+
+int toml_read_strings(const Toml *t, size_t max, char ***ret, Error *e) {
+        Toml array = {.p = t->value, .file = t->file, .line = t->value_line};
+        _cleanup_strv_free_ char **l = NULL;
+
+        if (*array.p++ != '[')
+                return bad(&array, e, "an array of strings is expected");
+        for (skip_lines(&array); *array.p != ']'; skip_lines(&array)) {
+                int r;
+
+                if (*array.p != '"' && *array.p != '\'')
+                        return bad(&array, e, "a string is expected");
+                if (strv_length(l) == max)
+                        return bad(&array, e, "the array is too long");
+                r = read_string(&array, array.text, sizeof(array.text), e);
+                if (r == 0)
+                        r = strv_extend(&l, array.text);
+                if (r != 0)
+                        return r;
+                skip_lines(&array);
+                if (*array.p == ',')
+                        array.p++;
+                else if (*array.p != ']')
+                        return bad(&array, e, "a ',' is expected");
+        }
+        *ret = TAKE_PTR(l);
+        return 0;
 }

@@ -28,7 +28,13 @@ typedef struct Toml {
         char name[256];   /* of the table or key, dots inside quotes not told apart */
         char text[1024];
         bool boolean;
+        const char *value; /* of TOML_OTHER: where it begins in the text */
+        unsigned value_line;
 } Toml;
 
 /* Reads the next event. 0 and the event, or CTR_INVALID_ARGUMENT with file and line. */
 int toml_next(Toml *t, TomlEvent *ret, Error *e);
+
+/* After TOML_OTHER: the items of an array of strings, at most max, as a new strv, NULL if it is
+ * empty. CTR_INVALID_ARGUMENT if the value is something else. */
+int toml_read_strings(const Toml *t, size_t max, char ***ret, Error *e);

@@ -160,3 +160,42 @@ int job_resolve(Manager *m, const char *namespace, const char *reference, int cr
                          },
                          ret, e);
 }
+
+static int search_commit(Job *j, json_t *result, Error *e) {
+        json_t *images = json_object_get(result, "images");
+
+        if (!json_is_array(images))
+                return error_setf(e, -EBADMSG, "The worker does not tell what it has found");
+        return job_set_outcome(j, "Images", json_incref(images));
+}
+
+/* What a private registry has is not for everybody who may look at jobs. */
+static const JobType search_type = {
+                .name = "search",
+                .blobs = JOB_BLOBS_NONE,
+                .action = "image-pull",
+                .first_phase = "search",
+                .n_running_max = RUNNING_MAX,
+                .without_store = true,
+                .confidential = true,
+                .commit = search_commit,
+};
+
+int job_search(Manager *m, const char *namespace, const char *term, unsigned max,
+               int credentials_fd, Job **ret, Error *e) {
+        _cleanup_strv_free_ char **l = NULL;
+
+        if (strv_extendf(&l, "--max=%u", max) < 0 || strv_extend(&l, "--") < 0 ||
+            strv_extend(&l, term) < 0)
+                return -ENOMEM;
+        return job_start(m,
+                         &(JobRequest){
+                                         .type = &search_type,
+                                         .namespace = namespace,
+                                         .description = term,
+                                         .arguments = l,
+                                         .files = {{credentials_fd > 0 ? "--credentials-fd" : NULL,
+                                                    credentials_fd, true}},
+                         },
+                         ret, e);
+}

@@ -25,6 +25,7 @@ static const struct {
                 {"diff", verb_diff},           {"export-root", verb_export_root},
                 {"stat-path", verb_stat_path}, {"copy", verb_copy},
                 {"usage", verb_usage},         {"copy-up", verb_copy_up},
+                {"search", verb_search},
 };
 
 static int help(void) {
@@ -36,6 +37,8 @@ static int help(void) {
                     "  export [OPTION...] --fd=N DIGEST...\n"
                     "                               Write images into an archive\n"
                     "  resolve REFERENCE            Ask a registry for a digest\n"
+                    "  search [OPTION...] [HOST/]TERM\n"
+                    "                               Ask registries for names of images\n"
                     "  verify [OPTION...]           Look for damaged blobs\n"
                     "  remove [OPTION...] NAME...   Remove doomed snapshots\n"
                     "  copy [OPTION...] SNAPSHOTTER SOURCE...\n"

@@ -49,6 +49,27 @@ int remote_open(Remote *r, const Reference *reference, const atomic_bool *cancel
         return k == 0 ? registry_new(&endpoints, r->credentials, canceled, &r->registry, e) : k;
 }
 
+int remote_open_search(const Remote *r, const char *host, const char *term,
+                       const atomic_bool *canceled, char **ret_path, Registry **ret, Error *e) {
+        _cleanup_(registry_endpoint_clear) RegistryEndpoint endpoint = {};
+        _cleanup_free_ char *path = NULL;
+        int k;
+
+        k = registries_lookup_host(r->registries, host, &endpoint, e);
+        if (k != 0)
+                return k;
+        path = endpoint.repository;
+        /* credentials may be for a part of the registry only */
+        if (asprintf(&endpoint.repository, "%s%s%s", path, *path ? "/" : "", term) < 0) {
+                endpoint.repository = NULL;
+                return -ENOMEM;
+        }
+        k = registry_new(&(RegistryEndpoints){&endpoint, 1}, r->credentials, canceled, ret, e);
+        if (k == 0)
+                *ret_path = TAKE_PTR(path);
+        return k;
+}
+
 void remote_close(Remote *r) {
         r->registry = registry_free(r->registry);
         r->registries = registries_free(r->registries);

@@ -20,4 +20,9 @@ int remote_load(Remote *r, int credentials_fd, Error *e);
 /* Makes the registry of a reference. canceled lives longer. */
 int remote_open(Remote *r, const Reference *reference, const atomic_bool *canceled, Error *e);
 
+/* Makes the registry that people call host for a search with that term, which is the caller's; *ret
+ * lives no longer than r. *ret_path is RegistrySearch.path, a new string. */
+int remote_open_search(const Remote *r, const char *host, const char *term,
+                       const atomic_bool *canceled, char **ret_path, Registry **ret, Error *e);
+
 void remote_close(Remote *r);

@@ -13,6 +13,7 @@ int verb_export_root(int argc, char *argv[]);
 int verb_import(int argc, char *argv[]);
 int verb_pull(int argc, char *argv[]);
 int verb_push(int argc, char *argv[]);
+int verb_search(int argc, char *argv[]);
 int verb_resolve(int argc, char *argv[]);
 int verb_stat_path(int argc, char *argv[]);
 int verb_verify(int argc, char *argv[]);

@@ -22,6 +22,7 @@ OPTIONS = {
         "Snapshotter": "s", "Lease": "s", "Labels": "a{ss}", "Limits": "a{st}"},
     "Manager.ExportImages": {"Namespace": "s", "Format": "s", "Platform": "s", "AllPlatforms": "b"},
     "Manager.ResolveRemoteDigest": {"Namespace": "s", "Credentials": "h"},
+    "Manager.SearchImages": {"Namespace": "s", "Limit": "u", "Credentials": "h"},
     "Manager.TagImage": NAMESPACE,
     "Manager.PruneImages": {"Namespace": "s", "Filters": "as", "Before": "t", "Synchronous": "b"},
     "Manager.ListContent": {**LIST, "Filters": "as"},

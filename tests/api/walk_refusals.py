@@ -20,6 +20,7 @@ NO_DIGEST = "sha256:" + "0" * 64
 # What stands before the options of each method.
 BEFORE = {
     "Manager.PullImage": (IMAGE,), "Manager.PushImage": (IMAGE,), "Manager.ResolveRemoteDigest": (IMAGE,),
+    "Manager.SearchImages": ("localhost:5000/refused",),
     "Manager.TagImage": (IMAGE, "refused"), "Manager.ImportImages": (0,), "Manager.ExportImages": ([IMAGE], 0),
     "Image.SetLabels": ({},), "Manager.GetImage": (IMAGE,), "Manager.DeleteImage": ("localhost:5000/none",),
     "Manager.CreateContainer": ("refused", IMAGE), "Manager.GetContainer": ("matrix",), "Manager.GetTask": ("matrix",),

@@ -59,6 +59,22 @@ def resolving(walk):
                      "Manager.ResolveRemoteDigest", IMAGE, Credentials=fd)
 
 
+def searching(walk):
+    name = "localhost:5000/walk"
+    [(found, details)] = walk.root.call("Manager.SearchImages", name, Namespace="default")
+    walk.equal("a registry without a search tells names", (name, {"Description": "", "Stars": 0, "Official": False}),
+               (found, details))
+    with memory_file(b'{"username": "nobody", "password": "x"}') as fd:
+        walk.equal("so many of them", 1, len(walk.root.call("Manager.SearchImages", "localhost:5000/", Limit=1,
+                                                            Credentials=fd)))
+    walk.equal("nothing is found", [], walk.root.call("Manager.SearchImages", "localhost:5000/nothere"))
+    walk.refused("a term with a blank", "InvalidArgument", "blanks", walk.root.call, "Manager.SearchImages", "a b")
+    walk.refused("too many", "InvalidArgument", "1000", walk.root.call, "Manager.SearchImages", name, Limit=1001)
+    with memory_file(b'{"username": "nobody", "password": "x"}') as fd:
+        walk.refused("credentials for whoever", "InvalidArgument", "one registry", walk.root.call, "Manager.SearchImages",
+                     "walk", Credentials=fd)
+
+
 def pulling(walk):
     """The options of PullImage."""
     digest, _, size, manifest, _ = layout("layers")
@@ -215,5 +231,5 @@ def pruning(walk):
     walk.root.call("Manager.DeleteNamespace", "back")
 
 
-CHAPTERS = [("resolving references", resolving), ("options of pulls", pulling), ("names of images", naming),
+CHAPTERS = [("resolving references", resolving), ("searching", searching), ("options of pulls", pulling), ("names of images", naming),
             ("pushing", pushing), ("archives", archives), ("pruning images", pruning)]

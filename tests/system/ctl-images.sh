@@ -28,6 +28,16 @@ check_equal "for root alone" 600 "$(stat -c %a /run/containers/0/auth.json)"
 check_equal "where skopeo has it" 0 "$(skopeo inspect --tls-verify=false "docker://$image" >/dev/null; echo $?)"
 check "pull finds it" ctrctl pull -q "$image"
 check_match "resolve, too" '^sha256:[0-9a-f]{64}$' "$(ctrctl resolve "$image")"
+check_match "search, too, and asks for the catalog" '^localhost:5000/team/busybox +0 *$' \
+        "$(ctrctl search --no-legend localhost:5000/team/busy)"
+check_equal "finds nothing else" "[]" "$(ctrctl search --json=short localhost:5000/team/nothing)"
+mkdir -p /etc/containers/registries.conf.d
+echo 'unqualified-search-registries = ["localhost:5000"]' >/etc/containers/registries.conf.d/99-search.conf
+check_fails "the catalog of a private registry is not for everybody" 'refuses access|wants a user name' ctrctl search --limit=1 busy
+rm /etc/containers/registries.conf.d/99-search.conf
+check_equal "with a password it is told" localhost:5000/team/busybox \
+        "$(ctrctl search -q --creds-stdin localhost:5000/busy <<<"team:$secret")"
+check_fails "which is for one registry" 'must begin with its host' ctrctl search --creds=team:x busy
 check_match "a result is JSON on demand" '"Digest":"sha256:' "$(ctrctl pull -q --json=short "$image")"
 check "logout forgets it" ctrctl logout localhost:5000/team
 check_fails "which can be done once" 'no login for' ctrctl logout localhost:5000/team
