@@ -13,6 +13,11 @@
 #include "manager/exec-internal.h"
 #include "manager/task-internal.h"
 
+static int refuse_stopped(const Process *task, Error *e) {
+        error_clear(e);
+        return process_wrong_state(task, "cannot exec in a ", " state", e);
+}
+
 typedef struct Adding {
         Exec *exec;
         bool start;
@@ -43,7 +48,10 @@ static void on_started_at_once(Object *o, int r, const Error *e, void *userdata)
                 return;
         }
         p = &a->exec->process;
-        error_setf(&a->error, r, "%s", error_text(e));
+        if (process_ended_meanwhile(p, r))
+                (void) refuse_stopped(&a->exec->task->process, &a->error);
+        else
+                error_setf(&a->error, r, "%s", error_text(e));
         /* one that removes itself, or whose client has left, is on its way already */
         r = p->deleting ? waiter_add(&p->delete_waiters, on_taken_back, a)
                         : exec_delete(a->exec, true, on_taken_back, a, &local);
@@ -76,11 +84,11 @@ static void added(Adding *a) {
 static void on_added(Operation *o, int r, const Error *e, const SupervisorMessage *reply) {
         _cleanup_error_ Error ended = ERROR_NULL;
         Adding *a = o->userdata;
-        const Process *task = &a->exec->task->process;
+        Process *task = &a->exec->task->process;
 
-        if (r == 0 && task->status == TASK_STOPPED) {
-                /* its record was read before this: nothing comes after that (D11) */
-                r = process_wrong_state(task, "cannot exec in a ", " state", &ended);
+        /* its record was read before this: nothing comes after that (D11) */
+        if ((r == 0 && task->status == TASK_STOPPED) || process_ended_meanwhile(task, r)) {
+                r = refuse_stopped(task, &ended);
                 e = &ended;
         }
         if (r == 0) {
@@ -168,9 +176,11 @@ int task_exec(Task *t, const ExecRequest *request, Callback callback, void *user
         r = exec_fill(x, request, e);
         if (r == 0)
                 r = add_send(x, request, callback, userdata, e);
-        if (r != 0) {
-                exec_remove_files(x);
-                exec_free(x);
-        }
+        if (r == 0)
+                return 0;
+        if (process_ended_meanwhile(&t->process, r))
+                r = refuse_stopped(&t->process, e);
+        exec_remove_files(x);
+        exec_free(x);
         return r;
 }

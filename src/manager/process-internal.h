@@ -74,9 +74,6 @@ int process_request(Process *p, SupervisorMessage *m, const int *fds, size_t n_f
 /* p goes although requests about it are under way: who waits for them is told so. */
 void process_drop_operations(Process *p);
 
-/* CTR_NOT_FOUND: it has exited (D6). */
-int process_already_exited(const Process *p, Error *e);
-
 /* Its start was asked for by a former manager and is still under way: the supervisor answers the
  * same request with the outcome of that. */
 int process_start_again(Process *p, Callback callback, void *userdata, Error *e);

@@ -107,6 +107,17 @@ int process_request(Process *p, SupervisorMessage *m, const int *fds, size_t n_f
         return 0;
 }
 
+bool process_ended_meanwhile(Process *p, int r) {
+        Task *t = process_task(p);
+
+        if (r != CTR_UNAVAILABLE)
+                return false;
+        /* without a connection it may live; with one it wrote the record before that broke */
+        if (t->supervisor)
+                task_recheck(t);
+        return p->status == TASK_STOPPED;
+}
+
 static int request_plain(Process *p, SupervisorMessage *m, Callback callback, void *userdata,
                          Error *e) {
         return process_request(p, m, NULL, 0, PROCESS_REQUEST_USEC,

@@ -125,3 +125,11 @@ int process_delete(Process *p, bool force, Callback callback, void *userdata, Er
 
 /* CTR_FAILED_PRECONDITION: "Task "x" is PAUSED: <before>paused<after>" (D2). */
 int process_wrong_state(const Process *p, const char *before, const char *after, Error *e);
+
+/* CTR_NOT_FOUND: it has exited (D6). */
+int process_already_exited(const Process *p, Error *e);
+
+/* Whether a request about p failed (r, of its return or of its callback) because the supervisor had
+ * ended in that moment, and p with it: p is STOPPED then. Who answers a client says that, and not
+ * who could not be asked. */
+bool process_ended_meanwhile(Process *p, int r);

@@ -4,10 +4,15 @@
  * before the core is asked, with the key in the message. */
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
 
+#include "basic/process.h"
 #include "bus/interfaces.h"
 #include "bus/path.h"
 #include "harness.h"
+#include "manager/restart.h"
+#include "manager/task-internal.h"
 
 #define IMAGE     "docker.io/library/busybox:latest"
 #define TASK_PATH BUS_PATH "/task/default/web"
@@ -163,6 +168,78 @@ static void test_task_runtime(void **state) {
                                "Only root may choose a runtime"));
         assert_int_equal(h->n_questions, 0);
         harness_call_done(&call);
+}
+
+/* A supervisor that has written the task's record and hung up, which nobody has heard of yet. */
+static void end_unheard(Harness *h, Task *t) {
+        const ExitRecord record = {.exit_status = 3, .exited_at = 7, .pid = 4711, .started = true};
+        int pair[2], pidfd;
+
+        t->dir_fd = open(h->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(t->dir_fd >= 0);
+        assert_int_equal(exit_record_write(t->dir_fd, &record), 0);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
+                                    pair),
+                         0);
+        fd_close(pair[1]);
+        assert_true(restart_load(t->container, NULL) >= 0);
+        pidfd = pidfd_open_pid(getpid());
+        assert_true(pidfd >= 0);
+        assert_int_equal(supervisor_new(h->manager, pair[0], pidfd, getpid(), false,
+                                        &task_supervisor_handlers, t, &t->supervisor),
+                         0);
+}
+
+static sd_bus_message *late_call_new(Harness *h, const char *path, const char *member) {
+        sd_bus_message *m = harness_call_new(h, ROOT_CALLER, path, PROCESS_INTERFACE, member);
+        int r = 0;
+
+        if (streq(member, "Kill"))
+                r = sd_bus_message_append(m, "i", SIGTERM);
+        else if (streq(member, "ResizePty"))
+                r = sd_bus_message_append(m, "uu", 80, 25);
+        assert_true(r >= 0);
+        r = streq(member, "CloseIO") ? sd_bus_message_append(m, "a{sv}", 1, "Stdin", "b", true)
+                                     : sd_bus_message_append(m, "a{sv}", 0);
+        assert_true(r >= 0);
+        return m;
+}
+
+/* What comes in the moment in which the task ends is answered like what comes after it, and not
+ * that somebody does not listen. */
+static void test_too_late(void **state) {
+        static const struct {
+                const char *id, *member, *error, *text;
+                TaskStatus status;
+        } cases[] = {
+                        {"a", "Start", "FailedPrecondition", "cannot start a stopped process",
+                         TASK_CREATED},
+                        {"b", "ResizePty", "FailedPrecondition", "cannot resize a stopped process",
+                         TASK_RUNNING},
+                        {"c", "Kill", "NotFound", "process already finished", TASK_RUNNING},
+                        {"d", "CloseIO", "NotFound", "process already finished", TASK_RUNNING},
+        };
+        Harness *h = *state;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                Task *t = harness_task(h, harness_container(h, "default", cases[i].id, IMAGE));
+                _cleanup_free_ char *path = NULL, *error = NULL;
+                Call call;
+
+                t->process.status = cases[i].status;
+                end_unheard(h, t);
+                assert_true(asprintf(&path, BUS_PATH "/task/default/%s", cases[i].id) > 0 &&
+                            asprintf(&error, "org.example.Ctr.Error.%s", cases[i].error) > 0);
+                harness_send(h, late_call_new(h, path, cases[i].member), &call);
+                harness_wait(h, &call);
+                harness_assert_error(&call, error);
+                if (!strstr(sd_bus_message_get_error(call.reply)->message, cases[i].text))
+                        fail_msg("%s says \"%s\"", cases[i].member,
+                                 sd_bus_message_get_error(call.reply)->message);
+                assert_int_equal(t->process.status, TASK_STOPPED);
+                assert_int_equal(t->process.exit_status, 3);
+                harness_call_done(&call);
+        }
 }
 
 static sd_bus_message *call_with_fd(Harness *h, const char *path, const char *interface,
@@ -460,7 +537,7 @@ int main(void) {
                         CASE(test_exec_options),     CASE(test_actions),
                         CASE(test_host_needs_more),  CASE(test_exec_signals),
                         CASE(test_logger_arguments), CASE(test_clients),
-                        CASE(test_task_runtime),
+                        CASE(test_task_runtime),     CASE(test_too_late),
         };
 #undef CASE
 

@@ -473,12 +473,16 @@ static void test_force_delete(void **state) {
         assert_int_equal(wait.exit_status, 255);
 }
 
-/* The supervisor, which is the init of a double, ends without the loop having a turn. */
-static void kill_unheard(const Task *t) {
+static void wait_unheard(const Task *t) {
         siginfo_t info;
 
-        assert_int_equal(kill(t->process.pid, SIGKILL), 0);
         assert_int_equal(waitid(P_PID, (id_t) t->process.pid, &info, WEXITED | WNOWAIT), 0);
+}
+
+/* The supervisor, which is the init of a double, ends without the loop having a turn. */
+static void kill_unheard(const Task *t) {
+        assert_int_equal(kill(t->process.pid, SIGKILL), 0);
+        wait_unheard(t);
 }
 
 /* The supervisor has ended, and the manager is about to hear of it: there is nobody who could be
@@ -501,6 +505,74 @@ static void test_delete_after_supervisor(void **state) {
         assert_int_equal(ask(h, &find(h, "three")->process, force_delete, &a), 0);
         wait_for_execs(h, t, 0);
         assert_false(has_file(t, "exec-one.json"));
+}
+
+/* The task has ended, with a record, and the manager is about to hear of it: what cannot be asked
+ * any more is refused as it will be a moment later. */
+static void test_asked_too_late(void **state) {
+        ExecRequest request = request_of("late");
+        _cleanup_error_ Error e = ERROR_NULL;
+        Answer a, killed = {}, late = {};
+        Harness *h = *state;
+        Task *t = running_task(h, "web");
+        Exec *x = add(h, t, "one");
+
+        assert_int_equal(ask(h, &x->process, process_start, &a), 0);
+        assert_int_equal(process_kill(&t->process, SIGTERM, 0, answer_callback, &killed, &e), 0);
+        wait_unheard(t);
+        assert_int_equal(process_resize(&x->process, 80, 25, answer_callback, &late, &e),
+                         CTR_UNAVAILABLE);
+        assert_int_equal(t->process.status, TASK_RUNNING);
+        assert_false(process_ended_meanwhile(&x->process, CTR_NOT_FOUND));
+        assert_int_equal(add_request(h, t, &request, &a), CTR_FAILED_PRECONDITION);
+        assert_says(&a, "cannot exec in a stopped state");
+        assert_false(has_file(t, "exec-late.json"));
+        assert_int_equal(t->process.status, TASK_STOPPED);
+        assert_int_equal(t->process.exit_status, 128 + SIGTERM);
+        assert_true(process_ended_meanwhile(&x->process, CTR_UNAVAILABLE));
+        harness_wait(h, &killed.done);
+        error_clear(&killed.error);
+}
+
+/* The same for what was sent, and was still unread at the end. */
+static void test_ended_unread(void **state) {
+        ExecRequest request = request_of("late");
+        Answer killed = {}, added = {}, resized = {};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Task *t = running_task(h, "web");
+
+        assert_int_equal(kill(t->process.pid, SIGSTOP), 0);
+        assert_int_equal(process_kill(&t->process, SIGTERM, 0, answer_callback, &killed, &e), 0);
+        assert_int_equal(task_exec(t, &request, answer_callback, &added, &e), 0);
+        assert_int_equal(process_resize(&t->process, 80, 25, answer_callback, &resized, &e), 0);
+        assert_int_equal(kill(t->process.pid, SIGCONT), 0);
+        harness_wait(h, &killed.done);
+        harness_wait(h, &added.done);
+        harness_wait(h, &resized.done);
+        assert_int_equal(added.r, CTR_FAILED_PRECONDITION);
+        assert_says(&added, "cannot exec in a stopped state");
+        assert_int_equal(resized.r, CTR_UNAVAILABLE);
+        assert_true(process_ended_meanwhile(&t->process, resized.r));
+        error_clear(&killed.error);
+        error_clear(&resized.error);
+}
+
+/* Without a record nothing is known before it is heard. */
+static void test_supervisor_unheard(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Task *t = running_task(h, "web");
+        Answer late = {}, wait = {};
+
+        assert_int_equal(process_wait(&t->process, answer_callback, &wait, &e), 0);
+        kill_unheard(t);
+        assert_int_equal(process_resize(&t->process, 80, 25, answer_callback, &late, &e),
+                         CTR_UNAVAILABLE);
+        assert_false(process_ended_meanwhile(&t->process, CTR_UNAVAILABLE));
+        assert_int_equal(t->process.status, TASK_RUNNING);
+        harness_wait(h, &wait.done);
+        assert_int_equal(t->process.status, TASK_STOPPED);
 }
 
 static void test_refused(void **state) {
@@ -891,6 +963,9 @@ int main(void) {
                         CASE(test_init_exits_last),
                         CASE(test_force_delete),
                         CASE(test_delete_after_supervisor),
+                        CASE(test_asked_too_late),
+                        CASE(test_ended_unread),
+                        CASE(test_supervisor_unheard),
                         CASE(test_refused),
                         CASE(test_pause),
                         CASE(test_pause_fails),
