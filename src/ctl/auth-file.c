@@ -7,9 +7,9 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include "basic/base64.h"
 #include "basic/fs.h"
 #include "basic/json.h"
-#include "ctl/base64.h"
 
 #define FILE_SIZE_MAX    (1024 * 1024)
 #define SECRET_MAX       (16 * 1024)
@@ -118,13 +118,14 @@ static int login_from_entry(const json_t *entry, const char *path, Login *ret, E
         const char *token = json_string_value(json_object_get(entry, "identitytoken"));
         const char *auth = json_string_value(json_object_get(entry, "auth"));
         _cleanup_secret_ char *text = NULL;
+        size_t size;
         char *colon;
 
         if (!isempty(token))
                 ret->identity_token = strdup(token);
         else if (!isempty(auth)) {
-                if (strlen(auth) > SECRET_MAX || base64_decode(auth, &text) < 0 ||
-                    !(colon = strchr(text, ':')))
+                if (strlen(auth) > SECRET_MAX || base64_decode(auth, &text, &size) < 0 ||
+                    memchr(text, '\0', size) || !(colon = strchr(text, ':')))
                         return error_setf(e, CTR_INVALID_ARGUMENT,
                                           "%s has an entry that is not the base64 of "
                                           "NAME:PASSWORD",

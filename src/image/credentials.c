@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 
+#include "basic/base64.h"
 #include "basic/fs.h"
 #include "basic/json.h"
-#include "image/base64.h"
 #include "image/reference.h"
 
 #define FILE_SIZE_MAX (1024 * 1024)
@@ -93,13 +93,13 @@ static char *scope_of_entry(const char *key) {
 
 /* "auth": base64 of NAME:PASSWORD. */
 static int decode_auth(const char *auth, Credential *ret) {
-        size_t n = strlen(auth), size;
+        size_t size;
         char *text, *colon;
         int r;
 
-        if (n > SECRET_MAX)
+        if (strlen(auth) > SECRET_MAX)
                 return -EBADMSG;
-        r = base64_decode_bytes(auth, n, &text, &size);
+        r = base64_decode(auth, &text, &size);
         if (r < 0)
                 return r;
         colon = strchr(text, ':');

@@ -6,10 +6,10 @@
 
 #include <fcntl.h>
 
+#include "basic/base64.h"
 #include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/strv.h"
-#include "image/base64.h"
 #include "image/policy-internal.h"
 
 #define FILE_DEFAULT     "/etc/containers/policy.json"
@@ -78,7 +78,7 @@ static int add_key(PolicyRequirement *q, const char *base64, const char *path, E
         size_t size;
         int r;
 
-        r = base64_decode_bytes(base64, strlen(base64), &pem, &size);
+        r = base64_decode(base64, &pem, &size);
         if (r == -EBADMSG || (r == 0 && strlen(pem) != size))
                 return error_setf(e, CTR_INVALID_ARGUMENT, "%s is no base64 of a key", path);
         return r == 0 ? strv_extend(&q->keys, pem) : r;

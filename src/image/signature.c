@@ -5,8 +5,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "basic/base64.h"
 #include "basic/json.h"
-#include "image/base64.h"
 
 #define PAYLOAD_TYPE "application/vnd.dev.cosign.simplesigning.v1+json"
 #define ANNOTATION   "dev.cosignproject.cosign/signature"
@@ -194,7 +194,7 @@ int signature_verify(const Signature *s, const SignatureKeys *keys, SignedStatem
 
         if (!s->base64)
                 return error_setf(e, CTR_PERMISSION_DENIED, "it has no signature");
-        r = base64_decode_bytes(s->base64, strlen(s->base64), &raw, &size);
+        r = base64_decode(s->base64, &raw, &size);
         if (r == -EBADMSG)
                 return error_setf(e, CTR_PERMISSION_DENIED, "its signature is no base64");
         if (r < 0)

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "basic/base64.h"
 #include "basic/clock.h"
 #include "basic/fs.h"
 #include "basic/identifier.h"
@@ -300,14 +301,53 @@ static void test_process_end(void **state) {
         fd_close(pidfd);
 }
 
+static void test_base64(void **state) {
+        static const struct {
+                const char *plain, *coded;
+        } cases[] = {
+                        {"", ""},
+                        {"f", "Zg=="},
+                        {"fo", "Zm8="},
+                        {"foo", "Zm9v"},
+                        {"user:p\xc3\xa4ss?>", "dXNlcjpww6Rzcz8+"},
+        };
+        static const char *const bad[] = {"A",    "Zg",   "Zg=",   "A===", "Z===",  "====",
+                                          "AA=A", "AA A", "AAA\n", "AA-_", "Zm9v!", "=Zg="};
+        char *plain;
+        size_t size;
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *coded = base64_encode(cases[i].plain);
+
+                assert_string_equal(coded, cases[i].coded);
+                assert_int_equal(base64_decode(coded, &plain, &size), 0);
+                assert_int_equal(size, strlen(cases[i].plain));
+                assert_string_equal(plain, cases[i].plain);
+                free(plain);
+        }
+        assert_int_equal(base64_decode("AGE=", &plain, &size), 0);
+        assert_int_equal(size, 2);
+        assert_memory_equal(plain, "\0a", 3);
+        free(plain);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_int_equal(base64_decode(bad[i], &plain, &size), -EBADMSG);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_identifier), cmocka_unit_test(test_identifier_errors),
-                        cmocka_unit_test(test_unit_name),  cmocka_unit_test(test_error),
-                        cmocka_unit_test(test_strv_env),   cmocka_unit_test(test_json),
-                        cmocka_unit_test(test_json_strv),  cmocka_unit_test(test_atomic_file),
-                        cmocka_unit_test(test_path_next),  cmocka_unit_test(test_tree_remove),
-                        cmocka_unit_test(test_process),    cmocka_unit_test(test_process_end),
+                        cmocka_unit_test(test_base64),
+                        cmocka_unit_test(test_identifier),
+                        cmocka_unit_test(test_identifier_errors),
+                        cmocka_unit_test(test_unit_name),
+                        cmocka_unit_test(test_error),
+                        cmocka_unit_test(test_strv_env),
+                        cmocka_unit_test(test_json),
+                        cmocka_unit_test(test_json_strv),
+                        cmocka_unit_test(test_atomic_file),
+                        cmocka_unit_test(test_path_next),
+                        cmocka_unit_test(test_tree_remove),
+                        cmocka_unit_test(test_process),
+                        cmocka_unit_test(test_process_end),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,7 +12,6 @@
 
 #include "basic/fs.h"
 #include "ctl/auth-file.h"
-#include "ctl/base64.h"
 #include "ctl/copy-child.h"
 #include "ctl/copy-path.h"
 #include "ctl/tar.h"
@@ -31,32 +30,6 @@ static int set_up(void **state) {
 static int tear_down(void **state) {
         directory_fd = fd_close(directory_fd);
         return chdir("/") == 0 && tree_remove_at(AT_FDCWD, directory) == 0 ? 0 : -1;
-}
-
-static void test_base64(void **state) {
-        static const struct {
-                const char *plain, *coded;
-        } cases[] = {
-                        {"", ""},
-                        {"f", "Zg=="},
-                        {"fo", "Zm8="},
-                        {"foo", "Zm9v"},
-                        {"user:p\xc3\xa4ss?>", "dXNlcjpww6Rzcz8+"},
-        };
-        static const char *const bad[] = {"Zg", "Zg=", "Z===", "Zm9\n", "Zm9v!", "AAAA", "=Zg="};
-
-        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
-                _cleanup_free_ char *coded = base64_encode(cases[i].plain), *plain = NULL;
-
-                assert_string_equal(coded, cases[i].coded);
-                assert_int_equal(base64_decode(cases[i].coded, &plain), 0);
-                assert_string_equal(plain, cases[i].plain);
-        }
-        for (size_t i = 0; i < ELEMENTSOF(bad); i++) {
-                char *plain;
-
-                assert_int_equal(base64_decode(bad[i], &plain), -EBADMSG);
-        }
 }
 
 static void test_scopes(void **state) {
@@ -437,7 +410,6 @@ static void test_child(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_base64),
                         cmocka_unit_test(test_scopes),
                         cmocka_unit_test_setup_teardown(test_auth_file, set_up, tear_down),
                         cmocka_unit_test_setup_teardown(test_auth_file_of_others, set_up,

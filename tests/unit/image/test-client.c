@@ -13,7 +13,6 @@
 
 #include "basic/fs.h"
 #include "image/auth.h"
-#include "image/base64.h"
 #include "image/content.h"
 #include "image/hash.h"
 #include "image/inflate.h"
@@ -424,21 +423,6 @@ static void test_challenge(void **state) {
         assert_int_equal(challenge_parse("Bearer", &c, NULL), CTR_UNAVAILABLE);
 }
 
-static void test_base64(void **state) {
-        static const char *const bad[] = {"",     "A",    "AAA",   "A===", "====",
-                                          "AA=A", "AA A", "AAA\n", "AA-_"};
-        char *bytes;
-        size_t size;
-
-        assert_int_equal(base64_decode_bytes("AGE=", 4, &bytes, &size), 0);
-        assert_int_equal(size, 2);
-        assert_memory_equal(bytes, "\0a", 3);
-        free(bytes);
-        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
-                assert_int_equal(base64_decode_bytes(bad[i], strlen(bad[i]), &bytes, &size),
-                                 -EBADMSG);
-}
-
 /* The policy has every scope of the table. */
 static void test_policy_scopes(void **state) {
         static const struct {
@@ -518,7 +502,6 @@ int main(void) {
                         cmocka_unit_test(test_credentials),
                         cmocka_unit_test(test_credentials_single),
                         cmocka_unit_test(test_challenge),
-                        cmocka_unit_test(test_base64),
                         cmocka_unit_test(test_policy_scopes),
                         cmocka_unit_test(test_policy_archives),
         };

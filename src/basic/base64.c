@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "ctl/base64.h"
+#include "basic/base64.h"
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -27,7 +27,7 @@ char *base64_encode(const char *s) {
         return out;
 }
 
-/* The three bytes of four characters; padding only counts at the end. */
+/* The three bytes of four characters; of padding nothing counts. */
 static int decode_group(const char *s, size_t padding, char out[static 3]) {
         uint32_t group = 0;
 
@@ -41,16 +41,16 @@ static int decode_group(const char *s, size_t padding, char out[static 3]) {
         out[0] = (char) (group >> 16);
         out[1] = (char) (group >> 8 & 255);
         out[2] = (char) (group & 255);
-        for (size_t i = 0; i < 3 - padding; i++)
-                if (out[i] == '\0')
-                        return -EBADMSG;
         return 0;
 }
 
-int base64_decode(const char *s, char **ret) {
-        size_t n = strlen(s), padding = 0;
+int base64_decode(const char *s, char **ret, size_t *ret_size) {
         _cleanup_free_ char *out = NULL;
+        size_t n, padding = 0;
 
+        assert(s && ret && ret_size);
+
+        n = strlen(s);
         if (n % 4 != 0)
                 return -EBADMSG;
         while (padding < 2 && n > 0 && s[n - 1 - padding] == '=')
@@ -64,7 +64,8 @@ int base64_decode(const char *s, char **ret) {
                 if (r < 0)
                         return r;
         }
-        out[n / 4 * 3 - padding] = '\0';
+        *ret_size = n / 4 * 3 - padding;
+        out[*ret_size] = '\0';
         *ret = TAKE_PTR(out);
         return 0;
 }
