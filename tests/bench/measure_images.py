@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Pulling, extracting and pushing a large image, next to what others need for the same.
 
-Everything is on one disk (disk.py), the registry on loopback, the page cache warm, and what was written before is on the
-disk when a turn begins. A program that is compared with is left out when its first run fails.
+Everything is on the machine's file system, the registry on loopback, the page cache warm, and what was written before
+is on the disk when a turn begins. A program that is compared with is left out when its first run fails.
 """
 
 import glob
@@ -16,7 +16,6 @@ import tarfile
 import time
 
 from common import run_quietly, say
-from disk import own_disk
 
 WORKER = "/usr/lib/ctr/ctr-worker"
 BASE = "/var/lib/ctr/bench"
@@ -300,7 +299,6 @@ def measure_all(rounds):
 
 def measure_images(rounds):
     """rounds of each; what is compared runs in turns."""
-    with own_disk() as disk:
-        rows = measure_all(rounds)
-    return {"rows": rows, "disk": disk, "layers": len(layer_files()), "size": sum(map(os.path.getsize, layer_files())),
+    rows = measure_all(rounds)
+    return {"rows": rows, "layers": len(layer_files()), "size": sum(map(os.path.getsize, layer_files())),
             "largest": max(map(os.path.getsize, layer_files()))}

@@ -132,8 +132,7 @@ def render_images(result, markdown):
     mebibytes = [number(result[key] / (1 << 20)) for key in ("size", "largest")]
     return (table([f"{result['layers']} layers, {mebibytes[0]} MiB, the largest {mebibytes[1]}", "median ms", "min",
                    "max", "runs", "to ours", "peak MiB"], rows, markdown)
-            + "\n\nThe peak is that of the process named; that of ctrctl pull and ctr images pull is of the client alone. "
-              f"On {result['disk']}.")
+            + "\n\nThe peak is that of the process named; that of ctrctl pull and ctr images pull is of the client alone.")
 
 
 def render_memory(memory, markdown):
