@@ -22,6 +22,35 @@ static int grow(OptionReader *o, void **items, size_t *n, size_t item_size) {
         return 0;
 }
 
+/* An array of structs; read() fills the last one of items, which is zeroed. */
+typedef struct ListType {
+        const char *signature, *contents; /* of a struct, with and without the parentheses */
+        size_t item_size;
+        int (*read)(OptionReader *o, const void *items, size_t n, void *item);
+} ListType;
+
+static int read_list(OptionReader *o, const ListType *type, void **items, size_t *n) {
+        int r;
+
+        r = sd_bus_message_enter_container(o->message, 'a', type->signature);
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(o->message, 'r', type->contents)) > 0) {
+                r = grow(o, items, n, type->item_size);
+                if (r < 0)
+                        return r;
+                r = type->read(o, *items, *n, (uint8_t *) *items + (*n - 1) * type->item_size);
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(o->message);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        return sd_bus_message_exit_container(o->message);
+}
+
 /* The options of a mount as one string; "" without any. */
 static int read_mount_options(OptionReader *o, char **ret) {
         _cleanup_strv_free_ char **options = NULL;
@@ -51,7 +80,8 @@ static int read_mount_options(OptionReader *o, char **ret) {
         return 0;
 }
 
-static int read_mount(OptionReader *o, ContainerMount *mount) {
+static int read_mount(OptionReader *o, const void *items, size_t n, void *item) {
+        ContainerMount *mount = item;
         int r;
 
         r = option_string_copy(o, &mount->source);
@@ -68,29 +98,14 @@ static int read_mount(OptionReader *o, ContainerMount *mount) {
 }
 
 int option_mounts(OptionReader *o, void *target) {
+        static const ListType type = {"(sssas)", "sssas", sizeof(ContainerMount), read_mount};
         ContainerRequest *request = target;
-        int r;
 
-        r = sd_bus_message_enter_container(o->message, 'a', "(sssas)");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(o->message, 'r', "sssas")) > 0) {
-                r = grow(o, (void **) &request->mounts, &request->n_mounts, sizeof(ContainerMount));
-                if (r < 0)
-                        return r;
-                r = read_mount(o, &request->mounts[request->n_mounts - 1]);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(o->message);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        return sd_bus_message_exit_container(o->message);
+        return read_list(o, &type, (void **) &request->mounts, &request->n_mounts);
 }
 
-static int read_device(OptionReader *o, ContainerDevice *device) {
+static int read_device(OptionReader *o, const void *items, size_t n, void *item) {
+        ContainerDevice *device = item;
         int r;
 
         r = option_string_copy(o, &device->path);
@@ -101,59 +116,27 @@ static int read_device(OptionReader *o, ContainerDevice *device) {
 }
 
 int option_devices(OptionReader *o, void *target) {
+        static const ListType type = {"(ss)", "ss", sizeof(ContainerDevice), read_device};
         ContainerRequest *request = target;
-        int r;
 
-        r = sd_bus_message_enter_container(o->message, 'a', "(ss)");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(o->message, 'r', "ss")) > 0) {
-                r = grow(o, (void **) &request->devices, &request->n_devices,
-                         sizeof(ContainerDevice));
-                if (r < 0)
-                        return r;
-                r = read_device(o, &request->devices[request->n_devices - 1]);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(o->message);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        return sd_bus_message_exit_container(o->message);
+        return read_list(o, &type, (void **) &request->devices, &request->n_devices);
 }
 
-static int read_rlimit(OptionReader *o, ContainerRlimit *limit) {
+static int read_rlimit(OptionReader *o, const void *items, size_t n, void *item) {
+        ContainerRlimit *limit = item;
         int r;
 
         r = option_string_copy(o, &limit->name);
-        return r < 0 ? r : sd_bus_message_read(o->message, "tt", &limit->soft, &limit->hard);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(o->message, "tt", &limit->soft, &limit->hard);
+        return r < 0 ? r : container_check_rlimit(o, items, n);
 }
 
 int option_read_rlimits(OptionReader *o, ContainerRlimit **limits, size_t *n) {
-        int r;
+        static const ListType type = {"(stt)", "stt", sizeof(ContainerRlimit), read_rlimit};
 
-        r = sd_bus_message_enter_container(o->message, 'a', "(stt)");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(o->message, 'r', "stt")) > 0) {
-                r = grow(o, (void **) limits, n, sizeof(ContainerRlimit));
-                if (r < 0)
-                        return r;
-                r = read_rlimit(o, *limits + *n - 1);
-                if (r < 0)
-                        return r;
-                r = container_check_rlimit(o, *limits, *n);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(o->message);
-                if (r < 0)
-                        return r;
-        }
-        if (r < 0)
-                return r;
-        return sd_bus_message_exit_container(o->message);
+        return read_list(o, &type, (void **) limits, n);
 }
 
 int option_id_mappings(OptionReader *o, void *target) {
