@@ -211,6 +211,8 @@ static int request_send(Request *q, Error *e) {
                 r = sd_bus_call_async(q->client->bus, &q->slot, m, on_reply, q, call->timeout);
         }
         sd_bus_message_unref(m);
+        if (r == -EINVAL)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "An argument is not valid UTF-8");
         if (r < 0)
                 return error_setf(e, r, "Failed to call %s: %m", call->member);
         return 0;

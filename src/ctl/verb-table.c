@@ -549,7 +549,7 @@ bool verb_is_group(const char *word) {
 
 const Verb *verb_find(char *const *words, int *ret_n) {
         for (const Verb *v = verbs; v->name; v++)
-                if (words[0] && words[1] && streq(strempty(verb_in_group(v, words[0])), words[1])) {
+                if (words[0] && words[1] && streq_ptr(verb_in_group(v, words[0]), words[1])) {
                         *ret_n = 2;
                         return v;
                 }
