@@ -145,6 +145,8 @@ int registry_resolve(Registry *r, Http *http, const char *tag, size_t max, Diges
         _cleanup_(http_response_clear) HttpResponse response = {};
         _cleanup_free_ char *data = NULL, *media_type = NULL;
         char what[REGISTRY_WHAT_SIZE];
+        _cleanup_free_ char *type = NULL;
+        MediaKind kind;
         Endpoint *used;
         size_t size;
         int k;
@@ -164,6 +166,10 @@ int registry_resolve(Registry *r, Http *http, const char *tag, size_t max, Diges
         k = registry_get_manifest(r, http, tag, max, &data, &size, &media_type, e);
         if (k != 0)
                 return k;
+        /* whatever answers for any address is no registry, and has no image */
+        k = manifest_identify(data, size, media_type, what, &kind, &type, e);
+        if (k != 0)
+                return error_prefix(e, k, "%s/%s", used->host, used->repository);
         k = hash_buffer(DIGEST_SHA256, data, size, ret);
         return k < 0 ? error_setf(e, k, "Failed to compute a digest: %m") : 0;
 }

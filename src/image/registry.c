@@ -3,6 +3,7 @@
 #include "image/registry.h"
 
 #include <poll.h>
+#include <strings.h>
 
 #include "basic/clock.h"
 #include "basic/json.h"
@@ -184,6 +185,21 @@ static int endpoint_url(const Endpoint *endpoint, const char *path, char **ret, 
         return asprintf(ret, "%s/v2/%s/%s", origin, endpoint->repository, path) < 0 ? -ENOMEM : 0;
 }
 
+/* Credentials go nowhere in plain HTTP but to this machine, whatever realm a registry on it names;
+ * unless the administrator has said that the registry is insecure. */
+static bool realm_may_be_plain(const Endpoint *endpoint, const char *realm) {
+        _cleanup_free_ char *host = NULL;
+
+        if (endpoint->skip_verify || strncasecmp(realm, "https://", STRLEN("https://")) == 0)
+                return endpoint->allow_http;
+        if (strncasecmp(realm, "http://", STRLEN("http://")) != 0)
+                return false;
+        realm += STRLEN("http://");
+        host = strndup(realm, strcspn(realm, "/?#"));
+        return endpoint->allow_http && host && !strchr(host, '@') &&
+               registry_host_is_loopback(host);
+}
+
 /* Gets the answer to a challenge, unless another thread has done so since we asked with used. */
 static int answer_challenge(Registry *r, Endpoint *endpoint, Http *http, const char *text,
                             const char *used, Error *e) {
@@ -201,6 +217,8 @@ static int answer_challenge(Registry *r, Endpoint *endpoint, Http *http, const c
         k = challenge_parse(text, &challenge, e);
         if (k == 0 && r->scope)
                 k = free_and_strdup(&challenge.scope, r->scope);
+        if (k == 0 && challenge.bearer)
+                template.allow_http = realm_may_be_plain(endpoint, challenge.realm);
         if (k == 0)
                 k = challenge_answer(&challenge, endpoint->credential, endpoint->host, http,
                                      &template, &answer, e);

@@ -203,6 +203,10 @@ class Faults(worker.TestCase):
                 (f'Bearer realm="http://{host}/text"', "InvalidArgument", "token server's answer, line 1"),
                 (f'Bearer realm="http://{host}/empty"', "Unavailable", "sent no token"),
                 (f'Bearer realm="http://{host}/lines"', "Unavailable", "sent a bad token"),
+                # no name of it is asked for: nothing is sent to others than this machine in plain HTTP
+                ('Bearer realm="HTTP://other.invalid/token"', "Unavailable", 'Protocol "http"'),
+                ('Bearer realm="http://127.0.0.1:1@other.invalid/token"', "Unavailable", 'Protocol "http"'),
+                ('Bearer realm="other.invalid/token"', "Unavailable", 'Protocol "http"'),
                 ('Bearer realm="file:///etc/passwd"', "Unavailable", 'Protocol "file" not supported')]:
             def fault(handler, challenge=challenge):
                 answers = {"huge": b"x" * 100000, "text": b"hello", "empty": b"{}", "lines": b'{"token": "a\\r\\nb: c"}'}

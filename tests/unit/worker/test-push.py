@@ -313,6 +313,11 @@ class Push(worker.TestCase):
             with self.subTest(reference):
                 self.assert_fails(code, ".", reference, verb="resolve", root=False)
 
+    def test_resolve_no_registry(self):
+        """Who answers any request with a page has no image."""
+        self.registry.fault = lambda handler: not handler.answer(200, b"<html>Log in</html>", "text/html")
+        self.assert_fails("NotImplemented", "which is neither an image manifest", self.target, verb="resolve", root=False)
+
 
 if __name__ == "__main__":
     worker.main()
