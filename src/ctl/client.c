@@ -197,25 +197,36 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
         return 1;
 }
 
-static int request_send(Request *q, Error *e) {
+static int call_to_message(Request *q, sd_bus_message **ret, Error *e) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
         const Call *call = &q->call;
-        sd_bus_message *m = NULL;
         int r;
 
         r = sd_bus_message_new_method_call(q->client->bus, &m, SERVICE, call->path ?: PATH_MANAGER,
                                            call->interface, call->member);
-        if (r >= 0 && call->append)
-                r = call->append(m, call->userdata);
-        if (r >= 0) {
-                q->sent_at = now_monotonic();
-                r = sd_bus_call_async(q->client->bus, &q->slot, m, on_reply, q, call->timeout);
-        }
-        sd_bus_message_unref(m);
-        if (r == -EINVAL)
-                return error_setf(e, CTR_INVALID_ARGUMENT, "An argument is not valid UTF-8");
         if (r < 0)
                 return error_setf(e, r, "Failed to call %s: %m", call->member);
+        r = call->append ? call->append(m, call->userdata) : 0;
+        if (r == -EINVAL) /* the one thing that sd-bus finds wrong with a value */
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "Failed to call %s: an argument is not valid UTF-8",
+                                  call->member);
+        if (r < 0)
+                return error_setf(e, r, "Failed to call %s: %m", call->member);
+        *ret = TAKE_PTR(m);
         return 0;
+}
+
+static int request_send(Request *q, Error *e) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
+        int r;
+
+        r = call_to_message(q, &m, e);
+        if (r != 0)
+                return r;
+        q->sent_at = now_monotonic();
+        r = sd_bus_call_async(q->client->bus, &q->slot, m, on_reply, q, q->call.timeout);
+        return r < 0 ? error_setf(e, r, "Failed to call %s: %m", q->call.member) : 0;
 }
 
 int client_request(Client *c, const Call *call, RequestHandler handler, void *userdata,

@@ -27,7 +27,7 @@ static void print_verb_help(const Verb *v) {
 static void print_help(void) {
         printf("Usage: ctrctl [OPTION...] VERB [OPTION...] [ARGUMENT...]\n\n"
                "Run and look after containers of the Ctr container manager.\n\nVerbs:\n");
-        for (const Verb *v = verbs; v->name; v++)
+        FOREACH_VERB(v)
                 printf(VERB_FORMAT, v->name, v->synopsis, v->help);
         printf(VERB_FORMAT, "help", "[VERB]", "Show this help, or a verb's options");
         options_print_help(sets_before_verb, stdout);
@@ -36,7 +36,7 @@ static void print_help(void) {
 
 static void print_group_help(const char *group) {
         printf("Usage: ctrctl %s VERB [OPTION...] [ARGUMENT...]\n\nVerbs:\n", group);
-        for (const Verb *v = verbs; v->name; v++)
+        FOREACH_VERB(v)
                 if (verb_in_group(v, group))
                         printf(VERB_FORMAT, v->name, v->synopsis, v->help);
         printf("\nSee 'ctrctl help %s VERB' for the options of one.\n", group);

@@ -22,8 +22,16 @@ typedef struct Verb {
         const OptionSet *sets[SETS_MAX + 1];
 } Verb;
 
-/* Ends with one that has no name. */
-extern const Verb verbs[];
+/* Each ends with one that has no name. */
+extern const Verb image_verbs[], container_verbs[], storage_verbs[];
+
+/* All of them, in the order in which help shows them; ends with NULL. */
+extern const Verb *const verb_tables[];
+
+/* Two loops: it can be left with return, and not with break. */
+#define FOREACH_VERB(v)                                                                            \
+        for (const Verb *const *table_ = verb_tables; *table_; table_++)                           \
+                for (const Verb *v = *table_; v->name; v++)
 
 /* The verb that words (NULL-terminated) begin with, and how many of them are its name; NULL if
  * there is none. */

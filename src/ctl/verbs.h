@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * The verbs of ctrctl. Each gets its arguments (NULL-terminated, as many as the table in main.c
- * allows) and returns the exit status; e is set if an error is still to be printed.
+ * The verbs of ctrctl. Each gets its arguments (NULL-terminated, as many as the tables
+ * of verb-table.h allow) and returns the exit status; e is set if an error is still to be printed.
  */
 
 #include "ctl/client.h"
