@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include "image/http.h"
-
 #include <curl/curl.h>
-#include <strings.h>
+
+#include "image/http-internal.h"
 
 #define REDIRECTS_MAX       5L
 #define CONNECT_TIMEOUT_SEC 20L
@@ -11,8 +10,6 @@
 #define STALL_BYTES      64L
 #define STALL_SEC        30L
 #define STALL_SEC_MAX    3600L
-#define HEADER_MAX       (8 * 1024)
-#define MESSAGE_MAX      4096
 #define CURL_BUFFER_SIZE (256L * 1024)
 
 struct Http {
@@ -23,7 +20,6 @@ struct Http {
         /* of the request under way */
         const HttpRequest *request;
         HttpResponse *response;
-        size_t message_size;
         bool message_full; /* the transfer was ended: nobody reads more of an error */
         uint64_t skip;     /* bytes to drop: the server does not do ranges */
         uint64_t sent;     /* what the source was asked for so far */
@@ -59,96 +55,11 @@ Http *http_free(Http *h) {
         return NULL;
 }
 
-/* The value of a header line behind its name, if it is of a sensible size. */
-static char *header_value(const char *value, size_t n) {
-        while (n > 0 && strchr(" \t\r\n", value[n - 1]))
-                n--;
-        while (n > 0 && (*value == ' ' || *value == '\t')) {
-                value++;
-                n--;
-        }
-        return n <= HEADER_MAX ? strndup(value, n) : NULL;
-}
-
-static bool is_bearer(const char *challenge) {
-        return challenge && strncasecmp(challenge, "Bearer", STRLEN("Bearer")) == 0;
-}
-
-/* Of several challenges the one that we would rather answer is kept. */
-static void keep_challenge(HttpResponse *response, char *value) {
-        if (is_bearer(response->challenge) && !is_bearer(value)) {
-                free(value);
-                return;
-        }
-        free(response->challenge);
-        response->challenge = value;
-}
-
-static void keep_range(HttpResponse *response, const char *value) {
-        unsigned long long start;
-
-        response->has_range = value && sscanf(value, "bytes %llu-", &start) == 1;
-        if (response->has_range)
-                response->range_start = start;
-}
-
-static void keep_retry_after(HttpResponse *response, const char *value) {
-        unsigned seconds;
-
-        response->retry_after = value && sscanf(value, "%9u", &seconds) == 1 ? seconds : 0;
-}
-
-static void keep_header(HttpResponse *response, const char *name, size_t n, char *value) {
-        const struct {
-                const char *name;
-                char **field;
-        } plain[] = {{"content-type", &response->content_type},
-                     {"location", &response->location},
-                     {"docker-content-digest", &response->digest},
-                     {"range", &response->range}};
-
-        for (size_t i = 0; i < ELEMENTSOF(plain); i++)
-                if (strlen(plain[i].name) == n && strncasecmp(name, plain[i].name, n) == 0) {
-                        free(*plain[i].field);
-                        *plain[i].field = value;
-                        return;
-                }
-        if (n == STRLEN("www-authenticate") && strncasecmp(name, "www-authenticate", n) == 0) {
-                keep_challenge(response, value);
-                return;
-        }
-        if (n == STRLEN("content-range") && strncasecmp(name, "content-range", n) == 0)
-                keep_range(response, value);
-        else if (n == STRLEN("retry-after") && strncasecmp(name, "retry-after", n) == 0)
-                keep_retry_after(response, value);
-        free(value);
-}
-
-/* What counts are the headers of the last answer in a chain of redirects. */
 static size_t on_header(char *line, size_t size, size_t n, void *userdata) {
-        HttpResponse *response = ((Http *) userdata)->response;
-        const char *colon = memchr(line, ':', size * n), *end = line + size * n;
+        const Http *h = userdata;
 
-        if (startswith(line, "HTTP/"))
-                http_response_clear(response);
-        else if (colon)
-                keep_header(response, line, (size_t) (colon - line),
-                            header_value(colon + 1, (size_t) (end - colon - 1)));
+        http_response_add_header(h->response, line, size * n);
         return size * n;
-}
-
-/* The body of an error says why, in the registry's words: kept for our sentence, made harmless for
- * terminals and logs. */
-static void keep_message(Http *h, const char *data, size_t size) {
-        HttpResponse *response = h->response;
-
-        if (!response->message) {
-                response->message = calloc(1, MESSAGE_MAX + 1);
-                h->message_size = 0;
-        }
-        for (size_t i = 0; response->message && i < size && h->message_size < MESSAGE_MAX; i++)
-                response->message[h->message_size++] =
-                                data[i] >= ' ' && data[i] <= '~' ? data[i] : ' ';
 }
 
 /* Sees to it that the body starts at the offset asked for. */
@@ -174,8 +85,7 @@ static size_t on_body(char *data, size_t size, size_t n, void *userdata) {
 
         (void) curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &status);
         if (status != 200 && status != 206) {
-                keep_message(h, data, total);
-                h->message_full = h->message_size == MESSAGE_MAX;
+                h->message_full = !http_response_add_message(h->response, data, total);
                 return h->message_full ? CURL_WRITEFUNC_ERROR : total;
         }
         if (!h->body_begun)
@@ -440,16 +350,6 @@ int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *
         }
         *ret = response;
         return 0;
-}
-
-void http_response_clear(HttpResponse *response) {
-        free(response->content_type);
-        free(response->challenge);
-        free(response->location);
-        free(response->digest);
-        free(response->range);
-        free(response->message);
-        *response = (HttpResponse){};
 }
 
 bool http_may_retry(const Http *h) {

@@ -167,7 +167,7 @@ int registry_resolve(Registry *r, Http *http, const char *tag, size_t max, Diges
         if (k != 0)
                 return k;
         /* whatever answers for any address is no registry, and has no image */
-        k = manifest_identify(data, size, media_type, what, &kind, &type, e);
+        k = media_type_identify(data, size, media_type, what, &kind, &type, e);
         if (k != 0)
                 return error_prefix(e, k, "%s/%s", used->host, used->repository);
         k = hash_buffer(DIGEST_SHA256, data, size, ret);

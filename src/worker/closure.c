@@ -123,8 +123,8 @@ static int collect(Closure *c, const Descriptor *d, unsigned depth, Digest *ret,
         r = text_read_stored(c->content_fd, &d->digest, &text, e);
         if (r != 0)
                 return r;
-        r = manifest_identify(text.data, text.size, d->media_type, DIGEST_STRING(&d->digest), &kind,
-                              &media_type, e);
+        r = media_type_identify(text.data, text.size, d->media_type, DIGEST_STRING(&d->digest),
+                                &kind, &media_type, e);
         if (r != 0)
                 return r;
         found.media_type = media_type;

@@ -109,9 +109,9 @@ static int add_other(Pull *p, Http *http, const Descriptor *d, unsigned depth, E
 
         r = pull_fetch_document(p, http, d, false, &text, e);
         if (r == 0)
-                r = manifest_identify(text.data, text.size,
-                                      text.media_type ? text.media_type : d->media_type,
-                                      DIGEST_STRING(&d->digest), &kind, &media_type, e);
+                r = media_type_identify(text.data, text.size,
+                                        text.media_type ? text.media_type : d->media_type,
+                                        DIGEST_STRING(&d->digest), &kind, &media_type, e);
         if (r != 0)
                 return r;
         found.media_type = media_type;

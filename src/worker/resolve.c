@@ -202,9 +202,9 @@ static int find_manifest(Pull *p, Http *http, const char *what, Error *e) {
                 _cleanup_free_ char *media_type = NULL;
                 MediaKind kind;
 
-                r = manifest_identify(text.data, text.size,
-                                      text.media_type ? text.media_type : current.media_type, what,
-                                      &kind, &media_type, e);
+                r = media_type_identify(text.data, text.size,
+                                        text.media_type ? text.media_type : current.media_type,
+                                        what, &kind, &media_type, e);
                 if (r != 0)
                         return r;
                 if (current.media_type && !streq(current.media_type, media_type))

@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         if (image_config_parse(text, size, "sample", &config, &e) != 0 &&
             (e.code <= 0 || isempty(e.text)))
                 abort();
-        if (manifest_identify(text, size, NULL, "sample", &kind, &media_type, NULL) != 0)
+        if (media_type_identify(text, size, NULL, "sample", &kind, &media_type, NULL) != 0)
                 return 0;
         if (kind == MEDIA_MANIFEST)
                 read_manifest(text, size, media_type);

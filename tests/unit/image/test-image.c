@@ -241,7 +241,7 @@ static void test_manifest(void **state) {
         _cleanup_free_ char *media_type = NULL;
         MediaKind kind;
 
-        assert_int_equal(manifest_identify(text, strlen(text), NULL, "x", &kind, &media_type, &e),
+        assert_int_equal(media_type_identify(text, strlen(text), NULL, "x", &kind, &media_type, &e),
                          0);
         assert_int_equal(kind, MEDIA_MANIFEST);
         assert_string_equal(media_type, MANIFEST);
