@@ -9,93 +9,13 @@
 #include "basic/cgroup.h"
 #include "basic/clock.h"
 #include "basic/fs.h"
-#include "basic/json.h"
 #include "basic/log.h"
 #include "oci/scope.h"
 #include "runtime/cgroup-tree.h"
 #include "runtime/path.h"
 
 #define FREEZE_USEC     (10 * USEC_PER_SEC)
-#define PROCS_MAX       (4U * 1024 * 1024)
 #define CONTROLLERS_MAX 1024U
-
-/* Relative paths, and containers without one, start where root's containers are by convention, or
- * beside the caller: its own cgroup has processes, and so no controllers to hand down. */
-static int plan_directory(const Context *c, const char *path, const char *id, char **ret,
-                          Error *e) {
-        _cleanup_free_ char *own = NULL;
-        char *slash;
-        int r;
-
-        if (path && path[0] == '/') {
-                path += strspn(path, "/");
-                return *path && (*ret = strdup(path)) ? 0 : -ENOMEM;
-        }
-        if (!c->rootless)
-                return asprintf(ret, RUNTIME_NAME "/%s", path ? path : id) < 0 ? -ENOMEM : 0;
-        r = cgroup_path_of(0, &own, e);
-        if (r != 0)
-                return r;
-        slash = strrchr(own, '/');
-        if (slash)
-                *slash = '\0';
-        return asprintf(ret, "%s/%s", slash ? own : "", path ? path : id) < 0 ? -ENOMEM : 0;
-}
-
-/* "slice:prefix:name" */
-static int plan_scope(const Context *c, const char *path, State *s, char **ret_slice, Error *e) {
-        _cleanup_free_ char *copy = NULL;
-        char *slice, *prefix = NULL, *name = NULL;
-
-        copy = strdup(path ? path : "");
-        if (!copy)
-                return -ENOMEM;
-        slice = copy;
-        prefix = strchr(slice, ':');
-        if (prefix) {
-                *prefix++ = '\0';
-                name = strchr(prefix, ':');
-        }
-        if (name)
-                *name++ = '\0';
-        if (path && (!name || !*name || strchr(path, '/')))
-                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "linux.cgroupsPath: \"%s\" is not of the form "
-                                  "\"slice:prefix:name\", which --systemd-cgroup needs",
-                                  path);
-        if (!path) {
-                prefix = (char *) RUNTIME_NAME;
-                name = s->id;
-        }
-        if (asprintf(&s->scope, "%s%s%s.scope", prefix, *prefix ? "-" : "", name) < 0) {
-                s->scope = NULL;
-                return -ENOMEM;
-        }
-        s->user_bus = c->rootless;
-        if (!*slice)
-                slice = (char *) (c->rootless ? "user.slice" : "system.slice");
-        *ret_slice = strdup(slice);
-        return *ret_slice ? 0 : -ENOMEM;
-}
-
-int cgroup_plan(const Context *c, json_t *config, State *s, char **ret_slice, Error *e) {
-        const char *path = NULL;
-        json_t *section;
-        int r;
-
-        r = json_get_object(config, "", "linux", &section, e);
-        if (r > 0)
-                r = json_get_string(section, "linux", "cgroupsPath", &path, e);
-        if (r < 0)
-                return r;
-        if (isempty(path))
-                path = NULL;
-        if (path && strstr(path, ".."))
-                return error_setf(e, CTR_INVALID_ARGUMENT, "linux.cgroupsPath: \"%s\" leads away",
-                                  path);
-        return c->systemd_cgroup ? plan_scope(c, path, s, ret_slice, e)
-                                 : plan_directory(c, path, s->id, &s->cgroup, e);
-}
 
 static bool has_word(const char *list, const char *word, size_t n) {
         for (const char *p = list; (p = strstr(p, word)); p += n)
@@ -144,17 +64,15 @@ static int make_one(int parent_fd, const char *name) {
 
 /* Makes the directories on the way, each with the controllers of the one above. */
 static int make_directory(const char *path, int *ret_fd, Error *e) {
-        _cleanup_free_ char *copy = strdup(path);
+        const char *rest = path;
         _cleanup_close_ int fd = -1;
-        char *save = NULL;
+        char name[NAME_MAX + 1];
         int r;
 
-        if (!copy)
-                return -ENOMEM;
         r = cgroup_root_open(&fd, e);
         if (r != 0)
                 return r;
-        for (char *name = strtok_r(copy, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
+        while ((r = path_next(&rest, name)) > 0) {
                 int child_fd;
 
                 enable_controllers(fd);
@@ -164,6 +82,8 @@ static int make_directory(const char *path, int *ret_fd, Error *e) {
                 fd_close(fd);
                 fd = child_fd;
         }
+        if (r < 0)
+                return error_setf(e, r, "Failed to make the cgroup %s: %m", path);
         *ret_fd = TAKE_FD(fd);
         return 0;
 }
@@ -288,10 +208,6 @@ int cgroup_freeze(int cgroup_fd, bool freeze, Error *e) {
                           r < 0 ? strerror(-r) : "its processes do not react");
 }
 
-static int each_remove(int parent_fd, const char *name, int fd, int arg) {
-        return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
-}
-
 static int remove_directory(const char *path, Error *e) {
         _cleanup_close_ int root_fd = -1, fd = -1;
         int r;
@@ -302,8 +218,7 @@ static int remove_directory(const char *path, Error *e) {
         fd = path_open(root_fd, path, O_RDONLY | O_DIRECTORY);
         if (fd < 0)
                 return fd == -ENOENT ? 0 : error_setf(e, fd, "Failed to open cgroup %s: %m", path);
-        (void) cgroup_walk(fd, each_remove, 0);
-        r = unlinkat(root_fd, path, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
+        r = cgroup_remove_tree(root_fd, path, fd);
         return r < 0 ? error_setf(e, r, "Failed to remove the cgroup %s: %m", path) : 0;
 }
 
@@ -340,62 +255,4 @@ int cgroup_destroy(const State *s, Error *e) {
         if (s->scope)
                 return scope_stop(s->user_bus, s->scope, e);
         return s->cgroup ? remove_directory(s->cgroup, e) : 0;
-}
-
-typedef struct PidWalk {
-        int (*each)(pid_t pid, void *userdata);
-        void *userdata;
-} PidWalk;
-
-static int each_pid_of(int cgroup_fd, const PidWalk *w) {
-        _cleanup_free_ char *pids = NULL;
-        char *save = NULL;
-        int r;
-
-        r = file_read_at(cgroup_fd, "cgroup.procs", PROCS_MAX, &pids, NULL);
-        if (r == -EOPNOTSUPP || r == -ENODEV)
-                return 0; /* threaded: they are listed further up; or removed */
-        if (r < 0)
-                return r;
-        for (char *p = strtok_r(pids, "\n", &save); p; p = strtok_r(NULL, "\n", &save)) {
-                pid_t pid = (pid_t) strtol(p, NULL, 10);
-
-                r = pid > 0 ? w->each(pid, w->userdata) : 0;
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
-static int walk_pids(int fd, const PidWalk *w, unsigned depth) {
-        _cleanup_closedir_ DIR *dir = NULL;
-        struct dirent *de;
-        int r;
-
-        r = each_pid_of(fd, w);
-        if (r < 0 || depth == 0)
-                return r;
-        dir = dir_stream_open_at(fd, ".");
-        if (!dir)
-                return -errno;
-        while ((errno = 0, de = readdir(dir))) {
-                _cleanup_close_ int child_fd = -1;
-
-                if (de->d_type != DT_DIR || de->d_name[0] == '.')
-                        continue;
-                child_fd = openat(fd, de->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-                r = child_fd < 0 ? 0 : walk_pids(child_fd, w, depth - 1);
-                if (r < 0)
-                        return r;
-        }
-        return -errno;
-}
-
-int cgroup_each_pid(int cgroup_fd, int (*each)(pid_t pid, void *userdata), void *userdata,
-                    Error *e) {
-        const PidWalk w = {each, userdata};
-        int r;
-
-        r = walk_pids(cgroup_fd, &w, 64);
-        return r < 0 ? error_setf(e, r, "Failed to read the processes of the container: %m") : 0;
 }

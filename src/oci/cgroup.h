@@ -11,8 +11,8 @@
 #include "oci/cgroup-limits.h"
 #include "oci/state.h"
 
-/* Reads linux.cgroupsPath: says which cgroup it will be, in s->cgroup (a plain one) or s->scope and
- * *ret_slice. */
+/* Reads linux.cgroupsPath (cgroup-plan.c): says which cgroup it will be, in s->cgroup (a plain one)
+ * or s->scope and *ret_slice. */
 int cgroup_plan(const Context *c, json_t *config, State *s, char **ret_slice, Error *e);
 
 /* Makes a plain one, for an init that is to be cloned into it. *ret_fd is its directory; -1 if it
@@ -30,7 +30,3 @@ int cgroup_destroy(const State *s, Error *e);
 
 /* Freezes or thaws, and waits until that is done. */
 int cgroup_freeze(int cgroup_fd, bool freeze, Error *e);
-
-/* The processes in it and in cgroups below: calls each() for every pid. */
-int cgroup_each_pid(int cgroup_fd, int (*each)(pid_t pid, void *userdata), void *userdata,
-                    Error *e);

@@ -33,7 +33,9 @@ static int kill_all(const State *s, int signo, Error *e) {
         if (!paused)
                 r = cgroup_freeze(fd, true, e);
         if (r == 0)
-                r = cgroup_each_pid(fd, each_kill, &signo, e);
+                r = cgroup_each_process(fd, each_kill, &signo);
+        if (r < 0)
+                r = error_setf(e, r, "Failed to signal the container: %m");
         if (!paused)
                 k = cgroup_freeze(fd, false, e);
         return r != 0 ? r : k;

@@ -11,6 +11,7 @@
 #include "oci/cgroup.h"
 #include "oci/options.h"
 #include "oci/print.h"
+#include "runtime/cgroup-tree.h"
 
 int verb_state(Context *c, int argc, char *argv[], Error *e) {
         const OptionTable table = {"state CONTAINER", NULL, 0, 1, 1, false};
@@ -105,7 +106,7 @@ int verb_list(Context *c, int argc, char *argv[], Error *e) {
 }
 
 static int add_pid(pid_t pid, void *userdata) {
-        return json_array_append_new(userdata, json_integer(pid));
+        return json_array_append_new(userdata, json_integer(pid)) < 0 ? -ENOMEM : 0;
 }
 
 /* The processes of the container: those in its cgroup, or init alone without one. */
@@ -127,7 +128,9 @@ static int read_pids(Context *c, const char *id, json_t **ret, Error *e) {
         else {
                 r = state_open_cgroup(s, &fd, e);
                 if (r == 0)
-                        r = cgroup_each_pid(fd, add_pid, pids, e);
+                        r = cgroup_each_process(fd, add_pid, pids);
+                if (r < 0)
+                        r = error_setf(e, r, "Failed to read the processes of the container: %m");
         }
         if (r == 0)
                 *ret = TAKE_PTR(pids);
@@ -176,44 +179,60 @@ static int filter_ps(FILE *f, json_t *pids, Error *e) {
         column = pid_column(line);
         if (column < 0)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "ps prints no column PID");
+        /* a long list may have its head line again */
         do
-                if (column < 0 || has_pid(line, (unsigned) column, pids) || pid_column(line) >= 0)
+                if (pid_column(line) == column || has_pid(line, (unsigned) column, pids))
                         (void) fputs(line, stdout);
         while (getline(&line, &size, f) >= 0);
         return 0;
 }
 
-/* As runc: ps(1) with the caller's options, of which the container's processes are shown. */
-static int run_ps(char *arguments[], json_t *pids, Error *e) {
-        static char *const usual[] = {(char *) "-ef", NULL};
-        _cleanup_strv_free_ char **argv = NULL;
+/* Starts ps(1) with its output in a pipe. */
+static int spawn_ps(char *const argv[], FILE **ret_output, int *ret_pidfd, Error *e) {
+        _cleanup_close_ int read_fd = -1, write_fd = -1;
+        _cleanup_fclose_ FILE *output = NULL;
         _cleanup_free_ char *path = NULL;
-        _cleanup_close_ int pidfd = -1;
-        int fds[2], status, r;
+        int fds[2], r;
         pid_t pid;
-        FILE *f;
 
         r = process_find_program("ps", &path);
         if (r < 0)
                 return error_setf(e, r, "Failed to find ps: %m");
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return error_setf(e, -errno, "Failed to make a pipe: %m");
+        read_fd = fds[0];
+        write_fd = fds[1];
+        output = fdopen(read_fd, "re");
+        if (!output)
+                return -ENOMEM;
+        read_fd = -1; /* the stream's */
+        r = process_spawn(path, argv, NULL, (const int[]){-1, write_fd, STDERR_FILENO}, 3, &pid,
+                          ret_pidfd);
+        if (r < 0)
+                return error_setf(e, r, "Failed to run ps: %m");
+        *ret_output = TAKE_PTR(output);
+        return 0;
+}
+
+/* As runc: ps(1) with the caller's options, of which the container's processes are shown. */
+static int run_ps(char *const arguments[], json_t *pids, Error *e) {
+        static char *const usual[] = {(char *) "-ef", NULL};
+        _cleanup_strv_free_ char **argv = NULL;
+        _cleanup_fclose_ FILE *output = NULL;
+        _cleanup_close_ int pidfd = -1;
+        int status, r;
+
         r = strv_extend(&argv, "ps");
         STRV_FOREACH(s, *arguments ? arguments : usual)
                 if (r == 0)
                         r = strv_extend(&argv, *s);
+        if (r == 0)
+                r = spawn_ps(argv, &output, &pidfd, e);
         if (r < 0)
                 return r;
-        if (pipe2(fds, O_CLOEXEC) < 0)
-                return error_setf(e, -errno, "Failed to make a pipe: %m");
-        r = process_spawn(path, argv, NULL, (const int[]){-1, fds[1], STDERR_FILENO}, 3, &pid,
-                          &pidfd);
-        fd_close(fds[1]);
-        f = fdopen(fds[0], "re");
-        if (r < 0 || !f) {
-                fd_close(fds[0]);
-                return error_setf(e, r < 0 ? r : -ENOMEM, "Failed to run ps: %m");
-        }
-        r = filter_ps(f, pids, e);
-        (void) fclose(f);
+        r = filter_ps(output, pids, e);
+        /* what filter_ps() did not read must not keep ps from its end */
+        (void) fclose(TAKE_PTR(output));
         if (pidfd_wait(pidfd, &status) < 0 || status != 0)
                 return error_setf(e, -EIO, "ps failed");
         return r;

@@ -15,11 +15,10 @@
 #include "runtime/cgroup-tree.h"
 #include "supervisor/oom.h"
 
-#define CGROUP_FILE_MAX  (64U * 1024)
-#define CONTROLLERS_MAX  1024U
-#define CGROUP_PROCS_MAX (8U * 1024 * 1024) /* a million pids */
-#define ADOPT_USEC       (10 * USEC_PER_SEC)
-#define FREEZE_USEC      (2 * USEC_PER_SEC)
+#define CGROUP_FILE_MAX (64U * 1024)
+#define CONTROLLERS_MAX 1024U
+#define ADOPT_USEC      (10 * USEC_PER_SEC)
+#define FREEZE_USEC     (2 * USEC_PER_SEC)
 
 struct Payload {
         int scope_fd;
@@ -298,24 +297,10 @@ static int payload_wait_frozen(Payload *p) {
         }
 }
 
-static int each_signal(int parent_fd, const char *name, int fd, int signo) {
-        _cleanup_free_ char *pids = NULL;
-        char *save = NULL;
-        int r;
+static int each_signal(pid_t pid, void *userdata) {
+        const int *signo = userdata;
 
-        r = file_read_at(fd, "cgroup.procs", CGROUP_PROCS_MAX, &pids, NULL);
-        if (r == -EOPNOTSUPP)
-                return 0; /* a threaded cgroup: its processes are listed further up */
-        if (r < 0)
-                return r;
-        for (char *s = strtok_r(pids, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
-                pid_t pid = (pid_t) strtol(s, NULL, 10);
-
-                /* 0: in a pid namespace that we do not see */
-                if (pid > 0 && kill(pid, signo) < 0 && errno != ESRCH && r >= 0)
-                        r = -errno;
-        }
-        return r;
+        return kill(pid, *signo) < 0 && errno != ESRCH ? -errno : 0;
 }
 
 int payload_signal(Payload *p, int signo) {
@@ -338,11 +323,7 @@ int payload_signal(Payload *p, int signo) {
         if (k < 0)
                 /* what runs on may fork and be missed: better than no signal at all */
                 log_warning_errno(k, "Failed to freeze the payload: %m");
-        r = cgroup_walk(p->fd, each_signal, signo);
-        k = each_signal(-1, NULL, p->fd, signo);
-        if (k < 0 && r >= 0)
-                r = k;
-
+        r = cgroup_each_process(p->fd, each_signal, &signo);
         k = thaw ? payload_freeze(p, false) : 0;
         return r < 0 ? r : k;
 }
@@ -366,18 +347,6 @@ int payload_signal_pid(Payload *p, pid_t pid, int signo) {
         return pidfd_signal(pidfd, signo);
 }
 
-static int each_remove(int parent_fd, const char *name, int fd, int arg) {
-        return unlinkat(parent_fd, name, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
-}
-
 int payload_remove(Payload *p) {
-        int r;
-
-        if (unlinkat(p->scope_fd, "payload", AT_REMOVEDIR) >= 0 || errno == ENOENT)
-                return 0;
-        /* the container made cgroups of its own */
-        r = cgroup_walk(p->fd, each_remove, 0);
-        if (unlinkat(p->scope_fd, "payload", AT_REMOVEDIR) < 0 && errno != ENOENT && r >= 0)
-                r = -errno;
-        return r;
+        return cgroup_remove_tree(p->scope_fd, "payload", p->fd);
 }

@@ -327,6 +327,7 @@ refused "a file that is not a limit" 'c["linux"]["resources"] = {"unified": {"cg
 refused "a path as a file" 'c["linux"]["resources"] = {"unified": {"../x.y": "1"}}' "not a file of a controller"
 refused "a device's access" 'c["linux"]["resources"] = {"devices": [{"allow": True, "access": "x"}]}' 'devices\[0\].access'
 refused "a cgroup that leads away" 'c["linux"]["cgroupsPath"] = "/../x"' "cgroupsPath: .* leads away"
+refused "the root of all cgroups" 'c["linux"]["cgroupsPath"] = "/"' "cgroupsPath: .* is everybody's"
 refused "no process" 'del c["process"]' "process is missing"
 if ! grep -q ' resctrl ' /proc/self/mounts; then
         refused "shares of a cache that nobody shares out" 'c["linux"]["intelRdt"] = {"closID": "x"}' \
