@@ -10,16 +10,23 @@
 #define DOMAIN_MAX 253
 #define OPTION_MAX 64
 
-static int read_list(OptionReader *o, char ***list) {
+/* Reads a list, and says of the first item that is not valid what it is not. */
+static int read_list(OptionReader *o, char ***list, bool (*is_valid)(const char *item),
+                     const char *what) {
         int r;
 
         r = option_strv(o, list);
         if (r >= 0 && strv_length(*list) > ITEMS_MAX)
                 return option_invalid(o, "more than %i", ITEMS_MAX);
+        if (r < 0)
+                return r;
+        STRV_FOREACH(s, *list)
+                if (!is_valid(*s))
+                        return option_invalid(o, "\"%.64s\" is %s", *s, what);
         /* an empty one is as if it were not given */
-        if (r >= 0 && strv_length(*list) == 0)
+        if (strv_length(*list) == 0)
                 *list = strv_free(*list);
-        return r;
+        return 0;
 }
 
 static bool is_address(const char *s) {
@@ -48,58 +55,43 @@ static bool is_domain(const char *s, size_t n) {
         return s[n - 1] != '-';
 }
 
-int option_dns(OptionReader *o, void *target) {
-        char ***list = target;
-        int r;
+/* "." says that there is none. */
+static bool is_search(const char *s) {
+        return streq(s, ".") || is_domain(s, strlen(s));
+}
 
-        r = read_list(o, list);
-        if (r < 0)
-                return r;
-        STRV_FOREACH(s, *list)
-                if (!is_address(*s))
-                        return option_invalid(o, "\"%.64s\" is no IP address", *s);
-        return 0;
+static bool is_option(const char *s) {
+        return *s && strlen(s) <= OPTION_MAX &&
+               s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-_:")] == '\0';
+}
+
+static bool is_host(const char *s) {
+        const char *colon = strchr(s, ':');
+
+        return colon && is_domain(s, (size_t) (colon - s)) && is_address(colon + 1);
+}
+
+int option_dns(OptionReader *o, void *target) {
+        return read_list(o, target, is_address, "no IP address");
 }
 
 int option_dns_search(OptionReader *o, void *target) {
         char ***list = target;
         int r;
 
-        r = read_list(o, list);
-        if (r < 0)
+        r = read_list(o, list, is_search, "no domain");
+        if (r < 0 || strv_length(*list) < 2)
                 return r;
         STRV_FOREACH(s, *list)
-                if (!is_domain(*s, strlen(*s)) && !(streq(*s, ".") && strv_length(*list) == 1))
-                        return option_invalid(o, "\"%.64s\" is no domain", *s);
+                if (streq(*s, "."))
+                        return option_invalid(o, "\".\" is no domain to stand with others");
         return 0;
 }
 
 int option_dns_options(OptionReader *o, void *target) {
-        char ***list = target;
-        int r;
-
-        r = read_list(o, list);
-        if (r < 0)
-                return r;
-        STRV_FOREACH(s, *list)
-                if (!**s || strlen(*s) > OPTION_MAX ||
-                    (*s)[strspn(*s, "abcdefghijklmnopqrstuvwxyz0123456789-_:")])
-                        return option_invalid(o, "\"%.64s\" is no option of resolv.conf(5)", *s);
-        return 0;
+        return read_list(o, target, is_option, "no option of resolv.conf(5)");
 }
 
 int option_extra_hosts(OptionReader *o, void *target) {
-        char ***list = target;
-        int r;
-
-        r = read_list(o, list);
-        if (r < 0)
-                return r;
-        STRV_FOREACH(s, *list) {
-                const char *colon = strchr(*s, ':');
-
-                if (!colon || !is_domain(*s, (size_t) (colon - *s)) || !is_address(colon + 1))
-                        return option_invalid(o, "\"%.64s\" is not NAME:ADDRESS", *s);
-        }
-        return 0;
+        return read_list(o, target, is_host, "not NAME:ADDRESS");
 }
