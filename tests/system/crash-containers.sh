@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# testbed: run --timeout=1800
+#
+# shellcheck disable=SC2016
+#
+# The manager and its workers are killed by SIGKILL at the steps of everything that is done with containers, their files,
+# their versions and volumes: see crash-lib.
+
+# shellcheck source-path=SCRIPTDIR
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/crash-lib"
+
+export test_dir store image=localhost:5000/demo:latest
+
+# copied DIRECTORY: whether all that was copied to it is there. A copy that was ended leaves what came before, and none
+# of that is incomplete.
+copied() {
+        local file there=0
+
+        for file in one two three/four; do
+                [[ -e $1/$file ]] || continue
+                ((++there))
+                cmp "$1/$file" "$test_dir/files/$file" 2>&1
+        done
+        ((there < 3)) || tar --sort=name --numeric-owner -C "$1" -c . | sha256sum
+}
+
+# What is wrong in the database, in which a container has a root to write to, and whoever made a version is done.
+inconsistent() {
+        sqlite3 $db "SELECT operation FROM containers WHERE operation IS NOT NULL;
+                SELECT c.id || ' has no active root' FROM containers c LEFT JOIN snapshots s ON s.id = c.snapshot
+                        WHERE s.kind IS NOT 1 OR s.key <> c.snapshot_key;
+                SELECT 'left: ' || key FROM snapshots WHERE namespace <> '' AND kind <> 0 AND volume IS NULL
+                        AND id NOT IN (SELECT snapshot FROM containers WHERE snapshot IS NOT NULL)"
+        find /run/ctr/tasks -mindepth 2 -maxdepth 2 ! -name web 2>/dev/null
+}
+
+# What is seen: containers with their mounts, volumes with what is in them, versions, and that what ran runs.
+state() {
+        local id
+
+        inconsistent
+        sqlite3 $db "SELECT id, snapshotter, (SELECT count(*) FROM container_mounts m WHERE m.container = c.id)
+                FROM containers c ORDER BY id"
+        ctrctl volume ls --quiet | sed -E 's/^[0-9a-f]{64}$/anonymous/' | sort
+        for id in $(sqlite3 $db "SELECT id FROM snapshots WHERE volume IS NOT NULL AND volume <> 'box'"); do
+                find "$store/snapshots/native/$id/fs" | wc -l
+        done | sort
+        for id in $(sqlite3 $db "SELECT snapshotter || '/' || snapshot FROM containers WHERE id = 'box' UNION
+                        SELECT 'native/' || id FROM snapshots WHERE volume = 'box'"); do
+                copied "$store/snapshots/$id/fs/copied"
+        done
+        ctrctl version ls web --no-legend >"$test_dir/versions" 2>&1 || return 0
+        comm -23 <(awk '{ print $1 }' "$test_dir/versions" | sort) <(sort "$test_dir/had") | sed 's/.*/a version/'
+        wait_until 30 ctrctl exec web true && echo "web runs"
+        ctrctl exec web test -e /since && echo "with what was written since version 1"
+        copied "$store/snapshots/$(sqlite3 $db "SELECT snapshotter || '/' || snapshot FROM containers WHERE id = 'web'")/fs/copied"
+}
+
+# Versions that there were.
+had() {
+        ctrctl version ls web --no-legend 2>/dev/null | awk '{ print $1 }' >"$test_dir/had"
+}
+
+# The container "web" with version 1 and nothing else, running; each version more would make it slower.
+back_to_one() {
+        ctrctl version rollback web 1 >/dev/null || return
+        ctrctl version ls web --no-legend | awk '$1 != 1 { print $1 }' | xargs -r -n 1 ctrctl version rm web || return
+        had
+}
+export -f had back_to_one
+
+registry_start
+image_push demo demo:latest
+ctrctl pull --quiet $image || die "no image"
+mkdir -p "$test_dir/files/three"
+seq 100000 >"$test_dir/files/one"
+seq 7 >"$test_dir/files/two"
+seq 20000 >"$test_dir/files/three/four"
+mkdir "$test_dir/archive"
+cp -a "$test_dir/files" "$test_dir/archive/copied"
+tar -C "$test_dir/archive" -cf "$test_dir/files.tar" copied
+
+
+sweep_create() {
+        "$1" "create, $snapshotter" 'ctrctl rm -v made 2>/dev/null; ctrctl volume rm data 2>/dev/null; true' \
+                'ctrctl create --name made --snapshotter $snapshotter -v data:/etc -v /usr $image true'
+}
+
+sweep_rm() {
+        "$1" "rm, $snapshotter" 'ctrctl rm made 2>/dev/null; ctrctl volume prune -af >/dev/null &&
+                ctrctl create --name made --snapshotter $snapshotter -v data:/etc -v /usr $image true' 'ctrctl rm -v made'
+        ctrctl rm made 2>/dev/null
+        ctrctl volume prune -af >/dev/null
+}
+
+sweep_copy() {
+        "$1" "copy in, $snapshotter" \
+                'ctrctl rm box 2>/dev/null; ctrctl create --name box --snapshotter $snapshotter $image true' \
+                'ctrctl cp "$test_dir/files" box:/copied'
+        ctrctl rm box 2>/dev/null
+}
+
+# versions_start, versions_end: the container "web" with a version, which runs.
+versions_start() {
+        ctrctl create --name web --snapshotter "$snapshotter" $image \
+                sh -c 'trap "exit 0" TERM; while :; do sleep 0.1; done' >/dev/null || die "no container with versions"
+        ctrctl start web >/dev/null || die "it does not start"
+        ctrctl version create web >/dev/null || die "no version"
+        had
+}
+
+versions_end() {
+        busctl call org.example.Ctr /org/example/Ctr/container/default/web org.example.Ctr.Container Delete 'a{sv}' 2 \
+                CleanupVersions b true Force b true >/dev/null || die "the container stays"
+}
+
+sweep_version_create() {
+        "$1" "copy into a running one, $snapshotter" 'ctrctl exec web rm -rf /copied' 'ctrctl cp "$test_dir/files" web:/copied'
+        ctrctl exec web rm -rf /copied
+        "$1" "version create, $snapshotter" back_to_one 'ctrctl version create web'
+}
+
+sweep_version_rollback() {
+        "$1" "version rollback, $snapshotter" 'ctrctl exec web touch /since' 'ctrctl version rollback web 1'
+        "$1" "version rm, $snapshotter" 'back_to_one && ctrctl version create web >"$test_dir/newest"' \
+                'ctrctl version rm web "$(cat "$test_dir/newest")"'
+}
+
+export snapshotter=overlayfs
+sweep_create sweep_all
+sweep_rm sweep
+sweep_copy sweep
+versions_start
+sweep_version_create sweep
+sweep_version_rollback sweep_all
+versions_end
+
+snapshotter=native
+sweep_create sweep
+sweep_rm sweep_all
+sweep_copy sweep_all
+versions_start
+sweep_version_create sweep_all
+sweep_version_rollback sweep
+versions_end
+
+volume='ctrctl volume prune -af >/dev/null; ctrctl volume create box && ctrctl volume import box "$test_dir/files.tar"'
+sweep_all "volume create" 'ctrctl volume rm box 2>/dev/null; true' 'ctrctl volume create box'
+sweep "volume import" 'ctrctl volume prune -af >/dev/null; ctrctl volume create box' \
+        'ctrctl volume import box "$test_dir/files.tar"'
+sweep_all "volume rm" "$volume" 'ctrctl volume rm box'
+sweep "volume prune" "$volume && ctrctl volume create other" 'ctrctl volume prune -af'
