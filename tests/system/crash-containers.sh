@@ -82,21 +82,21 @@ mkdir "$test_dir/archive"
 cp -a "$test_dir/files" "$test_dir/archive/copied"
 tar -C "$test_dir/archive" -cf "$test_dir/files.tar" copied
 
-
+# sweep_*: each once for each of the snapshotters, with which other programs and transactions do it.
 sweep_create() {
-        "$1" "create, $snapshotter" 'ctrctl rm -v made 2>/dev/null; ctrctl volume rm data 2>/dev/null; true' \
+        sweep "create, $snapshotter" 'ctrctl rm -v made 2>/dev/null; ctrctl volume rm data 2>/dev/null; true' \
                 'ctrctl create --name made --snapshotter $snapshotter -v data:/etc -v /usr $image true'
 }
 
 sweep_rm() {
-        "$1" "rm, $snapshotter" 'ctrctl rm made 2>/dev/null; ctrctl volume prune -af >/dev/null &&
+        sweep "rm, $snapshotter" 'ctrctl rm made 2>/dev/null; ctrctl volume prune -af >/dev/null &&
                 ctrctl create --name made --snapshotter $snapshotter -v data:/etc -v /usr $image true' 'ctrctl rm -v made'
         ctrctl rm made 2>/dev/null
         ctrctl volume prune -af >/dev/null
 }
 
 sweep_copy() {
-        "$1" "copy in, $snapshotter" \
+        sweep "copy in, $snapshotter" \
                 'ctrctl rm box 2>/dev/null; ctrctl create --name box --snapshotter $snapshotter $image true' \
                 'ctrctl cp "$test_dir/files" box:/copied'
         ctrctl rm box 2>/dev/null
@@ -117,38 +117,38 @@ versions_end() {
 }
 
 sweep_version_create() {
-        "$1" "copy into a running one, $snapshotter" 'ctrctl exec web rm -rf /copied' 'ctrctl cp "$test_dir/files" web:/copied'
+        sweep "copy into a running one, $snapshotter" 'ctrctl exec web rm -rf /copied' 'ctrctl cp "$test_dir/files" web:/copied'
         ctrctl exec web rm -rf /copied
-        "$1" "version create, $snapshotter" back_to_one 'ctrctl version create web'
+        sweep "version create, $snapshotter" back_to_one 'ctrctl version create web'
 }
 
 sweep_version_rollback() {
-        "$1" "version rollback, $snapshotter" 'ctrctl exec web touch /since' 'ctrctl version rollback web 1'
-        "$1" "version rm, $snapshotter" 'back_to_one && ctrctl version create web >"$test_dir/newest"' \
+        sweep "version rollback, $snapshotter" 'ctrctl exec web touch /since' 'ctrctl version rollback web 1'
+        sweep "version rm, $snapshotter" 'back_to_one && ctrctl version create web >"$test_dir/newest"' \
                 'ctrctl version rm web "$(cat "$test_dir/newest")"'
 }
 
 export snapshotter=overlayfs
-sweep_create sweep_all
-sweep_rm sweep
-sweep_copy sweep
+all && sweep_create
+sweep_rm
+sweep_copy
 versions_start
-sweep_version_create sweep
-sweep_version_rollback sweep_all
+sweep_version_create
+all && sweep_version_rollback
 versions_end
 
 snapshotter=native
-sweep_create sweep
-sweep_rm sweep_all
-sweep_copy sweep_all
+sweep_create
+all && sweep_rm
+all && sweep_copy
 versions_start
-sweep_version_create sweep_all
-sweep_version_rollback sweep
+all && sweep_version_create
+sweep_version_rollback
 versions_end
 
 volume='ctrctl volume prune -af >/dev/null; ctrctl volume create box && ctrctl volume import box "$test_dir/files.tar"'
-sweep_all "volume create" 'ctrctl volume rm box 2>/dev/null; true' 'ctrctl volume create box'
+all && sweep "volume create" 'ctrctl volume rm box 2>/dev/null; true' 'ctrctl volume create box'
 sweep "volume import" 'ctrctl volume prune -af >/dev/null; ctrctl volume create box' \
         'ctrctl volume import box "$test_dir/files.tar"'
-sweep_all "volume rm" "$volume" 'ctrctl volume rm box'
+all && sweep "volume rm" "$volume" 'ctrctl volume rm box'
 sweep "volume prune" "$volume && ctrctl volume create other" 'ctrctl volume prune -af'

@@ -12,6 +12,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/crash-lib"
 
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
+steps_max=3
 export PATH=$here:$PATH images_dir test_dir image=localhost:5010/layers:1
 
 # What is seen: images with their trees, what a registry and a file have got.

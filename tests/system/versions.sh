@@ -4,16 +4,14 @@
 #
 # shellcheck disable=SC2016
 #
-# Versions of a container (A6.5 to A6.7, A6.9), with both snapshotters; and the manager killed by SIGKILL at the steps
-# of making one and of going back, after each of which the container must be before or after it, with its task running.
-# By default every 9th step is tried; CRASH_STRIDE=1 tries all.
+# Versions of a container (A6.5 to A6.7, A6.9), with both snapshotters. What a crash leaves of one is in
+# crash-containers.sh.
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 image=localhost:5000/demo:latest
 db=/var/lib/ctr/ctr.db
-stride=${CRASH_STRIDE:-9}
 
 # version CONTAINER MEMBER SIGNATURE ARGUMENT...
 version() {
@@ -87,100 +85,3 @@ check "an AutoRemove container" busctl --timeout=60 -- call org.example.Ctr /org
         CreateContainer 'ssa{sv}' auto $image 1 AutoRemove b true
 check_fails "has no versions" "nobody wants to keep" version auto CreateVersion 'a{sv}' 0
 check "it goes" ctrctl rm auto
-
-# crashes: as in crash.sh
-cat >/usr/local/bin/crash-manager <<'END'
-#!/bin/sh
-if read -r call n 2>/dev/null </run/crash-at; then
-        rm /run/crash-at
-        exec strace -D -qq -o /dev/null -e "trace=$call" -e "inject=$call:signal=SIGKILL:when=$n" /usr/lib/ctr/ctr-manager
-fi
-exec /usr/lib/ctr/ctr-manager
-END
-chmod +x /usr/local/bin/crash-manager
-mkdir -p /run/systemd/system/ctr.service.d
-cat >/run/systemd/system/ctr.service.d/crash.conf <<'END'
-[Unit]
-StartLimitIntervalSec=0
-[Service]
-ExecStart=
-ExecStart=/usr/local/bin/crash-manager
-END
-systemctl daemon-reload
-
-restarts() {
-        systemctl show --property=NRestarts --value ctr.service
-}
-
-# The operation is over: nothing is noted, and the task runs upon an active root whose parent is right.
-settled() {
-        [[ -z $(sqlite3 $db "SELECT operation FROM containers WHERE id = 'c' AND operation IS NOT NULL") ]] &&
-                ctrctl exec c true
-}
-
-# What is true of every consistent state; prints what is not.
-inconsistent() {
-        sqlite3 $db "SELECT 'root is not active' FROM containers c LEFT JOIN snapshots s ON s.id = c.snapshot
-                        WHERE s.kind IS NOT 1 OR s.key <> c.snapshot_key;
-                SELECT 'left: ' || key FROM snapshots WHERE namespace <> '' AND kind = 1
-                        AND id NOT IN (SELECT snapshot FROM containers)"
-        diff <(sqlite3 $db 'SELECT id FROM snapshots' | sort) <(find /var/lib/ctr/snapshots/native \
-                /var/lib/ctr/snapshots/overlayfs -mindepth 1 -maxdepth 1 -printf '%f\n' | sort)
-}
-
-consistent() {
-        [[ -z $(inconsistent) ]]
-}
-
-# attempt MEMBER SIGNATURE ARGUMENTS CALL N: false when the manager was not killed any more.
-attempt() {
-        local before had
-
-        had=$(versions c)
-        systemctl stop ctr.service
-        echo "$4 $5" >/run/crash-at
-        before=$(restarts)
-        # shellcheck disable=SC2086
-        capture version c "$1" "$2" $3
-        if ! wait_until 60 settled; then
-                diagnose "$1 killed at $4 $5: it does not settle: $(ctrctl ps -a; sqlite3 $db 'SELECT operation FROM containers')"
-                bad=1
-        fi
-        if ! wait_until 30 consistent; then
-                diagnose "$1 killed at $4 $5: $(inconsistent)"
-                bad=1
-        fi
-        if ((status == 0)) && [[ $1 == CreateVersion && $(versions c) == "$had" ]]; then
-                diagnose "$1 killed at $4 $5: answered, but no version"
-                bad=1
-        fi
-        [[ ! -e /run/crash-at && $(restarts) != "$before" ]]
-}
-
-# sweep SNAPSHOTTER MEMBER SIGNATURE ARGUMENTS
-sweep() {
-        local call n bad=0 tried=0
-
-        create c "$1" >/dev/null || die "cannot create"
-        ctrctl start c >/dev/null || die "cannot start"
-        version c CreateVersion 'a{sv}' 0 >/dev/null || die "cannot make a version"
-        for call in sendmsg pwrite64 fdatasync renameat2 mkdirat clone3 write; do
-                for ((n = 1 + offset++ % stride; n < 1000; n += stride)); do
-                        attempt "${@:2}" "$call" "$n" || break
-                        ((++tried))
-                done
-        done
-        # one that was not reached yet
-        systemctl stop ctr.service
-        rm -f /run/crash-at
-        check_equal "$1: $2 is before or after it, wherever the manager is killed" 0 "$bad"
-        check "$1: it was killed, $tried times" test "$tried" -gt 0
-        check "$1: the container goes" version c Delete 'a{sv}' 2 CleanupVersions b true Force b true
-        check_within "$1: with all that it had" 30 nothing_left
-}
-
-offset=0
-sweep overlayfs CreateVersion 'a{sv}' 0
-sweep overlayfs Rollback 'ua{sv}' '1 0'
-sweep native CreateVersion 'a{sv}' 0
-sweep native Rollback 'ua{sv}' '1 0'
