@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "basic/json.h"
+#include "image/http-text.h"
 
 #define TOKEN_ANSWER_MAX  (64 * 1024)
 #define TOKEN_TIMEOUT_SEC 60
@@ -100,45 +101,6 @@ int challenge_parse(const char *s, Challenge *ret, Error *e) {
         return 0;
 }
 
-typedef struct Answer {
-        char *data;
-        size_t size;
-} Answer;
-
-static int on_answer(const void *data, size_t size, void *userdata, Error *e) {
-        Answer *a = userdata;
-        char *larger;
-
-        if (size > TOKEN_ANSWER_MAX - a->size)
-                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
-                                  "The token server's answer is larger than %i bytes",
-                                  TOKEN_ANSWER_MAX);
-        larger = realloc(a->data, a->size + size + 1);
-        if (!larger)
-                return -ENOMEM;
-        a->data = larger;
-        memcpy(a->data + a->size, data, size);
-        a->size += size;
-        a->data[a->size] = '\0';
-        return 0;
-}
-
-/* Percent-encodes all but what RFC 3986 calls unreserved. */
-static char *url_encode(const char *s) {
-        char *encoded, *p;
-
-        encoded = p = malloc(3 * strlen(s) + 1);
-        for (; p && *s; s++)
-                if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
-                    (*s >= '0' && *s <= '9') || strchr("-._~", *s))
-                        *p++ = *s;
-                else
-                        p += sprintf(p, "%%%02X", (unsigned char) *s);
-        if (p)
-                *p = '\0';
-        return encoded;
-}
-
 /* "&scope=A&scope=B" for the scope "A B": what Docker's token servers take. */
 static char *token_scopes(const char *scope) {
         _cleanup_free_ char *copy = NULL, *query = NULL;
@@ -149,7 +111,7 @@ static char *token_scopes(const char *scope) {
         if (!copy || !query)
                 return NULL;
         for (part = strtok_r(copy, " ", &state); part; part = strtok_r(NULL, " ", &state)) {
-                _cleanup_free_ char *encoded = url_encode(part);
+                _cleanup_free_ char *encoded = http_url_encode(part);
                 char *longer;
 
                 if (!encoded || asprintf(&longer, "%s&scope=%s", query, encoded) < 0)
@@ -164,9 +126,9 @@ static char *token_url(const Challenge *c, const Credential *credential) {
         _cleanup_free_ char *service = NULL, *scope = NULL, *account = NULL;
         char *url;
 
-        service = url_encode(strempty(c->service));
+        service = http_url_encode(strempty(c->service));
         scope = token_scopes(c->scope);
-        account = url_encode(credential ? strempty(credential->username) : "");
+        account = http_url_encode(credential ? strempty(credential->username) : "");
         if (!service || !scope || !account)
                 return NULL;
         if (asprintf(&url, "%s%sservice=%s%s%s%s", c->realm, strchr(c->realm, '?') ? "&" : "?",
@@ -181,9 +143,9 @@ static char *token_form(const Challenge *c, const Credential *credential) {
         _cleanup_secret_ char *token = NULL;
         char *form;
 
-        service = url_encode(strempty(c->service));
-        scope = url_encode(strempty(c->scope));
-        token = url_encode(credential->identity_token);
+        service = http_url_encode(strempty(c->service));
+        scope = http_url_encode(strempty(c->scope));
+        token = http_url_encode(credential->identity_token);
         if (!service || !scope || !token)
                 return NULL;
         if (asprintf(&form,
@@ -193,7 +155,7 @@ static char *token_form(const Challenge *c, const Credential *credential) {
         return form;
 }
 
-static int token_from_answer(const Challenge *c, const Answer *answer, char **ret, Error *e) {
+static int token_from_answer(const Challenge *c, const HttpBuffer *answer, char **ret, Error *e) {
         _cleanup_json_ json_t *j = NULL;
         const char *token = NULL;
         int r;
@@ -215,14 +177,14 @@ static int token_from_answer(const Challenge *c, const Answer *answer, char **re
 static int token_request(const Challenge *c, Http *http, HttpRequest *request, char **ret,
                          Error *e) {
         _cleanup_(http_response_clear) HttpResponse response = {};
+        HttpBuffer answer = {.what = "The token server's answer", .max = TOKEN_ANSWER_MAX};
         _cleanup_secret_ char *data = NULL;
-        Answer answer = {};
         int r;
 
         request->accept = "application/json";
         request->offset = 0;
         request->timeout_sec = TOKEN_TIMEOUT_SEC;
-        request->body = on_answer;
+        request->body = http_buffer_body;
         request->userdata = &answer;
         r = http_perform(http, request, &response, e);
         data = answer.data;

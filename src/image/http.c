@@ -369,12 +369,3 @@ bool http_tls_begun(const Http *h) {
 bool http_body_begun(const Http *h) {
         return h->body_begun;
 }
-
-int http_text_source(void *buffer, size_t size, uint64_t offset, size_t *ret_size, void *userdata,
-                     Error *e) {
-        const HttpText *t = userdata;
-
-        *ret_size = MIN_OF(size, t->size - (size_t) offset);
-        memcpy(buffer, t->data + offset, *ret_size);
-        return 0;
-}

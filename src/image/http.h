@@ -22,16 +22,6 @@ typedef int (*HttpBody)(const void *data, size_t size, void *userdata, Error *e)
 typedef int (*HttpSource)(void *buffer, size_t size, uint64_t offset, size_t *ret_size,
                           void *userdata, Error *e);
 
-/* The source of something that is in memory; userdata is a const HttpText, which outlives the
- * request. */
-typedef struct HttpText {
-        const char *data;
-        size_t size;
-} HttpText;
-
-int http_text_source(void *buffer, size_t size, uint64_t offset, size_t *ret_size, void *userdata,
-                     Error *e);
-
 /* How to speak TLS. What it points to lives as long as the request. */
 typedef struct HttpTls {
         bool skip_verify;   /* accept any certificate */
@@ -92,7 +82,8 @@ bool http_may_retry(const Http *h) _pure_;
 /* True if the last http_perform() failed because the other side does not speak TLS. */
 bool http_tls_failed(const Http *h) _pure_;
 
-/* True if the other side spoke TLS in the last one, whatever came after that. */
+/* True if the last request of the last http_perform(), which may have been redirected, had a
+ * connection on which TLS was spoken, whatever came after that. */
 bool http_tls_begun(const Http *h) _pure_;
 
 /* True if the last http_perform() gave something to the body function. */

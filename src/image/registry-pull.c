@@ -3,6 +3,7 @@
 /* The pull part of a Registry: whatever is read is asked of each endpoint in turn. */
 
 #include "image/hash.h"
+#include "image/http-text.h"
 #include "image/manifest.h"
 #include "image/registry-internal.h"
 
@@ -53,37 +54,15 @@ static int ask(Registry *r, Http *http, const char *path, const HttpRequest *wha
         }
 }
 
-typedef struct Buffer {
-        char *data;
-        size_t size, max;
-} Buffer;
-
-static int on_manifest(const void *data, size_t size, void *userdata, Error *e) {
-        Buffer *b = userdata;
-        char *larger;
-
-        if (size > b->max - b->size)
-                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
-                                  "The registry's manifest is larger than %zu bytes", b->max);
-        larger = realloc(b->data, b->size + size + 1);
-        if (!larger)
-                return -ENOMEM;
-        b->data = larger;
-        memcpy(b->data + b->size, data, size);
-        b->size += size;
-        b->data[b->size] = '\0';
-        return 0;
-}
-
 /* A request for a manifest, with its attempts. buffer may be NULL: only the head. */
-static int ask_manifest(Registry *r, Http *http, const char *name, Buffer *buffer,
+static int ask_manifest(Registry *r, Http *http, const char *name, HttpBuffer *buffer,
                         HttpResponse *ret, Endpoint **ret_used, Error *e) {
         _cleanup_free_ char *path = NULL;
         const HttpRequest request = {
                         .method = buffer ? NULL : "HEAD",
                         .accept = media_types_manifest_accept,
                         .timeout_sec = REGISTRY_TIMEOUT_SEC,
-                        .body = on_manifest,
+                        .body = http_buffer_body,
                         .userdata = buffer,
         };
 
@@ -118,34 +97,32 @@ int registry_get_manifest(Registry *r, Http *http, const char *tag_or_digest, si
                           char **ret_data, size_t *ret_size, char **ret_media_type, Error *e) {
         _cleanup_(http_response_clear) HttpResponse response = {};
         char what[REGISTRY_WHAT_SIZE];
-        _cleanup_free_ char *data = NULL;
-        Buffer buffer = {.max = max};
+        _cleanup_(http_buffer_clear)
+                        HttpBuffer buffer = {.what = "The registry's manifest", .max = max};
         Endpoint *used;
         int k;
 
         assert(r && http && tag_or_digest && ret_data && ret_size && ret_media_type);
 
         k = ask_manifest(r, http, tag_or_digest, &buffer, &response, &used, e);
-        data = buffer.data;
         if (k != 0)
                 return k;
         (void) snprintf(what, sizeof(what), "manifest \"%s\"", tag_or_digest);
         if (response.status != 200)
                 return endpoint_status_error(used, what, &response, e);
-        if (!data || buffer.size == 0)
+        if (buffer.size == 0)
                 return error_setf(e, CTR_DATA_LOSS, "The registry %s sent an empty %s of %s",
                                   used->host, what, used->repository);
-        *ret_data = TAKE_PTR(data);
         *ret_size = buffer.size;
+        *ret_data = TAKE_PTR(buffer.data);
         *ret_media_type = TAKE_PTR(response.content_type);
         return 0;
 }
 
 int registry_resolve(Registry *r, Http *http, const char *tag, size_t max, Digest *ret, Error *e) {
         _cleanup_(http_response_clear) HttpResponse response = {};
-        _cleanup_free_ char *data = NULL, *media_type = NULL;
+        _cleanup_free_ char *data = NULL, *media_type = NULL, *type = NULL;
         char what[REGISTRY_WHAT_SIZE];
-        _cleanup_free_ char *type = NULL;
         MediaKind kind;
         Endpoint *used;
         size_t size;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "basic/strv.h"
+#include "image/http-text.h"
 #include "image/registry-internal.h"
 
 #define ATTEMPTS_MAX      64

@@ -5,6 +5,7 @@
 
 #include "basic/json.h"
 #include "basic/strv.h"
+#include "image/http-text.h"
 #include "image/registry-internal.h"
 
 #define ATTEMPTS_MAX      4
@@ -16,30 +17,8 @@
 #define CATALOG_SENT_MAX 1000000
 #define DESCRIPTION_MAX  1024 /* bytes */
 
-typedef struct Text {
-        char *data;
-        size_t size;
-} Text;
-
-static int on_text(const void *data, size_t size, void *userdata, Error *e) {
-        Text *t = userdata;
-        char *larger;
-
-        if (size > DOCUMENT_MAX - t->size)
-                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
-                                  "The registry's answer is larger than %i bytes", DOCUMENT_MAX);
-        larger = realloc(t->data, t->size + size + 1);
-        if (!larger)
-                return -ENOMEM;
-        t->data = larger;
-        memcpy(t->data + t->size, data, size);
-        t->size += size;
-        t->data[t->size] = '\0';
-        return 0;
-}
-
 /* One document of the registry's, in a few attempts. Any status is a success. */
-static int fetch(Registry *r, Http *http, const char *path, Text *text, HttpResponse *ret,
+static int fetch(Registry *r, Http *http, const char *path, HttpBuffer *text, HttpResponse *ret,
                  Error *e) {
         for (unsigned attempt = 0;; attempt++) {
                 HttpRequest request = endpoint_request(r, r->endpoints);
@@ -50,7 +29,7 @@ static int fetch(Registry *r, Http *http, const char *path, Text *text, HttpResp
                 text->size = 0;
                 request.accept = "application/json";
                 request.timeout_sec = REGISTRY_TIMEOUT_SEC;
-                request.body = on_text;
+                request.body = http_buffer_body;
                 request.userdata = text;
                 k = endpoint_perform(r, r->endpoints, http, path, &request, &response, &local);
                 if (k != 0)
@@ -64,25 +43,6 @@ static int fetch(Registry *r, Http *http, const char *path, Text *text, HttpResp
                 if (k != 0)
                         return k;
         }
-}
-
-/* As a value in a query (RFC 3986); a new string. */
-static char *query_escape(const char *s) {
-        static const char safe[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                   "0123456789-._~";
-        char *escaped = malloc(3 * strlen(s) + 1), *end = escaped;
-
-        if (!escaped)
-                return NULL;
-        for (; *s; s++)
-                if (strchr(safe, *s))
-                        *end++ = *s;
-                else {
-                        (void) snprintf(end, 4, "%%%02X", (unsigned char) *s);
-                        end += 3;
-                }
-        *end = '\0';
-        return escaped;
 }
 
 /* A name without the path that all names are below; NULL for one that is not. */
@@ -149,25 +109,25 @@ static int add_found(const RegistrySearch *search, const char *name, const json_
 static int search_index(Registry *r, Http *http, const RegistrySearch *search, json_t *found,
                         bool *ret, Error *e) {
         _cleanup_(http_response_clear) HttpResponse response = {};
-        _cleanup_free_ char *path = NULL, *term = NULL, *data = NULL;
+        _cleanup_free_ char *path = NULL, *term = NULL;
         _cleanup_json_ json_t *document = NULL;
         json_t *results = NULL, *item;
-        Text text = {};
+        _cleanup_(http_buffer_clear)
+                        HttpBuffer text = {.what = "The registry's answer", .max = DOCUMENT_MAX};
         size_t i, n = 0;
         int k;
 
         *ret = false;
-        term = query_escape(search->term);
+        term = http_url_encode(search->term);
         if (!term || asprintf(&path, "/v1/search?q=%s&n=%zu", term, search->max) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }
         k = fetch(r, http, path, &text, &response, e);
-        data = text.data;
         if (k != 0)
                 return k;
-        if (response.status != 200 || !data ||
-            json_parse(data, text.size, "search", &document, NULL) != 0 ||
+        if (response.status != 200 || !text.data ||
+            json_parse(text.data, text.size, "search", &document, NULL) != 0 ||
             json_get_array(document, "", "results", CATALOG_MAX, &results, NULL) != 1)
                 return 0;
         *ret = true;
@@ -183,28 +143,28 @@ static int search_index(Registry *r, Http *http, const RegistrySearch *search, j
 /* The names of the catalog behind the name last; NULL: the first ones. */
 static int read_page(Registry *r, Http *http, const char *last, char ***ret, Error *e) {
         _cleanup_(http_response_clear) HttpResponse response = {};
-        _cleanup_free_ char *path = NULL, *from = NULL, *data = NULL;
+        _cleanup_free_ char *path = NULL, *from = NULL;
         _cleanup_json_ json_t *document = NULL;
         _cleanup_error_ Error local = ERROR_NULL;
-        Text text = {};
+        _cleanup_(http_buffer_clear)
+                        HttpBuffer text = {.what = "The registry's answer", .max = DOCUMENT_MAX};
         int k;
 
-        from = query_escape(strempty(last));
+        from = http_url_encode(strempty(last));
         if (!from || asprintf(&path, "/v2/_catalog?n=%u%s%s", CATALOG_PAGE, last ? "&last=" : "",
                               from) < 0) {
                 path = NULL;
                 return -ENOMEM;
         }
         k = fetch(r, http, path, &text, &response, e);
-        data = text.data;
         if (k != 0)
                 return k;
         /* some have no page behind the last one */
         if (last && response.status == 404)
                 return 0;
-        if (response.status != 200 || !data)
+        if (response.status != 200 || !text.data)
                 return endpoint_status_error(r->endpoints, "catalog", &response, e);
-        k = json_parse(data, text.size, "the catalog", &document, &local);
+        k = json_parse(text.data, text.size, "the catalog", &document, &local);
         if (k == 0) {
                 k = json_get_strv(document, "", "repositories", CATALOG_SENT_MAX, ret, &local);
                 k = MIN_OF(k, 0);

@@ -7,6 +7,7 @@
 
 #include "image/content.h"
 #include "image/hash.h"
+#include "image/http-text.h"
 #include "worker/document.h"
 #include "worker/pull.h"
 
@@ -29,20 +30,19 @@ static int add_document(Pull *p, const char *kind, const Descriptor *d, const Te
         return 0;
 }
 
-static int on_config(const void *data, size_t size, void *userdata, Error *e) {
-        Text *t = userdata;
-        char *larger;
+static int fetch_config(Pull *p, Http *http, const Digest *digest, Text *ret, Error *e) {
+        _cleanup_(http_buffer_clear)
+                        HttpBuffer buffer = {.what = "The image config", .max = CONFIG_SIZE_MAX};
+        int r;
 
-        if (size > CONFIG_SIZE_MAX - t->size)
-                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
-                                  "The image config is larger than %i bytes", CONFIG_SIZE_MAX);
-        larger = realloc(t->data, t->size + size + 1);
-        if (!larger)
-                return -ENOMEM;
-        t->data = larger;
-        memcpy(t->data + t->size, data, size);
-        t->size += size;
-        t->data[t->size] = '\0';
+        r = registry_get_blob(p->registry, http, digest, 0, http_buffer_body, &buffer, e);
+        if (r != 0)
+                return r;
+        if (!buffer.data)
+                return error_setf(e, CTR_DATA_LOSS, "The registry sent an empty blob %s",
+                                  DIGEST_STRING(digest));
+        ret->size = buffer.size;
+        ret->data = TAKE_PTR(buffer.data);
         return 0;
 }
 
@@ -71,17 +71,13 @@ int pull_fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_config
                 return r;
         if (r != 0) {
                 if (is_config)
-                        r = registry_get_blob(p->registry, http, &d->digest, 0, on_config, &text,
-                                              e);
+                        r = fetch_config(p, http, &d->digest, &text, e);
                 else
                         r = registry_get_manifest(p->registry, http, DIGEST_STRING(&d->digest),
                                                   MANIFEST_SIZE_MAX, &text.data, &text.size,
                                                   &text.media_type, e);
                 if (r != 0)
                         return r;
-                if (!text.data)
-                        return error_setf(e, CTR_DATA_LOSS, "The registry sent an empty blob %s",
-                                          DIGEST_STRING(&d->digest));
         }
         if (text.size != d->size)
                 return error_setf(e, CTR_DATA_LOSS,
