@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include <curl/curl.h>
+#include <strings.h>
 
 #include "image/http-internal.h"
 
@@ -118,6 +119,17 @@ static int on_seek(void *userdata, curl_off_t offset, int origin) {
         return CURL_SEEKFUNC_OK;
 }
 
+/* A request goes out: over a connection on which TLS is spoken already, be it a kept one, or over
+ * one without. */
+static int on_connected(void *userdata, char *address, char *own_address, int port, int own_port) {
+        const char *scheme = NULL;
+        Http *h = userdata;
+
+        h->tls_begun = curl_easy_getinfo(h->curl, CURLINFO_SCHEME, &scheme) == CURLE_OK && scheme &&
+                       strcasecmp(scheme, "https") == 0;
+        return CURL_PREREQFUNC_OK;
+}
+
 static int on_progress(void *userdata, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
                        curl_off_t ul) {
         const Http *h = userdata;
@@ -229,6 +241,8 @@ static CURLcode set_options(Http *h, struct curl_slist *headers) {
             (r = curl_easy_setopt(c, CURLOPT_HEADERDATA, h)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, on_body)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_WRITEDATA, h)) != CURLE_OK ||
+            (r = curl_easy_setopt(c, CURLOPT_PREREQFUNCTION, on_connected)) != CURLE_OK ||
+            (r = curl_easy_setopt(c, CURLOPT_PREREQDATA, h)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_XFERINFODATA, h)) != CURLE_OK)
@@ -301,13 +315,13 @@ static void renew_handle(Http *h) {
 int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e) {
         struct curl_slist *headers = NULL;
         HttpResponse response = {};
-        curl_off_t usec = 0;
         int r;
 
         assert(h && request && request->url && request->body && ret);
 
         h->request = request;
         h->response = &response;
+        h->result = CURLE_OK;
         h->body_result = 0;
         h->body_begun = h->tls_begun = false;
         h->skip = h->sent = 0;
@@ -326,9 +340,6 @@ int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *
                 h->result = set_options(h, headers);
                 if (h->result == CURLE_OK)
                         h->result = curl_easy_perform(h->curl);
-                h->tls_begun = curl_easy_getinfo(h->curl, CURLINFO_APPCONNECT_TIME_T, &usec) ==
-                                               CURLE_OK &&
-                               usec > 0;
                 if (h->body_result != 0)
                         r = h->body_result;
                 else if (h->result != CURLE_OK && !h->message_full)

@@ -11,6 +11,7 @@ import http.server
 import io
 import itertools
 import json
+import socket
 import tarfile
 import threading
 import urllib.parse
@@ -234,15 +235,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    upgrade = None
+
+    def finish_request(self, request, client_address):
+        if self.upgrade and request.recv(1, socket.MSG_PEEK) == b"\x16":
+            with self.upgrade.wrap_socket(request, server_side=True) as secured:
+                super().finish_request(secured, client_address)
+        else:
+            super().finish_request(request, client_address)
 
     def handle_error(self, request, client_address):
         """Clients that vanish are part of the tests."""
 
 
 class Registry:
-    def __init__(self, context=None):
+    def __init__(self, context=None, upgrade=None):
+        """context: speaks nothing but TLS; upgrade: that, too, at the same port."""
         self.server = Server(("127.0.0.1", 0), Handler)
         self.server.registry = self
+        self.server.upgrade = upgrade
         if context:
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.host = f"127.0.0.1:{self.server.server_address[1]}"

@@ -375,14 +375,19 @@ class Pull(worker.TestCase):
         tokens = [p for p, _ in self.registry.requests if p.startswith("/token")]
         self.assertEqual(tokens, ["/token?service=the%20registry&scope=repository%3Atest%2Fimage%3Apull"])
 
-    def test_tls(self):
-        """HTTPS with a CA of our own; without it the certificate is refused."""
+    def make_certificate(self):
+        """A context for a registry that speaks TLS, and the certificate that it shows."""
         key, certificate = self.root / "key.pem", self.root / "cert.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate,
                         "-days", "2", "-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"],
                        check=True, capture_output=True)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
+        return context, certificate
+
+    def test_tls(self):
+        """HTTPS with a CA of our own; without it the certificate is refused."""
+        context, certificate = self.make_certificate()
         secure = registry.Registry(context)
         self.addCleanup(secure.close)
         secure.serve(Image(tar(("a", b"x"))))
@@ -395,6 +400,28 @@ class Pull(worker.TestCase):
         conf.write_text(f'[[registry]]\nlocation = "{secure.host}"\ninsecure = true\n')
         self.env["CONTAINERS_REGISTRIES_CONF"] = str(conf)
         self.pull()
+
+    def test_led_to_tls(self):
+        """Who leads from plain HTTP to HTTPS is no plain registry, also over a connection that is there already."""
+        both = registry.Registry(upgrade=self.make_certificate()[0])
+        self.addCleanup(both.close)
+        image = Image(tar(("a", b"x")))
+        both.serve(image)
+        plain = []
+
+        def lead(handler):
+            if isinstance(handler.connection, ssl.SSLSocket):
+                return "/cache/" in handler.path and not handler.refuse(404, "MANIFEST_UNKNOWN", "not in this one")
+            plain.append(handler.path)
+            return not handler.answer(307, Location=f"https://{both.host}{handler.path}")
+
+        both.fault = lead
+        conf = self.root / "registries.conf"
+        conf.write_text(f'[[registry]]\nlocation = "{both.host}"\ninsecure = true\n'
+                        f'[[registry.mirror]]\nlocation = "{both.host}/cache"\ninsecure = true\n')
+        self.env["CONTAINERS_REGISTRIES_CONF"] = str(conf)
+        self.assertEqual(self.pull(reference=f"{both.host}/test/image")["digest"], digest(image.document()))
+        self.assertEqual(plain, ["/v2/", "/v2/"])
 
     def test_registries_conf(self):
         self.registry.serve(Image(tar(("a", b"x"))))
