@@ -8,6 +8,7 @@
 #include "basic/log.h"
 #include "basic/strv.h"
 #include "manager/container-mount-options.h"
+#include "manager/container-mount-overlay.h"
 #include "manager/db.h"
 #include "manager/manager.h"
 #include "manager/sweeper.h"
@@ -117,6 +118,10 @@ static int plan_image(MountPlan *p, const ContainerRequest *request, PlannedMoun
 }
 
 static int plan_one(MountPlan *p, const ContainerRequest *request, PlannedMount *item, Error *e) {
+        if (mount_options_have(item->mount->options, MOUNT_OVERLAY_OPTION)) {
+                item->kind = MOUNT_OVERLAY;
+                return mount_overlay_check(item->mount, e);
+        }
         if (streq(item->mount->type, "image"))
                 return plan_image(p, request, item, e);
         if (!streq(item->mount->type, "volume"))
@@ -330,6 +335,20 @@ static int fill_image(MountPlan *p, const Container *c, PlannedMount *item, Cont
         return r;
 }
 
+static int fill_overlay(MountPlan *p, const Container *c, PlannedMount *item, ContainerMount *to,
+                        Error *e) {
+        _cleanup_free_ char *key = NULL;
+        int r;
+
+        if (asprintf(&key, "overlay/%s/%zu", c->object.name, (size_t) (item - p->items)) < 0) {
+                key = NULL;
+                return -ENOMEM;
+        }
+        r = mount_overlay_take(c, item->mount, key, &item->snapshot, e);
+        item->made = item->snapshot > 0;
+        return r != 0 ? r : mount_overlay_fill(c, item->mount, item->snapshot, to);
+}
+
 int mount_plan_take(MountPlan *p, const Container *c, Error *e) {
         int r = 0;
 
@@ -348,6 +367,9 @@ int mount_plan_take(MountPlan *p, const Container *c, Error *e) {
                         break;
                 case MOUNT_IMAGE:
                         r = fill_image(p, c, item, p->mounts + i, e);
+                        break;
+                case MOUNT_OVERLAY:
+                        r = fill_overlay(p, c, item, p->mounts + i, e);
                         break;
                 case MOUNT_PLAIN:
                         r = fill(p->mounts + i, mount->destination, mount->type,

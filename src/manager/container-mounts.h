@@ -14,9 +14,10 @@
 #include "manager/image.h"
 
 typedef enum MountKind {
-        MOUNT_PLAIN,  /* for the runtime, as it is */
-        MOUNT_VOLUME, /* source: its name; "": an anonymous one */
-        MOUNT_IMAGE,  /* source: its reference; to be read only */
+        MOUNT_PLAIN,   /* for the runtime, as it is */
+        MOUNT_VOLUME,  /* source: its name; "": an anonymous one */
+        MOUNT_IMAGE,   /* source: its reference; to be read only */
+        MOUNT_OVERLAY, /* of a directory of the host, see container-mount-overlay.h */
 } MountKind;
 
 typedef struct PlannedMount {

@@ -25,7 +25,7 @@ bool filesystems_is_late(const Spec *spec, const char *path) {
         return false;
 }
 
-static int options_apply(int mount_fd, const MountOptions *o) {
+int mount_options_apply(int mount_fd, const MountOptions *o) {
         int r;
 
         r = mount_change(mount_fd, o->recursive_set, o->recursive_clear,
@@ -49,6 +49,9 @@ static int apply_mapping(int mount_fd, const SpecMount *m, int userns_fd, Error 
 
         if (!m->options.idmap)
                 return 0;
+        if (m->uids.n == 0 && userns_fd < 0)
+                return error_setf(e, CTR_NOT_IMPLEMENTED, "The ids of %s cannot be mapped here",
+                                  m->destination);
         if (m->uids.n > 0) {
                 r = id_map_make_namespace(&m->uids, &m->gids, &own_fd, e);
                 if (r != 0)
@@ -85,7 +88,7 @@ static int source_open(const SpecMount *m, int bundle_fd, int userns_fd, int *re
         r = apply_mapping(mount_fd, m, userns_fd, e);
         if (r != 0)
                 return r;
-        r = options_apply(mount_fd, &m->options);
+        r = mount_options_apply(mount_fd, &m->options);
         if (r < 0)
                 return error_setf(e, r, "Failed to set the options of the bind mount %s: %m",
                                   m->destination);
@@ -229,7 +232,7 @@ static int filesystem_new(const Spec *spec, const SpecMount *m, int *ret_fd, Err
         r = apply_mapping(fd, m, -1, e);
         if (r != 0)
                 return r;
-        r = options_apply(fd, &m->options);
+        r = mount_options_apply(fd, &m->options);
         if (r < 0)
                 return error_setf(e, r, "Failed to set the options: %m");
         *ret_fd = TAKE_FD(fd);
@@ -245,7 +248,7 @@ static int remount(int root_fd, const SpecMount *m, Error *e) {
         fd = path_open(root_fd, m->destination, O_PATH);
         if (fd < 0)
                 return error_setf(e, fd, "Failed to open %s to remount it: %m", m->destination);
-        r = options_apply(fd, &m->options);
+        r = mount_options_apply(fd, &m->options);
         if (r < 0)
                 return error_setf(e, r, "Failed to remount %s: %m", m->destination);
         if (m->options.n_parameters == 0)
@@ -291,7 +294,7 @@ static int filesystem_mount(Filesystems *f, size_t i, int root_fd, Error *e) {
                 if (fstat(fd, &st) < 0)
                         return error_setf(e, -errno, "Failed to stat %s: %m", m->source);
                 directory = S_ISDIR(st.st_mode);
-        } else {
+        } else if (fd < 0) {
                 r = filesystem_new(f->spec, m, &fd, e);
                 if (r != 0)
                         return error_prefix(e, r, "Failed to mount %s", m->destination);

@@ -11,18 +11,26 @@
  * to its cgroup: such mounts, and what lies below them, are "late".
  */
 
+#include "runtime/rootfs.h"
 #include "runtime/spec.h"
 
 typedef struct Filesystems {
         const Spec *spec;
-        int *sources; /* for each mount: the detached bind mount, or -1 */
+        int *sources; /* for each mount: the detached bind mount or mapped overlay, or -1 */
 } Filesystems;
 
 /* Opens all sources, relative ones below bundle_fd. userns_fd: with the mapping of the container's
  * ids, for idmapped mounts that have none of their own; -1 if no mount needs it. */
 int filesystems_open(Filesystems *f, const Spec *spec, int bundle_fd, int userns_fd, Error *e);
 
-/* Whether filesystems_open() needs a user namespace with the container's ids. */
+/* After that and with the host's rights: overlays whose directories have the container's ids, see
+ * rootfs.h for those. The caller gives its mount namespace up for them. */
+int filesystems_open_overlays(Filesystems *f, const RootfsParameters *ids, Error *e);
+
+/* Attributes and propagation of a mount; 0 or -errno. */
+int mount_options_apply(int mount_fd, const MountOptions *o);
+
+/* Whether one of the two needs a user namespace with the container's ids. */
 bool filesystems_need_mapping(const Spec *spec) _pure_;
 
 /* Mounts those that are late or those that are not, below root_fd. */

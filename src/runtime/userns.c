@@ -147,6 +147,20 @@ static int stage_root(void *userdata, Error *e) {
         return 0;
 }
 
+/* As the layers of a root; what is bound was opened before, in the mount namespace it is of. */
+static int stage_overlays(void *userdata, Error *e) {
+        Stage *s = userdata;
+        const RootfsParameters ids = {
+                        .is_mapped = true,
+                        .userns_fd = s->userns_fd,
+                        .root_uid = id_map_to_host(&s->spec->uids, 0),
+                        .root_gid = id_map_to_host(&s->spec->gids, 0),
+        };
+
+        return s->prepared.opened ? filesystems_open_overlays(&s->prepared.filesystems, &ids, e)
+                                  : 0;
+}
+
 /* Those of the host are joined with the host's rights; those of a joined user namespace need the
  * rights of that, and init joins them. */
 static int stage_join(void *userdata, Error *e) {
@@ -229,10 +243,15 @@ static int stage_clone(void *userdata, Error *e) {
 }
 
 static const Step stage_steps[] = {
-                {STAGE_PROCESS, stage_tie},      {STAGE_MOUNTS, stage_sources},
-                {STAGE_PROCESS, stage_streams},  {STAGE_PROCESS, stage_schedule},
-                {STAGE_SECCOMP, stage_seccomp},  {STAGE_ROOTFS, stage_root},
-                {STAGE_NAMESPACES, stage_join},  {STAGE_NAMESPACES, stage_user_namespace},
+                {STAGE_PROCESS, stage_tie},
+                {STAGE_MOUNTS, stage_sources},
+                {STAGE_PROCESS, stage_streams},
+                {STAGE_PROCESS, stage_schedule},
+                {STAGE_SECCOMP, stage_seccomp},
+                {STAGE_ROOTFS, stage_root},
+                {STAGE_MOUNTS, stage_overlays},
+                {STAGE_NAMESPACES, stage_join},
+                {STAGE_NAMESPACES, stage_user_namespace},
                 {STAGE_NAMESPACES, stage_clone},
 };
 

@@ -41,3 +41,30 @@ check_equal "but all at last" data "$(ctrctl volume prune -af --filter label=tea
 
 check "an image as a mount" ctrctl run --rm --mount "type=image,src=$image,dst=/image" "$image" test -x /image/bin/sh
 check_fails "is not written to" 'Read-only' ctrctl run --rm --mount "type=image,src=$image,dst=/image" "$image" touch /image/x
+
+# overlays on directories of the host
+lower=$test_dir/lower
+mkdir -m 0750 "$lower"
+echo old >"$lower/kept"
+echo old >"$lower/changed"
+program='cat /data/kept; echo new >/data/changed; rm /data/kept; echo new >>/data/made; cat /data/made; stat -c %a /data'
+check "an overlay on a directory" ctrctl create --name over -v "$lower:/data:O,noexec" "$image" sh -c "$program"
+upper=$(ctrctl inspect over | jq -r '.[0].Spec.mounts[] | select(.destination == "/data").options[] | select(startswith("upperdir=")) | ltrimstr("upperdir=")')
+check "has a directory of its own" test -d "$upper"
+check_equal "shows it, with its mode, and can be written to" "old new 750" "$(ctrctl start -a over | xargs)"
+check_equal "what is on the host is as it was" "old old" "$(cat "$lower/kept" "$lower/changed" | xargs)"
+check "and has nothing more" test ! -e "$lower/made"
+check_equal "what was written is there for the next task" "new new 750" "$(ctrctl start -a over 2>/dev/null | xargs)"
+check_equal "and in no change of the container" "" "$(ctrctl diff over | grep -E 'data/|lower')"
+check_equal "nor in its files" "" "$(ctrctl export over | tar -t | grep 'data/.')"
+check_fails "its snapshot stays" 'over' ctrctl snapshot rm overlay/over/0
+check "it goes with the container" ctrctl rm over
+check "and its directory, too" test ! -e "$upper"
+check_fails "not to be read only" '"O".* does not go together with "ro"' ctrctl create -v "$lower:/data:O,ro" "$image" true
+check_fails "nor with directories from elsewhere" 'together with "upperdir=/' ctrctl create -v "$lower:/data:O,upperdir=/tmp" "$image" true
+check_fails "nor on a volume" 'is of type volume' ctrctl create -v some:/data:O "$image" true
+check_fails "nor on nothing" 'No such file' ctrctl create -v "$test_dir/none:/data:O" "$image" true
+check_fails "nor on a file" 'Not a directory' ctrctl create -v "$lower/kept:/data:O" "$image" true
+mkdir "$test_dir/a,upperdir=b"
+check_fails "nor on what would be an option" 'can make no overlay' ctrctl create -v "$test_dir/a,upperdir=b:/data:O" "$image" true
+check_equal "and nothing is left of those" "" "$(ctrctl snapshot ls -q | grep overlay/)"

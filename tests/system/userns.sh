@@ -136,6 +136,18 @@ check_fails "has no checkpoints" "has a user namespace, which CRIU cannot save" 
 check_equal "and runs on" RUNNING "$(ctrctl inspect box | jq -r '.[0].Task.Status')"
 check "removal" ctrctl rm -f box
 
+# an overlay on a directory of the host: owners are the container's there, too
+mkdir "$test_dir/lower"
+echo old >"$test_dir/lower/file"
+chown -R 5:6 "$test_dir/lower"
+check "an overlay on a directory" ctrctl create --name over --userns=auto "${no_sysfs[@]}" -v "$test_dir/lower:/data:O" $image \
+        sh -c 'stat -c %u:%g /data /data/file; echo new >/data/file; echo new >/data/made; chown 5:6 /data/made; cat /data/file'
+check_equal "has the ids of the directory, and is written to" "5:6 5:6 new" "$(ctrctl start -a over | xargs)"
+check_equal "which is as it was" "old 5:6" "$(xargs <"$test_dir/lower/file") $(stat -c %u:%g "$test_dir/lower/file")"
+upper=/var/lib/ctr/snapshots/overlayfs/$(sqlite3 $db "SELECT id FROM snapshots WHERE key = 'overlay/over/1'")/fs
+check_equal "on the disk are the container's" "5:6 5:6" "$(stat -c %u:%g "$upper/file" "$upper/made" | xargs)"
+check "removal" ctrctl rm over
+
 # several at once
 ids=()
 for i in {1..8}; do
