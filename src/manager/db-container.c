@@ -112,21 +112,43 @@ int db_container_read_spec(Database *db, const Container *c, char **ret, Error *
         return db_column_string(s, 0, ret);
 }
 
-/* A damaged one is reported; the container's document has its maps all the same. */
-static int read_user_namespace(Container *c, sqlite3_stmt *s, int column) {
-        _cleanup_json_ json_t *o = db_column_object(s, column);
-        _cleanup_error_ Error e = ERROR_NULL;
+static int user_namespace_of_document(Database *db, const Container *c, UserNamespace *ret,
+                                      Error *e) {
+        _cleanup_free_ char *text = NULL;
+        _cleanup_json_ json_t *spec = NULL;
         int r;
 
-        r = o ? user_namespace_from_json(o, &c->user_namespace, &e) : -ENOMEM;
+        r = db_container_read_spec(db, c, &text, e);
+        if (r == 0)
+                r = json_parse(strempty(text), strlen(strempty(text)), "config.json", &spec, e);
+        return r == 0 ? user_namespace_from_spec(spec, ret, e) : r;
+}
+
+/* A damaged one is reported, and what the document says is taken: its ids are not to be given to
+ * another container. */
+static int read_user_namespace(Database *db, Container *c, sqlite3_stmt *s, int column) {
+        const char *text = strempty((const char *) sqlite3_column_text(s, column));
+        _cleanup_error_ Error e = ERROR_NULL, document_error = ERROR_NULL;
+        _cleanup_json_ json_t *o = NULL;
+        int r;
+
+        r = json_parse(text, strlen(text), "the column", &o, &e);
+        if (r == 0)
+                r = user_namespace_from_json(o, &c->user_namespace, &e);
         if (r == 0 || r == -ENOMEM)
                 return r;
         log_error("The record of the user namespace of the container \"%s\" is damaged: %s",
                   c->object.name, error_text(&e));
+        r = user_namespace_of_document(db, c, &c->user_namespace, &document_error);
+        if (r == 0 || r == -ENOMEM)
+                return r;
+        log_error("So is the document of the container \"%s\": %s", c->object.name,
+                  error_text_of(r, &document_error));
+        c->user_namespace.mode = USER_NAMESPACE_MAPPED;
         return 0;
 }
 
-static int container_from_row(Manager *m, sqlite3_stmt *s, Container **ret) {
+static int container_from_row(Database *db, Manager *m, sqlite3_stmt *s, Container **ret) {
         _cleanup_(container_freep) Container *c = NULL;
         _cleanup_json_ json_t *restart = NULL;
         char **strings[4];
@@ -162,7 +184,7 @@ static int container_from_row(Manager *m, sqlite3_stmt *s, Container **ret) {
         c->last_version = (uint32_t) sqlite3_column_int64(s, 17);
         r = db_column_string(s, 18, &c->operation);
         if (r == 0)
-                r = read_user_namespace(c, s, 19);
+                r = read_user_namespace(db, c, s, 19);
         if (r < 0)
                 return r;
         if (!c->labels || !c->resources || !restart)
@@ -188,7 +210,7 @@ int db_containers_load(Database *db, Manager *m, int (*add)(Manager *m, Containe
         while (r == 0 && (r = db_step(db, s, e, "read the containers")) == 1) {
                 Container *c;
 
-                r = container_from_row(m, s, &c);
+                r = container_from_row(db, m, s, &c);
                 if (r == 0)
                         r = add(m, c);
         }

@@ -11,8 +11,7 @@
 
 #define HOST_FILE_MAX (1024 * 1024)
 #define LIST_MAX      256
-/* what systemd-resolved knows itself: its stub is on loopback */
-#define RESOLVED_STUB "127.0.0.53"
+/* what systemd-resolved knows itself: its stubs (systemd-resolved.service(8)) are on loopback */
 #define RESOLVED_CONF "/run/systemd/resolve/resolv.conf"
 
 typedef struct Resolver {
@@ -186,12 +185,20 @@ static int read_host_file(const char *path, char **ret, Error *e) {
         return 0;
 }
 
+static bool is_stub(const char *address, size_t n) {
+        static const char *const stubs[] = {"127.0.0.53", "127.0.0.54"};
+
+        for (size_t i = 0; i < ELEMENTSOF(stubs); i++)
+                if (n == strlen(stubs[i]) && memcmp(address, stubs[i], n) == 0)
+                        return true;
+        return false;
+}
+
 static bool has_stub(const char *conf) {
         for (const char *line = conf; *line;) {
                 const char *server = line_value(line, "nameserver");
 
-                if (server && strcspn(server, " \t\r\n") == STRLEN(RESOLVED_STUB) &&
-                    startswith(server, RESOLVED_STUB))
+                if (server && is_stub(server, strcspn(server, " \t\r\n")))
                         return true;
                 line += strcspn(line, "\n");
                 line += *line == '\n';

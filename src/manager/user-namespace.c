@@ -128,13 +128,23 @@ static int add_used(IdRanges *used, const IdMappings *m) {
         return r;
 }
 
+typedef struct Used {
+        IdRanges *ranges;
+        Error *e;
+} Used;
+
 static int add_container(Object *o, void *userdata) {
         const UserNamespace *u = &CONTAINER(o)->user_namespace;
-        IdRanges *used = userdata;
+        const Used *used = userdata;
         int r;
 
-        r = add_used(used, &u->uids);
-        return r < 0 ? r : add_used(used, &u->gids);
+        if (u->mode != USER_NAMESPACE_HOST && u->uids.n == 0)
+                return error_setf(used->e, CTR_FAILED_PRECONDITION,
+                                  "Which ids the container \"%s\" of namespace \"%s\" has is not "
+                                  "known, as its record is damaged: delete it first",
+                                  o->name, o->namespace);
+        r = add_used(used->ranges, &u->uids);
+        return r < 0 ? r : add_used(used->ranges, &u->gids);
 }
 
 static int choose(Manager *m, uint32_t size, const char *namespace, const char *id, uint32_t *ret,
@@ -144,7 +154,8 @@ static int choose(Manager *m, uint32_t size, const char *namespace, const char *
 
         r = id_pool_load(&(IdPoolSource){.user = m->subid_user, .etc_dir = m->etc_dir}, &pool, e);
         if (r == 0)
-                r = object_foreach(m, OBJECT_CONTAINER, NULL, add_container, &pool.used);
+                r = object_foreach(m, OBJECT_CONTAINER, NULL, add_container,
+                                   &(Used){&pool.used, e});
         if (r != 0)
                 return r;
         if (id_pool_choose(&pool, size, namespace, id, ret))
@@ -230,11 +241,21 @@ static int read_mappings(json_t *o, const char *key, IdMappings *ret, Error *e) 
         return 0;
 }
 
+static int check_maps(const UserNamespace *u, Error *e) {
+        if ((u->uids.n > 0) != (u->mode != USER_NAMESPACE_HOST) ||
+            (u->gids.n > 0) != (u->mode != USER_NAMESPACE_HOST))
+                return error_setf(e, -EBADMSG, "mode: \"%s\" with maps of %zu and %zu entries",
+                                  mode_names[u->mode], u->uids.n, u->gids.n);
+        return 0;
+}
+
 int user_namespace_from_json(json_t *o, UserNamespace *ret, Error *e) {
         _cleanup_(user_namespace_clear) UserNamespace u = {};
         const char *name = mode_names[USER_NAMESPACE_HOST];
         int r;
 
+        if (!json_is_object(o))
+                return error_setf(e, -EBADMSG, "expected an object");
         r = json_get_string(o, "", "mode", &name, e);
         if (r < 0)
                 return r;
@@ -245,6 +266,32 @@ int user_namespace_from_json(json_t *o, UserNamespace *ret, Error *e) {
         r = read_mappings(o, "uids", &u.uids, e);
         if (r == 0)
                 r = read_mappings(o, "gids", &u.gids, e);
+        if (r == 0)
+                r = check_maps(&u, e);
+        if (r != 0)
+                return r;
+        *ret = u;
+        u = (UserNamespace){};
+        return 0;
+}
+
+int user_namespace_from_spec(json_t *spec, UserNamespace *ret, Error *e) {
+        _cleanup_(user_namespace_clear) UserNamespace u = {};
+        json_t *o = NULL;
+        int r;
+
+        r = json_get_object(spec, "", "linux", &o, e);
+        if (r < 0)
+                return r;
+        if (r == 1) {
+                r = read_mappings(o, "uidMappings", &u.uids, e);
+                if (r == 0)
+                        r = read_mappings(o, "gidMappings", &u.gids, e);
+                if (r != 0)
+                        return r;
+        }
+        u.mode = u.uids.n > 0 || u.gids.n > 0 ? USER_NAMESPACE_MAPPED : USER_NAMESPACE_HOST;
+        r = check_maps(&u, e);
         if (r != 0)
                 return r;
         *ret = u;

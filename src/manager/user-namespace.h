@@ -7,7 +7,8 @@
  * has the same ids in all its tasks and versions, until it is deleted.
  *
  * Invariant: but for the host's own ids both maps have entries, and id 0 is in them: the layers of
- * an image are root's.
+ * an image are root's. Only where row and document are damaged there are none: then nobody gets an
+ * automatic range, since it could be that container's.
  */
 
 #include <jansson.h>
@@ -58,13 +59,17 @@ int user_namespace_check(UserNamespace *u, Error *e);
 
 /* The container's own from what was asked for: a copy, or a new range. It is not taken by anybody
  * else if the container is made before the event loop runs again. CTR_RESOURCE_EXHAUSTED if there
- * is no range left, CTR_FAILED_PRECONDITION if the host's files give none. */
+ * is no range left, CTR_FAILED_PRECONDITION if the host's files give none, or nobody knows which
+ * ids a damaged container has. */
 int user_namespace_make(Manager *m, const UserNamespace *wanted, const char *namespace,
                         const char *id, UserNamespace *ret, Error *e);
 
-/* As it is in the container's row. */
+/* As it is in the container's row. -EBADMSG for a damaged one. */
 json_t *user_namespace_to_json(const UserNamespace *u);
 int user_namespace_from_json(json_t *o, UserNamespace *ret, Error *e);
+
+/* As the container's document has it: host or mapped. For a container whose row is damaged. */
+int user_namespace_from_spec(json_t *spec, UserNamespace *ret, Error *e);
 
 /* An array as in the OCI document, linux.uidMappings. */
 json_t *id_mappings_to_spec(const IdMappings *m);

@@ -49,6 +49,9 @@ mkdir -p /run/systemd/resolve
 printf '%s\n' 'nameserver 192.0.2.5' 'search real.example' >/run/systemd/resolve/resolv.conf
 shows "behind resolved's stub are the servers" $'options rotate\nnameserver 192.0.2.5\nsearch real.example' \
         /etc/resolv.conf --dns-option=rotate
+host_conf 'nameserver 127.0.0.54'
+shows "and behind its other one" $'options rotate\nnameserver 192.0.2.5\nsearch real.example' \
+        /etc/resolv.conf --dns-option=rotate
 host_conf '# nameserver 127.0.0.53' 'nameserver 192.0.2.6' 'nameserver 127.0.0.530'
 shows "and a line that does not count leads nowhere" $'options rotate\nnameserver 192.0.2.6\nnameserver 127.0.0.530' \
         /etc/resolv.conf --dns-option=rotate

@@ -327,6 +327,59 @@ static void test_containers(void **state) {
         assert_int_equal(c->user_namespace.uids.list[0].host, 100000);
 }
 
+static void damage(Harness *h, const char *column, const char *id, const char *value) {
+        char sql[256];
+
+        (void) snprintf(sql, sizeof(sql), "UPDATE containers SET %s = '%s' WHERE id = '%s'", column,
+                        value, id);
+        harness_sql(h->manager->db->handle, sql);
+        harness_restart(h);
+}
+
+/* The ids of a container with a damaged row are those of its document; if that is damaged, too, no
+ * others are given. */
+static void test_damaged(void **state) {
+        static const char *const values[] = {
+                        "{\"mode\":\"auto\"}",
+                        "{\"mode\":\"none\"}",
+                        "[",
+                        "[]",
+                        "{\"mode\":\"auto\",\"uids\":7}",
+                        "{\"uids\":[{\"containerID\":0,\"hostID\":1,\"size\":1}]}"};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Answer deleted = {};
+        Harness *h = *state;
+        Container *c;
+
+        make_directory(h, "etc");
+        write_file(h, "etc/subuid", "containers:7000:9\n");
+        write_file(h, "etc/subgid", "containers:7000:9\n");
+        assert_int_equal(create(h, "a", USER_NAMESPACE_AUTO, 5, &c, &e), 0);
+        assert_int_equal(create(h, "host", USER_NAMESPACE_HOST, 0, &c, &e), 0);
+        for (size_t i = 0; i < ELEMENTSOF(values); i++) {
+                damage(h, "user_namespace", "a", values[i]);
+                c = find(h, "a");
+                assert_int_equal(c->user_namespace.mode, USER_NAMESPACE_MAPPED);
+                assert_int_equal(c->user_namespace.uids.n, 1);
+                assert_int_equal(c->user_namespace.uids.list[0].host, 7000);
+                assert_int_equal(c->user_namespace.gids.list[0].size, 5);
+                assert_int_equal(create(h, "b", USER_NAMESPACE_AUTO, 5, &c, &e),
+                                 CTR_RESOURCE_EXHAUSTED);
+                error_clear(&e);
+        }
+        damage(h, "user_namespace", "host", "[");
+        assert_int_equal(find(h, "host")->user_namespace.mode, USER_NAMESPACE_HOST);
+
+        damage(h, "spec", "a", "{");
+        assert_int_equal(find(h, "a")->user_namespace.mode, USER_NAMESPACE_MAPPED);
+        assert_int_equal(create(h, "b", USER_NAMESPACE_AUTO, 1, &c, &e), CTR_FAILED_PRECONDITION);
+        assert_non_null(strstr(error_text(&e), "container \"a\""));
+        error_clear(&e);
+        assert_int_equal(container_delete(find(h, "a"), 0, answer_callback, &deleted, &e), 0);
+        harness_wait(h, &deleted.done);
+        assert_int_equal(create(h, "b", USER_NAMESPACE_AUTO, 9, &c, &e), 0);
+}
+
 /* The document has what the container has. */
 static void test_document(void **state) {
         _cleanup_error_ Error e = ERROR_NULL;
@@ -361,7 +414,7 @@ int main(void) {
                         cmocka_unit_test(test_check),         WITH_MANAGER(test_subordinate),
                         WITH_MANAGER(test_subordinate_wrong), WITH_MANAGER(test_reserved),
                         cmocka_unit_test(test_random),        WITH_MANAGER(test_containers),
-                        WITH_MANAGER(test_document),
+                        WITH_MANAGER(test_damaged),           WITH_MANAGER(test_document),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
