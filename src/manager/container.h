@@ -131,6 +131,9 @@ int container_delete(Container *c, ContainerDeleteFlags flags, Callback callback
 /* Nobody waits for it: the deletion of a container whose task has ended and that asked for it. */
 void container_auto_remove(Container *c);
 
+/* At the manager's end, after its tasks have gone: whoever still waits is told -ESHUTDOWN. */
+void container_deletes_cancel(Manager *m);
+
 /* Replaces all labels (the reference is taken over on success). */
 int container_set_labels(Container *c, json_t *labels, Error *e);
 

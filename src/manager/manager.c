@@ -270,6 +270,7 @@ Manager *manager_free(Manager *m) {
         free_objects(m, OBJECT_TASK);
         free_objects(m, OBJECT_CONTAINER);
         free_objects(m, OBJECT_IMAGE);
+        container_deletes_cancel(m);
         usages_cancel(m);
         leftovers_free(m->leftovers);
         sweeper_free(m->sweeper);
@@ -314,10 +315,10 @@ static int has_task(Object *o, void *userdata) {
 }
 
 bool manager_is_idle(const Manager *m) {
-        return !m->recovering && !m->usages && object_count(m, OBJECT_JOB) == 0 &&
-               !sweeper_is_busy(m->sweeper) && !leftovers_is_busy(m->leftovers) &&
-               !event_log_is_busy(m->events) && !restarts_are_busy(m->restarts) &&
-               object_count(m, OBJECT_TASK) == 0 &&
+        return !m->recovering && !m->usages && !m->pending_deletes &&
+               object_count(m, OBJECT_JOB) == 0 && !sweeper_is_busy(m->sweeper) &&
+               !leftovers_is_busy(m->leftovers) && !event_log_is_busy(m->events) &&
+               !restarts_are_busy(m->restarts) && object_count(m, OBJECT_TASK) == 0 &&
                object_foreach((Manager *) m, OBJECT_CONTAINER, NULL, has_task, NULL) == 0;
 }
 

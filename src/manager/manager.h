@@ -18,6 +18,7 @@ typedef struct Systemd Systemd;
 typedef struct Task Task;
 typedef struct Process Process;
 typedef struct Job Job;
+typedef struct PendingDelete PendingDelete;
 typedef struct PendingUsage PendingUsage;
 typedef struct Event Event;
 typedef struct EventLog EventLog;
@@ -82,6 +83,7 @@ struct Manager {
         struct Leases *leases;
         struct Leftovers *leftovers;
         PendingUsage *usages;
+        PendingDelete *pending_deletes;
         struct Limits *limits;
         struct BlockIO *blockio;
         struct Rdt *rdt;

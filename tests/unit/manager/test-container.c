@@ -243,6 +243,26 @@ static void test_two_deletes(void **state) {
         error_clear(&b.error);
 }
 
+/* Whoever waits at the manager's end is told so, and the container is there. */
+static void test_delete_at_end(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        Answer answers[3] = {};
+        Container *c;
+
+        (void) harness_image(h);
+        c = harness_container(h, "web");
+        for (size_t i = 0; i < ELEMENTSOF(answers); i++)
+                assert_int_equal(container_delete(c, 0, answer_callback, &answers[i], &e), 0);
+        assert_false(manager_is_idle(h->manager));
+        harness_restart(h);
+        for (size_t i = 0; i < ELEMENTSOF(answers); i++) {
+                assert_true(answers[i].done);
+                assert_int_equal(answers[i].r, -ESHUTDOWN);
+        }
+        assert_int_equal(container_find(h->manager, "default", "web", &c, &e), 0);
+}
+
 static void test_bad_requests(void **state) {
         char *command[] = {(char *) "/bin/true", NULL};
         static const struct {
@@ -605,6 +625,7 @@ int main(void) {
                         CASE(test_create_and_delete),
                         CASE(test_recover_store),
                         CASE(test_two_deletes),
+                        CASE(test_delete_at_end),
                         CASE(test_bad_requests),
                         CASE(test_create_fails_late),
                         CASE(test_image_removed_below_container),
