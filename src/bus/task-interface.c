@@ -12,8 +12,6 @@
 #include "bus/process.h"
 #include "bus/service.h"
 
-#define STOP_TIMEOUT_DEFAULT_USEC (10 * USEC_PER_SEC)
-
 typedef struct StopOptions {
         int signo; /* 0: the container's */
         uint64_t timeout_usec;
@@ -38,9 +36,9 @@ static int method_stop(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                         {"Force", "b", option_bool, offsetof(StopOptions, force)},
                         {},
         };
-        StopOptions options = {.timeout_usec = STOP_TIMEOUT_DEFAULT_USEC};
         _cleanup_error_ Error e = ERROR_NULL;
         Task *t = userdata;
+        StopOptions options = {.timeout_usec = t->container->stop_timeout};
         Late *late;
         int r;
 

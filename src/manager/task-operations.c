@@ -88,6 +88,7 @@ int task_pause(Task *t, Callback callback, void *userdata, Error *e) {
  * leaves it when the time is up. */
 typedef struct Stop {
         Task *task;
+        uint64_t timeout_usec;
         bool force, killed;
         Callback callback;
         void *userdata;
@@ -120,10 +121,14 @@ static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdat
                         return 0;
         }
         (void) waiter_remove(&t->process.exit_waiters, on_stopped, s);
-        error_setf(&e, s->force ? CTR_DEADLINE_EXCEEDED : CTR_TIMEOUT,
-                   s->force ? "The task \"%s\" does not end, not even by SIGKILL"
-                            : "The task \"%s\" did not stop in time and goes on running",
-                   t->process.object.name);
+        if (s->force)
+                error_setf(&e, CTR_DEADLINE_EXCEEDED,
+                           "The task \"%s\" does not end, not even by SIGKILL",
+                           t->process.object.name);
+        else
+                error_setf(&e, CTR_TIMEOUT,
+                           "The task \"%s\" did not stop within %g s and goes on running",
+                           t->process.object.name, (double) s->timeout_usec / USEC_PER_SEC);
         s->callback(&t->process.object, e.code, &e, s->userdata);
         stop_free(s);
         return 0;
@@ -161,7 +166,11 @@ int task_stop(Task *t, int signo, uint64_t timeout_usec, bool force, Callback ca
         s = malloc(sizeof(Stop));
         if (!s)
                 return -ENOMEM;
-        *s = (Stop){.task = t, .force = force, .callback = callback, .userdata = userdata};
+        *s = (Stop){.task = t,
+                    .timeout_usec = timeout_usec,
+                    .force = force,
+                    .callback = callback,
+                    .userdata = userdata};
         if (timeout_usec <= INT64_MAX) /* more is no limit at all */
                 r = sd_event_add_time_relative(t->process.object.manager->event, &s->timer,
                                                CLOCK_MONOTONIC, timeout_usec, 0, on_stop_timeout,

@@ -37,7 +37,7 @@ check "views go" ctrctl snapshot rm look
 check "and then what they were made of" ctrctl snapshot rm made
 check_fails "once" 'ctrctl: ' ctrctl snapshot rm made
 
-check "a container runs" ctrctl run -d --name=box "$image" sleep 1000
+check "a container runs" ctrctl run -d --stop-timeout=1 --name=box "$image" sleep 1000
 check "it writes" ctrctl exec box sh -c 'echo one >/state'
 check_equal "a version is made" 1 "$(ctrctl version create box)"
 check_match "and listed" '^ *1 ' "$(ctrctl version ls --no-legend box)"

@@ -107,7 +107,7 @@ check_within "nothing is left" 20 bash -c '[[ -z $(ctrctl ps -aq) ]]'
 check "every step once, and in order" "$here/event-history" --check --runs=42
 
 # Execs, pauses, and a task that runs on while the manager is killed again and again.
-check "a task" ctrctl run -d --name=long "$image" sleep 1000
+check "a task" ctrctl run -d --stop-timeout=1 --name=long "$image" sleep 1000
 for i in {0..9}; do
         ctrctl exec long sh -c 'exit 4' >"$test_dir/out" 2>&1 &
         job=$!

@@ -26,7 +26,7 @@ container() {
 
 # create NAME POLICY COMMAND...: a container and its running task
 create() {
-        ctrctl run --detach --name="$1" --restart="$2" "$image" "${@:3}"
+        ctrctl run --detach --stop-timeout=1 --name="$1" --restart="$2" "$image" "${@:3}"
 }
 
 label() {
@@ -111,8 +111,8 @@ check "every step of it is an event, once and in order" "$here/event-history" --
 # always, and the streams
 
 printf 'x' >/var/lib/lines
-check "always" busctl call -- org.example.Ctr /org/example/Ctr org.example.Ctr.Manager CreateContainer 'ssa{sv}' web "$image" 2 \
-        RestartPolicy s always Command as 3 sh -c 'echo line; sleep 1000'
+check "always" busctl call -- org.example.Ctr /org/example/Ctr org.example.Ctr.Manager CreateContainer 'ssa{sv}' web "$image" 3 \
+        RestartPolicy s always StopTimeoutUSec t 1000000 Command as 3 sh -c 'echo line; sleep 1000'
 check "its output goes to a file" busctl call -- org.example.Ctr "$(container web)" org.example.Ctr.Container CreateTask 'a{sv}' 1 \
         Stdout s file:/var/lib/web.log
 check "it is started" busctl call -- org.example.Ctr /org/example/Ctr/task/default/web org.example.Ctr.Process Start 'a{sv}' 0

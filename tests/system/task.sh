@@ -56,6 +56,12 @@ check "systemctl stop ends it" systemctl stop ctr-polite.scope
 check_equal "gracefully, and its exit is recorded" 3 "$(ctrctl wait polite)"
 check_equal "as known" true "$(property polite Process ExitStatusKnown)"
 
+# --- the container's own time to stop
+check "a program that ends on no stop signal" ctrctl run -d --name rude --stop-timeout=1 "$image" sleep 1000
+check_fails "has the container's time" "did not stop within 1 s" \
+        busctl call $destination $root/task/default/rude $destination.Task Stop 'a{sv}' 0
+check "and goes by force" ctrctl rm -f rude
+
 # --- the supervisor killed
 check "a task whose supervisor is killed" ctrctl run -d --name orphan "$image" sleep 1000
 supervisor=$(head -n 1 /sys/fs/cgroup/ctr.slice/ctr-orphan.scope/supervisor/cgroup.procs)

@@ -33,7 +33,7 @@ range_of() {
         ctrctl inspect "$1" | jq -r '.[0] | select(.UIDMappings == .GIDMappings) | .UIDMappings[0] | "\(.[1]) \(.[2])"'
 }
 
-loop='echo x >/made; chown 5:6 /made; echo y >/plain; while :; do sleep 1000; done'
+loop='echo x >/made; chown 5:6 /made; echo y >/plain; trap exit TERM; sleep 1000 & wait'
 for name in box other; do
         check "a container with ids of its own" ctrctl create --name $name --userns=auto "${no_sysfs[@]}" $image sh -c "$loop"
         check "starts" ctrctl start $name
