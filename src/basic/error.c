@@ -120,7 +120,8 @@ ErrorCode error_code_from_string(const char *s) {
 }
 
 ErrorCode error_code_for_client(int code) {
-        if (code == -ENOSPC || code == -EDQUOT)
+        if (code == -ENOSPC || code == -EDQUOT || code == -EMFILE || code == -ENFILE ||
+            code == -ENOMEM)
                 return CTR_RESOURCE_EXHAUSTED;
         if (code == -EROFS)
                 return CTR_FAILED_PRECONDITION;

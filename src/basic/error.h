@@ -64,9 +64,10 @@ const char *error_code_to_string(int code) _const_;
 /* The inverse; CTR_UNKNOWN for what is unknown. */
 ErrorCode error_code_from_string(const char *s) _pure_;
 
-/* The ErrorCode that a negative errno shows to a client: ENOSPC and EDQUOT are ResourceExhausted,
- * EROFS is FailedPrecondition, all others Unknown. Positive codes pass through. A stray -EEXIST
- * never becomes AlreadyExists. */
+/* The ErrorCode that a negative errno shows to a client: what there is not enough of (ENOSPC,
+ * EDQUOT, EMFILE, ENFILE, ENOMEM) is ResourceExhausted, EROFS FailedPrecondition, ENAMETOOLONG
+ * InvalidArgument, all others Unknown. Positive codes pass through. A stray -EEXIST never becomes
+ * AlreadyExists. */
 ErrorCode error_code_for_client(int code) _const_;
 
 #define _cleanup_error_ _cleanup_(error_clear)

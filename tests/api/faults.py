@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What goes wrong around the service: no room, descriptors that are no streams, crowds, and programs that misbehave.
 
-Usage: faults.py [--have=memory]. Prints assertions as client.py does; needs localhost:5000/walk:latest.
+Usage: faults.py [--have=memory] [CASE...]. Prints assertions as client.py does; needs localhost:5000/walk:latest.
 """
 
 import contextlib
@@ -137,6 +137,53 @@ def garbage_descriptors(w):
     w.remove(container, other)
 
 
+def limit_descriptors(pid, room):
+    """Let it have so many more than it has; the number of one that it gets is the lowest that is free. What it was."""
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + room, before[1]))
+    return before
+
+
+def few_descriptors(w):
+    """The manager has none left at each of its steps in turn: what it cannot do it says, and undoes."""
+    container, task = w.running("before", *HELD, streams={"Stdin": "attach", "Stdout": "attach"})
+    idle = w.container("idle")
+    its_task = w.thing(idle.path.replace("/container/", "/task/"))
+    pid, unclear, refused, done = system.manager_pid(), [], set(), set()
+
+    def attempt(room, what, call, *arguments, **more):
+        try:
+            call(*arguments, **more)
+            done.add(what)
+        except bus.Refused as refusal:
+            refused.add(what)
+            if refusal.name != "ResourceExhausted" or not refusal.text:
+                unclear.append((room, what, str(refusal)))
+
+    for room in range(30):
+        limit = limit_descriptors(pid, room)
+        attempt(room, "a container", w.container, "new")
+        attempt(room, "a task", idle.call, "Container.CreateTask", Stdin="null", Stdout="null", Stderr="null")
+        attempt(room, "an exec", task.call, "Task.Exec", "e", ["true"], Start=True, AutoRemove=True)
+        attempt(room, "figures", task.call, "Task.Stats")
+        attempt(room, "pids", task.call, "Task.Pids")
+        attempt(room, "a copy", container.call, "Container.StatPath", "/bin")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+        w.remove(*(t for t in [w.thing(idle.path.replace("idle", "new"))] if t.exists()))
+        if its_task.exists():
+            its_task.call("Process.Delete", Force=True)
+    print("#", sorted(refused), sorted(done))
+    w.equal("what lacks descriptors says so", [], unclear)
+    w.equal("and nothing else happens", pid, system.manager_pid())
+    w.property("to what runs", task, "Process.Status", "RUNNING")
+    # it cannot take what a message has with it, nor anything after that: it begins again
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, limit[1]))
+    sent = task.send("Process.Attach", Stdout=EPOLL.fileno())
+    w.check("who sends descriptors to one that can have none is told", w.bus.wait(lambda: sent.error), sent.answer)
+    w.property("what runs goes on", task, "Process.Status", "RUNNING")
+    w.remove(container, idle)
+
+
 def crowd(w):
     """1,000 waiters, each tenth connection of which goes away before the end."""
     container, task = w.running("crowd")
@@ -214,13 +261,16 @@ def refused_or_run(task):
 
 
 def main():
-    have = {word for argument in sys.argv[1:] for word in argument.removeprefix("--have=").split(",")}
+    have = {word for argument in sys.argv[1:] if argument.startswith("--have=")
+            for word in argument.removeprefix("--have=").split(",")}
+    wanted = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
     resource.setrlimit(resource.RLIMIT_NOFILE, (8192, 8192))
     c = contract.Contract(options.OPTIONS)
     w = walk.Walk(c, bus.Bus(c), have)
     w.pull()
-    for case in (garbage_descriptors, crowd, wedged, fork_bomb, full_run, full_disk):
-        w.chapter(case.__name__.replace("_", " "), case)
+    for case in (garbage_descriptors, few_descriptors, crowd, wedged, fork_bomb, full_run, full_disk):
+        if not wanted or case.__name__ in wanted:
+            w.chapter(case.__name__.replace("_", " "), case)
     print("# walked")
     sys.exit(1 if w.failed else 0)
 

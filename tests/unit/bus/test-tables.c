@@ -299,6 +299,9 @@ static void test_errors_errno(void **state) {
                         {-ENOENT, BUS_ERROR_PREFIX "Unknown"},
                         {-ENOSPC, BUS_ERROR_PREFIX "ResourceExhausted"},
                         {-EDQUOT, BUS_ERROR_PREFIX "ResourceExhausted"},
+                        {-EMFILE, BUS_ERROR_PREFIX "ResourceExhausted"},
+                        {-ENFILE, BUS_ERROR_PREFIX "ResourceExhausted"},
+                        {-ENOMEM, BUS_ERROR_PREFIX "ResourceExhausted"},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
