@@ -10,6 +10,7 @@ import contextlib
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -242,6 +243,50 @@ def damaged_state(w, population):
     population.unharmed("with a damaged state file")
 
 
+@contextlib.contextmanager
+def kept_scope(unit):
+    """systemd does not see that the scope gets empty meanwhile, and keeps it."""
+    seen = pathlib.Path("/run/recover-cgroup-events")
+    seen.write_text("populated 1\nfrozen 0\n")
+    events = f"/sys/fs/cgroup/ctr.slice/{unit}/cgroup.events"
+    subprocess.run(["mount", "--bind", seen, events], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", events], check=True)
+
+
+def is_empty(unit):
+    with contextlib.suppress(FileNotFoundError):  # one that is being removed
+        return not any(p.read_text() for p in pathlib.Path(f"/sys/fs/cgroup/ctr.slice/{unit}").rglob("cgroup.procs"))
+    return False
+
+
+def empty_scopes(w, population):
+    """Scopes that systemd keeps though nobody is in them: one has ended with a record, one without."""
+    lost = int(pathlib.Path("/sys/fs/cgroup/ctr.slice/ctr-t18.scope/supervisor/cgroup.procs").read_text().split()[0])
+    with kept_scope("ctr-t17.scope"), kept_scope("ctr-t18.scope"):
+        kill_manager()
+        task = population.tasks["t17"]
+        population.end("t17", 9)
+        population.pids.pop("t18")
+        population.tasks.pop("t18")
+        os.kill(lost, signal.SIGKILL)
+        w.check("two scopes are empty", w.bus.wait(lambda: is_empty("ctr-t17.scope") and is_empty("ctr-t18.scope")))
+    w.check("and there all the same", {"ctr-t17.scope", "ctr-t18.scope"} <= set(scopes()), scopes())
+    systemctl("start", "ctr.service")
+    w.equal("what has a record ended as that says", 9, task.call("Process.Wait")[0])
+    w.property("what has none as nobody knows", w.thing(f"{bus.ROOT}/task/default/t18"), "Process.ExitStatusKnown", False)
+    population.unharmed("with empty scopes beside them")
+    for key in ("t17", "t18"):
+        task = w.thing(f"{bus.ROOT}/task/default/{key}")
+        task.call("Process.Delete")
+        w.thing(f"{bus.ROOT}/container/default/{key}").call("Container.CreateTask", Stdout="null", Stderr="null")
+        task.call("Process.Start")
+        w.property(f"{key} starts again, in a scope of that name", task, "Process.Status", "RUNNING")
+        task.call("Process.Delete", Force=True)
+
+
 def reboot(w, population):
     """As after a reboot: nothing in /run, no process, no mount, and another boot."""
     containers = {path for path, _ in w.root.call("Manager.ListContainers")}
@@ -298,7 +343,7 @@ def main():
           f"{time.monotonic() - started:.1f} s")
     population.unharmed("before anything")
     for case in (manager_dies, manager_is_upgraded, systemd_is_upgraded, bus_dies, damaged_records, damaged_state,
-                 reboot):
+                 empty_scopes, reboot):
         w.chapter(case.__name__.replace("_", " "), lambda w, case=case: case(w, population))
     w.chapter("the end", clean)
     print("# walked")
