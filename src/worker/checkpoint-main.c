@@ -3,10 +3,10 @@
 /* ctr-worker checkpoint NAME, and ctr-worker restore DIGEST NAME LAYER...: between a directory that
  * a checkpoint was written to, or is to be restored from, and the content store. */
 
-#include <getopt.h>
 #include <sys/socket.h>
 
 #include "basic/json.h"
+#include "basic/strv.h"
 #include "config.h"
 #include "snapshot/overlayfs.h"
 #include "worker/checkpoint.h"
@@ -44,25 +44,22 @@ static int read_layers(CheckpointCommand *c, char **arguments, Error *e) {
 }
 
 /* The n-th argument is the name of the directory; layers may follow if that is not the first. */
-static int read_options(int argc, char *argv[], int n, CheckpointCommand *ret, Error *e) {
-        static const struct option options[] = {{"root", required_argument, NULL, 'r'},
-                                                {"control-fd", required_argument, NULL, 'c'},
-                                                {}};
-        int c, r;
+static int read_options(int argc, char *argv[], size_t n, CheckpointCommand *ret, Error *e) {
+        const WorkerOption options[] = {
+                        {"root", option_string, &ret->root},
+                        {"control-fd", option_control_fd, &ret->control_fd},
+                        {},
+        };
+        size_t given;
+        int r;
 
         *ret = (CheckpointCommand){.root = CTR_STATE_DIR, .control_fd = -1};
-        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-                r = c == 'c'   ? option_control_fd(optarg, &ret->control_fd, e)
-                    : c != 'r' ? option_unknown(e)
-                               : 0;
-                if (r != 0)
-                        return r;
-                if (c == 'r')
-                        ret->root = optarg;
-        }
-        if (n == 1 ? argc - optind != n : argc - optind < n)
-                return error_setf(e, CTR_INVALID_ARGUMENT, "%i arguments are needed", n);
-        ret->arguments = argv + optind;
+        r = options_parse(options, argc, argv, &ret->arguments, e);
+        if (r != 0)
+                return r;
+        given = strv_length(ret->arguments);
+        if (n == 1 ? given != n : given < n)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%zu arguments are needed", n);
         ret->name = ret->arguments[n - 1];
         if (!startswith(ret->name, NAME_PREFIX) || strchr(ret->name, '/') ||
             strlen(ret->name) >= OVERLAYFS_NAME_SIZE)

@@ -2,8 +2,6 @@
 
 /* ctr-worker commit: its options, and the order in which the job is set up. */
 
-#include <getopt.h>
-
 #include "basic/fs.h"
 #include "config.h"
 #include "worker/commit.h"
@@ -20,79 +18,55 @@ typedef struct Options {
         int control_fd, request_fd; /* -1: none */
 } Options;
 
-static int parse_compression(const char *s, Compression *ret, Error *e) {
-        if (streq(s, "gzip"))
-                *ret = COMPRESSION_GZIP;
-        else if (streq(s, "zstd"))
-                *ret = COMPRESSION_ZSTD;
-        else if (streq(s, "none"))
-                *ret = COMPRESSION_NONE;
+static int take_compression(const WorkerOption *o, const char *value, Error *e) {
+        Compression *compression = o->target;
+
+        if (streq(value, "gzip"))
+                *compression = COMPRESSION_GZIP;
+        else if (streq(value, "zstd"))
+                *compression = COMPRESSION_ZSTD;
+        else if (streq(value, "none"))
+                *compression = COMPRESSION_NONE;
         else
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "--compression must be gzip, zstd or none");
         return 0;
 }
 
-static int parse_layers(const char *s, CommitOptions *o, Error *e) {
+static int take_layers(const WorkerOption *o, const char *value, Error *e) {
+        const ContainerRoot *own = o->target;
         int r;
 
-        r = container_root_parse_layers(&o->own, s, e);
+        r = option_layers(o, value, e);
         if (r != 0)
                 return r;
-        if (o->own.n_layers > COMMIT_LAYERS_MAX)
+        if (own->n_layers > COMMIT_LAYERS_MAX)
                 return error_setf(e, CTR_RESOURCE_EXHAUSTED, "More than %u layers are to be made",
                                   COMMIT_LAYERS_MAX);
-        if (o->own.n_trees > 0 && o->own.n_trees < o->own.n_layers)
+        if (own->n_trees > 0 && own->n_trees < own->n_layers)
                 return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "--layers=%s is not all of one snapshotter", s);
+                                  "--layers=%s is not all of one snapshotter", value);
         return 0;
 }
 
-static int set_option(Options *o, int c, Error *e) {
-        switch (c) {
-        case 'r':
-                o->root = optarg;
-                return 0;
-        case 'c':
-                return option_control_fd(optarg, &o->control_fd, e);
-        case 'b':
-                return digest_parse(optarg, &o->commit.base, e);
-        case 'l':
-                return parse_layers(optarg, &o->commit, e);
-        case 'w':
-                return container_root_parse_layers(&o->commit.lower, optarg, e);
-        case 'z':
-                return parse_compression(optarg, &o->commit.compression, e);
-        case 'q':
-                return option_fd("request-fd", optarg, &o->request_fd, e);
-        case 'm':
-                return option_limit(optarg, &o->commit.pull.limits, e);
-        case 'n':
-                o->commit.pull.unpack = false;
-                return 0;
-        default:
-                return option_unknown(e);
-        }
-}
-
 static int parse_options(int argc, char *argv[], Options *o, Error *e) {
-        static const struct option options[] = {
-                        {"root", required_argument, NULL, 'r'},
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"base", required_argument, NULL, 'b'},
-                        {"layers", required_argument, NULL, 'l'},
-                        {"lower", required_argument, NULL, 'w'},
-                        {"compression", required_argument, NULL, 'z'},
-                        {"request-fd", required_argument, NULL, 'q'},
-                        {"limit", required_argument, NULL, 'm'},
-                        {"no-unpack", no_argument, NULL, 'n'},
+        const WorkerOption options[] = {
+                        {"root", option_string, &o->root},
+                        {"control-fd", option_control_fd, &o->control_fd},
+                        {"base", option_digest, &o->commit.base},
+                        {"layers", take_layers, &o->commit.own},
+                        {"lower", option_layers, &o->commit.lower},
+                        {"compression", take_compression, &o->commit.compression},
+                        {"request-fd", option_fd, &o->request_fd},
+                        {"limit", option_limit, &o->commit.pull.limits},
+                        {"no-unpack", option_unset, &o->commit.pull.unpack},
                         {},
         };
-        int c, r = 0;
+        char **arguments;
+        int r;
 
-        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                r = set_option(o, c, e);
-        if (r == 0 && (optind != argc || !*o->commit.base.hex || o->commit.own.n_layers == 0))
+        r = options_parse(options, argc, argv, &arguments, e);
+        if (r == 0 && (*arguments || !*o->commit.base.hex || o->commit.own.n_layers == 0))
                 r = error_setf(e, CTR_INVALID_ARGUMENT,
                                "--base, --layers and no argument are needed");
         if (r == 0 && (o->commit.own.n_trees > 0) != (o->commit.lower.n_layers > 0))

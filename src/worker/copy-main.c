@@ -4,8 +4,8 @@
  * the job is set up. */
 
 #include <fcntl.h>
-#include <getopt.h>
 
+#include "basic/strv.h"
 #include "config.h"
 #include "worker/copy.h"
 #include "worker/options.h"
@@ -21,62 +21,31 @@ typedef struct Options {
         int control_fd, fd, userns_fd; /* -1: none */
 } Options;
 
-static int set_option(Options *o, int c, Error *e) {
-        switch (c) {
-        case 'r':
-                o->root = optarg;
-                return 0;
-        case 'c':
-                return option_control_fd(optarg, &o->control_fd, e);
-        case 'C':
-                return option_fd("container-fd", optarg, &o->container.fd, e);
-        case 'u':
-                return option_fd("user-namespace-fd", optarg, &o->userns_fd, e);
-        case 'l':
-                return container_root_parse_layers(&o->container, optarg, e);
-        case 'f':
-                return option_fd("fd", optarg, &o->fd, e);
-        case 'm':
-                return option_limit(optarg, &o->limits, e);
-        case 'L':
-                o->copy.follow = true;
-                return 0;
-        case 'k':
-                o->copy.insert.keep_kind = true;
-                return 0;
-        case 'o':
-                o->copy.insert.own = true;
-                return 0;
-        default:
-                return option_unknown(e);
-        }
-}
-
 static int parse_options(int argc, char *argv[], CopyKind kind, Options *o, Error *e) {
-        static const struct option options[] = {
-                        {"root", required_argument, NULL, 'r'},
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"container-fd", required_argument, NULL, 'C'},
-                        {"user-namespace-fd", required_argument, NULL, 'u'},
-                        {"layers", required_argument, NULL, 'l'},
-                        {"fd", required_argument, NULL, 'f'},
-                        {"limit", required_argument, NULL, 'm'},
-                        {"follow-link", no_argument, NULL, 'L'},
-                        {"no-overwrite-dir-non-dir", no_argument, NULL, 'k'},
-                        {"no-owner", no_argument, NULL, 'o'},
+        const WorkerOption options[] = {
+                        {"root", option_string, &o->root},
+                        {"control-fd", option_control_fd, &o->control_fd},
+                        {"container-fd", option_fd, &o->container.fd},
+                        {"user-namespace-fd", option_fd, &o->userns_fd},
+                        {"layers", option_layers, &o->container},
+                        {"fd", option_fd, &o->fd},
+                        {"limit", option_limit, &o->limits},
+                        {"follow-link", option_set, &o->copy.follow},
+                        {"no-overwrite-dir-non-dir", option_set, &o->copy.insert.keep_kind},
+                        {"no-owner", option_set, &o->copy.insert.own},
                         {},
         };
-        int c, r = 0;
+        char **arguments;
+        int r;
 
-        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                r = set_option(o, c, e);
+        r = options_parse(options, argc, argv, &arguments, e);
         if (r != 0)
                 return r;
         /* export-root has its path already */
-        if (argc - optind != !o->copy.insert.path)
+        if (strv_length(arguments) != !o->copy.insert.path)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "The path of one file is needed");
         if (!o->copy.insert.path)
-                o->copy.insert.path = argv[optind];
+                o->copy.insert.path = arguments[0];
         if ((o->fd < 0) != (kind == COPY_STAT))
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   kind == COPY_STAT ? "There is no archive for --fd"

@@ -7,10 +7,10 @@
  */
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <sys/stat.h>
 
 #include "basic/fs.h"
+#include "basic/strv.h"
 #include "config.h"
 #include "snapshot/copy.h"
 #include "snapshot/inside.h"
@@ -120,34 +120,22 @@ static json_t *result(WorkerJob *j) {
 static const JobType type = {.name = "copy-up", .run = run, .progress = progress, .result = result};
 
 static int parse_options(int argc, char *argv[], CopyUp *c, Error *e) {
-        static const struct option options[] = {
-                        {"root", required_argument, NULL, 'r'},
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"layers", required_argument, NULL, 'l'},
+        const WorkerOption options[] = {
+                        {"root", option_string, &c->root},
+                        {"control-fd", option_control_fd, &c->control_fd},
+                        {"layers", option_layers, &c->image},
                         {},
         };
-        int o, r = 0;
+        int r;
 
-        while (r == 0 && (o = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                switch (o) {
-                case 'r':
-                        c->root = optarg;
-                        break;
-                case 'c':
-                        r = option_control_fd(optarg, &c->control_fd, e);
-                        break;
-                case 'l':
-                        r = container_root_parse_layers(&c->image, optarg, e);
-                        break;
-                default:
-                        r = option_unknown(e);
-                }
-        c->paths = argv + optind;
-        c->n_paths = (size_t) (argc - optind);
-        if (r == 0 && (c->image.n_layers == 0 || c->n_paths == 0 || c->n_paths > PATHS_MAX))
-                r = error_setf(e, CTR_INVALID_ARGUMENT, "--layers and 1 to %i paths are needed",
-                               PATHS_MAX);
-        return r;
+        r = options_parse(options, argc, argv, &c->paths, e);
+        if (r != 0)
+                return r;
+        c->n_paths = strv_length(c->paths);
+        if (c->image.n_layers == 0 || c->n_paths == 0 || c->n_paths > PATHS_MAX)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "--layers and 1 to %i paths are needed",
+                                  PATHS_MAX);
+        return 0;
 }
 
 /* The image is mounted in a namespace that is left, the store is written to in another one. */

@@ -3,7 +3,6 @@
 /* ctr-worker diff: what a container has changed of its image, as a list. */
 
 #include <fcntl.h>
-#include <getopt.h>
 
 #include "basic/fs.h"
 #include "basic/json.h"
@@ -73,50 +72,25 @@ static json_t *result(WorkerJob *j) {
 
 static const JobType type = {.name = "diff", .run = run, .progress = progress, .result = result};
 
-static int parse_max(const char *value, uint64_t *ret, Error *e) {
-        char *end;
-
-        errno = 0;
-        *ret = strtoull(value, &end, 10);
-        if (errno != 0 || *end || *value < '1' || *value > '9' || *ret > CHANGES_MAX)
-                return error_setf(e, CTR_INVALID_ARGUMENT, "--max=%s is not a number from 1 to %u",
-                                  value, CHANGES_MAX);
-        return 0;
+static int take_max(const WorkerOption *o, const char *value, Error *e) {
+        return option_number(o, value, CHANGES_MAX, o->target, e);
 }
 
-static int parse_options(int argc, char *argv[], Listing *l, const char **ret_root,
-                         int *ret_control_fd, Error *e) {
-        static const struct option options[] = {
-                        {"root", required_argument, NULL, 'r'},
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"layers", required_argument, NULL, 'l'},
-                        {"fd", required_argument, NULL, 'f'},
-                        {"max", required_argument, NULL, 'm'},
+static int parse_options(int argc, char *argv[], Listing *l, const char **root, int *control_fd,
+                         Error *e) {
+        const WorkerOption options[] = {
+                        {"root", option_string, root},
+                        {"control-fd", option_control_fd, control_fd},
+                        {"layers", option_layers, &l->lower},
+                        {"fd", option_fd, &l->fd},
+                        {"max", take_max, &l->max},
                         {},
         };
-        int c, r = 0;
+        char **arguments;
+        int r;
 
-        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                switch (c) {
-                case 'r':
-                        *ret_root = optarg;
-                        break;
-                case 'c':
-                        r = option_control_fd(optarg, ret_control_fd, e);
-                        break;
-                case 'l':
-                        r = container_root_parse_layers(&l->lower, optarg, e);
-                        break;
-                case 'f':
-                        r = option_fd("fd", optarg, &l->fd, e);
-                        break;
-                case 'm':
-                        r = parse_max(optarg, &l->max, e);
-                        break;
-                default:
-                        r = option_unknown(e);
-                }
-        if (r == 0 && (optind != argc || l->lower.n_layers == 0))
+        r = options_parse(options, argc, argv, &arguments, e);
+        if (r == 0 && (*arguments || l->lower.n_layers == 0))
                 r = error_setf(e, CTR_INVALID_ARGUMENT, "--layers and no argument is needed");
         return r;
 }

@@ -2,8 +2,6 @@
 
 /* ctr-worker export: its options, and the order in which the job is set up. */
 
-#include <getopt.h>
-
 #include "config.h"
 #include "worker/export.h"
 #include "worker/options.h"
@@ -18,11 +16,13 @@ typedef struct Options {
         int fd;         /* of the archive; -1: not given */
 } Options;
 
-static int parse_format(const char *s, ExportFormat *ret, Error *e) {
-        if (streq(s, "oci-archive"))
-                *ret = EXPORT_OCI;
-        else if (streq(s, "docker-archive"))
-                *ret = EXPORT_DOCKER;
+static int take_format(const WorkerOption *o, const char *value, Error *e) {
+        ExportFormat *format = o->target;
+
+        if (streq(value, "oci-archive"))
+                *format = EXPORT_OCI;
+        else if (streq(value, "docker-archive"))
+                *format = EXPORT_DOCKER;
         else
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "--format must be oci-archive or docker-archive");
@@ -30,65 +30,40 @@ static int parse_format(const char *s, ExportFormat *ret, Error *e) {
 }
 
 /* It belongs to the digest that follows. */
-static int add_name(ExportOptions *o, const char *name, Error *e) {
-        if (o->n_names == EXPORT_NAMES_MAX)
+static int take_name(const WorkerOption *o, const char *value, Error *e) {
+        ExportOptions *x = o->target;
+
+        if (x->n_names == EXPORT_NAMES_MAX)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "More than %i names", EXPORT_NAMES_MAX);
-        o->names[o->n_names++] = (ExportName){.image = o->n_images, .name = name};
+        x->names[x->n_names++] = (ExportName){.image = x->n_images, .name = value};
         return 0;
 }
 
-static int add_image(ExportOptions *o, const char *digest, Error *e) {
-        if (o->n_images == EXPORT_IMAGES_MAX)
+static int take_image(const WorkerOption *o, const char *value, Error *e) {
+        ExportOptions *x = o->target;
+
+        if (x->n_images == EXPORT_IMAGES_MAX)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "More than %i images",
                                   EXPORT_IMAGES_MAX);
-        return digest_parse(digest, o->images + o->n_images++, e);
+        return digest_parse(value, x->images + x->n_images++, e);
 }
 
 static int parse_options(int argc, char *argv[], Options *o, Error *e) {
-        static const struct option options[] = {
-                        {"root", required_argument, NULL, 'r'},
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"fd", required_argument, NULL, 'f'},
-                        {"format", required_argument, NULL, 't'},
-                        {"platform", required_argument, NULL, 'p'},
-                        {"all-platforms", no_argument, NULL, 'a'},
-                        {"name", required_argument, NULL, 'n'},
+        const WorkerOption options[] = {
+                        {"root", option_string, &o->root},
+                        {"control-fd", option_control_fd, &o->control_fd},
+                        {"fd", option_fd, &o->fd},
+                        {"format", take_format, &o->export.format},
+                        {"platform", option_platform, &o->export.platform},
+                        {"all-platforms", option_set, &o->export.all_platforms},
+                        {"name", take_name, &o->export},
+                        {"", take_image, &o->export},
                         {},
         };
-        int c, r = 0;
+        char **arguments;
+        int r;
 
-        /* "-": arguments come in their place among the options */
-        while (r == 0 && (c = getopt_long(argc, argv, "-", options, NULL)) >= 0)
-                switch (c) {
-                case 1:
-                        r = add_image(&o->export, optarg, e);
-                        break;
-                case 'r':
-                        o->root = optarg;
-                        break;
-                case 'c':
-                        r = option_control_fd(optarg, &o->control_fd, e);
-                        break;
-                case 'f':
-                        r = option_fd("fd", optarg, &o->fd, e);
-                        break;
-                case 't':
-                        r = parse_format(optarg, &o->export.format, e);
-                        break;
-                case 'p':
-                        r = platform_parse(optarg, &o->export.platform, e);
-                        break;
-                case 'a':
-                        o->export.all_platforms = true;
-                        break;
-                case 'n':
-                        r = add_name(&o->export, optarg, e);
-                        break;
-                default:
-                        r = option_unknown(e);
-                }
-        for (; r == 0 && optind < argc; optind++)
-                r = add_image(&o->export, argv[optind], e);
+        r = options_parse(options, argc, argv, &arguments, e);
         if (r == 0 && (o->fd < 0 || o->export.n_images == 0))
                 r = error_setf(e, CTR_INVALID_ARGUMENT,
                                "--fd and the digest of an image are needed");

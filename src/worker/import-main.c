@@ -3,9 +3,9 @@
 /* ctr-worker import: its options, and the order in which the job is set up. */
 
 #include <fcntl.h>
-#include <getopt.h>
 #include <sys/stat.h>
 
+#include "basic/strv.h"
 #include "config.h"
 #include "worker/import.h"
 #include "worker/options.h"
@@ -21,50 +21,27 @@ typedef struct Options {
 } Options;
 
 static int parse_options(int argc, char *argv[], Options *o, Error *e) {
-        static const struct option options[] = {
-                        {"root", required_argument, NULL, 'r'},
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"fd", required_argument, NULL, 'f'},
-                        {"platform", required_argument, NULL, 'p'},
-                        {"no-unpack", no_argument, NULL, 'n'},
-                        {"limit", required_argument, NULL, 'm'},
-                        {"rootfs", no_argument, NULL, 't'},
+        const WorkerOption options[] = {
+                        {"root", option_string, &o->root},
+                        {"control-fd", option_control_fd, &o->control_fd},
+                        {"fd", option_fd, &o->fd},
+                        {"platform", option_platform, &o->import.pull.platform},
+                        {"no-unpack", option_unset, &o->import.pull.unpack},
+                        {"limit", option_limit, &o->import.pull.limits},
+                        {"rootfs", option_set, &o->import.rootfs},
                         {},
         };
-        int c, r = 0;
+        char **arguments;
+        int r;
 
-        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                switch (c) {
-                case 'r':
-                        o->root = optarg;
-                        break;
-                case 'c':
-                        r = option_control_fd(optarg, &o->control_fd, e);
-                        break;
-                case 'f':
-                        r = option_fd("fd", optarg, &o->fd, e);
-                        break;
-                case 'p':
-                        r = platform_parse(optarg, &o->import.pull.platform, e);
-                        break;
-                case 'n':
-                        o->import.pull.unpack = false;
-                        break;
-                case 'm':
-                        r = option_limit(optarg, &o->import.pull.limits, e);
-                        break;
-                case 't':
-                        o->import.rootfs = true;
-                        break;
-                default:
-                        r = option_unknown(e);
-                }
-        if (r == 0 && argc - optind != (o->fd < 0))
-                r = error_setf(e, CTR_INVALID_ARGUMENT,
-                               "Either --fd or the path of one archive is needed");
-        if (r == 0 && o->fd < 0)
-                o->path = argv[optind];
-        return r;
+        r = options_parse(options, argc, argv, &arguments, e);
+        if (r != 0)
+                return r;
+        if (strv_length(arguments) != (o->fd < 0))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "Either --fd or the path of one archive is needed");
+        o->path = arguments[0];
+        return 0;
 }
 
 static int import(Import *m, Options *o, Error *e) {

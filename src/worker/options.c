@@ -2,13 +2,100 @@
 
 #include "worker/options.h"
 
+#include <getopt.h>
 #include <limits.h>
 #include <signal.h>
 #include <sys/socket.h>
 
 #include "basic/process.h"
+#include "image/digest.h"
+#include "image/platform.h"
+#include "worker/container-root.h"
 
-int option_fd(const char *name, const char *value, int *ret, Error *e) {
+#define OPTIONS_MAX 16
+#define OPTION_BASE 256 /* of the values of getopt_long(), behind all characters */
+
+static bool option_has_value(const WorkerOption *o) {
+        return o->take != option_set && o->take != option_unset;
+}
+
+int options_parse(const WorkerOption *options, int argc, char *argv[], char ***ret_arguments,
+                  Error *e) {
+        struct option table[OPTIONS_MAX + 1] = {};
+        const WorkerOption *arguments = NULL;
+        size_t n = 0;
+        int c, r;
+
+        for (const WorkerOption *o = options; o->take; o++) {
+                if (*o->name == '\0') {
+                        arguments = o;
+                        continue;
+                }
+                assert(n < OPTIONS_MAX);
+                table[n++] = (struct option){
+                                .name = o->name,
+                                .has_arg = option_has_value(o) ? required_argument : no_argument,
+                                .val = OPTION_BASE + (int) (o - options),
+                };
+        }
+        /* "-": an argument is the value of an option 1 */
+        while ((c = getopt_long(argc, argv, arguments ? "-" : "", table, NULL)) >= 0) {
+                const WorkerOption *o = c == 1             ? arguments
+                                        : c >= OPTION_BASE ? options + (c - OPTION_BASE)
+                                                           : NULL;
+
+                if (!o)
+                        return error_setf(e, CTR_INVALID_ARGUMENT,
+                                          "Unknown option or missing value, see ctr-worker --help");
+                r = o->take(o, optarg, e);
+                if (r != 0)
+                        return r;
+        }
+        for (; arguments && argv[optind]; optind++) {
+                r = arguments->take(arguments, argv[optind], e);
+                if (r != 0)
+                        return r;
+        }
+        *ret_arguments = argv + optind;
+        return 0;
+}
+
+int options_only_argument(char *const *arguments, const char *what, const char **ret, Error *e) {
+        if (!arguments[0] || arguments[1])
+                return error_setf(e, CTR_INVALID_ARGUMENT, "Exactly one %s is needed", what);
+        *ret = arguments[0];
+        return 0;
+}
+
+int option_set(const WorkerOption *o, const char *value, Error *e) {
+        *(bool *) o->target = true;
+        return 0;
+}
+
+int option_unset(const WorkerOption *o, const char *value, Error *e) {
+        *(bool *) o->target = false;
+        return 0;
+}
+
+int option_string(const WorkerOption *o, const char *value, Error *e) {
+        *(const char **) o->target = value;
+        return 0;
+}
+
+int option_number(const WorkerOption *o, const char *value, uint64_t max, uint64_t *ret, Error *e) {
+        unsigned long long n;
+        char *end;
+
+        errno = 0;
+        n = strtoull(value, &end, 10);
+        if (errno != 0 || *end || *value < '1' || *value > '9' || n > max)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "--%s=%s is not a number from 1 to %llu",
+                                  o->name, value, (unsigned long long) max);
+        *ret = n;
+        return 0;
+}
+
+int option_fd(const WorkerOption *o, const char *value, Error *e) {
         char *end;
         long fd;
 
@@ -16,24 +103,39 @@ int option_fd(const char *name, const char *value, int *ret, Error *e) {
         fd = strtol(value, &end, 10);
         if (errno != 0 || *end || end == value || fd < 3 || fd > INT32_MAX ||
             fd_set_cloexec((int) fd, true) < 0)
-                return error_setf(e, CTR_INVALID_ARGUMENT, "--%s=%s is no open file", name, value);
-        *ret = (int) fd;
+                return error_setf(e, CTR_INVALID_ARGUMENT, "--%s=%s is no open file", o->name,
+                                  value);
+        *(int *) o->target = (int) fd;
         return 0;
 }
 
-int option_control_fd(const char *value, int *ret, Error *e) {
+int option_control_fd(const WorkerOption *o, const char *value, Error *e) {
+        int fd = -1, type, *target = o->target;
+        const WorkerOption plain = {o->name, option_fd, &fd};
         socklen_t size = sizeof(int);
-        int fd = -1, type;
 
-        if (option_fd("control-fd", value, &fd, NULL) != 0 ||
+        if (option_fd(&plain, value, NULL) != 0 ||
             getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 || type != SOCK_SEQPACKET)
-                return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "--control-fd=%s is not a SOCK_SEQPACKET socket", value);
-        *ret = fd;
+                return error_setf(e, CTR_INVALID_ARGUMENT, "--%s=%s is not a SOCK_SEQPACKET socket",
+                                  o->name, value);
+        *target = fd;
         return 0;
 }
 
-int option_limit(const char *value, ApplyLimits *limits, Error *e) {
+int option_platform(const WorkerOption *o, const char *value, Error *e) {
+        return platform_parse(value, o->target, e);
+}
+
+int option_digest(const WorkerOption *o, const char *value, Error *e) {
+        return digest_parse(value, o->target, e);
+}
+
+int option_layers(const WorkerOption *o, const char *value, Error *e) {
+        return container_root_parse_layers(o->target, value, e);
+}
+
+int option_limit(const WorkerOption *o, const char *value, Error *e) {
+        ApplyLimits *limits = o->target;
         uint64_t xattr_bytes = limits->xattr_bytes, xattr_count = limits->xattr_count;
         const struct {
                 const char *prefix;
@@ -60,11 +162,6 @@ int option_limit(const char *value, ApplyLimits *limits, Error *e) {
                 return 0;
         }
         return error_setf(e, CTR_INVALID_ARGUMENT, "--limit=%s is no limit of a layer", value);
-}
-
-int option_unknown(Error *e) {
-        return error_setf(e, CTR_INVALID_ARGUMENT,
-                          "Unknown option or missing value, see ctr-worker --help");
 }
 
 void block_signals(void) {

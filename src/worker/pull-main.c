@@ -2,8 +2,6 @@
 
 /* ctr-worker pull: its options, and the order in which the job is set up. */
 
-#include <getopt.h>
-
 #include "config.h"
 #include "worker/options.h"
 #include "worker/pull-packet.h"
@@ -63,67 +61,41 @@ static const JobType type = {
                 .result = result,
 };
 
-static int parse_policy(const char *s, bool *ret_prefer_local, Error *e) {
-        *ret_prefer_local = streq(s, "missing");
-        if (!*ret_prefer_local && !streq(s, "always"))
+static int take_policy(const WorkerOption *o, const char *value, Error *e) {
+        bool *prefer_local = o->target;
+
+        *prefer_local = streq(value, "missing");
+        if (!*prefer_local && !streq(value, "always"))
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "--policy must be \"always\" or \"missing\"");
         return 0;
 }
 
+static int take_known_digest(const WorkerOption *o, const char *value, Error *e) {
+        PullOptions *pull = o->target;
+
+        pull->has_known = true;
+        return digest_parse(value, &pull->known, e);
+}
+
 static int parse_options(int argc, char *argv[], Options *o, Error *e) {
-        static const struct option options[] = {
-                        {"root", required_argument, NULL, 'r'},
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"platform", required_argument, NULL, 'p'},
-                        {"no-unpack", no_argument, NULL, 'n'},
-                        {"limit", required_argument, NULL, 'm'},
-                        {"policy", required_argument, NULL, 'l'},
-                        {"credentials-fd", required_argument, NULL, 'k'},
-                        {"known-digest", required_argument, NULL, 'd'},
-                        {"all-platforms", no_argument, NULL, 'a'},
+        const WorkerOption options[] = {
+                        {"root", option_string, &o->root},
+                        {"control-fd", option_control_fd, &o->control_fd},
+                        {"credentials-fd", option_fd, &o->credentials_fd},
+                        {"platform", option_platform, &o->pull.platform},
+                        {"all-platforms", option_set, &o->pull.all_platforms},
+                        {"no-unpack", option_unset, &o->pull.unpack},
+                        {"limit", option_limit, &o->pull.limits},
+                        {"policy", take_policy, &o->pull.prefer_local},
+                        {"known-digest", take_known_digest, &o->pull},
                         {},
         };
-        int c, r = 0;
+        char **arguments;
+        int r;
 
-        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                switch (c) {
-                case 'r':
-                        o->root = optarg;
-                        break;
-                case 'c':
-                        r = option_control_fd(optarg, &o->control_fd, e);
-                        break;
-                case 'k':
-                        r = option_fd("credentials-fd", optarg, &o->credentials_fd, e);
-                        break;
-                case 'p':
-                        r = platform_parse(optarg, &o->pull.platform, e);
-                        break;
-                case 'n':
-                        o->pull.unpack = false;
-                        break;
-                case 'm':
-                        r = option_limit(optarg, &o->pull.limits, e);
-                        break;
-                case 'l':
-                        r = parse_policy(optarg, &o->pull.prefer_local, e);
-                        break;
-                case 'a':
-                        o->pull.all_platforms = true;
-                        break;
-                case 'd':
-                        o->pull.has_known = true;
-                        r = digest_parse(optarg, &o->pull.known, e);
-                        break;
-                default:
-                        r = option_unknown(e);
-                }
-        if (r == 0 && argc - optind != 1)
-                r = error_setf(e, CTR_INVALID_ARGUMENT, "Exactly one image reference is needed");
-        if (r == 0)
-                o->reference = argv[optind];
-        return r;
+        r = options_parse(options, argc, argv, &arguments, e);
+        return r == 0 ? options_only_argument(arguments, "image reference", &o->reference, e) : r;
 }
 
 static void pull_job_clear(PullJob *p) {

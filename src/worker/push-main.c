@@ -2,8 +2,6 @@
 
 /* ctr-worker push: its options, and the order in which the job is set up. */
 
-#include <getopt.h>
-
 #include "basic/strv.h"
 #include "config.h"
 #include "worker/options.h"
@@ -21,88 +19,68 @@ typedef struct Options {
         int credentials_fd; /* -1: those of the configuration */
 } Options;
 
-static int parse_chunk(const char *s, uint64_t *ret, Error *e) {
+static int take_chunk_size(const WorkerOption *o, const char *value, Error *e) {
+        uint64_t *target = o->target;
         unsigned long long size;
         char *end;
 
         errno = 0;
-        size = strtoull(s, &end, 10);
-        if (errno != 0 || *end || *s < '0' || *s > '9' || (size > 0 && size < PUSH_CHUNK_MIN) ||
-            size > BLOB_SIZE_MAX)
+        size = strtoull(value, &end, 10);
+        if (errno != 0 || *end || *value < '0' || *value > '9' ||
+            (size > 0 && size < PUSH_CHUNK_MIN) || size > BLOB_SIZE_MAX)
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "--chunk-size must be 0 or at least %i bytes", PUSH_CHUNK_MIN);
-        *ret = size;
+        *target = size;
         return 0;
 }
 
 /* It becomes part of an address, and of the scope of a token. */
-static int parse_mount_from(const char *s, char ***list, Error *e) {
+static int take_mount_from(const WorkerOption *o, const char *value, Error *e) {
+        char ***list = o->target;
         _cleanup_free_ char *name = NULL;
         _cleanup_reference_ Reference ref = {};
         int r;
 
-        if (asprintf(&name, "localhost/%s", s) < 0) {
+        if (asprintf(&name, "localhost/%s", value) < 0) {
                 name = NULL;
                 return -ENOMEM;
         }
         r = reference_parse(name, &ref, e);
         if (r != 0)
-                return error_prefix(e, r, "--mount-from=%s", s);
-        if (!streq(ref.repository, s))
-                return error_setf(e, CTR_INVALID_ARGUMENT, "--mount-from=%s is no repository", s);
+                return error_prefix(e, r, "--mount-from=%s", value);
+        if (!streq(ref.repository, value))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "--mount-from=%s is no repository",
+                                  value);
         if (strv_length(*list) == MOUNT_FROM_MAX)
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "--mount-from can be given %i times at most", MOUNT_FROM_MAX);
-        return strv_extend(list, s);
+        return strv_extend(list, value);
 }
 
-static int parse_option(int c, const char *value, Options *o, Error *e) {
-        switch (c) {
-        case 'r':
-                o->root = value;
-                return 0;
-        case 'c':
-                return option_control_fd(value, &o->control_fd, e);
-        case 'k':
-                return option_fd("credentials-fd", value, &o->credentials_fd, e);
-        case 'p':
-                return platform_parse(value, &o->push.platform, e);
-        case 'a':
-                o->push.all_platforms = true;
-                return 0;
-        case 'd':
-                o->push.has_digest = true;
-                return digest_parse(value, &o->push.digest, e);
-        case 's':
-                return parse_chunk(value, &o->push.chunk, e);
-        case 'm':
-                return parse_mount_from(value, &o->push.mount_from, e);
-        default:
-                return option_unknown(e);
-        }
+static int take_from_digest(const WorkerOption *o, const char *value, Error *e) {
+        PushOptions *push = o->target;
+
+        push->has_digest = true;
+        return digest_parse(value, &push->digest, e);
 }
 
 static int parse_options(int argc, char *argv[], Options *o, Error *e) {
-        static const struct option options[] = {
-                        {"root", required_argument, NULL, 'r'},
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"credentials-fd", required_argument, NULL, 'k'},
-                        {"platform", required_argument, NULL, 'p'},
-                        {"all-platforms", no_argument, NULL, 'a'},
-                        {"from-digest", required_argument, NULL, 'd'},
-                        {"chunk-size", required_argument, NULL, 's'},
-                        {"mount-from", required_argument, NULL, 'm'},
+        const WorkerOption options[] = {
+                        {"root", option_string, &o->root},
+                        {"control-fd", option_control_fd, &o->control_fd},
+                        {"credentials-fd", option_fd, &o->credentials_fd},
+                        {"platform", option_platform, &o->push.platform},
+                        {"all-platforms", option_set, &o->push.all_platforms},
+                        {"from-digest", take_from_digest, &o->push},
+                        {"chunk-size", take_chunk_size, &o->push.chunk},
+                        {"mount-from", take_mount_from, &o->push.mount_from},
                         {},
         };
-        int c, r = 0;
+        char **arguments;
+        int r;
 
-        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                r = parse_option(c, optarg, o, e);
-        if (r == 0 && argc - optind != 1)
-                r = error_setf(e, CTR_INVALID_ARGUMENT, "Exactly one image reference is needed");
-        if (r == 0)
-                o->reference = argv[optind];
-        return r;
+        r = options_parse(options, argc, argv, &arguments, e);
+        return r == 0 ? options_only_argument(arguments, "image reference", &o->reference, e) : r;
 }
 
 static int push(Push *p, const Options *o, Error *e) {

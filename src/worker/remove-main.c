@@ -3,12 +3,12 @@
 /* ctr-worker remove: deletes the trees of doomed snapshots, which may take long. */
 
 #include <fcntl.h>
-#include <getopt.h>
 
 #include "basic/fs.h"
 #include "config.h"
 #include "snapshot/overlayfs.h"
 #include "snapshot/snapshotter.h"
+#include "worker/options.h"
 #include "worker/report.h"
 #include "worker/sandbox.h"
 #include "worker/worker.h"
@@ -68,21 +68,16 @@ static int remove_all(const char *root, char *const *names, Error *e) {
 }
 
 int verb_remove(int argc, char *argv[]) {
-        static const struct option options[] = {{"root", required_argument, NULL, 'r'}, {}};
         _cleanup_error_ Error e = ERROR_NULL;
         const char *root = CTR_STATE_DIR;
-        int c, r = 0;
+        const WorkerOption options[] = {{"root", option_string, &root}, {}};
+        char **names;
+        int r;
 
-        while ((c = getopt_long(argc, argv, "", options, NULL)) >= 0) {
-                if (c == 'r')
-                        root = optarg;
-                else
-                        r = error_setf(&e, CTR_INVALID_ARGUMENT,
-                                       "Unknown option or missing value, see ctr-worker --help");
-        }
-        if (r == 0 && optind == argc)
+        r = options_parse(options, argc, argv, &names, &e);
+        if (r == 0 && !*names)
                 r = error_setf(&e, CTR_INVALID_ARGUMENT, "A name is needed");
         if (r == 0)
-                r = remove_all(root, argv + optind, &e);
+                r = remove_all(root, names, &e);
         return report_end(-1, r, &e);
 }

@@ -3,8 +3,6 @@
 /* ctr-worker resolve: asks a registry what a reference names at the moment. No layer is fetched,
  * and mostly not even a manifest. */
 
-#include <getopt.h>
-
 #include "image/manifest.h"
 #include "worker/job.h"
 #include "worker/options.h"
@@ -57,29 +55,16 @@ typedef struct Options {
 } Options;
 
 static int parse_options(int argc, char *argv[], Options *o, Error *e) {
-        static const struct option options[] = {
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"credentials-fd", required_argument, NULL, 'k'},
+        const WorkerOption options[] = {
+                        {"control-fd", option_control_fd, &o->control_fd},
+                        {"credentials-fd", option_fd, &o->credentials_fd},
                         {},
         };
-        int c, r = 0;
+        char **arguments;
+        int r;
 
-        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                switch (c) {
-                case 'c':
-                        r = option_control_fd(optarg, &o->control_fd, e);
-                        break;
-                case 'k':
-                        r = option_fd("credentials-fd", optarg, &o->credentials_fd, e);
-                        break;
-                default:
-                        r = option_unknown(e);
-                }
-        if (r == 0 && argc - optind != 1)
-                r = error_setf(e, CTR_INVALID_ARGUMENT, "Exactly one image reference is needed");
-        if (r == 0)
-                o->reference = argv[optind];
-        return r;
+        r = options_parse(options, argc, argv, &arguments, e);
+        return r == 0 ? options_only_argument(arguments, "image reference", &o->reference, e) : r;
 }
 
 static void resolve_clear(Resolve *q) {

@@ -3,8 +3,6 @@
 /* ctr-worker search: asks registries for the names of images. Those that the configuration lists
  * are asked, unless the term begins with a host. */
 
-#include <getopt.h>
-
 #include "basic/strv.h"
 #include "worker/job.h"
 #include "worker/options.h"
@@ -55,52 +53,27 @@ static const JobType type = {.name = "search", .run = run, .progress = progress,
 
 typedef struct Options {
         const char *term;
-        size_t max;         /* of each registry */
+        uint64_t max;       /* of each registry */
         int control_fd;     /* -1: none */
         int credentials_fd; /* -1: those of the configuration */
 } Options;
 
-static int parse_max(const char *value, size_t *ret, Error *e) {
-        unsigned long long max;
-        char *end;
-
-        errno = 0;
-        max = strtoull(value, &end, 10);
-        if (errno != 0 || *end || *value < '1' || *value > '9' || max > MAX_MAX)
-                return error_setf(e, CTR_INVALID_ARGUMENT, "--max=%s is not a number from 1 to %u",
-                                  value, MAX_MAX);
-        *ret = max;
-        return 0;
+static int take_max(const WorkerOption *o, const char *value, Error *e) {
+        return option_number(o, value, MAX_MAX, o->target, e);
 }
 
 static int parse_options(int argc, char *argv[], Options *o, Error *e) {
-        static const struct option options[] = {
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"credentials-fd", required_argument, NULL, 'k'},
-                        {"max", required_argument, NULL, 'm'},
+        const WorkerOption options[] = {
+                        {"control-fd", option_control_fd, &o->control_fd},
+                        {"credentials-fd", option_fd, &o->credentials_fd},
+                        {"max", take_max, &o->max},
                         {},
         };
-        int c, r = 0;
+        char **arguments;
+        int r;
 
-        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                switch (c) {
-                case 'c':
-                        r = option_control_fd(optarg, &o->control_fd, e);
-                        break;
-                case 'k':
-                        r = option_fd("credentials-fd", optarg, &o->credentials_fd, e);
-                        break;
-                case 'm':
-                        r = parse_max(optarg, &o->max, e);
-                        break;
-                default:
-                        r = option_unknown(e);
-                }
-        if (r == 0 && argc - optind != 1)
-                r = error_setf(e, CTR_INVALID_ARGUMENT, "Exactly one term is needed");
-        if (r == 0)
-                o->term = argv[optind];
-        return r;
+        r = options_parse(options, argc, argv, &arguments, e);
+        return r == 0 ? options_only_argument(arguments, "term", &o->term, e) : r;
 }
 
 static void search_clear(Search *s) {

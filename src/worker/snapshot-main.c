@@ -7,9 +7,9 @@
  */
 
 #include <fcntl.h>
-#include <getopt.h>
 
 #include "basic/fs.h"
+#include "basic/strv.h"
 #include "config.h"
 #include "snapshot/copy.h"
 #include "snapshot/overlayfs.h"
@@ -174,30 +174,17 @@ static const JobType usage_type = {.name = "usage",
                                    .result = result};
 
 static int parse_options(int argc, char *argv[], SnapshotJob *s, Error *e) {
-        static const struct option options[] = {
-                        {"root", required_argument, NULL, 'r'},
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"sync", no_argument, NULL, 's'},
+        const WorkerOption options[] = {
+                        {"root", option_string, &s->root},
+                        {"control-fd", option_control_fd, &s->control_fd},
+                        {"sync", option_set, &s->sync},
                         {},
         };
-        int c, r = 0;
+        int r;
 
-        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                switch (c) {
-                case 'r':
-                        s->root = optarg;
-                        break;
-                case 'c':
-                        r = option_control_fd(optarg, &s->control_fd, e);
-                        break;
-                case 's':
-                        s->sync = true;
-                        break;
-                default:
-                        r = option_unknown(e);
-                }
-        s->arguments = argv + optind;
-        s->n_arguments = (size_t) (argc - optind);
+        r = options_parse(options, argc, argv, &s->arguments, e);
+        if (r == 0)
+                s->n_arguments = strv_length(s->arguments);
         return r;
 }
 

@@ -9,7 +9,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <sys/stat.h>
 
 #include "basic/fs.h"
@@ -217,31 +216,19 @@ static void verify_clear(Verify *v) {
         job_clear(&v->job);
 }
 
-static int parse_options(int argc, char *argv[], const char **ret_root, int *ret_control_fd,
-                         bool *ret_quarantine, Error *e) {
-        static const struct option options[] = {
-                        {"root", required_argument, NULL, 'r'},
-                        {"control-fd", required_argument, NULL, 'c'},
-                        {"quarantine", no_argument, NULL, 'q'},
+static int parse_options(int argc, char *argv[], const char **root, int *control_fd,
+                         bool *quarantine, Error *e) {
+        const WorkerOption options[] = {
+                        {"root", option_string, root},
+                        {"control-fd", option_control_fd, control_fd},
+                        {"quarantine", option_set, quarantine},
                         {},
         };
-        int c, r = 0;
+        char **arguments;
+        int r;
 
-        while (r == 0 && (c = getopt_long(argc, argv, "", options, NULL)) >= 0)
-                switch (c) {
-                case 'r':
-                        *ret_root = optarg;
-                        break;
-                case 'c':
-                        r = option_control_fd(optarg, ret_control_fd, e);
-                        break;
-                case 'q':
-                        *ret_quarantine = true;
-                        break;
-                default:
-                        r = option_unknown(e);
-                }
-        if (r == 0 && argc != optind)
+        r = options_parse(options, argc, argv, &arguments, e);
+        if (r == 0 && *arguments)
                 r = error_setf(e, CTR_INVALID_ARGUMENT, "verify takes no argument");
         return r;
 }
