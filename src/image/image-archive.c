@@ -34,8 +34,11 @@ int fd_read_canceled(int fd, void *buffer, size_t size, const atomic_bool *cance
 
                 if (canceled && atomic_load(canceled))
                         return error_setf(e, CTR_CANCELED, "The job was canceled");
-                if (poll(&p, 1, SLICE_MSEC) == 0)
+                n = poll(&p, 1, SLICE_MSEC);
+                if (n == 0 || (n < 0 && errno == EINTR))
                         continue;
+                if (n < 0)
+                        return error_setf(e, -errno, "Failed to wait for the archive: %m");
                 n = read(fd, buffer, size);
                 if (n < 0 && (errno == EINTR || errno == EAGAIN))
                         continue;

@@ -16,6 +16,8 @@
 #include "basic/process.h"
 
 #define COPY_SIZE 16384
+/* of a terminal at the end, each a page: more than the kernel keeps of its output */
+#define LAST_READS_MAX 1024
 
 static int connect_to(const char *path, int *ret_fd) {
         _cleanup_free_ char *directory = strdup(path), *name = strdup(path);
@@ -137,8 +139,9 @@ static void relay(int pidfd, int master_fd, int signal_fd) {
                         break;
         }
         /* what it still said; others may have the terminal open, and are not waited for */
-        while (p[2].fd >= 0 && poll(&p[2], 1, 0) > 0 && copy(master_fd, STDOUT_FILENO))
-                ;
+        for (unsigned i = 0; i < LAST_READS_MAX; i++)
+                if (p[2].fd < 0 || poll(&p[2], 1, 0) <= 0 || !copy(master_fd, STDOUT_FILENO))
+                        break;
 }
 
 int console_stay(int pidfd, int master_fd, int signal_fd, int *ret_status, Error *e) {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "oci/launch.h"
-#include "oci/late-hooks.h"
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -12,6 +11,7 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "oci/console.h"
+#include "oci/late-hooks.h"
 #include "runtime/checkpoint.h"
 #include "runtime/seccomp-filter.h"
 #include "runtime/spec.h"

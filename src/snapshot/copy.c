@@ -47,7 +47,7 @@ static void linked_file_free(void *p) {
         free(f);
 }
 
-/* 1 and the file, 0 and NULL for one that is seen first (which is remembered with path). */
+/* 1 and the file, or 0 for one that is seen first, which is remembered with path. */
 static int links_look_up(void **links, const struct stat *st, const char *path, LinkedFile **ret) {
         LinkedFile key = {.device = st->st_dev, .inode = st->st_ino}, *new, **found;
 

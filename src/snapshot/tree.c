@@ -155,7 +155,7 @@ static void forget_parent(Tree *t) {
         t->removed = false;
 }
 
-/* Makes the directory at path (not "") the remembered one. */
+/* Makes the directory at path (not ""), which it takes over, the remembered one. */
 static int enter_parent(Tree *t, char *path, bool make, Error *e) {
         int fd, r;
 
@@ -295,25 +295,21 @@ int tree_make_directory(Tree *t, const char *path, int *ret_fd, Error *e) {
 
 int tree_opaque(Tree *t, const char *path, Error *e) {
         _cleanup_close_ int fd = -1;
-        int r;
+        int dir_fd = t->root_fd, r;
 
         if (*path) {
-                TreePlace place;
-                char *copy;
-
                 /* the directory may not have been named yet: it is entered as the parent of what
                  * would be in it */
-                copy = strdup(path);
+                char *copy = strdup(path);
+
                 if (!copy)
                         return -ENOMEM;
                 r = enter_parent(t, copy, true, e);
                 if (r != 0)
                         return r;
-                place = (TreePlace){.dir_fd = t->parent_fd, .name = "."};
-                fd = openat(place.dir_fd, place.name,
-                            O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        } else
-                fd = openat(t->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+                dir_fd = t->parent_fd;
+        }
+        fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0)
                 return error_setf(e, -errno, "Failed to open the directory \"%s\": %m", path);
         return set_opaque(fd, path, e);

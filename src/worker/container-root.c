@@ -147,7 +147,10 @@ static int mount_overlay(ContainerRoot *c, const char *path, int snapshots_fd, c
 }
 
 static int snapshots_path(const char *root, char **ret) {
-        return asprintf(ret, "%s/" OVERLAYFS_DIRECTORY, root) < 0 ? -ENOMEM : 0;
+        if (asprintf(ret, "%s/" OVERLAYFS_DIRECTORY, root) >= 0)
+                return 0;
+        *ret = NULL;
+        return -ENOMEM;
 }
 
 static int make_overlay(ContainerRoot *c, const char *root, int root_fd, size_t skip, bool writable,
