@@ -33,5 +33,8 @@ struct VersionOperation {
 /* Begins, from the event loop. The operation is the container's from here on. */
 int version_operation_run(VersionOperation *o, Error *e);
 
+/* It is over, whether or not there is room to say so in the container's row. */
+void version_operation_end(Container *c);
+
 /* The text for the container's row. */
 int version_operation_to_text(const VersionOperation *o, char **ret);

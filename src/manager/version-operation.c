@@ -40,15 +40,12 @@ int version_operation_run(VersionOperation *o, Error *e) {
 
 /* Over: whoever waits is told the first thing that went wrong. */
 static void operation_finish(VersionOperation *o) {
-        _cleanup_error_ Error e = ERROR_NULL, local = ERROR_NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
         VersionCallback callback = o->callback;
         Container *c = o->container;
         int r = error_move(&e, &o->error);
 
-        /* the switch may have done it */
-        if (c->operation && db_container_set_operation(c->object.manager->db, c, NULL, &local) != 0)
-                log_error("%s", error_text(&local));
-        free(TAKE_PTR(c->operation));
+        version_operation_end(c);
         o->callback = NULL;
         if (callback)
                 callback(r, &e, o->version, strempty(o->snapshot), o->userdata);

@@ -4,7 +4,9 @@
 
 #include "manager/version.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 #include "basic/json.h"
 #include "basic/log.h"
@@ -153,7 +155,48 @@ static int operation_new(Container *c, const VersionRequest *request, VersionCal
         return 0;
 }
 
-/* From here on it is done, whatever happens. */
+/* The name of the file that is there while an operation is under way. No id has a colon. */
+static char *file_name(const Container *c) {
+        char *name;
+
+        return asprintf(&name, "version:%s:%s", c->object.namespace, c->object.name) < 0 ? NULL
+                                                                                         : name;
+}
+
+static int make_file(const Container *c, Error *e) {
+        _cleanup_free_ char *name = file_name(c);
+        _cleanup_close_ int fd = -1;
+
+        if (!name)
+                return -ENOMEM;
+        fd = openat(c->object.manager->state_fd, name, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC,
+                    0600);
+        return fd < 0 ? error_setf(e, -errno, "Failed to make %s: %m", name) : 0;
+}
+
+static bool has_file(const Container *c) {
+        _cleanup_free_ char *name = file_name(c);
+
+        /* what cannot be told is taken for under way */
+        return !name || faccessat(c->object.manager->state_fd, name, F_OK, 0) >= 0 ||
+               errno != ENOENT;
+}
+
+void version_operation_end(Container *c) {
+        _cleanup_free_ char *name = file_name(c);
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        if (!name || (unlinkat(c->object.manager->state_fd, name, 0) < 0 && errno != ENOENT))
+                log_error("Failed to remove the file of the operation of container %s: %m",
+                          c->object.name);
+        /* the switch may have done it */
+        if (c->operation && db_container_set_operation(c->object.manager->db, c, NULL, &e) != 0)
+                log_warning("%s", error_text(&e));
+        free(TAKE_PTR(c->operation));
+}
+
+/* From here on it is done, whatever happens. The row comes before the file, so that nothing is left
+ * of one that a kill ended in between. */
 static int operation_begin(VersionOperation *o, Error *e) {
         _cleanup_(version_operation_freep) VersionOperation *owned = o;
         VersionCallback callback = o->callback;
@@ -169,10 +212,11 @@ static int operation_begin(VersionOperation *o, Error *e) {
                 return r;
         free(c->operation);
         c->operation = TAKE_PTR(text);
-        r = version_operation_run(o, e);
+        r = make_file(c, e);
+        if (r == 0)
+                r = version_operation_run(o, e);
         if (r != 0) {
-                (void) db_container_set_operation(c->object.manager->db, c, NULL, NULL);
-                free(TAKE_PTR(c->operation));
+                version_operation_end(c);
                 return r;
         }
         o->callback = callback;
@@ -300,6 +344,10 @@ static int recover_one(Object *o, void *userdata) {
 
         if (!c->operation)
                 return 0;
+        if (!has_file(c)) {
+                version_operation_end(c);
+                return 0;
+        }
         log_info("Going on with what was begun with the root of container %s", c->object.name);
         r = operation_from_text(c, &operation, &e);
         if (r == 0) {

@@ -12,6 +12,9 @@
  * one transaction: the active snapshot is committed, a new one is on top of it, the container has
  * that as its root. A manager that is killed anywhere leaves a container before that moment or
  * after it, and its successor goes on from there (versions_recovered()), the start included.
+ * As long as it is under way there is a file beside the database, too, whose removal needs no room:
+ * without it an operation is over that the row still has, because the disk was full at its end, and
+ * whose caller was told that it failed.
  *
  * Invariant: one operation at a time on a container, and nothing else makes a task meanwhile.
  *

@@ -60,14 +60,14 @@ state() {
 
 # Versions that there were.
 had() {
-        ctrctl version ls web --no-legend 2>/dev/null | awk '{ print $1 }' >"$test_dir/had"
+        ctrctl version ls web --no-legend >"$test_dir/versions" && awk '{ print $1 }' "$test_dir/versions" >"$test_dir/had"
 }
 
 # The container "web" with version 1 and nothing else, running; each version more would make it slower.
 back_to_one() {
         ctrctl version rollback web 1 >/dev/null || return
-        ctrctl version ls web --no-legend | awk '$1 != 1 { print $1 }' | xargs -r -n 1 ctrctl version rm web || return
-        had
+        had || return
+        grep -vx 1 "$test_dir/had" | xargs -r -n 1 ctrctl version rm web && had
 }
 export -f had back_to_one
 
