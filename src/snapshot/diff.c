@@ -3,6 +3,8 @@
 #include "snapshot/diff.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 
 #include "snapshot/apply.h"
 #include "snapshot/diff-internal.h"
@@ -75,10 +77,29 @@ int diff_check_name(const Diff *d, const char *name, Error *e) {
                           d->path, name);
 }
 
+/* A mount whose files the kernel makes up when they are read: sizes that are none, links that only
+ * some may read. */
+static bool is_made_up(int fd, const struct stat *st, const struct stat *parent) {
+        struct statfs sfs;
+
+        if (st->st_dev == parent->st_dev || fstatfs(fd, &sfs) < 0)
+                return false;
+        switch ((unsigned long) sfs.f_type) {
+        case PROC_SUPER_MAGIC:
+        case SYSFS_MAGIC:
+        case CGROUP_SUPER_MAGIC:
+        case CGROUP2_SUPER_MAGIC:
+                return true;
+        default:
+                return false;
+        }
+}
+
 static int walk(Diff *d, int dir_fd, const struct stat *st, unsigned depth, Error *e);
 
 /* 0 as well if it is gone by now. */
-static int visit(Diff *d, int dir_fd, const char *name, unsigned depth, Error *e) {
+static int visit(Diff *d, int dir_fd, const struct stat *parent, const char *name, unsigned depth,
+                 Error *e) {
         _cleanup_close_ int path_fd = -1, fd = -1;
         struct stat st;
         int r;
@@ -92,7 +113,7 @@ static int visit(Diff *d, int dir_fd, const char *name, unsigned depth, Error *e
         r = diff_count_entry(d, e);
         if (r == 0)
                 r = diff_write_file(d, path_fd, &st, e);
-        if (r != 0 || !S_ISDIR(st.st_mode))
+        if (r != 0 || !S_ISDIR(st.st_mode) || is_made_up(path_fd, &st, parent))
                 return r;
         fd = walk_reopen(path_fd, true);
         if (fd < 0)
@@ -140,7 +161,7 @@ static int walk(Diff *d, int dir_fd, const struct stat *st, unsigned depth, Erro
                 r = push_name(d, "", names.names[i], &length, e);
                 if (r != 0)
                         break;
-                r = visit(d, dir_fd, names.names[i], depth, e);
+                r = visit(d, dir_fd, st, names.names[i], depth, e);
                 d->path[length] = '\0';
         }
         return r;

@@ -9,7 +9,8 @@
  *
  * Equal trees give equal streams: entries come in the order of their names, holes are where files
  * have long runs of zeros, whether or not their file system has stored those. Sockets are left out:
- * nobody listens in an archive. The tree may change meanwhile; nothing outside of it is ever read.
+ * nobody listens in an archive; and of mounts of proc, sysfs and cgroups below the root all but
+ * their directory. The tree may change meanwhile; nothing outside of it is ever read.
  */
 
 #include <stdatomic.h>

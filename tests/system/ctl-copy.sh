@@ -63,6 +63,9 @@ check_fails "nor is it for a pull" 'no snapshotter' ctrctl pull -q --snapshotter
 check "a pull for one" ctrctl pull -q --snapshotter=native "$image"
 check "what runs has seen them" ctrctl exec live test -u /data/one -o -f /data/one
 check_equal "as root's" 0:0 "$(ctrctl exec live stat -c %u:%g /data/one)"
+check "its root as a whole" eval 'ctrctl cp -q live:/ - >root.tar'
+check_equal "and of what the kernel makes up the directories" "proc/ sys/" \
+        "$(tar -tf root.tar | sed "s,^[.]/,," | grep -E "^(proc|sys)/" | xargs)"
 check_fails "a container that is not there" 'nobody' ctrctl cp -q nobody:/etc .
 check_fails "between two of them" 'exactly one' ctrctl cp -q live:/etc idle:/etc
 check_fails "a local file that is not there" 'does not exist' ctrctl cp -q ./none live:/data
