@@ -36,16 +36,17 @@ static int open_input(const Client *c, const char *path, int *ret_fd, Error *e) 
         return 0;
 }
 
-/* A file that is being written: it gets its name when it is complete. A pipe or a device that is
- * there is written to as it is. */
+/* A file that is being written: it gets its name when it is complete, and has none before where the
+ * file system can have that. A pipe or a device that is there is written to as it is. */
 typedef struct Output {
         int fd, dir_fd;
         const char *path; /* NULL: standard output, or written in place */
         char *name, *temporary;
+        bool is_linked; /* as temporary */
 } Output;
 
 static void output_clear(Output *o) {
-        if (o->temporary)
+        if (o->is_linked)
                 (void) unlinkat(o->dir_fd, o->temporary, 0);
         free(o->temporary);
         free(o->name);
@@ -64,12 +65,14 @@ static int output_open_file(const char *path, Output *o, Error *e) {
         o->dir_fd = open(dir, O_DIRECTORY | O_PATH | O_CLOEXEC);
         if (o->dir_fd < 0)
                 return error_setf(e, -errno, "Failed to open %s: %m", dir);
-        o->fd = openat(o->dir_fd, o->temporary,
-                       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-        if (o->fd < 0) {
-                free(TAKE_PTR(o->temporary));
-                return error_setf(e, -errno, "Failed to create %s: %m", path);
+        o->fd = openat(o->dir_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+        if (o->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) {
+                o->fd = openat(o->dir_fd, o->temporary,
+                               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+                o->is_linked = o->fd >= 0;
         }
+        if (o->fd < 0)
+                return error_setf(e, -errno, "Failed to create %s: %m", path);
         o->path = path;
         return 0;
 }
@@ -97,11 +100,17 @@ static int output_open(const Client *c, Output *o, Error *e) {
 }
 
 static int output_finish(Output *o, Error *e) {
+        char link[sizeof("/proc/self/fd/") + 3 * sizeof(int)];
+
         if (!o->path)
                 return 0;
+        (void) snprintf(link, sizeof(link), "/proc/self/fd/%i", o->fd);
+        if (!o->is_linked && linkat(AT_FDCWD, link, o->dir_fd, o->temporary, AT_SYMLINK_FOLLOW) < 0)
+                return error_setf(e, -errno, "Failed to create %s: %m", o->path);
+        o->is_linked = true;
         if (renameat(o->dir_fd, o->temporary, o->dir_fd, o->name) < 0)
                 return error_setf(e, -errno, "Failed to create %s: %m", o->path);
-        free(TAKE_PTR(o->temporary));
+        o->is_linked = false;
         return 0;
 }
 

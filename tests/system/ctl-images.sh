@@ -73,6 +73,28 @@ check "save to a file" ctrctl save -q -o "$test_dir/oci.tar" "$image" localhost:
 check "which skopeo reads" skopeo inspect "oci-archive:$test_dir/oci.tar:$image"
 check "save for docker, through a pipe" eval 'ctrctl save -q --format=docker-archive "$image" | cat >"$test_dir/docker.tar"'
 check "which skopeo reads" skopeo inspect "docker-archive:$test_dir/docker.tar:$image"
+check "over what is there" ctrctl save -q --format=docker-archive -o "$test_dir/oci.tar" "$image"
+check "which it is then" skopeo inspect "docker-archive:$test_dir/oci.tar:$image"
+check "and over that" ctrctl save -q -o "$test_dir/oci.tar" "$image" localhost:5000/team/copy:2
+mkdir "$test_dir/killed"
+stands_still() {
+        grep '^State:.*stopped' "/proc/$(manager_pid)/status"
+}
+# one that is idle may have gone
+stop_manager() {
+        stands_still && return
+        timeout 5 ctrctl version
+        systemctl kill --signal=STOP ctr.service
+        stands_still
+}
+check_within "the service stands still" 60 stop_manager
+ctrctl save -q -o "$test_dir/killed/file" "$image" &
+saver=$!
+check_within "a file is being written" 60 eval 'find "/proc/$saver/fd" -lname "$test_dir/killed/*" | grep -q .'
+kill -KILL "$saver"
+wait "$saver"
+systemctl kill --signal=CONT ctr.service
+check_equal "a client that is killed leaves nothing of it" "" "$(ls -A "$test_dir/killed")"
 check "save as a directory" ctrctl save -q --format=oci-dir -o "$test_dir/layout/" "$image" localhost:5000/team/copy:2
 check "which skopeo reads, too" skopeo inspect "oci:$test_dir/layout:$image"
 check_equal "as the archive" "$(tar -tf "$test_dir/oci.tar" | grep -v '/$' | sort)" "$(cd "$test_dir/layout" && find . -type f | cut -c3- | sort)"
