@@ -60,35 +60,44 @@ static void on_unit_removed(const char *unit, void *userdata) {
                 task_unit_removed(CONTAINER(o)->task);
 }
 
-static int open_dir(const char *base, const char *name, mode_t mode, int *ret, Error *e) {
+static int open_dir(const char *base, const char *name, int *ret, Error *e) {
         _cleanup_free_ char *path = NULL;
         int fd;
 
         if (asprintf(&path, "%s%s", base, name) < 0)
                 return -ENOMEM;
-        fd = dir_open_make_at(AT_FDCWD, path, mode);
+        fd = dir_open_make_at(AT_FDCWD, path, 0700);
         if (fd < 0)
                 return error_setf(e, fd, "Failed to make or open %s: %m", path);
         *ret = fd;
         return 0;
 }
 
+int manager_open_tasks(Manager *m, Error *e) {
+        int fd, r;
+
+        r = open_dir(m->runtime_dir, "/tasks", &fd, e);
+        if (r != 0)
+                return r;
+        fd_close(m->tasks_fd);
+        m->tasks_fd = fd;
+        return 0;
+}
+
 static int open_dirs(Manager *m, Error *e) {
         _cleanup_close_ int ingest_fd = -1;
         const struct {
-                const char *base, *name;
-                mode_t mode;
+                const char *name;
                 int *fd;
         } dirs[] = {
-                        {m->state_dir, "", 0700, &m->state_fd},
-                        {m->state_dir, "/content/sha256", 0700, &m->content_fd},
-                        {m->state_dir, "/content/ingest", 0700, &ingest_fd},
-                        {m->state_dir, "/snapshots/overlayfs", 0700, &m->snapshots_fd},
-                        {m->runtime_dir, "/tasks", 0700, &m->tasks_fd},
+                        {"", &m->state_fd},
+                        {"/content/sha256", &m->content_fd},
+                        {"/content/ingest", &ingest_fd},
+                        {"/snapshots/overlayfs", &m->snapshots_fd},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(dirs); i++) {
-                int r = open_dir(dirs[i].base, dirs[i].name, dirs[i].mode, dirs[i].fd, e);
+                int r = open_dir(m->state_dir, dirs[i].name, dirs[i].fd, e);
 
                 if (r != 0)
                         return r;
@@ -102,7 +111,7 @@ static int open_dirs(Manager *m, Error *e) {
                         return error_setf(e, m->snapshotters[i].dir_fd,
                                           "Failed to make or open %s/%s: %m", m->state_dir, name);
         }
-        return 0;
+        return manager_open_tasks(m, e);
 }
 
 /* A program that a container tricks into running as /proc/self/exe must not be able to write to it

@@ -115,6 +115,9 @@ void manager_set_observer(Manager *m, const ManagerObserver *observer, void *use
  * the state is the true one and methods may be answered. One damaged record does not fail it. */
 int manager_recover(Manager *m, Callback callback, void *userdata, Error *e);
 
+/* Opens /run/ctr/tasks, made if it is missing, in place of one that was removed since the start. */
+int manager_open_tasks(Manager *m, Error *e);
+
 /* No task, no job, nobody who waits: exiting now loses nothing. */
 bool manager_is_idle(const Manager *m);
 

@@ -14,13 +14,25 @@
 #include "manager/task-internal.h"
 #include "unit/systemd.h"
 
+static int task_dir_make(Manager *m, const char *namespace, const char *id) {
+        _cleanup_close_ int namespace_fd = -1;
+
+        namespace_fd = dir_open_make_at(m->tasks_fd, namespace, 0700);
+        return namespace_fd < 0 ? namespace_fd : dir_open_make_at(namespace_fd, id, 0700);
+}
+
 int task_dir_open(Manager *m, const char *namespace, const char *id, bool make) {
         _cleanup_close_ int namespace_fd = -1;
-        int fd;
+        int fd, r;
 
         if (make) {
-                namespace_fd = dir_open_make_at(m->tasks_fd, namespace, 0700);
-                return namespace_fd < 0 ? namespace_fd : dir_open_make_at(namespace_fd, id, 0700);
+                fd = task_dir_make(m, namespace, id);
+                if (fd != -ENOENT)
+                        return fd;
+                /* somebody has removed the directory of all tasks: nothing can be made in it */
+                log_warning("%s/tasks was removed, making it anew", m->runtime_dir);
+                r = manager_open_tasks(m, NULL);
+                return r != 0 ? r : task_dir_make(m, namespace, id);
         }
         namespace_fd = openat(m->tasks_fd, namespace, O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
         if (namespace_fd < 0)

@@ -306,6 +306,22 @@ static void test_one_task_each(void **state) {
         error_clear(&b.error);
 }
 
+/* Somebody tidies up in /run: the next task has a directory again. */
+static void test_directory_of_tasks_removed(void **state) {
+        _cleanup_close_ int dir_fd = -1;
+        Harness *h = *state;
+        Task *t;
+
+        dir_fd = open(h->runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_true(dir_fd >= 0);
+        assert_int_equal(tree_remove_at(dir_fd, "tasks"), 0);
+        (void) harness_image(h);
+        t = harness_task(h, "web");
+        assert_int_equal(faccessat(dir_fd, "tasks/default/web/config.json", F_OK, 0), 0);
+        start(h, t);
+        assert_int_equal(t->process.status, TASK_RUNNING);
+}
+
 static void test_command_not_found(void **state) {
         _cleanup_error_ Error e = ERROR_NULL;
         Harness *h = *state;
@@ -635,6 +651,7 @@ int main(void) {
                         CASE(test_systemd_reload),
                         CASE(test_kill_wedged),
                         CASE(test_one_task_each),
+                        CASE(test_directory_of_tasks_removed),
                         CASE(test_command_not_found),
                         CASE(test_stop),
                         CASE(test_stop_signal),
