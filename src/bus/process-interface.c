@@ -73,21 +73,21 @@ static int reply_pid(sd_bus_message *m, Object *o) {
 
 /* What a method says of a process that has ended. */
 static int refuse_stopped(const Process *p, const char *member, Error *e) {
-        static const char *const wrong_states[][2] = {
-                        {"Start", "cannot start a "},
-                        {"ResizePty", "cannot resize a "},
-                        {"Attach", "cannot attach to a "},
+        static const char *const wrong_states[][3] = {
+                        {"Start", "cannot start a ", " process"},
+                        {"ResizePty", "cannot resize a ", " process"},
+                        {"Attach", "cannot attach to a ", " process"},
+                        {"Pause", "cannot pause a ", " container"},
+                        {"Resume", "cannot resume a ", " process"},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(wrong_states); i++)
                 if (streq(member, wrong_states[i][0]))
-                        return process_wrong_state(p, wrong_states[i][1], " process", e);
+                        return process_wrong_state(p, wrong_states[i][1], wrong_states[i][2], e);
         return process_already_exited(p, e);
 }
 
-/* A Callback, for what is asked of a supervisor: if that has just ended, with the process, the
- * answer is that of a moment later. */
-static void request_complete(Object *o, int r, const Error *e, void *userdata) {
+void process_request_complete(Object *o, int r, const Error *e, void *userdata) {
         _cleanup_error_ Error stopped = ERROR_NULL;
         Late *late = userdata;
 
@@ -99,8 +99,7 @@ static void request_complete(Object *o, int r, const Error *e, void *userdata) {
         late_complete(o, r, e, late);
 }
 
-/* late_started(), for the same. */
-static int request_started(Late *late, Process *p, int r, Error *e, sd_bus_error *error) {
+int process_request_started(Late *late, Process *p, int r, Error *e, sd_bus_error *error) {
         if (process_ended_meanwhile(p, r)) {
                 error_clear(e);
                 r = refuse_stopped(p, sd_bus_message_get_member(late_message(late)), e);
@@ -120,8 +119,8 @@ static int method_start(sd_bus_message *m, void *userdata, sd_bus_error *error) 
         r = process_begin(p, m, reply_pid, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = process_start(p, request_complete, late, &e);
-        return request_started(late, p, r, &e, error);
+        r = process_start(p, process_request_complete, late, &e);
+        return process_request_started(late, p, r, &e, error);
 }
 
 static int method_wait(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -182,11 +181,11 @@ static int method_kill(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = late_new(service_of(&p->object), m, late_reply_empty, &late, error);
         if (r < 0)
                 return r;
-        r = options.pid > 0 ? process_kill_pid(p, signo, (pid_t) options.pid, request_complete,
-                                               late, &e)
+        r = options.pid > 0 ? process_kill_pid(p, signo, (pid_t) options.pid,
+                                               process_request_complete, late, &e)
                             : process_kill(p, signo, options.all ? PROCESS_KILL_ALL : 0,
-                                           request_complete, late, &e);
-        return request_started(late, p, r, &e, error);
+                                           process_request_complete, late, &e);
+        return process_request_started(late, p, r, &e, error);
 }
 
 static int method_resize_pty(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -208,8 +207,8 @@ static int method_resize_pty(sd_bus_message *m, void *userdata, sd_bus_error *er
         r = process_begin(p, m, late_reply_empty, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = process_resize(p, width, height, request_complete, late, &e);
-        return request_started(late, p, r, &e, error);
+        r = process_resize(p, width, height, process_request_complete, late, &e);
+        return process_request_started(late, p, r, &e, error);
 }
 
 static int method_attach(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -231,8 +230,8 @@ static int method_attach(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = process_begin(p, m, late_reply_empty, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = process_attach(p, fds, request_complete, late, &e);
-        return request_started(late, p, r, &e, error);
+        r = process_attach(p, fds, process_request_complete, late, &e);
+        return process_request_started(late, p, r, &e, error);
 }
 
 static int method_close_io(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -254,8 +253,8 @@ static int method_close_io(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = late_new(service_of(&p->object), m, late_reply_empty, &late, error);
         if (r < 0)
                 return r;
-        r = process_close_stdin(p, request_complete, late, &e);
-        return request_started(late, p, r, &e, error);
+        r = process_close_stdin(p, process_request_complete, late, &e);
+        return process_request_started(late, p, r, &e, error);
 }
 
 static int method_delete(sd_bus_message *m, void *userdata, sd_bus_error *error) {

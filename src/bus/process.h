@@ -26,6 +26,13 @@ int process_begin(Process *p, sd_bus_message *m, LateReply reply, Late **ret, sd
 int task_begin(Task *t, sd_bus_message *m, bool more, LateReply reply, Late **ret,
                sd_bus_error *error);
 
+/* A Callback with a Late, for what is asked of a supervisor: if that has just ended, with the
+ * process, the answer is that of a moment later. */
+void process_request_complete(Object *o, int r, const Error *e, void *userdata);
+
+/* late_started(), for the same. */
+int process_request_started(Late *late, Process *p, int r, Error *e, sd_bus_error *error);
+
 /* A LateReply: exit_status (u), exited_at (t). */
 int process_reply_exit(sd_bus_message *m, Object *o);
 

@@ -66,8 +66,8 @@ static int freeze_or_thaw(sd_bus_message *m, Task *t,
         r = process_begin(&t->process, m, late_reply_empty, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = f(t, late_complete, late, &e);
-        return late_started(late, r, &e, error);
+        r = f(t, process_request_complete, late, &e);
+        return process_request_started(late, &t->process, r, &e, error);
 }
 
 static int method_pause(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -191,7 +191,9 @@ static void end_unheard(Harness *h, Task *t) {
 }
 
 static sd_bus_message *late_call_new(Harness *h, const char *path, const char *member) {
-        sd_bus_message *m = harness_call_new(h, ROOT_CALLER, path, PROCESS_INTERFACE, member);
+        bool of_task = streq(member, "Pause") || streq(member, "Resume");
+        sd_bus_message *m = harness_call_new(h, ROOT_CALLER, path,
+                                             of_task ? TASK_INTERFACE : PROCESS_INTERFACE, member);
         int r = 0;
 
         if (streq(member, "Kill"))
@@ -218,6 +220,10 @@ static void test_too_late(void **state) {
                          TASK_RUNNING},
                         {"c", "Kill", "NotFound", "process already finished", TASK_RUNNING},
                         {"d", "CloseIO", "NotFound", "process already finished", TASK_RUNNING},
+                        {"e", "Pause", "FailedPrecondition", "cannot pause a stopped container",
+                         TASK_RUNNING},
+                        {"f", "Resume", "FailedPrecondition", "cannot resume a stopped process",
+                         TASK_PAUSED},
         };
         Harness *h = *state;
 
