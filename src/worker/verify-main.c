@@ -104,6 +104,7 @@ static int hash_blob(Verify *v, int fd, DigestAlgorithm algorithm, Digest *ret, 
 static int verify_blob(Verify *v, int dir_fd, DigestAlgorithm algorithm, const char *name,
                        Error *e) {
         _cleanup_close_ int fd = -1;
+        bool is_unreadable;
         Digest digest;
         struct stat st;
         int r;
@@ -111,9 +112,14 @@ static int verify_blob(Verify *v, int dir_fd, DigestAlgorithm algorithm, const c
         fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
         if (fd < 0 && errno == ENOENT)
                 return 0; /* removed meanwhile */
-        if (fd < 0 && errno != ELOOP && errno != EIO)
-                return error_setf(e, -errno, "Failed to open the blob %s: %m", name);
+        r = fd < 0 ? -errno : 0;
+        /* another owner or mode than a blob has */
+        is_unreadable = r == -EIO || r == -EACCES || r == -EPERM;
+        if (r < 0 && r != -ELOOP && !is_unreadable)
+                return error_setf(e, r, "Failed to open the blob %s: %m", name);
         count(v, 1, 0);
+        if (is_unreadable)
+                return report_damage(v, dir_fd, algorithm, name, "unreadable", e);
         if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
                 return report_damage(v, dir_fd, algorithm, name, "no regular file", e);
         if (strlen(name) != digest_hex_length(algorithm))

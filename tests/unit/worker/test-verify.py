@@ -67,6 +67,15 @@ class Verify(worker.TestCase):
         self.assertEqual(path.read_bytes(), self.image.layers[0])
         self.assertEqual(self.verify()["n_damaged"], 0)
 
+    def test_unreadable(self):
+        """One that may not be opened is told of, and the others are read all the same."""
+        path = min(self.blobs.iterdir())
+        all_blobs = self.verify()["blobs"]
+        path.chmod(0)
+        result = self.verify()
+        self.assertEqual(result["blobs"], all_blobs)
+        self.assertEqual([(d["blob"], d["reason"]) for d in result["damaged"]], [(f"sha256/{path.name}", "unreadable")])
+
     def test_strange(self):
         """What is no blob is none, whatever it is."""
         os.symlink("/etc/passwd", self.blobs / ("0" * 64))
