@@ -36,10 +36,16 @@ inconsistent() {
         find /run/ctr/tasks -mindepth 2 -maxdepth 2 ! -name web 2>/dev/null
 }
 
+# What a killed manager had begun with a version, the next one has done.
+operations_over() {
+        [[ -z $(sqlite3 $db "SELECT 1 FROM containers WHERE operation IS NOT NULL") ]]
+}
+
 # What is seen: containers with their mounts, volumes with what is in them, versions, and that what ran runs.
 state() {
         local id
 
+        wait_until 60 operations_over
         inconsistent
         sqlite3 $db "SELECT id, snapshotter, (SELECT count(*) FROM container_mounts m WHERE m.container = c.id)
                 FROM containers c ORDER BY id"
