@@ -36,6 +36,10 @@ void http_buffer_clear(HttpBuffer *b) {
         b->size = 0;
 }
 
+int http_ignored_body(const void *data, size_t size, void *userdata, Error *e) {
+        return 0;
+}
+
 char *http_url_encode(const char *s) {
         static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                          "0123456789-._~";

@@ -33,5 +33,8 @@ typedef struct HttpBuffer {
 int http_buffer_body(const void *data, size_t size, void *userdata, Error *e);
 void http_buffer_clear(HttpBuffer *b);
 
+/* The body function of an answer that nobody reads. */
+int http_ignored_body(const void *data, size_t size, void *userdata, Error *e);
+
 /* All but what RFC 3986 calls unreserved is percent-encoded. A new string; NULL: no memory. */
 char *http_url_encode(const char *s);

@@ -14,10 +14,6 @@
 #define ATTEMPTS_MAX      64
 #define IDLE_ATTEMPTS_MAX 4 /* that got nothing further */
 
-static int on_ignored(const void *data, size_t size, void *userdata, Error *e) {
-        return 0;
-}
-
 static Endpoint *push_endpoint(Registry *r) {
         return r->endpoints + r->n_endpoints - 1;
 }
@@ -37,7 +33,7 @@ static int ask(Registry *r, Http *http, const char *method, const char *path, Ht
         } else
                 base.timeout_sec = REGISTRY_TIMEOUT_SEC;
         base.method = method;
-        base.body = on_ignored;
+        base.body = http_ignored_body;
         return endpoint_perform(r, endpoint, http, path, &base, ret, e);
 }
 

@@ -8,6 +8,7 @@
 #include "basic/clock.h"
 #include "basic/json.h"
 #include "image/auth.h"
+#include "image/http-text.h"
 #include "image/registry-internal.h"
 
 #define BACK_OFF_MSEC   250U
@@ -92,10 +93,6 @@ HttpRequest endpoint_request(const Registry *r, const Endpoint *endpoint) {
         };
 }
 
-static int on_ignored(const void *data, size_t size, void *userdata, Error *e) {
-        return 0;
-}
-
 /* Asks for the root of the registry's API, without anything that is a secret, and whoever answers:
  * what speaks to whom is all that matters. As http_perform(). */
 static int ping(const Registry *r, const Endpoint *endpoint, Http *http, const char *scheme,
@@ -109,7 +106,7 @@ static int ping(const Registry *r, const Endpoint *endpoint, Http *http, const c
         }
         request.url = url;
         request.timeout_sec = timeout_sec;
-        request.body = on_ignored;
+        request.body = http_ignored_body;
         request.tls.skip_verify = true;
         return http_perform(http, &request, ret, e);
 }

@@ -75,6 +75,17 @@ static int bus_open(Bus *b, bool user, Error *e) {
                      : 0;
 }
 
+/* Opens the bus for one call to systemd. */
+static int begin_call(Bus *b, bool user, const char *method, sd_bus_message **ret, Error *e) {
+        int r;
+
+        r = bus_open(b, user, e);
+        if (r != 0)
+                return r;
+        r = b->new_call(b->bus, ret, SERVICE, OBJECT, INTERFACE, method);
+        return r < 0 ? error_setf(e, r, "Failed to make a message to systemd: %m") : 0;
+}
+
 static int call_failed(Bus *b, sd_bus_error *error, int r, const char *what, const char *unit,
                        Error *e) {
         r = error_setf(e, r, "Failed to %s the scope %s: %s", what, unit,
@@ -184,12 +195,10 @@ int scope_start(bool user_bus, const char *unit, const char *slice, const char *
         sd_bus_message *m = NULL;
         int r;
 
-        r = bus_open(&b, user_bus, e);
+        r = begin_call(&b, user_bus, "StartTransientUnit", &m, e);
         if (r != 0)
                 return r;
-        r = b.new_call(b.bus, &m, SERVICE, OBJECT, INTERFACE, "StartTransientUnit");
-        if (r >= 0)
-                r = append_start(&b, m, unit, slice, id, pid, limits);
+        r = append_start(&b, m, unit, slice, id, pid, limits);
         r = r < 0 ? error_setf(e, r, "Failed to ask for the scope %s: %m", unit)
                   : run_job(&b, m, "start", unit, e);
         b.unref(m);
@@ -202,12 +211,10 @@ int scope_update(bool user_bus, const char *unit, const Limits *limits, Error *e
         sd_bus_message *m = NULL;
         int r;
 
-        r = bus_open(&b, user_bus, e);
+        r = begin_call(&b, user_bus, "SetUnitProperties", &m, e);
         if (r != 0)
                 return r;
-        r = b.new_call(b.bus, &m, SERVICE, OBJECT, INTERFACE, "SetUnitProperties");
-        if (r >= 0)
-                r = b.append(m, "sb", unit, 1);
+        r = b.append(m, "sb", unit, 1);
         if (r >= 0)
                 r = b.open_container(m, 'a', "(sv)");
         if (r >= 0)
@@ -225,12 +232,10 @@ int scope_stop(bool user_bus, const char *unit, Error *e) {
         sd_bus_message *m = NULL;
         int r;
 
-        r = bus_open(&b, user_bus, e);
+        r = begin_call(&b, user_bus, "StopUnit", &m, e);
         if (r != 0)
                 return r;
-        r = b.new_call(b.bus, &m, SERVICE, OBJECT, INTERFACE, "StopUnit");
-        if (r >= 0)
-                r = b.append(m, "ss", unit, "replace");
+        r = b.append(m, "ss", unit, "replace");
         r = r < 0 ? error_setf(e, r, "Failed to ask for the scope %s: %m", unit)
                   : run_job(&b, m, "stop", unit, e);
         b.unref(m);

@@ -2,20 +2,20 @@
 
 /* checkpoint and restore. */
 
-#include "runtime/checkpoint.h"
-
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "basic/clock.h"
 #include "basic/fs.h"
+#include "basic/process.h"
 #include "basic/strv.h"
 #include "oci/console.h"
 #include "oci/late-hooks.h"
 #include "oci/launch.h"
 #include "oci/options.h"
+#include "runtime/checkpoint.h"
 
 #define IMAGES_DEFAULT "checkpoint"
 #define CRIU_TIMEOUT   (10 * 60 * USEC_PER_SEC)
@@ -61,17 +61,15 @@ static int open_directory(const char *path, bool make, int *ret_fd, Error *e) {
         return *ret_fd < 0 ? error_setf(e, -errno, "Failed to open the directory %s: %m", path) : 0;
 }
 
-static int wait_for_criu(Helper *criu, int log_fd, const char *log, const char *log_path,
-                         Error *e) {
-        struct pollfd p = {.fd = helper_pidfd(criu), .events = POLLIN};
+static int wait_for_criu(Helper *criu, int log_fd, const char *log, Error *e) {
         int r;
 
-        do
-                r = poll(&p, 1, (int) (CRIU_TIMEOUT / USEC_PER_MSEC));
-        while (r < 0 && errno == EINTR);
+        r = pidfd_wait_until(helper_pidfd(criu), now_monotonic() + CRIU_TIMEOUT);
+        if (r < 0)
+                return error_setf(e, r, "Failed to wait for CRIU: %m");
         if (r == 0)
                 return error_setf(e, CTR_DEADLINE_EXCEEDED, "CRIU did not come to an end");
-        return criu_finish(criu, log_fd, log, log_path, e);
+        return criu_finish(criu, log_fd, log, NULL, e);
 }
 
 static int dump(const State *s, const CriuOptions *o, Error *e) {
@@ -100,7 +98,7 @@ static int dump(const State *s, const CriuOptions *o, Error *e) {
         p.images_fd = images_fd;
         p.cgroup_fd = cgroup_fd;
         r = checkpoint_dump(&p, &criu, e);
-        return r == 0 ? wait_for_criu(criu, images_fd, CHECKPOINT_DUMP_LOG, NULL, e) : r;
+        return r == 0 ? wait_for_criu(criu, images_fd, CHECKPOINT_DUMP_LOG, e) : r;
 }
 
 /* CRIU has killed it. */
@@ -199,7 +197,7 @@ static int run_criu(Launch *l, const CriuOptions *o, pid_t *ret_pid, int *ret_pi
         }
         r = checkpoint_restore(&p, &criu, e);
         if (r == 0)
-                r = wait_for_criu(criu, work_fd, CHECKPOINT_RESTORE_LOG, NULL, e);
+                r = wait_for_criu(criu, work_fd, CHECKPOINT_RESTORE_LOG, e);
         if (r == 0)
                 r = checkpoint_read_pid(work_fd, ret_pid, ret_pidfd, e);
         fd_close(t.slave_fd);

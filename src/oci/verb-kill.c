@@ -2,8 +2,7 @@
 
 /* kill and delete. */
 
-#include <poll.h>
-
+#include "basic/clock.h"
 #include "basic/process.h"
 #include "basic/signals.h"
 #include "oci/cgroup.h"
@@ -90,18 +89,16 @@ int verb_kill(Context *c, int argc, char *argv[], Error *e) {
 /* Kills init, for containers without a cgroup to kill by. */
 static int end_init(const State *s, Error *e) {
         _cleanup_close_ int pidfd = -1;
-        struct pollfd p = {.events = POLLIN};
         int r;
 
         r = state_open_init(s, &pidfd, NULL);
         if (r != 0)
                 return r == CTR_FAILED_PRECONDITION ? 0 : r;
         (void) pidfd_signal(pidfd, SIGKILL);
-        p.fd = pidfd;
-        return poll(&p, 1, (int) (REMOVE_TIMEOUT / USEC_PER_MSEC)) == 1
-                               ? 0
-                               : error_setf(e, CTR_DEADLINE_EXCEEDED, "Container %s does not die",
-                                            s->id);
+        r = pidfd_wait_until(pidfd, now_monotonic() + REMOVE_TIMEOUT);
+        if (r < 0)
+                return error_setf(e, r, "Failed to wait for the end of container %s: %m", s->id);
+        return r > 0 ? 0 : error_setf(e, CTR_DEADLINE_EXCEEDED, "Container %s does not die", s->id);
 }
 
 /* As runc, and against runtime.md, which containerd relies on: what was created and never started

@@ -56,49 +56,45 @@ static int open_directory(Insert *c, const char *path) {
         return inside_open(c->root_fd, full, O_PATH | O_DIRECTORY);
 }
 
-/* Makes the directory path, and those on the way to it. */
-static int make_directory(Insert *c, const char *path, int *ret_fd) {
-        const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-        _cleanup_free_ char *parent = NULL;
+/* The directory that path is in, which is made with those on the way to it if it is not there.
+ * *ret_parent is its path, also after a failure. Descriptor or -errno. */
+static int open_parent(Insert *c, const char *path, char **ret_parent) {
+        const char *slash = strrchr(path, '/'), *name;
+        _cleanup_free_ char *above = NULL;
         _cleanup_close_ int fd = -1;
+        char *parent;
         int r;
 
-        parent = strndup(path, slash ? (size_t) (slash - path) : 0);
+        *ret_parent = parent = strndup(path, slash ? (size_t) (slash - path) : 0);
         if (!parent)
                 return -ENOMEM;
-        r = fd = open_directory(c, parent);
-        if (r == -ENOENT && *parent)
-                r = make_directory(c, parent, &fd);
-        if (r < 0)
+        r = open_directory(c, parent);
+        if (r != -ENOENT || !*parent)
                 return r;
-        if (mkdirat(fd, name, 0755) < 0 && errno != EEXIST)
+        fd = open_parent(c, parent, &above);
+        if (fd < 0)
+                return fd;
+        name = strrchr(parent, '/');
+        if (mkdirat(fd, name ? name + 1 : parent, 0755) < 0 && errno != EEXIST)
                 return -errno;
-        r = open_directory(c, path);
-        if (r >= 0)
-                *ret_fd = r;
-        return r < 0 ? r : 0;
+        return open_directory(c, parent);
 }
 
 int insert_find(Insert *c, const char *path, InsertPlace *ret) {
-        const char *slash = strrchr(path, '/');
         _cleanup_free_ char *parent = NULL;
-        int fd, r;
+        const char *slash = strrchr(path, '/');
+        int fd;
 
         assert(*path);
 
-        parent = strndup(path, slash ? (size_t) (slash - path) : 0);
-        if (!parent)
-                return -ENOMEM;
-        r = fd = open_directory(c, parent);
-        if (r == -ENOENT && *parent)
-                r = make_directory(c, parent, &fd);
-        if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP)
+        fd = open_parent(c, path, &parent);
+        if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP)
                 return error_setf(c->e, CTR_FAILED_PRECONDITION,
-                                  "\"%s\" in the container is no directory", parent);
-        if (r < 0)
-                return error_setf(c->e, r == -EROFS ? CTR_FAILED_PRECONDITION : r,
+                                  "\"%s\" in the container is no directory", strempty(parent));
+        if (fd < 0)
+                return error_setf(c->e, fd == -EROFS ? CTR_FAILED_PRECONDITION : fd,
                                   "Failed to open the directory \"%s\" in the container: %s",
-                                  parent, strerrordesc_np(-r));
+                                  strempty(parent), strerrordesc_np(-fd));
         *ret = (InsertPlace){.dir_fd = fd, .name = slash ? slash + 1 : path};
         return 0;
 }
