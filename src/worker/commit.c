@@ -173,21 +173,19 @@ static void undo(WorkerJob *j) {
 
 static json_t *progress(WorkerJob *j) {
         Commit *c = (Commit *) j;
-        bool diffed;
+        bool diffed, planned;
         uint64_t bytes;
-        Pull *pull;
 
         (void) pthread_mutex_lock(&j->mutex);
-        pull = c->pull;
+        planned = c->pull && c->pull->planned;
         diffed = c->diffed;
         bytes = c->bytes;
         (void) pthread_mutex_unlock(&j->mutex);
-        return pull && pull->planned
-                               ? pack_pull_progress(pull)
-                               : json_pack("{s:s, s:s, s:[{s:s, s:s, s:I, s:i}]}", "type",
-                                           "progress", "phase", diffed ? "store" : "diff", "layers",
-                                           "ref", "layer", "phase", diffed ? "done" : "diff",
-                                           "offset", (json_int_t) bytes, "total", 0);
+        return planned ? pack_pull_progress(c->pull)
+                       : json_pack("{s:s, s:s, s:[{s:s, s:s, s:I, s:i}]}", "type", "progress",
+                                   "phase", diffed ? "store" : "diff", "layers", "ref", "layer",
+                                   "phase", diffed ? "done" : "diff", "offset", (json_int_t) bytes,
+                                   "total", 0);
 }
 
 static json_t *plan(WorkerJob *j) {

@@ -37,12 +37,18 @@ typedef struct Verify {
         bool quarantine;
         int quarantine_fd;
         char *buffer;
-        uint64_t total; /* bytes that there were at the start */
 
         /* guarded by the mutex */
+        uint64_t total; /* bytes that there were at the start */
         uint64_t blobs, bytes, n_damaged;
         Damage damaged[REPORTED_MAX];
 } Verify;
+
+static void count_total(Verify *v, uint64_t bytes) {
+        (void) pthread_mutex_lock(&v->job.mutex);
+        v->total += bytes;
+        (void) pthread_mutex_unlock(&v->job.mutex);
+}
 
 static void count(Verify *v, uint64_t blobs, uint64_t bytes) {
         (void) pthread_mutex_lock(&v->job.mutex);
@@ -151,7 +157,7 @@ static int walk(Verify *v, DigestAlgorithm algorithm, bool hash, Error *e) {
                 if (hash)
                         r = verify_blob(v, dirfd(stream), algorithm, entry->d_name, e);
                 else if (fstatat(dirfd(stream), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) >= 0)
-                        v->total += (uint64_t) st.st_size;
+                        count_total(v, (uint64_t) st.st_size);
         }
         if (r == 0 && errno != 0)
                 r = error_setf(e, -errno, "Failed to read the content store: %m");
@@ -182,14 +188,15 @@ static int run(WorkerJob *j, Error *e) {
 
 static json_t *progress(WorkerJob *j) {
         Verify *v = (Verify *) j;
-        uint64_t bytes;
+        uint64_t bytes, total;
 
         (void) pthread_mutex_lock(&v->job.mutex);
         bytes = v->bytes;
+        total = v->total;
         (void) pthread_mutex_unlock(&v->job.mutex);
         return json_pack("{s:s, s:s, s:[{s:s, s:s, s:I, s:I}]}", "type", "progress", "phase",
                          "verify", "layers", "ref", "content", "phase", "verify", "offset",
-                         (json_int_t) bytes, "total", (json_int_t) v->total);
+                         (json_int_t) bytes, "total", (json_int_t) total);
 }
 
 static json_t *result(WorkerJob *j) {
