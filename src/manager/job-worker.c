@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <sys/socket.h>
 
+#include "basic/clock.h"
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/process.h"
@@ -18,6 +19,8 @@
 #define PROGRESS_MAX 1024
 #define PARTS_MAX    100000 /* items of all arrays together */
 #define CONTROL_FD   3
+/* between a worker's result and its end */
+#define LINGER_TIMEOUT_USEC (10 * USEC_PER_SEC)
 
 static const char *job_verb(const Job *j) {
         return j->type->verb ?: j->type->name;
@@ -195,33 +198,6 @@ void job_answer_plan_again(Job *j) {
                 job_fail(j, r, &e);
 }
 
-/* One packet per turn of the loop. */
-static int on_packet(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
-        _cleanup_error_ Error e = ERROR_NULL;
-        _cleanup_free_ char *data = NULL;
-        Job *j = userdata;
-        ssize_t n;
-        int r;
-
-        data = malloc(PACKET_MAX);
-        if (!data)
-                return -ENOMEM;
-        n = recv(fd, data, PACKET_MAX, MSG_DONTWAIT | MSG_TRUNC);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-                return 0;
-        if (n <= 0) {
-                j->socket_source = sd_event_source_disable_unref(j->socket_source);
-                return 0;
-        }
-        if ((size_t) n > PACKET_MAX)
-                r = error_setf(&e, -EMSGSIZE, "The worker's packet has %zi bytes", n);
-        else
-                r = handle_packet(j, data, (size_t) n, &e);
-        if (r != 0)
-                job_fail(j, r, &e);
-        return 0;
-}
-
 static void job_commit(Job *j, Error *e) {
         int r;
 
@@ -250,6 +226,63 @@ static void job_conclude(Job *j, int status) {
                    j->description, status);
 }
 
+/* From now on nobody asks about the worker any more, but it is reaped, and must end. */
+static int on_linger_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
+        const Job *j = userdata;
+
+        log_warning("The worker of job %s has told its result and does not end, killing it",
+                    j->object.name);
+        (void) pidfd_signal(j->pidfd, SIGKILL);
+        return 0;
+}
+
+static int job_end_with_result(Job *j) {
+        int r;
+
+        /* a cancel that came too late has set a timer of its own */
+        r = j->timer ? 0
+                     : sd_event_add_time_relative(j->object.manager->event, &j->timer,
+                                                  CLOCK_MONOTONIC, LINGER_TIMEOUT_USEC, 0,
+                                                  on_linger_timeout, j);
+        if (r < 0)
+                return r;
+        j->socket_source = sd_event_source_disable_unref(j->socket_source);
+        j->socket_fd = fd_close(j->socket_fd);
+        j->lingers = true;
+        job_conclude(j, 0);
+        job_finish(j);
+        return 0;
+}
+
+/* One packet per turn of the loop. */
+static int on_packet(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_free_ char *data = NULL;
+        Job *j = userdata;
+        ssize_t n;
+        int r;
+
+        data = malloc(PACKET_MAX);
+        if (!data)
+                return -ENOMEM;
+        n = recv(fd, data, PACKET_MAX, MSG_DONTWAIT | MSG_TRUNC);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
+                return 0;
+        if (n <= 0) {
+                j->socket_source = sd_event_source_disable_unref(j->socket_source);
+                return 0;
+        }
+        if ((size_t) n > PACKET_MAX)
+                r = error_setf(&e, -EMSGSIZE, "The worker's packet has %zi bytes", n);
+        else
+                r = handle_packet(j, data, (size_t) n, &e);
+        if (r != 0)
+                job_fail(j, r, &e);
+        else if (j->result && j->type->ends_with_result)
+                return job_end_with_result(j);
+        return 0;
+}
+
 static int on_worker_gone(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Job *j = userdata;
         int status = -1, r;
@@ -260,6 +293,14 @@ static int on_worker_gone(sd_event_source *source, int fd, uint32_t revents, voi
         /* first the source: whoever waits for the job may open something, and get this number */
         j->pid_source = sd_event_source_disable_unref(j->pid_source);
         j->pidfd = fd_close(j->pidfd);
+        if (j->lingers) {
+                j->timer = sd_event_source_disable_unref(j->timer);
+                j->lingers = false;
+                if (status != 0)
+                        log_warning("The worker of job %s ended with status %i after its result",
+                                    j->object.name, status);
+                return 0;
+        }
         job_conclude(j, status);
         job_finish(j);
         return 0;

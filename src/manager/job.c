@@ -60,9 +60,11 @@ static void job_retire(Job *j) {
         Job **last = &m->ended_jobs;
 
         object_unlink(&j->object);
-        job_release_worker(j);
+        if (!j->lingers) {
+                job_release_worker(j);
+                j->timer = sd_event_source_disable_unref(j->timer);
+        }
         job_close_files(j);
-        j->timer = sd_event_source_disable_unref(j->timer);
         job_release_userdata(j);
         json_decref(TAKE_PTR(j->result));
         json_decref(TAKE_PTR(j->progress));
@@ -71,10 +73,16 @@ static void job_retire(Job *j) {
         j->ended = true;
         j->ended_next = m->ended_jobs;
         m->ended_jobs = j;
-        for (size_t n = 0; *last && n < ENDED_MAX; n++)
-                last = &(*last)->ended_next;
-        if (*last)
-                *last = job_free(*last);
+        for (size_t n = 0; *last; n++) {
+                Job *next = (*last)->ended_next;
+
+                if (n < ENDED_MAX || (*last)->lingers) {
+                        last = &(*last)->ended_next;
+                        continue;
+                }
+                job_free(*last);
+                *last = next;
+        }
 }
 
 Job *job_find_ended(const Manager *m, const char *name) {

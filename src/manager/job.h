@@ -40,7 +40,10 @@ typedef struct JobType {
         bool resumable; /* the same job, tried again, goes on from what one that failed has fetched
                          */
         JobBlobs blobs;
-        bool brings_blobs; /* into the content store, besides those of a plan */
+        bool brings_blobs;     /* into the content store, besides those of a plan */
+        bool ends_with_result; /* the job is over when the worker has said its result, which then
+                                * holds no lock and no file that anybody waits for: taking 30
+                                * libraries and a mount namespace down is not waited for */
         bool confidential; /* the outcome is for who started it: Job.Wait, which everybody may call,
                             * does not tell it, and it is gone with the job */
 
@@ -105,6 +108,8 @@ struct Job {
         bool canceled;
         bool waiting; /* for its turn */
         bool ended;   /* only its error and its outcome count */
+        bool lingers; /* its worker was there still when it was over: it will be reaped, and only
+                       * then may the job be freed */
         Job *ended_next;
         char *key;
         bool planned;    /* its plan was answered */

@@ -189,6 +189,7 @@ const JobType job_pull_type = {
                 .first_phase = "resolve",
                 .n_running_max = PULLS_RUNNING_MAX,
                 .resumable = true,
+                .ends_with_result = true,
                 .blobs = JOB_BLOBS_PLANNED,
                 .begin = begin,
                 .plan = plan,

@@ -3,7 +3,7 @@
 /*
  * A worker that fetches nothing: its "image" is made up. $FAKE_WORKER, one letter each:
  *   e  reports an error     c  crashes     g  sends garbage     h  hangs until it is signalled
- *   2  another content
+ *   2  another content   r  remains after its result until it is signalled
  *   l  names a second layer whose tree is not there      i  names a layer without its chain id
  *   w  waits for a byte from the first descriptor that the job has, and is done
  */
@@ -103,5 +103,5 @@ int main(int argc, char *argv[]) {
                         "\"size\":20}],\"layers\":[%s]}",
                         hex[1], hex[1], hex[0], hex[0], hex[1], layers);
         say(buf);
-        return 0;
+        return strchr(mode, 'r') ? poll(NULL, 0, -1) : 0;
 }

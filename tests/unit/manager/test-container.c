@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "basic/json.h"
+#include "basic/process.h"
 #include "manager/db-internal.h"
 
 static int pull(Harness *h, const char *mode, Answer *a) {
@@ -145,6 +146,29 @@ static void test_pull_again(void **state) {
         /* nothing needs the old layer and the old blobs any more */
         assert_int_equal(harness_count(h, "state/snapshots/overlayfs"), 1);
         assert_int_equal(harness_count(h, "state/content/sha256"), 2);
+}
+
+/* A pull is over with its worker's result. The worker is reaped later, and the job, which may be
+ * asked for all the while, is kept at least until then. */
+static void test_pull_worker_remains(void **state) {
+        Harness *h = *state;
+        Answer a;
+        Job *j;
+
+        assert_int_equal(pull(h, "r", &a), 0);
+        assert_int_equal(object_count(h->manager, OBJECT_JOB), 0);
+        assert_int_equal(object_count(h->manager, OBJECT_IMAGE), 1);
+        j = h->manager->ended_jobs;
+        assert_non_null(j);
+        assert_true(j->lingers);
+        for (size_t i = 0; i < 70; i++) {
+                assert_int_equal(pull(h, "", &a), 0);
+                assert_true(j->lingers);
+        }
+        assert_int_equal(pidfd_signal(j->pidfd, SIGKILL), 0);
+        while (j->lingers)
+                assert_true(sd_event_run(h->event, 60 * USEC_PER_SEC) > 0);
+        assert_int_equal(j->pidfd, -1);
 }
 
 static void test_pull_missing_policy(void **state) {
@@ -621,6 +645,7 @@ int main(void) {
                         CASE(test_pull_bad_result),
                         CASE(test_delete_during_pull),
                         CASE(test_pull_again),
+                        CASE(test_pull_worker_remains),
                         CASE(test_pull_missing_policy),
                         CASE(test_create_and_delete),
                         CASE(test_recover_store),
