@@ -15,8 +15,9 @@ Exec *exec_free(Exec *x);
 /* By its id, also one that is being added; or NULL. */
 Exec *task_find_exec(const Task *t, const char *id);
 
-/* Looks at the record and decides what the exec is now. final: no record will come. */
-void exec_recheck(Exec *x, bool final);
+/* Looks at the record and decides what the exec is now. final: no record will come. False if the
+ * record cannot be read now; then this is done again later. */
+bool exec_recheck(Exec *x, bool final);
 
 void exec_scheduled(Exec *x);
 

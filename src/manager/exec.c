@@ -92,19 +92,21 @@ int exec_find(Manager *m, const char *namespace, const char *id, const char *exe
         return 0;
 }
 
-void exec_recheck(Exec *x, bool final) {
+bool exec_recheck(Exec *x, bool final) {
         _cleanup_(exit_record_clear) ExitRecord record = {};
         _cleanup_error_ Error e = ERROR_NULL;
         Process *p = &x->process;
         int r;
 
         if (p->status == TASK_STOPPED || x->adding)
-                return;
+                return true;
         r = exec_record_read(x->task->dir_fd, x->id, &record, &e);
         if (r == 0) {
                 process_stopped_by_record(p, &record);
-                return;
+                return true;
         }
+        if (task_read_again(x->task, r))
+                return false;
         if (r != -ENOENT) {
                 char name[TASK_EXEC_FILE_SIZE];
 
@@ -113,6 +115,7 @@ void exec_recheck(Exec *x, bool final) {
         }
         if (final)
                 process_stopped_unknown(p);
+        return true;
 }
 
 int exec_save(const Exec *x, json_t *state) {
@@ -251,7 +254,7 @@ static bool is_to_go(const Exec *x) {
 void exec_scheduled(Exec *x) {
         Process *p = &x->process;
 
-        exec_recheck(x, x->task->process.status == TASK_STOPPED);
+        (void) exec_recheck(x, x->task->process.status == TASK_STOPPED);
         if (p->status == TASK_STOPPED)
                 waiters_complete(&p->exit_waiters, &p->object, 0, NULL);
         if (is_to_go(x))

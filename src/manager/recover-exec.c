@@ -117,7 +117,7 @@ void recover_execs(Task *t) {
 static void state_apply(Exec *x, const SupervisorMessage *reply) {
         Process *p = &x->process;
 
-        exec_recheck(x, false);
+        (void) exec_recheck(x, false);
         if (p->status != TASK_UNKNOWN)
                 return;
         p->pid = reply->pid;
@@ -136,7 +136,7 @@ static void on_state(Operation *o, int r, const Error *e, const SupervisorMessag
         if (r == 0)
                 state_apply(x, reply);
         else
-                exec_recheck(x, false);
+                (void) exec_recheck(x, false);
         /* it was being added, or being deleted, when the manager died */
         if (r == CTR_NOT_FOUND && p->status == TASK_UNKNOWN)
                 x = exec_vanish(x, e);
@@ -149,7 +149,7 @@ static void on_state(Operation *o, int r, const Error *e, const SupervisorMessag
 static void ask_failed(Exec *x, int r, const Error *e) {
         log_warning("The state of exec %s is unknown: %s", x->process.object.name, error_text(e));
         if (r == CTR_NOT_IMPLEMENTED)
-                exec_recheck(x, true);
+                (void) exec_recheck(x, true);
 }
 
 size_t recover_execs_ask(Task *t, Callback done, void *userdata) {
@@ -159,7 +159,7 @@ size_t recover_execs_ask(Task *t, Callback done, void *userdata) {
                 _cleanup_error_ Error e = ERROR_NULL;
                 int r;
 
-                exec_recheck(x, false);
+                (void) exec_recheck(x, false);
                 if (x->process.status != TASK_UNKNOWN)
                         continue;
                 r = process_request(&x->process,

@@ -19,7 +19,11 @@ int task_new(Container *c, int dir_fd, Task **ret);
 /* Looks at the record and the supervisor and decides what the task is now. Idempotent. */
 void task_recheck(Task *t);
 
-/* The same for either kind. */
+/* Whether a record was not read (r) for want of memory or descriptors: that is no damaged one. The
+ * task and its execs are looked at again a little later. */
+bool task_read_again(Task *t, int r);
+
+/* As task_recheck(), of either kind. */
 void process_recheck(Process *p);
 
 void task_scheduled(Task *t);

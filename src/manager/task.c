@@ -14,6 +14,8 @@
 #include "manager/task-internal.h"
 #include "unit/systemd.h"
 
+#define READ_AGAIN_USEC USEC_PER_SEC
+
 static int task_dir_make(Manager *m, const char *namespace, const char *id) {
         _cleanup_close_ int namespace_fd = -1;
 
@@ -102,6 +104,7 @@ Task *task_free(Task *t) {
                 exec_free(t->execs);
         process_done(&t->process);
         sd_event_source_disable_unref(t->delete_source);
+        sd_event_source_disable_unref(t->read_source);
         if (t->container)
                 t->container->task = NULL;
         fd_close(t->dir_fd);
@@ -141,27 +144,62 @@ static void task_note_oom(Task *t, const char *cgroup) {
 }
 
 /* Its execs have stopped before (D10): their records were written before that of init. */
-static void execs_stopped(Task *t) {
+static bool execs_stopped(Task *t) {
         for (Exec *x = t->execs; x; x = x->task_next)
-                exec_recheck(x, true);
+                if (!exec_recheck(x, true))
+                        return false;
+        return true;
 }
 
 /* There is a record: it is the truth. */
 static void task_stopped_by_record(Task *t, const ExitRecord *record) {
+        if (!execs_stopped(t))
+                return;
         if (record->oom_killed && !t->oom_killed)
                 task_note_oom(t, record->oom_cgroup);
-        execs_stopped(t);
         process_stopped_by_record(&t->process, record);
 }
 
 /* The supervisor is gone without a record: it was killed, and with it what it watched. Never an
  * invented 0. */
 static void task_stopped_unknown(Task *t) {
+        if (!execs_stopped(t))
+                return;
         log_warning("The supervisor of task %s was killed, its exit status is unknown",
                     t->process.object.name);
         scope_kill(t->process.object.manager->systemd, t->unit);
-        execs_stopped(t);
         process_stopped_unknown(&t->process);
+}
+
+static int on_read_again(sd_event_source *source, uint64_t usec, void *userdata) {
+        Task *t = userdata;
+
+        for (Exec *x = t->execs; x; x = x->task_next)
+                (void) exec_recheck(x, false);
+        task_recheck(t);
+        return 0;
+}
+
+bool task_read_again(Task *t, int r) {
+        int k;
+
+        if (r != -ENOMEM && r != -EMFILE && r != -ENFILE)
+                return false;
+        if (t->read_source) {
+                k = sd_event_source_set_time_relative(t->read_source, READ_AGAIN_USEC);
+                if (k >= 0)
+                        k = sd_event_source_set_enabled(t->read_source, SD_EVENT_ONESHOT);
+        } else {
+                log_warning_errno(r, "Failed to read a record of task %s, trying again: %m",
+                                  t->process.object.name);
+                k = sd_event_add_time_relative(t->process.object.manager->event, &t->read_source,
+                                               CLOCK_MONOTONIC, READ_AGAIN_USEC, 0, on_read_again,
+                                               t);
+        }
+        if (k < 0)
+                log_error_errno(k, "Failed to set a timer for the record of task %s: %m",
+                                t->process.object.name);
+        return true;
 }
 
 void task_recheck(Task *t) {
@@ -177,6 +215,8 @@ void task_recheck(Task *t) {
                 task_stopped_by_record(t, &record);
                 return;
         }
+        if (task_read_again(t, r))
+                return;
         if (r != -ENOENT)
                 process_set_aside(&t->process, TASK_FILE_EXIT, &e);
         if (gone)
@@ -185,7 +225,7 @@ void task_recheck(Task *t) {
 
 void process_recheck(Process *p) {
         if (p->object.type == OBJECT_EXEC)
-                exec_recheck(EXEC(&p->object), false);
+                (void) exec_recheck(EXEC(&p->object), false);
         else
                 task_recheck(TASK(&p->object));
 }
@@ -205,7 +245,7 @@ static void on_message(const SupervisorMessage *m, void *userdata) {
         case SUPERVISOR_EXEC_EXITED:
                 x = task_find_exec(t, m->text);
                 if (x)
-                        exec_recheck(x, false);
+                        (void) exec_recheck(x, false);
                 break;
         case SUPERVISOR_OOM:
                 task_note_oom(t, m->text);

@@ -39,6 +39,7 @@ struct Task {
         size_t n_execs;
         bool monitored; /* see manager/monitor.h */
         sd_event_source *delete_source;
+        sd_event_source *read_source; /* see task_read_again() */
         bool delete_killed;
 };
 

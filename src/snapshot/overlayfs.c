@@ -34,11 +34,28 @@ static void final_name(uint64_t n, char ret[static OVERLAYFS_NAME_SIZE]) {
         (void) snprintf(ret, OVERLAYFS_NAME_SIZE, "%" PRIu64, n);
 }
 
+static int make_fs(int dir_fd, const char *name, int *ret_fd, Error *e) {
+        _cleanup_close_ int fd = -1, fs_fd = -1;
+        int r;
+
+        fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fd < 0 || mkdirat(fd, "fs", 0755) < 0)
+                return error_setf(e, -errno, "Failed to make a snapshot directory: %m");
+        fs_fd = openat(fd, "fs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        if (fs_fd < 0 || fchmod(fs_fd, 0755) < 0) {
+                r = error_setf(e, -errno, "Failed to open a snapshot directory: %m");
+                (void) unlinkat(fd, "fs", AT_REMOVEDIR);
+                return r;
+        }
+        *ret_fd = TAKE_FD(fs_fd);
+        return 0;
+}
+
 int overlayfs_create(int dir_fd, char ret_name[static OVERLAYFS_NAME_SIZE], int *ret_fs_fd,
                      Error *e) {
         static atomic_uint counter;
-        _cleanup_close_ int fd = -1, fs_fd = -1;
         char name[OVERLAYFS_NAME_SIZE];
+        int r;
 
         assert(ret_fs_fd);
 
@@ -52,15 +69,12 @@ int overlayfs_create(int dir_fd, char ret_name[static OVERLAYFS_NAME_SIZE], int 
                         return error_setf(e, -errno, "Failed to make a snapshot directory: %m");
         } while (true);
 
-        fd = openat(dir_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0 || mkdirat(fd, "fs", 0755) < 0)
-                return error_setf(e, -errno, "Failed to make a snapshot directory: %m");
-        fs_fd = openat(fd, "fs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-        if (fs_fd < 0 || fchmod(fs_fd, 0755) < 0)
-                return error_setf(e, -errno, "Failed to open a snapshot directory: %m");
-        strcpy(ret_name, name);
-        *ret_fs_fd = TAKE_FD(fs_fd);
-        return 0;
+        r = make_fs(dir_fd, name, ret_fs_fd, e);
+        if (r != 0)
+                (void) unlinkat(dir_fd, name, AT_REMOVEDIR);
+        else
+                strcpy(ret_name, name);
+        return r;
 }
 
 static void links_name(const char *temporary, char ret[static OVERLAYFS_NAME_SIZE + 8]) {

@@ -161,7 +161,7 @@ static int record_read(int task_dir_fd, const char *name, ExitRecord *ret, Error
         assert(task_dir_fd >= 0 && ret);
 
         r = file_read_at(task_dir_fd, name, TASK_RECORD_MAX, &data, &size);
-        if (r == -ENOENT || r == -ENOMEM)
+        if (r == -ENOENT || r == -ENOMEM || r == -EMFILE || r == -ENFILE)
                 return r;
         if (r < 0)
                 /* -EFBIG, a directory, a link: the supervisor writes none of these */

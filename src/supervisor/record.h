@@ -53,7 +53,8 @@ void exit_record_clear(ExitRecord *r);
 /* Writes exit.json into the task directory, atomically and synced. */
 int exit_record_write(int task_dir_fd, const ExitRecord *record);
 
-/* 0; -ENOENT if there is none; -EBADMSG (with text) if it is damaged. */
+/* 0; -ENOENT if there is none; -EBADMSG (with text) if it is damaged; -ENOMEM, -EMFILE or -ENFILE
+ * if nothing can be said about it now. */
 int exit_record_read(int task_dir_fd, ExitRecord *ret, Error *e);
 
 /* How a standard stream is connected. */

@@ -144,6 +144,25 @@ def limit_descriptors(pid, room):
     return before
 
 
+def no_descriptors(w):
+    """What ends while the manager cannot open its record is told when it can."""
+    container, task = w.running("ends", "sh", "-c", ON_SIGNAL)
+    process = w.thing(task.call("Task.Exec", "e", ["sh", "-c", ON_SIGNAL], Start=True))
+    pid, waiting = system.manager_pid(), [process.send("Process.Wait"), task.send("Process.Wait")]
+    limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    process.call("Process.Kill", 0)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, limit[1]))
+    task.call("Process.Kill", signal.SIGUSR1)
+    w.check("it is tried", w.bus.wait(lambda: "Failed to read a record of task ends" in subprocess.run(
+        ["journalctl", "--output=cat", "--lines=100"], check=True, stdout=subprocess.PIPE, text=True).stdout))
+    w.property("what may have ended has not", task, "Process.Status", "RUNNING")
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, limit)
+    w.equal("an exec ends first", 137, w.answer(waiting[0])[0])
+    w.equal("and the task as its record says", 8, w.answer(waiting[1])[0])
+    w.property("which is true", task, "Process.ExitStatusKnown", True)
+    w.remove(container)
+
+
 def few_descriptors(w):
     """The manager has none left at each of its steps in turn: what it cannot do it says, and undoes."""
     container, task = w.running("before", *HELD, streams={"Stdin": "attach", "Stdout": "attach"})
@@ -174,7 +193,8 @@ def few_descriptors(w):
             its_task.call("Process.Delete", Force=True)
     print("#", sorted(refused), sorted(done))
     w.equal("what lacks descriptors says so", [], unclear)
-    w.equal("and nothing else happens", pid, system.manager_pid())
+    w.equal("and leaves nothing half made", [], list(pathlib.Path("/var/lib/ctr/snapshots/overlayfs").glob(".tmp-*")))
+    w.equal("nothing else happens", pid, system.manager_pid())
     w.property("to what runs", task, "Process.Status", "RUNNING")
     # it cannot take what a message has with it, nor anything after that: it begins again
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, limit[1]))
@@ -268,7 +288,7 @@ def main():
     c = contract.Contract(options.OPTIONS)
     w = walk.Walk(c, bus.Bus(c), have)
     w.pull()
-    for case in (garbage_descriptors, few_descriptors, crowd, wedged, fork_bomb, full_run, full_disk):
+    for case in (garbage_descriptors, few_descriptors, no_descriptors, crowd, wedged, fork_bomb, full_run, full_disk):
         if not wanted or case.__name__ in wanted:
             w.chapter(case.__name__.replace("_", " "), case)
     print("# walked")
