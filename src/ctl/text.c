@@ -24,6 +24,11 @@ static bool is_plain(unsigned char c) {
         return c >= 0x20 && c < 0x7f;
 }
 
+/* What turns around the order in which a terminal shows what comes after it. */
+static bool is_direction(wchar_t c) {
+        return (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
 /* Bytes of the printable character at s, its columns; 0 if it is none. */
 static size_t character(const char *s, size_t *ret_width) {
         mbstate_t state = {};
@@ -39,7 +44,7 @@ static size_t character(const char *s, size_t *ret_width) {
         if (n == 0 || n > MB_LEN_MAX)
                 return 0;
         w = wcwidth(wc);
-        if (w < 0)
+        if (w < 0 || is_direction(wc))
                 return 0;
         *ret_width = (size_t) w;
         return n;

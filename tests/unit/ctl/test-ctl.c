@@ -379,6 +379,7 @@ static void test_text(void **state) {
                         {"\xc3", "\\xc3"},
                         {"\xc2\x9b", "\\xc2\\x9b"}, /* CSI, one character wide on no terminal */
                         {"\x7f", "\\x7f"},
+                        {"\xe2\x80\xae", "\\xe2\\x80\\xae"}, /* from right to left */
         };
         char s[16] = "0123456789", number[TEXT_NUMBER_MAX], span[TEXT_AGO_MAX];
 
