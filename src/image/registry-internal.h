@@ -53,6 +53,10 @@ int endpoint_perform(Registry *r, Endpoint *endpoint, Http *http, const char *pa
 int endpoint_status_error(const Endpoint *endpoint, const char *what, const HttpResponse *response,
                           Error *e);
 
+/* The answer to a 401 or 403 (CTR_PERMISSION_DENIED); what is refused is said in full. */
+int endpoint_refusal(const Endpoint *endpoint, const char *what, const HttpResponse *response,
+                     Error *e);
+
 /* True for what another attempt may cure. k is what http_perform() returned. */
 bool response_is_transient(const Http *http, int k, const HttpResponse *response);
 

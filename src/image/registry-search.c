@@ -140,6 +140,22 @@ static int search_index(Registry *r, Http *http, const RegistrySearch *search, j
         return 0;
 }
 
+/* The endpoint's repository is what is searched for: no name to be told. */
+static int catalog_error(const Endpoint *endpoint, const HttpResponse *response, Error *e) {
+        switch (response->status) {
+        case 404:
+                return error_setf(e, CTR_NOT_FOUND, "The registry %s has no search and no catalog",
+                                  endpoint->host);
+        case 401:
+        case 403:
+                return endpoint_refusal(endpoint, "its catalog", response, e);
+        default:
+                return error_setf(e, CTR_UNAVAILABLE,
+                                  "The registry %s answers HTTP status %li for its catalog",
+                                  endpoint->host, response->status);
+        }
+}
+
 /* The names of the catalog behind the name last; NULL: the first ones. */
 static int read_page(Registry *r, Http *http, const char *last, char ***ret, Error *e) {
         _cleanup_(http_response_clear) HttpResponse response = {};
@@ -163,7 +179,7 @@ static int read_page(Registry *r, Http *http, const char *last, char ***ret, Err
         if (last && response.status == 404)
                 return 0;
         if (response.status != 200 || !text.data)
-                return endpoint_status_error(r->endpoints, "catalog", &response, e);
+                return catalog_error(r->endpoints, &response, e);
         k = json_parse(text.data, text.size, "the catalog", &document, &local);
         if (k == 0) {
                 k = json_get_strv(document, "", "repositories", CATALOG_SENT_MAX, ret, &local);

@@ -281,9 +281,21 @@ static void error_reason(const char *message, char buf[static REASON_MAX]) {
                 (void) snprintf(buf, REASON_MAX, " (%s)", s);
 }
 
+int endpoint_refusal(const Endpoint *endpoint, const char *what, const HttpResponse *response,
+                     Error *e) {
+        bool anonymous = !endpoint->credential;
+        char reason[REASON_MAX];
+
+        error_reason(response->message, reason);
+        return error_setf(e, CTR_PERMISSION_DENIED, "The registry %s refuses access to %s%s%s%s%s",
+                          endpoint->host, what, reason,
+                          anonymous ? "; nobody is logged in: \"ctrctl login " : "",
+                          anonymous ? endpoint->host : "", anonymous ? "\" does it" : "");
+}
+
 int endpoint_status_error(const Endpoint *endpoint, const char *what, const HttpResponse *response,
                           Error *e) {
-        char reason[REASON_MAX];
+        char reason[REASON_MAX], whole[REGISTRY_WHAT_SIZE + REFERENCE_MAX];
 
         error_reason(response->message, reason);
         switch (response->status) {
@@ -292,13 +304,8 @@ int endpoint_status_error(const Endpoint *endpoint, const char *what, const Http
                                   endpoint->repository, what, reason);
         case 401:
         case 403:
-                return error_setf(e, CTR_PERMISSION_DENIED,
-                                  "The registry %s refuses access to %s of %s%s%s%s%s",
-                                  endpoint->host, what, endpoint->repository, reason,
-                                  endpoint->credential ? ""
-                                                       : "; nobody is logged in: \"ctrctl login ",
-                                  endpoint->credential ? "" : endpoint->host,
-                                  endpoint->credential ? "" : "\" does it");
+                (void) snprintf(whole, sizeof(whole), "%s of %s", what, endpoint->repository);
+                return endpoint_refusal(endpoint, whole, response, e);
         case 429:
                 return error_setf(e, CTR_UNAVAILABLE,
                                   "The registry %s is asked too often at the moment%s",

@@ -107,7 +107,10 @@ class Search(worker.TestCase):
     def test_fails(self):
         host = self.registry.host
         self.registry.fault = lambda handler: handler.path != "/v2/" and not handler.refuse(403, "DENIED", "not you")
-        self.assert_fails("PermissionDenied", "not you", f"{host}/x", verb="search", root=False)
+        self.assert_fails("PermissionDenied", r"access to its catalog \(not you\)", f"{host}/x", verb="search", root=False)
+        for status, code, pattern in ((404, "NotFound", "no search and no catalog"), (400, "Unavailable", "status 400 for its catalog")):
+            self.registry.fault = lambda handler, status=status: handler.path != "/v2/" and not handler.answer(status)
+            self.assert_fails(code, pattern, f"{host}/x", verb="search", root=False)
         self.registry.fault = lambda handler: "_catalog" in handler.path and not handler.answer(200, b"nonsense")
         self.assert_fails("DataLoss", "catalog", f"{host}/x", verb="search", root=False)
         for arguments in (("",), ("--max=0", "x"), ("--max=1001", "x"), ("a..b/x",)):
