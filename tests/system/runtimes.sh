@@ -17,13 +17,15 @@ on_terminal() {
         timeout 60 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$1" ctrctl "${@:2}"
 }
 
-# What is left of tasks that are gone, in one line.
+# What is left of tasks that are gone, but for that of the container "late".
 leftovers() {
-        systemctl list-units --no-legend --plain 'ctr-*.scope' | awk '{ print $1 }'
-        find /run/ctr/tasks -mindepth 2
-        find /sys/fs/cgroup/ctr.slice -mindepth 1 -type d
-        findmnt --noheadings --output TARGET | grep /run/ctr/tasks
-        pgrep -a 'ctr-supervisor|runc|crun'
+        {
+                systemctl list-units --no-legend --plain 'ctr-*.scope' | awk '{ print $1 }'
+                find /run/ctr/tasks -mindepth 2
+                find /sys/fs/cgroup/ctr.slice -mindepth 1 -type d
+                findmnt --noheadings --output TARGET | grep /run/ctr/tasks
+                pgrep -a 'ctr-supervisor|runc|crun'
+        } | grep -v late
 }
 
 nothing_is_left() {
@@ -186,6 +188,15 @@ check_fails "has only our own" 'runtime "crun" can have no user namespace' ctrct
 check "rm" ctrctl rm --force box
 check_nothing_left "nothing is left of those"
 
+# --- an exec whose runtime does not come back is given up after 30 s, which the rest does not wait for
+fake late <<'END'
+[ "$verb" = exec ] && exec sleep 1357
+END
+check "a task" ctrctl run -d --name=late --runtime=late "$image" sleep 1000
+ctrctl exec late true 2>"$test_dir/late" &
+late_pid=$!
+check_within "its exec hangs" 60 pgrep -fx "sleep 1357"
+
 # --- how programs end
 check_exit "runc: a status" 7 ctrctl run --rm --runtime=runc "$image" sh -c 'echo out; echo err >&2; exit 7'
 check_equal "and both streams" "out err" "$stdout $stderr"
@@ -328,3 +339,11 @@ check "nor the way on" ctrctl unpause box
 check "nor the end" ctrctl rm --force box
 wait "$client_pid"
 check_nothing_left "nothing is left of those either"
+
+# --- what has become of the exec
+wait "$late_pid"
+check_equal "it failed" 125 $?
+check_match "which is said" "not started in time" "$(cat "$test_dir/late")"
+check_exit "the runtime is ended" 1 pgrep -fx "sleep 1357"
+check_equal "the task goes on" RUNNING "$(ctrctl inspect late | jq -r '.[0].Task.Status')"
+check "rm" ctrctl rm --force late
