@@ -18,10 +18,20 @@
 
 static const OptionSet *const sets_before_verb[] = {&options_namespace, &options_global, NULL};
 
+static void print_verbs_of(const char *group) {
+        FOREACH_VERB(v)
+                if (verb_in_group(v, group))
+                        printf(VERB_FORMAT, v->name, v->synopsis, v->help);
+}
+
 static void print_verb_help(const Verb *v) {
         printf("Usage: ctrctl %s [OPTION...]%s%s\n\n%s.\n", v->name, *v->synopsis ? " " : "",
                v->synopsis, v->help);
         options_print_help(v->sets, stdout);
+        if (verb_is_group(v->name)) {
+                printf("\nOther verbs:\n");
+                print_verbs_of(v->name);
+        }
 }
 
 static void print_help(void) {
@@ -36,9 +46,7 @@ static void print_help(void) {
 
 static void print_group_help(const char *group) {
         printf("Usage: ctrctl %s VERB [OPTION...] [ARGUMENT...]\n\nVerbs:\n", group);
-        FOREACH_VERB(v)
-                if (verb_in_group(v, group))
-                        printf(VERB_FORMAT, v->name, v->synopsis, v->help);
+        print_verbs_of(group);
         printf("\nSee 'ctrctl help %s VERB' for the options of one.\n", group);
 }
 
@@ -90,9 +98,10 @@ static int verb_execute(const Verb *v, int argc, char **argv, Options *o, Error 
         }
         n = (unsigned) (argc - first);
         if (n < v->min_args || n > v->max_args) {
-                (void) error_setf(e, CTR_INVALID_ARGUMENT,
-                                  n < v->min_args ? "%s needs %s" : "%s takes no more than %s",
-                                  v->name, *v->synopsis ? v->synopsis : "no argument");
+                (void) error_setf(e, CTR_INVALID_ARGUMENT, "%s %s %s", v->name,
+                                  n < v->min_args ? "needs"
+                                                  : (*v->synopsis ? "takes no more than" : "takes"),
+                                  *v->synopsis ? v->synopsis : "no argument");
                 return v->usage_status ?: EXIT_FAILURE;
         }
         status = v->run(&client, argv + first, e);
