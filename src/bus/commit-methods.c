@@ -8,6 +8,7 @@
 #include "bus/late.h"
 #include "bus/manager-methods.h"
 #include "bus/options.h"
+#include "bus/path.h"
 #include "bus/service.h"
 #include "manager/commit.h"
 
@@ -42,7 +43,7 @@ static int commit_begin(sd_bus_message *m, Container *c, const CommitRequest *re
         r = authorize_each(service_of(&c->object), m, details, ELEMENTSOF(details), error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = late_new(service_of(&c->object), m, late_reply_path, &late, error);
+        r = late_new(service_of(&c->object), m, bus_reply_path, &late, error);
         if (r < 0)
                 return r;
         r = container_commit(c, request, late_complete, late, &e);

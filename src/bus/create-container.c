@@ -14,16 +14,6 @@
 #include "manager/pull.h"
 #include "manager/snapshot.h"
 
-static int reply_path(sd_bus_message *m, Object *o) {
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = bus_path_of(o, &path);
-        if (r < 0)
-                return r;
-        return sd_bus_reply_method_return(m, "o", path);
-}
-
 static int snapshot_read(sd_bus_message *m, char **ret, sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
         const char *key;
@@ -99,7 +89,7 @@ static int copy_and_create(Service *s, sd_bus_message *m, ContainerOptions **opt
         Late *late;
         int r;
 
-        r = late_new(s, m, reply_path, &late, error);
+        r = late_new(s, m, bus_reply_path, &late, error);
         if (r < 0)
                 return r;
         late_set_payload(late, TAKE_PTR(*options), container_options_destroy);
@@ -126,7 +116,7 @@ static int pull_and_create(Service *s, sd_bus_message *m, ContainerOptions **opt
                      &job, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        r = late_new(s, m, reply_path, &late, error);
+        r = late_new(s, m, bus_reply_path, &late, error);
         if (r < 0)
                 return r;
         late_set_payload(late, TAKE_PTR(*options), container_options_destroy);
@@ -162,7 +152,7 @@ static int create(Service *s, sd_bus_message *m, ContainerOptions **options, sd_
         r = container_create(s->manager, request, &c, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        return reply_path(m, &c->object);
+        return bus_reply_path(m, &c->object);
 }
 
 int method_create_container(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -7,6 +7,7 @@
 #include "bus/error.h"
 #include "bus/interfaces.h"
 #include "bus/options.h"
+#include "bus/path.h"
 #include "bus/service.h"
 #include "bus/stream-options.h"
 #include "manager/checkpoint-restore.h"
@@ -74,7 +75,7 @@ int method_create_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = checkpoint_check(options.checkpoint_path, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        r = late_new(service_of(&c->object), m, late_reply_path, &late, error);
+        r = late_new(service_of(&c->object), m, bus_reply_path, &late, error);
         if (r < 0)
                 return r;
         request = (TaskRequest){.streams = stream_options_request(&options.streams),

@@ -9,6 +9,7 @@
 #include "bus/error.h"
 #include "bus/exec-client.h"
 #include "bus/options.h"
+#include "bus/path.h"
 #include "bus/process.h"
 #include "bus/service.h"
 #include "bus/stream-options.h"
@@ -135,7 +136,7 @@ int method_exec(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = exec_arguments_read(m, &options, error);
         if (r < 0)
                 return r;
-        r = task_begin(t, m, exceeds_container(&options), late_reply_path, &late, error);
+        r = task_begin(t, m, exceeds_container(&options), bus_reply_path, &late, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
         r = exec_client_name(service_of(&t->process.object), m, &options.client);

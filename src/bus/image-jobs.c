@@ -11,6 +11,7 @@
 #include "bus/authorize.h"
 #include "bus/error.h"
 #include "bus/manager-methods.h"
+#include "bus/path.h"
 #include "bus/service.h"
 #include "image/platform.h"
 #include "image/reference.h"
@@ -167,7 +168,7 @@ int method_pull_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = job_pull(s->manager, &options.pull, &job, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        return reply_object(m, &job->object);
+        return bus_reply_path(m, &job->object);
 }
 
 typedef struct PushOptions {
@@ -227,7 +228,7 @@ int method_push_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = job_push(image, &options.push, &job, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        return reply_object(m, &job->object);
+        return bus_reply_path(m, &job->object);
 }
 
 /* With most archives the names are the archive's, so rights for one of them are not enough. */
@@ -284,7 +285,7 @@ int method_import_images(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = job_import(s->manager, &options.import, &job, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        return reply_object(m, &job->object);
+        return bus_reply_path(m, &job->object);
 }
 
 static int option_format(OptionReader *o, void *target) {
@@ -353,7 +354,7 @@ int method_export_images(sd_bus_message *m, void *userdata, sd_bus_error *error)
         r = job_export(s->manager, &request, &job, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        return reply_object(m, &job->object);
+        return bus_reply_path(m, &job->object);
 }
 
 static int reply_digest(sd_bus_message *m, Object *o) {

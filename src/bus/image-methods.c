@@ -34,7 +34,7 @@ int method_get_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         r = image_find(s->manager, namespace, reference, &image, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        return reply_object(m, &image->object);
+        return bus_reply_path(m, &image->object);
 }
 
 int method_delete_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -97,7 +97,7 @@ int method_tag_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = image_tag(image, name, &tagged, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        return reply_object(m, &tagged->object);
+        return bus_reply_path(m, &tagged->object);
 }
 
 typedef struct PruneOptions {

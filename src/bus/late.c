@@ -177,13 +177,3 @@ void late_free_all(LateList *list) {
 int late_reply_empty(sd_bus_message *m, Object *object) {
         return sd_bus_reply_method_return(m, NULL);
 }
-
-int late_reply_path(sd_bus_message *m, Object *object) {
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = bus_path_of(object, &path);
-        if (r < 0)
-                return r;
-        return sd_bus_reply_method_return(m, "o", path);
-}

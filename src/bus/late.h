@@ -71,6 +71,3 @@ void late_free_all(LateList *list);
 
 /* Replies without arguments. */
 int late_reply_empty(sd_bus_message *m, Object *object);
-
-/* Replies with the object's path. */
-int late_reply_path(sd_bus_message *m, Object *object);

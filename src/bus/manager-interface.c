@@ -25,7 +25,7 @@ static int method_get_container(sd_bus_message *m, void *userdata, sd_bus_error 
         r = container_find(s->manager, namespace, id, &c, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        return reply_object(m, &c->object);
+        return bus_reply_path(m, &c->object);
 }
 
 static int method_get_task(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -41,7 +41,7 @@ static int method_get_task(sd_bus_message *m, void *userdata, sd_bus_error *erro
         r = task_find(s->manager, namespace, id, &t, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
-        return reply_object(m, &t->process.object);
+        return bus_reply_path(m, &t->process.object);
 }
 
 static BUS_GETTER(property_get_version) {

@@ -8,7 +8,6 @@
 #include "basic/identifier.h"
 #include "bus/authorize.h"
 #include "bus/error.h"
-#include "bus/path.h"
 #include "bus/service.h"
 #include "image/reference.h"
 
@@ -47,16 +46,6 @@ int identifier_read(sd_bus_message *m, const char *what, const char **ret, sd_bu
                 return r;
         r = identifier_validate(*ret, what, &e);
         return r != 0 ? bus_error_set(error, r, &e) : 0;
-}
-
-int reply_object(sd_bus_message *m, const Object *o) {
-        _cleanup_free_ char *path = NULL;
-        int r;
-
-        r = bus_path_of(o, &path);
-        if (r < 0)
-                return r;
-        return sd_bus_reply_method_return(m, "o", path);
 }
 
 int prepare_nothing(sd_bus_message *m, Service *s, sd_bus_error *error) {

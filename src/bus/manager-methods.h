@@ -40,9 +40,6 @@ int prepare_container(sd_bus_message *m, Service *s, const char **ret_namespace,
 int prepare_image(sd_bus_message *m, Service *s, const Option *table, void *options,
                   const char *const *namespace, char **ret_reference, sd_bus_error *error);
 
-/* Replies with the object's path. */
-int reply_object(sd_bus_message *m, const Object *o);
-
 int method_pull_image(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_push_image(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_import_images(sd_bus_message *m, void *userdata, sd_bus_error *error);

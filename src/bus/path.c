@@ -2,8 +2,6 @@
 
 #include "bus/path.h"
 
-#include <systemd/sd-bus.h>
-
 static const char *const prefixes[_OBJECT_TYPE_MAX] = {
                 [OBJECT_IMAGE] = BUS_PATH "/image", [OBJECT_CONTAINER] = BUS_PATH "/container",
                 [OBJECT_TASK] = BUS_PATH "/task",   [OBJECT_EXEC] = BUS_PATH "/task",
@@ -45,6 +43,14 @@ int bus_path_new(ObjectType type, const char *namespace, const char *name, char 
 
 int bus_path_of(const Object *o, char **ret) {
         return bus_path_new(o->type, o->namespace, o->name, ret);
+}
+
+int bus_reply_path(sd_bus_message *m, Object *o) {
+        _cleanup_free_ char *path = NULL;
+        int r;
+
+        r = bus_path_of(o, &path);
+        return r < 0 ? r : sd_bus_reply_method_return(m, "o", path);
 }
 
 static int job_parse(const char *path, char **ret_name) {

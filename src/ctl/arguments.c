@@ -113,19 +113,6 @@ static int append_key(sd_bus_message *m, const char *name, Type type, const void
         return -EINVAL;
 }
 
-int labels_from_arguments(char *const *args, char ***ret, Error *e) {
-        _cleanup_strv_free_ char **labels = NULL;
-
-        STRV_FOREACH(arg, args) {
-                int r = parse_label(*arg, &labels, e);
-
-                if (r != 0)
-                        return r < 0 ? error_setf(e, r, "Out of memory") : r;
-        }
-        *ret = TAKE_PTR(labels);
-        return 0;
-}
-
 static int append_options(sd_bus_message *m, const Arguments *a) {
         const Options *o = a->client->options;
         int r;
@@ -167,4 +154,31 @@ int append_arguments(sd_bus_message *m, void *userdata) {
         if (r >= 0)
                 r = append_options(m, a);
         return r < 0 ? r : sd_bus_message_close_container(m);
+}
+
+static int labels_from_arguments(char *const *args, char ***ret, Error *e) {
+        _cleanup_strv_free_ char **labels = NULL;
+
+        STRV_FOREACH(arg, args) {
+                int r = parse_label(*arg, &labels, e);
+
+                if (r != 0)
+                        return r < 0 ? error_setf(e, r, "Out of memory") : r;
+        }
+        *ret = TAKE_PTR(labels);
+        return 0;
+}
+
+int labels_verb(Client *c, const char *member, unsigned which, char *const *args, Error *e) {
+        _cleanup_strv_free_ char **labels = NULL;
+        Arguments arguments = {.client = c, .texts = {args[0]}, .has_labels = true, .keys = which};
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = member,
+                           .append = append_arguments,
+                           .userdata = &arguments};
+
+        if (labels_from_arguments(args + 1, &labels, e) != 0 || client_connect(c, e) != 0)
+                return EXIT_FAILURE;
+        arguments.labels = labels;
+        return client_call(c, &call, NULL, e) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -62,5 +62,6 @@ int message_append_labels(sd_bus_message *m, char *const *labels);
 /* Appends {name: a{ss}} to an open a{sv}, if there are any. */
 int message_append_labels_key(sd_bus_message *m, const char *name, char *const *labels);
 
-/* The arguments of a verb as labels: each is KEY[=VALUE]. *ret is a new strv. */
-int labels_from_arguments(char *const *args, char ***ret, Error *e);
+/* A verb whose arguments are a name and labels, KEY[=VALUE] each: calls the method of the manager
+ * that sets them. which: ArgumentKeys beside the namespace. Returns the exit status. */
+int labels_verb(Client *c, const char *member, unsigned which, char *const *args, Error *e);

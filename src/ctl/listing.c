@@ -99,6 +99,25 @@ int listing_show(const Client *c, const Column *columns, size_t n_columns, json_
         return EXIT_SUCCESS;
 }
 
+int listing_add_usage(Client *c, const Call *call, const char *name, json_t *rows, Error *e) {
+        sd_bus_message *reply = NULL;
+        uint64_t bytes, inodes;
+        int r;
+
+        r = client_call(c, call, &reply, e);
+        if (r != 0)
+                return r;
+        r = sd_bus_message_read(reply, "tt", &bytes, &inodes);
+        sd_bus_message_unref(reply);
+        if (r >= 0)
+                r = json_array_append_new(rows, json_pack("{s:s, s:I, s:I}", "Name", name, "Bytes",
+                                                          (json_int_t) bytes, "Inodes",
+                                                          (json_int_t) inodes)) < 0
+                                    ? -ENOMEM
+                                    : 0;
+        return r < 0 ? error_setf(e, r, "Failed to read the usage of \"%s\": %m", name) : 0;
+}
+
 int listing_verb(Client *c, const NamedListing *l, Error *e) {
         Arguments arguments = {.client = c, .keys = l->keys};
         const Call call = {.interface = INTERFACE_MANAGER,

@@ -19,6 +19,9 @@ int append_selection(sd_bus_message *m, void *userdata);
 int listing_show(const Client *c, const Column *columns, size_t n_columns, json_t *rows,
                  const char *name, Error *e);
 
+/* Calls a method that answers with bytes and inodes, and appends both to rows as those of name. */
+int listing_add_usage(Client *c, const Call *call, const char *name, json_t *rows, Error *e);
+
 /* A verb that lists things without objects, a(sa{sv}): which method tells, and how it is shown. */
 typedef struct NamedListing {
         const char *member; /* of the manager */

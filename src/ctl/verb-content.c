@@ -3,7 +3,6 @@
 /* content ls, get, rm and label: the blobs that images are made of. */
 
 #include "basic/fs.h"
-#include "basic/strv.h"
 #include "ctl/arguments.h"
 #include "ctl/batch.h"
 #include "ctl/bus-json.h"
@@ -85,15 +84,5 @@ int verb_content_rm(Client *c, char **args, Error *e) {
 }
 
 int verb_content_label(Client *c, char **args, Error *e) {
-        _cleanup_strv_free_ char **labels = NULL;
-        Arguments arguments = {.client = c, .texts = {args[0]}, .has_labels = true};
-        const Call call = {.interface = INTERFACE_MANAGER,
-                           .member = "SetContentLabels",
-                           .append = append_arguments,
-                           .userdata = &arguments};
-
-        if (labels_from_arguments(args + 1, &labels, e) != 0 || client_connect(c, e) != 0)
-                return EXIT_FAILURE;
-        arguments.labels = labels;
-        return client_call(c, &call, NULL, e) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return labels_verb(c, "SetContentLabels", 0, args, e);
 }

@@ -3,7 +3,6 @@
 /* snapshot ...: the trees that root file systems are made of, for whoever wants to use them without
  * a container. */
 
-#include "basic/strv.h"
 #include "ctl/arguments.h"
 #include "ctl/batch.h"
 #include "ctl/bus-json.h"
@@ -144,20 +143,7 @@ int verb_snapshot_rm(Client *c, char **args, Error *e) {
 }
 
 int verb_snapshot_label(Client *c, char **args, Error *e) {
-        _cleanup_strv_free_ char **labels = NULL;
-        Arguments arguments = {.client = c,
-                               .texts = {args[0]},
-                               .has_labels = true,
-                               .keys = KEY_SNAPSHOTTER};
-        const Call call = {.interface = INTERFACE_MANAGER,
-                           .member = "SetSnapshotLabels",
-                           .append = append_arguments,
-                           .userdata = &arguments};
-
-        if (labels_from_arguments(args + 1, &labels, e) != 0 || client_connect(c, e) != 0)
-                return EXIT_FAILURE;
-        arguments.labels = labels;
-        return client_call(c, &call, NULL, e) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+        return labels_verb(c, "SetSnapshotLabels", KEY_SNAPSHOTTER, args, e);
 }
 
 int verb_snapshot_info(Client *c, char **args, Error *e) {
@@ -171,18 +157,6 @@ int verb_snapshot_info(Client *c, char **args, Error *e) {
                 return EXIT_FAILURE;
         }
         return EXIT_SUCCESS;
-}
-
-static int read_usage(sd_bus_message *reply, const char *key, json_t **ret) {
-        uint64_t bytes, inodes;
-        int r;
-
-        r = sd_bus_message_read(reply, "tt", &bytes, &inodes);
-        if (r < 0)
-                return r;
-        *ret = json_pack("{s:s, s:I, s:I}", "Name", key, "Bytes", (json_int_t) bytes, "Inodes",
-                         (json_int_t) inodes);
-        return *ret ? 0 : -ENOMEM;
 }
 
 int verb_snapshot_usage(Client *c, char **args, Error *e) {
@@ -202,20 +176,9 @@ int verb_snapshot_usage(Client *c, char **args, Error *e) {
                                    .append = append_arguments,
                                    .userdata = &arguments,
                                    .timeout = UINT64_MAX};
-                sd_bus_message *reply = NULL;
-                json_t *row;
-                int r;
 
-                if (client_call(c, &call, &reply, e) != 0)
+                if (listing_add_usage(c, &call, *args, rows, e) != 0)
                         return EXIT_FAILURE;
-                r = read_usage(reply, *args, &row);
-                sd_bus_message_unref(reply);
-                if (r >= 0 && json_array_append_new(rows, row) < 0)
-                        r = -ENOMEM;
-                if (r < 0) {
-                        (void) error_setf(e, r, "Failed to read the usage: %m");
-                        return EXIT_FAILURE;
-                }
         }
         return listing_show(c, columns, ELEMENTSOF(columns), rows, "Name", e);
 }

@@ -88,7 +88,7 @@ int verb_volume_inspect(Client *c, char **args, Error *e) {
 }
 
 /* A row of the list. Counting a large one takes its time. */
-static int volume_usage(Client *c, const char *name, json_t **ret, Error *e) {
+static int add_volume_usage(Client *c, const char *name, json_t *rows, Error *e) {
         Arguments arguments = {.client = c, .texts = {name}};
         const Call call = {.interface = INTERFACE_MANAGER,
                            .member = "VolumeUsage",
@@ -97,19 +97,8 @@ static int volume_usage(Client *c, const char *name, json_t **ret, Error *e) {
                            .what = "volume",
                            .name = name,
                            .timeout = UINT64_MAX};
-        sd_bus_message *reply = NULL;
-        uint64_t bytes, inodes;
-        int r;
 
-        if (client_call(c, &call, &reply, e) != 0)
-                return e->code;
-        r = sd_bus_message_read(reply, "tt", &bytes, &inodes);
-        sd_bus_message_unref(reply);
-        if (r < 0)
-                return error_setf(e, r, "Failed to read the usage of \"%s\": %m", name);
-        *ret = json_pack("{s:s, s:I, s:I}", "Name", name, "Bytes", (json_int_t) bytes, "Inodes",
-                         (json_int_t) inodes);
-        return *ret ? 0 : error_setf(e, -ENOMEM, "Out of memory");
+        return listing_add_usage(c, &call, name, rows, e);
 }
 
 int verb_volume_usage(Client *c, char **args, Error *e) {
@@ -122,16 +111,9 @@ int verb_volume_usage(Client *c, char **args, Error *e) {
 
         if (!rows || client_connect(c, e) != 0)
                 return EXIT_FAILURE;
-        for (; *args; args++) {
-                json_t *row;
-
-                if (volume_usage(c, *args, &row, e) != 0)
+        for (; *args; args++)
+                if (add_volume_usage(c, *args, rows, e) != 0)
                         return EXIT_FAILURE;
-                if (json_array_append_new(rows, row) < 0) {
-                        (void) error_setf(e, -ENOMEM, "Out of memory");
-                        return EXIT_FAILURE;
-                }
-        }
         return listing_show(c, columns, ELEMENTSOF(columns), rows, "Name", e);
 }
 

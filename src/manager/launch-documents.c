@@ -85,7 +85,7 @@ int launch_write_documents(Task *t, const TaskRequest *request, char **ret_rdt_c
 
         r = container_read_spec(t->container, &spec, e);
         if (r == 0)
-                r = spec_read_rdt_class(spec, ret_rdt_class, e);
+                r = spec_read_annotation(spec, SPEC_ANNOTATION_RDT_CLASS, ret_rdt_class, e);
         if (r != 0)
                 return r;
         r = task_resolve_runtime(t->container, request, &launch.runtime, e);

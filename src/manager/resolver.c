@@ -8,6 +8,7 @@
 #include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/strv.h"
+#include "manager/spec.h"
 
 #define HOST_FILE_MAX (1024 * 1024)
 #define LIST_MAX      256
@@ -276,20 +277,11 @@ static int write_files(const Resolver *q, int dir_fd, Error *e) {
 
 int resolver_write_files(const char *document, int dir_fd, Error *e) {
         _cleanup_(resolver_clear) Resolver q = {};
-        _cleanup_json_ json_t *j = NULL;
-        json_t *annotations = NULL;
-        const char *text = NULL;
+        _cleanup_free_ char *text = NULL;
         int r;
 
-        if (!strstr(document, "\"" RESOLVER_ANNOTATION "\""))
-                return 0; /* nearly always: not worth parsing */
-        r = json_parse(document, strlen(document), "config.json", &j, e);
-        if (r != 0)
-                return r;
-        r = json_get_object(j, "", "annotations", &annotations, e);
-        if (r > 0)
-                r = json_get_string(annotations, "annotations", RESOLVER_ANNOTATION, &text, e);
-        if (r <= 0)
+        r = spec_read_annotation(document, RESOLVER_ANNOTATION, &text, e);
+        if (r != 0 || !text)
                 return r;
         r = read_annotation(text, &q, e);
         return r == 0 ? write_files(&q, dir_fd, e) : r;

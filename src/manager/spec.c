@@ -228,23 +228,22 @@ int spec_set_root(char **document, const char *path, Error *e) {
         return 0;
 }
 
-int spec_read_rdt_class(const char *document, char **ret, Error *e) {
+int spec_read_annotation(const char *document, const char *name, char **ret, Error *e) {
         _cleanup_json_ json_t *j = NULL;
         json_t *annotations = NULL;
-        const char *name = NULL;
+        const char *value = NULL;
         int r;
 
-        if (!strstr(document, "\"" SPEC_ANNOTATION_RDT_CLASS "\""))
+        if (!strstr(document, name))
                 return 0; /* nearly always: not worth parsing */
         r = json_parse(document, strlen(document), "config.json", &j, e);
         if (r != 0)
                 return r;
         r = json_get_object(j, "", "annotations", &annotations, e);
         if (r > 0)
-                r = json_get_string(annotations, "annotations", SPEC_ANNOTATION_RDT_CLASS, &name,
-                                    e);
+                r = json_get_string(annotations, "annotations", name, &value, e);
         if (r <= 0)
                 return r;
-        *ret = strdup(name);
+        *ret = strdup(value);
         return *ret ? 0 : -ENOMEM;
 }

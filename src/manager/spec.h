@@ -34,8 +34,8 @@ int spec_generate(Manager *m, const ContainerRequest *request, const UserNamespa
 /* Replaces *document by one whose root is path. */
 int spec_set_root(char **document, const char *path, Error *e);
 
-/* The RDT class that a document names, as a new string; *ret is untouched if it names none. */
-int spec_read_rdt_class(const char *document, char **ret, Error *e);
+/* The annotation name of a document, as a new string; *ret is untouched if it has none. */
+int spec_read_annotation(const char *document, const char *name, char **ret, Error *e);
 
 /* Sets linux.resources of the document to what these unit properties mean. 0 or -ENOMEM. */
 int spec_set_resources(json_t *document, json_t *properties);
