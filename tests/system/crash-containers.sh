@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# testbed: run --timeout=1800
+# testbed: run --timeout=900
 #
 # shellcheck disable=SC2016
 #

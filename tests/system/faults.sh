@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # testbed: run --timeout=900
-# testbed: vm --timeout=1800
+# testbed: vm --timeout=900
 #
 # Full file systems, descriptors that are no streams, none left, a thousand waiters, a supervisor that hangs, and (where
 # there is a pids controller) a fork bomb. FAULTS_CASE=crowd tries only that.

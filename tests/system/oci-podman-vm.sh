@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# testbed: vm --timeout=1500
+# testbed: vm --timeout=900
 #
 # shellcheck disable=SC2016
 #
