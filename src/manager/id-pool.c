@@ -116,18 +116,47 @@ static int read_nspawn(const char *path, IdRanges *l, Error *e) {
         return r < 0 ? error_setf(e, r, "Failed to read %s: %m", path) : 0;
 }
 
+static int compare(const void *a, const void *b) {
+        const IdRange *x = a, *y = b;
+
+        return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* Sorted, and what overlaps or touches is one: the lists of a file may be long. */
+static void ranges_join(IdRanges *l) {
+        size_t n = 0;
+
+        if (l->n == 0)
+                return;
+        qsort(l->list, l->n, sizeof(IdRange), compare);
+        for (size_t i = 1; i < l->n; i++) {
+                IdRange *last = &l->list[n];
+
+                if (l->list[i].start <= last->end)
+                        last->end = MAX_OF(last->end, l->list[i].end);
+                else
+                        l->list[++n] = l->list[i];
+        }
+        l->n = n + 1;
+}
+
 /* What is in both. */
-static int intersect(const IdRanges *a, const IdRanges *b, IdRanges *ret) {
+static int intersect(IdRanges *a, IdRanges *b, IdRanges *ret) {
         int r = 0;
 
-        for (size_t i = 0; i < a->n; i++)
-                for (size_t k = 0; r == 0 && k < b->n; k++) {
-                        uint64_t start = MAX_OF(a->list[i].start, b->list[k].start),
-                                 end = MIN_OF(a->list[i].end, b->list[k].end);
+        ranges_join(a);
+        ranges_join(b);
+        for (size_t i = 0, k = 0; r == 0 && i < a->n && k < b->n;) {
+                const IdRange *x = &a->list[i], *y = &b->list[k];
+                uint64_t start = MAX_OF(x->start, y->start), end = MIN_OF(x->end, y->end);
 
-                        if (start < end)
-                                r = id_ranges_add(ret, start, end - start);
-                }
+                if (start < end)
+                        r = id_ranges_add(ret, start, end - start);
+                if (x->end < y->end)
+                        i++;
+                else
+                        k++;
+        }
         return r;
 }
 
@@ -197,12 +226,6 @@ int id_pool_load(const IdPoolSource *source, IdPool *ret, Error *e) {
         *ret = p;
         p = (IdPool){};
         return 0;
-}
-
-static int compare(const void *a, const void *b) {
-        const IdRange *x = a, *y = b;
-
-        return x->start < y->start ? -1 : x->start > y->start;
 }
 
 /* The first gap in a range from a number on; used is sorted by start. */

@@ -166,6 +166,29 @@ static void test_subordinate(void **state) {
         assert_false(id_pool_choose(&p, 1, "default", "f", &start));
 }
 
+/* What touches or overlaps is one range, and many are no work. */
+static void test_subordinate_many(void **state) {
+        _cleanup_(id_pool_clear) IdPool p = {};
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_free_ char *text = NULL;
+        Harness *h = *state;
+        size_t size;
+        FILE *f;
+
+        f = open_memstream(&text, &size);
+        assert_non_null(f);
+        for (unsigned i = 0; i < 100000; i++)
+                (void) fprintf(f, "containers:%u:1\n", 500000 - 3 * i);
+        (void) fprintf(f, "containers:1050:50\ncontainers:1000:50\ncontainers:1020:10\n");
+        assert_int_equal(fclose(f), 0);
+        make_directory(h, "etc");
+        write_file(h, "etc/subuid", text);
+        write_file(h, "etc/subgid", text);
+        assert_int_equal(load(h, NULL, &p, &e), 0);
+        assert_int_equal(p.ranges.n, 100001);
+        assert_int_equal(choose(&p, 100, "a"), 1000);
+}
+
 static void test_subordinate_wrong(void **state) {
         _cleanup_(id_pool_clear) IdPool p = {};
         _cleanup_error_ Error e = ERROR_NULL;
@@ -412,6 +435,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                         cmocka_unit_test(test_mappings),      cmocka_unit_test(test_mappings_bound),
                         cmocka_unit_test(test_check),         WITH_MANAGER(test_subordinate),
+                        WITH_MANAGER(test_subordinate_many),  WITH_MANAGER(test_reserved),
                         WITH_MANAGER(test_subordinate_wrong), WITH_MANAGER(test_reserved),
                         cmocka_unit_test(test_random),        WITH_MANAGER(test_containers),
                         WITH_MANAGER(test_damaged),           WITH_MANAGER(test_document),
