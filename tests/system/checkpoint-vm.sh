@@ -19,9 +19,17 @@ property() {
         busctl get-property "$destination" "$root/task/default/$1" "$destination.$2" "$3" | cut -d' ' -f2- | tr -d '"'
 }
 
-# count ID: how far its counter is.
+# count ID: how far its counter is. The file is empty for a moment when it is written.
 count() {
-        cat "/proc/$(property "$1" Process Pid)/root/count"
+        local n file
+
+        file=/proc/$(property "$1" Process Pid)/root/count
+        for _ in {1..600}; do
+                n=$(cat "$file") || return 1
+                [[ -z $n ]] || break
+                sleep 0.1
+        done
+        echo "$n"
 }
 
 counts_beyond() {

@@ -24,8 +24,17 @@ is() {
         [[ $(running "$1") == "$2" ]]
 }
 
+# The file is empty for a moment when it is written.
 count() {
-        cat "/proc/$(pod inspect --format '{{.State.Pid}}' "$1")/root/count"
+        local n file
+
+        file=/proc/$(pod inspect --format '{{.State.Pid}}' "$1")/root/count
+        for _ in {1..600}; do
+                n=$(cat "$file") || return 1
+                [[ -z $n ]] || break
+                sleep 0.1
+        done
+        echo "$n"
 }
 
 counts_beyond() {
