@@ -7,6 +7,8 @@
 #include "manager/id-pool.h"
 #include "manager/manager.h"
 
+#define MAP_TEXT_MAX 4095U /* the kernel takes less than a page, in one write(2) */
+
 static const char *const mode_names[_USER_NAMESPACE_MODE_MAX] = {
                 [USER_NAMESPACE_HOST] = "host",
                 [USER_NAMESPACE_AUTO] = "auto",
@@ -89,7 +91,33 @@ static int mappings_copy(const IdMappings *from, IdMappings *to) {
         return 0;
 }
 
+/* As it is written into /proc/PID/uid_map. */
+static bool is_too_long(const IdMappings *m) {
+        size_t size = 0;
+
+        for (size_t i = 0; i < m->n; i++)
+                size += (size_t) snprintf(NULL, 0, "%u %u %u\n", m->list[i].container,
+                                          m->list[i].host, m->list[i].size);
+        return size > MAP_TEXT_MAX;
+}
+
+static int check_map(const char *option, const IdMappings *m, Error *e) {
+        if (!id_mappings_have(m, 0))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "Option %s: id 0 of the container is not mapped, to which its "
+                                  "image belongs",
+                                  option);
+        if (is_too_long(m))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "Option %s: %zu mappings with such numbers are more than the "
+                                  "kernel takes, %u characters",
+                                  option, m->n, MAP_TEXT_MAX);
+        return 0;
+}
+
 int user_namespace_check(UserNamespace *u, Error *e) {
+        int r;
+
         if (u->size > 0 && u->mode != USER_NAMESPACE_AUTO)
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "Option UserNamespaceSize: only an automatic user namespace "
@@ -111,13 +139,8 @@ int user_namespace_check(UserNamespace *u, Error *e) {
                                   "Option UIDMappings: a mapped user namespace needs them");
         if (u->gids.n == 0 && mappings_copy(&u->uids, &u->gids) < 0)
                 return -ENOMEM;
-        for (unsigned i = 0; i < 2; i++)
-                if (!id_mappings_have(i == 0 ? &u->uids : &u->gids, 0))
-                        return error_setf(e, CTR_INVALID_ARGUMENT,
-                                          "Option %s: id 0 of the container is not mapped, to "
-                                          "which its image belongs",
-                                          i == 0 ? "UIDMappings" : "GIDMappings");
-        return 0;
+        r = check_map("UIDMappings", &u->uids, e);
+        return r == 0 ? check_map("GIDMappings", &u->gids, e) : r;
 }
 
 static int add_used(IdRanges *used, const IdMappings *m) {

@@ -72,6 +72,23 @@ static void test_mappings_bound(void **state) {
         assert_string_equal(error_text(&e), "more than 340 mappings");
 }
 
+/* The kernel takes a map in one write, of less than a page. */
+static void test_mappings_length(void **state) {
+        for (uint32_t first = 10; first <= 100000; first *= 10000) {
+                _cleanup_(user_namespace_clear) UserNamespace u = {.mode = USER_NAMESPACE_MAPPED};
+                _cleanup_error_ Error e = ERROR_NULL;
+                bool fits = first == 10;
+
+                for (uint32_t i = 0; i < ID_MAPPINGS_MAX; i++)
+                        assert_int_equal(id_mappings_add(&u.uids, &(IdMapping){i, first + 2 * i, 1},
+                                                         &e),
+                                         0);
+                assert_int_equal(user_namespace_check(&u, &e), fits ? 0 : CTR_INVALID_ARGUMENT);
+                if (!fits)
+                        assert_non_null(strstr(error_text(&e), "UIDMappings: 340 mappings"));
+        }
+}
+
 static void test_check(void **state) {
         static const struct {
                 UserNamespaceMode mode;
@@ -433,12 +450,19 @@ static void test_document(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                        cmocka_unit_test(test_mappings),      cmocka_unit_test(test_mappings_bound),
-                        cmocka_unit_test(test_check),         WITH_MANAGER(test_subordinate),
-                        WITH_MANAGER(test_subordinate_many),  WITH_MANAGER(test_reserved),
-                        WITH_MANAGER(test_subordinate_wrong), WITH_MANAGER(test_reserved),
-                        cmocka_unit_test(test_random),        WITH_MANAGER(test_containers),
-                        WITH_MANAGER(test_damaged),           WITH_MANAGER(test_document),
+                        cmocka_unit_test(test_mappings),
+                        cmocka_unit_test(test_mappings_bound),
+                        cmocka_unit_test(test_mappings_length),
+                        cmocka_unit_test(test_check),
+                        WITH_MANAGER(test_subordinate),
+                        WITH_MANAGER(test_subordinate_many),
+
+                        WITH_MANAGER(test_subordinate_wrong),
+                        WITH_MANAGER(test_reserved),
+                        cmocka_unit_test(test_random),
+                        WITH_MANAGER(test_containers),
+                        WITH_MANAGER(test_damaged),
+                        WITH_MANAGER(test_document),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
