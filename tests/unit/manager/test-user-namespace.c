@@ -456,7 +456,6 @@ int main(void) {
                         cmocka_unit_test(test_check),
                         WITH_MANAGER(test_subordinate),
                         WITH_MANAGER(test_subordinate_many),
-
                         WITH_MANAGER(test_subordinate_wrong),
                         WITH_MANAGER(test_reserved),
                         cmocka_unit_test(test_random),
