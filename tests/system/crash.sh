@@ -45,6 +45,12 @@ restarts() {
         systemctl show --property=NRestarts --value ctr.service
 }
 
+# How the snapshots' directories differ from their rows.
+wrong_directories() {
+        diff <(sqlite3 /var/lib/ctr/ctr.db 'SELECT id FROM snapshots' | sort) \
+                <(find /var/lib/ctr/snapshots/overlayfs -mindepth 1 -maxdepth 1 -printf '%f\n' | sort)
+}
+
 # What is there that should not be, in one line; "" when nothing is. What containers needed is gone, and what
 # is on disk is what has a row.
 leftovers() {
@@ -56,14 +62,18 @@ leftovers() {
         left+=$(sqlite3 $db 'SELECT id FROM containers; SELECT key FROM snapshots WHERE kind <> 0')
         left+=$(find /sys/fs/cgroup/ctr.slice -mindepth 1 -type d 2>/dev/null)
         left+=$(pgrep -x ctr-supervisor; pgrep -x ctr-worker)
-        left+=$(diff <(sqlite3 $db 'SELECT id FROM snapshots' | sort) <(find /var/lib/ctr/snapshots/overlayfs \
-                -mindepth 1 -maxdepth 1 -printf '%f\n' | sort))
+        left+=$(wrong_directories)
         left+=$(diff <(sqlite3 $db 'SELECT substr(digest, 8) FROM blobs' | sort) \
                 <(find /var/lib/ctr/content/sha256 -type f -printf '%f\n' | sort))
         echo "$left"
 }
 
+# The directories go last, and a second later: all of it is looked for only when they are gone.
 nothing_left() {
+        if [[ -n $(wrong_directories) ]]; then
+                sleep 0.1
+                return 1
+        fi
         [[ -z $(leftovers) ]]
 }
 
