@@ -171,7 +171,8 @@ static int set_attributes(Unpack *u, int dir_fd, const char *last, struct archiv
                      (gid_t) tar_library.archive_entry_gid(entry), AT_SYMLINK_NOFOLLOW) < 0)
                 return error_setf(u->error, -errno, "Failed to change the owner of %s: %m",
                                   u->name);
-        if (!is_link && fchmodat(dir_fd, last, entry_mode(u, entry), 0) < 0)
+        /* in a directory that others write to, somebody may have put a link in its place */
+        if (!is_link && fchmodat(dir_fd, last, entry_mode(u, entry), AT_SYMLINK_NOFOLLOW) < 0)
                 return error_setf(u->error, -errno, "Failed to change the mode of %s: %m", u->name);
         if (utimensat(dir_fd, last, times, AT_SYMLINK_NOFOLLOW) < 0)
                 return error_setf(u->error, -errno, "Failed to change the time of %s: %m", u->name);
