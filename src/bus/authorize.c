@@ -26,6 +26,8 @@
 #define TASK_CHECKPOINT  ACTION_PREFIX "task-checkpoint"
 #define NAMESPACE_MANAGE ACTION_PREFIX "namespace-manage"
 #define SNAPSHOT_MANAGE  ACTION_PREFIX "snapshot-manage"
+#define SECRET_MANAGE    ACTION_PREFIX "secret-manage"
+#define SECRET_LIST      ACTION_PREFIX "secret-list"
 
 static const AuthorizeRule rules[] = {
                 {MANAGER_INTERFACE, "PullImage", IMAGE_PULL, NULL},
@@ -65,6 +67,10 @@ static const AuthorizeRule rules[] = {
                 {MANAGER_INTERFACE, "PruneVolumes", SNAPSHOT_MANAGE, NULL},
                 {MANAGER_INTERFACE, "ExportVolume", SNAPSHOT_MANAGE, NULL},
                 {MANAGER_INTERFACE, "ImportVolume", SNAPSHOT_MANAGE, NULL},
+                {MANAGER_INTERFACE, "CreateSecret", SECRET_MANAGE, NULL},
+                {MANAGER_INTERFACE, "RemoveSecret", SECRET_MANAGE, NULL},
+                {MANAGER_INTERFACE, "StatSecret", SECRET_LIST, NULL},
+                {MANAGER_INTERFACE, "ListSecrets", SECRET_LIST, NULL},
                 {MANAGER_INTERFACE, "ListEvents", READ, NULL},
                 {MANAGER_INTERFACE, "ListJobs", READ, NULL},
                 {MANAGER_INTERFACE, "ListNamespaces", READ, NULL},

@@ -139,6 +139,26 @@ int option_read_rlimits(OptionReader *o, ContainerRlimit **limits, size_t *n) {
         return read_list(o, &type, (void **) limits, n);
 }
 
+static int read_secret(OptionReader *o, const void *items, size_t n, void *item) {
+        ContainerSecret *secret = item;
+        int r;
+
+        r = option_string_copy(o, &secret->name);
+        if (r >= 0)
+                r = option_string_copy(o, &secret->target);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_read(o->message, "uuu", &secret->uid, &secret->gid, &secret->mode);
+        return r < 0 ? r : container_check_secret(o, items, n, secret);
+}
+
+int option_secrets(OptionReader *o, void *target) {
+        static const ListType type = {"(ssuuu)", "ssuuu", sizeof(ContainerSecret), read_secret};
+        ContainerRequest *request = target;
+
+        return read_list(o, &type, (void **) &request->secrets, &request->n_secrets);
+}
+
 int option_id_mappings(OptionReader *o, void *target) {
         IdMappings *mappings = target;
         IdMapping mapping;

@@ -10,6 +10,7 @@
 #include "manager/container.h"
 
 int option_mounts(OptionReader *o, void *target);      /* a(sssas): ContainerRequest */
+int option_secrets(OptionReader *o, void *target);     /* a(ssuuu): ContainerRequest */
 int option_devices(OptionReader *o, void *target);     /* a(ss): ContainerRequest */
 int option_id_mappings(OptionReader *o, void *target); /* a(uuu): IdMappings */
 

@@ -256,6 +256,7 @@ static const Option table[] = {
                 {"DNSOptions", "as", option_dns_options, FIELD(dns_options)},
                 {"ExtraHosts", "as", option_extra_hosts, FIELD(extra_hosts)},
                 {"Mounts", "a(sssas)", option_mounts, WHOLE},
+                {"Secrets", "a(ssuuu)", option_secrets, WHOLE},
                 {"ReadOnly", "b", option_bool, FIELD(read_only)},
                 {"AutoRemove", "b", option_bool, FIELD(auto_remove)},
                 {"Lease", "s", option_string_copy, FIELD(lease)},

@@ -4,9 +4,11 @@
 
 #include <limits.h>
 
+#include "basic/fs.h"
 #include "basic/identifier.h"
 #include "basic/rlimit.h"
 #include "basic/strv.h"
+#include "manager/container-secrets.h"
 
 #define USER_MAX 256U
 
@@ -109,6 +111,51 @@ int container_check_device(OptionReader *o, const ContainerDevice *d) {
                 if (strchr(p + 1, *p))
                         return option_invalid(o, "the access \"%.16s\" says %c twice", d->access,
                                               *p);
+        return 0;
+}
+
+/* A name, or below /run/secrets the same as a path, is one in that directory. */
+static int check_secret_target(OptionReader *o, ContainerSecret *s) {
+        const char *name = startswith(s->target, SECRETS_TARGET "/") ?: s->target;
+        size_t n = strlen(name);
+
+        if (n == 0)
+                return free_and_strdup(&s->target, s->name);
+        if (name != s->target || name[0] != '/') {
+                if (strchr(name, '/') || n > NAME_MAX || streq(name, ".") || streq(name, ".."))
+                        return option_invalid(
+                                        o,
+                                        "\"%.128s\" is not the name of a file in " SECRETS_TARGET
+                                        ", nor a path elsewhere",
+                                        s->target);
+                memmove(s->target, name, n + 1);
+                return 0;
+        }
+        if (n >= PATH_MAX || path_climbs(name) || name[n - 1] == '/' ||
+            path_is_below(SECRETS_TARGET, name))
+                return option_invalid(o, "\"%.128s\" is no place for a secret", s->target);
+        return 0;
+}
+
+int container_check_secret(OptionReader *o, const ContainerSecret *secrets, size_t n,
+                           ContainerSecret *last) {
+        int r;
+
+        if (n > SECRETS_MAX)
+                return option_invalid(o, "more than %u secrets", SECRETS_MAX);
+        if (!identifier_is_valid(last->name))
+                return option_invalid(o, "\"%.128s\" is not the name of a secret", last->name);
+        if (last->mode > 0777)
+                return option_invalid(o, "the mode 0%o of %s is not from 0 to 0777", last->mode,
+                                      last->name);
+        if (last->uid == UINT32_MAX || last->gid == UINT32_MAX)
+                return option_invalid(o, "the owner of %s is nobody", last->name);
+        r = check_secret_target(o, last);
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n - 1; i++)
+                if (streq(secrets[i].target, last->target))
+                        return option_invalid(o, "two secrets at \"%.128s\"", last->target);
         return 0;
 }
 

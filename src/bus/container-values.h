@@ -17,5 +17,10 @@ int container_check_hostname(OptionReader *o, const char *name);
 int container_check_mount(OptionReader *o, const ContainerMount *mount);
 int container_check_device(OptionReader *o, const ContainerDevice *device);
 
+/* last, of n, compared with those before. Its target becomes one of the two forms that there are.
+ */
+int container_check_secret(OptionReader *o, const ContainerSecret *secrets, size_t n,
+                           ContainerSecret *last);
+
 /* The last of n, compared with those before. */
 int container_check_rlimit(OptionReader *o, const ContainerRlimit *limits, size_t n);

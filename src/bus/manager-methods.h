@@ -77,6 +77,11 @@ int method_prune_volumes(sd_bus_message *m, void *userdata, sd_bus_error *error)
 int method_export_volume(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_import_volume(sd_bus_message *m, void *userdata, sd_bus_error *error);
 
+int method_create_secret(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_remove_secret(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_stat_secret(sd_bus_message *m, void *userdata, sd_bus_error *error);
+int method_list_secrets(sd_bus_message *m, void *userdata, sd_bus_error *error);
+
 int method_list_images(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_list_containers(sd_bus_message *m, void *userdata, sd_bus_error *error);
 int method_list_tasks(sd_bus_message *m, void *userdata, sd_bus_error *error);

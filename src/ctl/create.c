@@ -32,6 +32,21 @@ static int append_mounts(sd_bus_message *m, const MountList *mounts) {
         return r < 0 ? r : message_close_array(m);
 }
 
+static int append_secrets(sd_bus_message *m, const SecretList *secrets) {
+        int r;
+
+        if (secrets->n == 0)
+                return 0;
+        r = message_open_array(m, "Secrets", "(ssuuu)");
+        for (size_t i = 0; r >= 0 && i < secrets->n; i++) {
+                const SecretMount *s = secrets->items + i;
+
+                r = sd_bus_message_append(m, "(ssuuu)", s->name, s->target, s->uid, s->gid,
+                                          s->mode);
+        }
+        return r < 0 ? r : message_close_array(m);
+}
+
 static int append_devices(sd_bus_message *m, char *const *devices) {
         int r;
 
@@ -79,6 +94,8 @@ static int append_create_container(sd_bus_message *m, void *userdata) {
                 r = message_append_labels_key(m, "Labels", o->labels);
         if (r >= 0)
                 r = append_mounts(m, &o->mounts);
+        if (r >= 0)
+                r = append_secrets(m, &o->secrets);
         if (r >= 0)
                 r = append_devices(m, o->devices);
         return r < 0 ? r : sd_bus_message_close_container(m);

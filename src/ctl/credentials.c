@@ -117,13 +117,13 @@ static int login_find(const Options *o, const char *image, Login *ret, Error *e)
                                     : auth_files_find(scope, ret, e);
 }
 
-static int memory_file(const char *text, int *ret_fd) {
-        _cleanup_close_ int fd = memfd_create("credentials", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+int memory_file_new(const char *name, const void *data, size_t size, int *ret_fd) {
+        _cleanup_close_ int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
         int r;
 
         if (fd < 0)
                 return -errno;
-        r = fd_write_all(fd, text, strlen(text));
+        r = fd_write_all(fd, data, size);
         if (r < 0)
                 return r;
         if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0 ||
@@ -155,7 +155,7 @@ int credentials_open(const Options *o, const char *image, int *ret_fd, Error *e)
         text = j ? json_dumps(j, JSON_COMPACT) : NULL;
         if (!text)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "the credentials are no valid UTF-8");
-        r = memory_file(text, ret_fd);
+        r = memory_file_new("credentials", text, strlen(text), ret_fd);
         return r < 0 ? error_setf(e, r, "Failed to pass the credentials: %m") : 0;
 }
 

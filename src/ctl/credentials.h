@@ -17,6 +17,9 @@ int credentials_open(const Options *o, const char *image, int *ret_fd, Error *e)
  */
 int message_append_credentials(sd_bus_message *m, int fd);
 
+/* A file in memory with these bytes, which nobody can change any more. */
+int memory_file_new(const char *name, const void *data, size_t size, int *ret_fd);
+
 /* One line of standard input without its end. *ret is to be cleared (_cleanup_secret_). */
 int secret_read_stdin(char **ret, Error *e);
 

@@ -141,3 +141,44 @@ int listing_verb(Client *c, const NamedListing *l, Error *e) {
         }
         return listing_show(c, l->columns + skip, l->n_columns - skip, rows, l->name, e);
 }
+
+int named_call(Client *c, const char *member, const char *what, const char *name, unsigned keys,
+               json_t **ret, Error *e) {
+        Arguments arguments = {.client = c, .texts = {name}, .keys = keys};
+        const Call call = {.interface = INTERFACE_MANAGER,
+                           .member = member,
+                           .append = append_arguments,
+                           .userdata = &arguments,
+                           .what = what,
+                           .name = name};
+        sd_bus_message *reply = NULL;
+        int r;
+
+        if (client_call(c, &call, &reply, e) != 0)
+                return e->code;
+        r = bus_message_read_json(reply, ret);
+        sd_bus_message_unref(reply);
+        return r < 0 ? error_setf(e, r, "Failed to read the answer to %s: %m", member) : 0;
+}
+
+int named_inspect(Client *c, const char *member, const char *what, char *const *args, Error *e) {
+        _cleanup_json_ json_t *things = json_array();
+
+        if (!things || client_connect(c, e) != 0)
+                return EXIT_FAILURE;
+        for (; *args; args++) {
+                json_t *thing = NULL;
+
+                if (named_call(c, member, what, *args, 0, &thing, e) != 0)
+                        return EXIT_FAILURE;
+                if (json_array_append_new(things, thing) < 0) {
+                        (void) error_setf(e, -ENOMEM, "Out of memory");
+                        return EXIT_FAILURE;
+                }
+        }
+        if (print_json(things, c->options->json) < 0) {
+                (void) error_setf(e, -EIO, "Failed to write to standard output");
+                return EXIT_FAILURE;
+        }
+        return EXIT_SUCCESS;
+}

@@ -33,3 +33,11 @@ typedef struct NamedListing {
 
 /* Returns the exit status. */
 int listing_verb(Client *c, const NamedListing *l, Error *e);
+
+/* A method (s, a{sv}) of the manager with these ArgumentKeys, and its whole answer as one value.
+ * what names its kind in messages. */
+int named_call(Client *c, const char *member, const char *what, const char *name, unsigned keys,
+               json_t **ret, Error *e);
+
+/* The answers for each argument as one array, printed. Returns the exit status. */
+int named_inspect(Client *c, const char *member, const char *what, char *const *args, Error *e);

@@ -37,6 +37,8 @@ static const Option create[] = {
                  "A mount in parts: type=bind|volume|image|tmpfs,source=SRC,target=DST"},
                 {0, "image-volume", "MODE", parse_image_volume, CREATE(image_volumes),
                  "For paths that the image declares: anonymous (default) or ignore"},
+                {0, "secret", "NAME[,OPT=VALUE...]", parse_secret, CREATE(secrets),
+                 "A secret as a file: target=, uid=, gid=, mode="},
                 {0, "tmpfs", "DST[:OPTS]", parse_tmpfs, CREATE(mounts), "Mount a tmpfs"},
                 {'l', "label", "KEY[=VALUE]", parse_label, CREATE(labels), "Set a label"},
                 {0, "label-file", "FILE", parse_label_file, CREATE(labels),

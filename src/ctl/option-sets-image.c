@@ -188,6 +188,7 @@ static const Option volume[] = {
                 {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
 };
 const OptionSet options_volume = SET("Volume", volume);
+const OptionSet options_secret = SET("Secret", volume);
 
 static const Option commit[] = {
                 {'m', "message", "TEXT", parse_string, IMAGE(message), "Comment of the layer"},

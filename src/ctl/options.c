@@ -71,6 +71,7 @@ void options_clear(Options *o) {
         free(c->uid_mappings.items);
         free(c->gid_mappings.items);
         mount_list_clear(&c->mounts);
+        secret_list_clear(&c->secrets);
         rlimit_list_clear(&c->rlimits);
         free(o->checkpoint.path);
         free(o->checkpoint.image);

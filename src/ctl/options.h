@@ -35,6 +35,7 @@ typedef struct CreateOptions {
         UserNamespace user_namespace;
         IdMappingList uid_mappings, gid_mappings;
         MountList mounts;
+        SecretList secrets;
         RlimitList rlimits;
         bool terminal, read_only;
         OptionalU64 no_new_privileges, image_volumes, stop_signal, stop_timeout, oom_score_adjust;
@@ -110,7 +111,7 @@ extern const OptionSet options_global, options_namespace, options_quiet, options
                 options_commit, options_copy, options_verify, options_lease, options_content_list,
                 options_store, options_snapshot_make, options_snapshot, options_version,
                 options_prune_containers, options_prune_volumes, options_prune_system,
-                options_search, options_volume, options_filter_labels;
+                options_search, options_volume, options_secret, options_filter_labels;
 
 /* Parses argv[1..] with the options of sets (NULL-terminated). stop_at_first: the first argument
  * that is no option ends the options, else they may stand anywhere. argv is permuted; *ret_first is

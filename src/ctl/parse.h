@@ -38,6 +38,17 @@ typedef struct RlimitList {
         size_t n;
 } RlimitList;
 
+/* A secret as CreateContainer takes it. */
+typedef struct SecretMount {
+        char *name, *target; /* "": in /run/secrets, by its name */
+        uint32_t uid, gid, mode;
+} SecretMount;
+
+typedef struct SecretList {
+        SecretMount *items;
+        size_t n;
+} SecretList;
+
 /* Which ids a container has, as CreateContainer takes it. */
 typedef struct UserNamespace {
         char *mode; /* "host", "auto" */
@@ -61,6 +72,7 @@ typedef struct OptionalStrv {
 
 void mount_list_clear(MountList *l);
 void rlimit_list_clear(RlimitList *l);
+void secret_list_clear(SecretList *l);
 
 int parse_flag(const char *s, void *target, Error *e);    /* bool, set to true; s is NULL */
 int parse_boolean(const char *s, void *target, Error *e); /* OptionalU64, 0 or 1 */
@@ -84,6 +96,7 @@ int parse_unset(const char *s, void *target, Error *e);            /* char **: a
 int parse_label(const char *s, void *target, Error *e);            /* char **: KEY[=VALUE] */
 int parse_volume(const char *s, void *target, Error *e);           /* MountList: SRC:DST[:OPTS] */
 int parse_mount(const char *s, void *target, Error *e);        /* MountList: type=...,target=... */
+int parse_secret(const char *s, void *target, Error *e);       /* SecretList: NAME[,target=...] */
 int parse_label_file(const char *s, void *target, Error *e);   /* char ** */
 int parse_cpus(const char *s, void *target, Error *e);         /* OptionalU64: "1.5", as a quota */
 int parse_tmpfs(const char *s, void *target, Error *e);        /* MountList: DST[:OPTS] */

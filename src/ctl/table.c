@@ -29,6 +29,12 @@ char *cell_bytes(const json_t *row, const char *key) {
         return strdup(text_bytes((uint64_t) json_integer_value(json_object_get(row, key)), buf));
 }
 
+char *cell_length(const json_t *row, const char *key) {
+        char *s;
+
+        return asprintf(&s, "%zu", json_array_size(json_object_get(row, key))) < 0 ? NULL : s;
+}
+
 char *cell_ago(const json_t *row, const char *key) {
         uint64_t when = (uint64_t) json_integer_value(json_object_get(row, key));
         uint64_t now = now_realtime();

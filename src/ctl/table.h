@@ -32,4 +32,5 @@ int table_print(FILE *f, const Column *columns, size_t n_columns, json_t *rows, 
 char *cell_bytes(const json_t *row, const char *key);
 char *cell_percent(const json_t *row, const char *key); /* "-" if it is not there */
 char *cell_in(const json_t *row, const char *key);      /* "in 5 minutes", "-" for never */
+char *cell_length(const json_t *row, const char *key);  /* of an array */
 char *cell_ago(const json_t *row, const char *key); /* microseconds since the epoch: "3 days ago" */

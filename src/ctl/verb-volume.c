@@ -5,24 +5,15 @@
 
 #include "ctl/arguments.h"
 #include "ctl/batch.h"
-#include "ctl/bus-json.h"
 #include "ctl/listing.h"
-#include "ctl/output.h"
 #include "ctl/text.h"
 #include "ctl/verbs.h"
-
-/* How many name it. */
-static char *cell_containers(const json_t *row, const char *key) {
-        char *s;
-
-        return asprintf(&s, "%zu", json_array_size(json_object_get(row, key))) < 0 ? NULL : s;
-}
 
 int verb_volume_ls(Client *c, char **args, Error *e) {
         static const Column columns[] = {
                         {"NAMESPACE", "Namespace", NULL, COLUMN_SHORTEN},
                         {"NAME", "Name", NULL, COLUMN_SHORTEN},
-                        {"CONTAINERS", "Containers", cell_containers, COLUMN_RIGHT},
+                        {"CONTAINERS", "Containers", cell_length, COLUMN_RIGHT},
                         {"CREATED", "CreatedAt", cell_ago, COLUMN_SHORTEN},
         };
 
@@ -35,56 +26,18 @@ int verb_volume_ls(Client *c, char **args, Error *e) {
                             e);
 }
 
-/* One call with a name, and its whole answer as one value. */
-static int call_for_json(Client *c, const char *member, const char *name, unsigned keys,
-                         json_t **ret, Error *e) {
-        Arguments arguments = {.client = c, .texts = {name}, .keys = keys};
-        const Call call = {.interface = INTERFACE_MANAGER,
-                           .member = member,
-                           .append = append_arguments,
-                           .userdata = &arguments,
-                           .what = "volume",
-                           .name = name};
-        sd_bus_message *reply = NULL;
-        int r;
-
-        if (client_call(c, &call, &reply, e) != 0)
-                return e->code;
-        r = bus_message_read_json(reply, ret);
-        sd_bus_message_unref(reply);
-        return r < 0 ? error_setf(e, r, "Failed to read the answer to %s: %m", member) : 0;
-}
-
 int verb_volume_create(Client *c, char **args, Error *e) {
         _cleanup_json_ json_t *name = NULL;
 
         if (client_connect(c, e) != 0 ||
-            call_for_json(c, "CreateVolume", strempty(args[0]), KEY_LABELS, &name, e) != 0)
+            named_call(c, "CreateVolume", "volume", strempty(args[0]), KEY_LABELS, &name, e) != 0)
                 return EXIT_FAILURE;
         puts(strempty(json_string_value(name)));
         return EXIT_SUCCESS;
 }
 
 int verb_volume_inspect(Client *c, char **args, Error *e) {
-        _cleanup_json_ json_t *volumes = json_array();
-
-        if (!volumes || client_connect(c, e) != 0)
-                return EXIT_FAILURE;
-        for (; *args; args++) {
-                json_t *volume = NULL;
-
-                if (call_for_json(c, "StatVolume", *args, 0, &volume, e) != 0)
-                        return EXIT_FAILURE;
-                if (json_array_append_new(volumes, volume) < 0) {
-                        (void) error_setf(e, -ENOMEM, "Out of memory");
-                        return EXIT_FAILURE;
-                }
-        }
-        if (print_json(volumes, c->options->json) < 0) {
-                (void) error_setf(e, -EIO, "Failed to write to standard output");
-                return EXIT_FAILURE;
-        }
-        return EXIT_SUCCESS;
+        return named_inspect(c, "StatVolume", "volume", args, e);
 }
 
 /* A row of the list. Counting a large one takes its time. */

@@ -9,6 +9,7 @@
 
 #include "basic/clock.h"
 #include "basic/identifier.h"
+#include "manager/container-secrets.h"
 #include "manager/db.h"
 #include "manager/image.h"
 #include "manager/lease.h"
@@ -198,7 +199,9 @@ static int insert_container(Container *c, Creation *creation, Error *e) {
         Manager *m = c->object.manager;
         int r;
 
-        r = mount_plan_take(creation->mounts, c, e);
+        r = container_secrets_check(c, &request, e);
+        if (r == 0)
+                r = mount_plan_take(creation->mounts, c, e);
         if (r != 0)
                 return r;
         request.mounts = creation->mounts->mounts;
@@ -209,7 +212,9 @@ static int insert_container(Container *c, Creation *creation, Error *e) {
         c->resources = json_incref(spec.resources);
         c->stop_signal = spec.stop_signal;
         r = db_container_insert(m->db, c, spec.document, e);
-        return r != 0 ? r : mount_plan_hold(creation->mounts, c, e);
+        if (r == 0)
+                r = mount_plan_hold(creation->mounts, c, e);
+        return r != 0 ? r : container_secrets_hold(c, &request, e);
 }
 
 /* Rows and directory in one transaction: the commit is the point where the container exists. */

@@ -52,6 +52,11 @@ void container_request_done(ContainerRequest *r) {
         for (size_t i = 0; i < r->n_rlimits; i++)
                 free(r->rlimits[i].name);
         free(r->rlimits);
+        for (size_t i = 0; i < r->n_secrets; i++) {
+                free(r->secrets[i].name);
+                free(r->secrets[i].target);
+        }
+        free(r->secrets);
         json_decref(r->resources);
         free(r->blockio_class);
         free(r->rdt_class);

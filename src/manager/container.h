@@ -53,6 +53,12 @@ typedef struct ContainerDevice {
         char *path, *access;
 } ContainerDevice;
 
+typedef struct ContainerSecret {
+        char *name;
+        char *target; /* a name in /run/secrets, or an absolute path elsewhere */
+        uint32_t uid, gid, mode;
+} ContainerSecret;
+
 /* Whether init is a systemd, which gets what it needs: see spec_is_for_systemd(). */
 typedef enum SystemdMode {
         SYSTEMD_AUTO, /* by the name of the program */
@@ -88,6 +94,8 @@ typedef struct ContainerRequest {
         size_t n_devices;
         ContainerRlimit *rlimits;
         size_t n_rlimits;
+        ContainerSecret *secrets;
+        size_t n_secrets;
         int stop_signal;       /* 0: the image's, else SIGTERM */
         uint64_t stop_timeout; /* 0: 10 s */
         int oom_score_adjust;

@@ -60,6 +60,7 @@ int db_namespace_delete(Database *db, const char *name, Error *e) {
                         {"images", "SELECT 1 FROM images WHERE namespace = ?1 LIMIT 1"},
                         {"containers", "SELECT 1 FROM containers WHERE namespace = ?1 LIMIT 1"},
                         {"snapshots", "SELECT 1 FROM snapshots WHERE namespace = ?1 LIMIT 1"},
+                        {"secrets", "SELECT 1 FROM secrets WHERE namespace = ?1 LIMIT 1"},
         };
         char left[64] = "";
         int r;

@@ -223,6 +223,15 @@ static const char schema_4[] =
         " REFERENCES containers(namespace, id) ON DELETE CASCADE) WITHOUT ROWID;"
         "CREATE INDEX container_mounts_snapshot ON container_mounts(snapshot);"
 
+        /* the bytes of a secret are in a file that has its id (manager/secret.h) */
+        "CREATE TABLE secrets (id INTEGER PRIMARY KEY, namespace TEXT NOT NULL, name TEXT NOT NULL,"
+        " labels TEXT NOT NULL DEFAULT '{}', created_at INTEGER NOT NULL, UNIQUE (namespace, name));"
+        "CREATE TABLE container_secrets (namespace TEXT NOT NULL, container TEXT NOT NULL,"
+        " secret INTEGER NOT NULL REFERENCES secrets(id),"
+        " PRIMARY KEY (namespace, container, secret), FOREIGN KEY (namespace, container)"
+        " REFERENCES containers(namespace, id) ON DELETE CASCADE) WITHOUT ROWID;"
+        "CREATE INDEX container_secrets_secret ON container_secrets(secret);"
+
         "PRAGMA user_version = 4;";
 
 /* clang-format on */

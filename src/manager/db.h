@@ -15,6 +15,7 @@
 #include "manager/content.h"
 #include "manager/event.h"
 #include "manager/image.h"
+#include "manager/secret.h"
 #include "manager/snapshot.h"
 
 typedef struct Database Database;
@@ -214,6 +215,21 @@ int db_container_mount_insert(Database *db, const Container *c, int64_t snapshot
  * anonymous ones, too. */
 int db_container_mounts_own(Database *db, const Container *c, bool volumes, int64_t **ret,
                             size_t *ret_n, Error *e);
+
+/* Secrets (manager/secret.h), without their bytes. */
+/* CTR_ALREADY_EXISTS */
+int db_secret_insert(Database *db, const char *namespace, const char *name, json_t *labels,
+                     int64_t *ret_id, Error *e);
+/* 1 or 0. */
+int db_secret_find(Database *db, const char *namespace, const char *name, Secret **ret, Error *e);
+int db_secret_exists(Database *db, int64_t id, Error *e);
+/* namespace NULL: all. */
+int db_secrets_foreach(Database *db, const char *namespace,
+                       int (*f)(const Secret *s, void *userdata), void *userdata, Error *e);
+/* *ret: array of the ids of containers. */
+int db_secret_users(Database *db, int64_t id, json_t **ret, Error *e);
+int db_secret_delete(Database *db, int64_t id, Error *e);
+int db_container_secret_insert(Database *db, const Container *c, int64_t secret, Error *e);
 
 /* Leases (manager/lease.h) */
 int db_lease_create(Database *db, const char *namespace, const char *id, json_t *labels,

@@ -13,6 +13,7 @@
 #include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/log.h"
+#include "manager/container-secrets.h"
 #include "manager/db.h"
 #include "manager/manager.h"
 #include "manager/resolver.h"
@@ -117,6 +118,8 @@ int launch_write_documents(Task *t, const TaskRequest *request, char **ret_rdt_c
         if (r < 0)
                 return r;
         r = resolver_write_files(spec, t->dir_fd, e);
+        if (r == 0)
+                r = container_secrets_write(t->container, spec, t->dir_fd, e);
         if (r != 0)
                 return r;
         r = file_write_atomic_at(t->dir_fd, TASK_FILE_CONFIG, spec, strlen(spec), 0600, 0);

@@ -21,6 +21,7 @@
 #include "manager/rdt.h"
 #include "manager/restart.h"
 #include "manager/runtime-name.h"
+#include "manager/secret.h"
 #include "manager/sweeper.h"
 #include "manager/task-internal.h"
 #include "manager/usage.h"
@@ -94,6 +95,7 @@ static int open_dirs(Manager *m, Error *e) {
                         {"/content/sha256", &m->content_fd},
                         {"/content/ingest", &ingest_fd},
                         {"/snapshots/overlayfs", &m->snapshots_fd},
+                        {"/" SECRETS_DIRECTORY, &m->secrets_fd},
         };
 
         for (size_t i = 0; i < ELEMENTSOF(dirs); i++) {
@@ -179,6 +181,7 @@ int manager_new(sd_event *event, Systemd *systemd, const ManagerParameters *p, M
         if (!m)
                 return -ENOMEM;
         m->state_fd = m->snapshots_fd = m->content_fd = m->tasks_fd = m->supervisor_fd = -1;
+        m->secrets_fd = -1;
         for (size_t i = 0; i < SNAPSHOTTERS_MAX; i++)
                 m->snapshotters[i].dir_fd = -1;
         m->event = sd_event_ref(event);
@@ -291,6 +294,7 @@ Manager *manager_free(Manager *m) {
         db_close(m->db);
         fd_close(m->state_fd);
         fd_close(m->snapshots_fd);
+        fd_close(m->secrets_fd);
         for (size_t i = 0; i < SNAPSHOTTERS_MAX; i++) {
                 if (i > 0)
                         fd_close(m->snapshotters[i].dir_fd);

@@ -65,6 +65,7 @@ struct Manager {
         const char *default_snapshotter;  /* a constant */
         char *snapshots_link;             /* see there; NULL: none */
         int content_fd;                   /* /var/lib/ctr/content/sha256 */
+        int secrets_fd;                   /* /var/lib/ctr/secrets */
         int tasks_fd;                     /* /run/ctr/tasks */
         char *state_dir, *runtime_dir, *libexec_dir;
         char *runtime_path;         /* see manager/runtime-name.h */

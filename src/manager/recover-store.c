@@ -25,6 +25,7 @@
 #include "manager/db.h"
 #include "manager/lease.h"
 #include "manager/recover-internal.h"
+#include "manager/secret.h"
 #include "manager/sweeper.h"
 #include "snapshot/overlayfs.h"
 
@@ -206,7 +207,9 @@ static int put_off(int r, Error *e) {
 static int tidy_up(Manager *m, Error *e) {
         int r;
 
-        r = leases_recover(m, e);
+        r = secrets_recover(m, e);
+        if (r == 0)
+                r = leases_recover(m, e);
         if (r == 0)
                 r = leases_expire(m->leases, e);
         return r == 0 ? recover_blobs(m, e) : r;

@@ -10,6 +10,7 @@
 #include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/strv.h"
+#include "manager/container-secrets.h"
 #include "manager/manager.h"
 #include "manager/resolver.h"
 #include "manager/spec-internal.h"
@@ -343,6 +344,25 @@ static int append_network_files(Manager *m, json_t *mounts, const ContainerReque
                                            resolver_has_hosts(request) ? RESOLVER_HOSTS : NULL);
 }
 
+/* Those in /run/secrets as one directory, the others each by itself. */
+static int append_secrets(Manager *m, json_t *mounts, const ContainerRequest *request) {
+        bool directory = false;
+
+        for (size_t i = 0; i < request->n_secrets; i++) {
+                _cleanup_free_ char *source = NULL, *destination = NULL;
+                int r;
+
+                r = container_secret_mount(m, request, i, &source, &destination);
+                if (r == 0 && (!streq(destination, SECRETS_TARGET) || !directory))
+                        r = append_mount(mounts, destination, "bind", source,
+                                         "bind,ro,nosuid,nodev,noexec");
+                if (r < 0)
+                        return r;
+                directory = directory || streq(destination, SECRETS_TARGET);
+        }
+        return 0;
+}
+
 #define DEVPTS_OPTIONS "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620"
 
 json_t *spec_mounts(Manager *m, const ContainerRequest *request, const UserNamespace *ids,
@@ -377,5 +397,5 @@ json_t *spec_mounts(Manager *m, const ContainerRequest *request, const UserNames
                 if (append_mount(mounts, p->destination, p->type, p->source, p->options) < 0)
                         return NULL;
         }
-        return json_incref(mounts);
+        return append_secrets(m, mounts, request) < 0 ? NULL : json_incref(mounts);
 }

@@ -10,6 +10,7 @@
 #include "basic/strv.h"
 #include "image/config.h"
 #include "manager/blockio.h"
+#include "manager/container-secrets.h"
 #include "manager/manager.h"
 #include "manager/resolver.h"
 #include "manager/spec-internal.h"
@@ -137,7 +138,7 @@ static json_t *spec_document(Manager *m, const ContainerRequest *request, const 
                              const ImageConfig *config, json_t *resources, Error *e) {
         const char *user = request->user ?: strempty(config->user);
         _cleanup_json_ json_t *process = NULL;
-        _cleanup_free_ char *resolver = NULL;
+        _cleanup_free_ char *resolver = NULL, *secrets = NULL;
         char hostname[HOST_NAME_MAX + 1];
         json_t *capabilities;
         bool for_systemd;
@@ -150,9 +151,10 @@ static json_t *spec_document(Manager *m, const ContainerRequest *request, const 
                 return NULL;
         capabilities = json_object_get(json_object_get(process, "capabilities"), "bounding");
         (void) snprintf(hostname, sizeof(hostname), "%s", request->hostname ?: request->id);
-        if (resolver_to_annotation(request, hostname, &resolver) < 0)
+        if (resolver_to_annotation(request, hostname, &resolver) < 0 ||
+            container_secrets_to_annotation(request, &secrets) < 0)
                 return NULL;
-        return json_pack("{sssOsss{sssb}sosos{ssss*ss*ss*ss*}}", "ociVersion", OCI_VERSION,
+        return json_pack("{sssOsss{sssb}sosos{ssss*ss*ss*ss*ss*}}", "ociVersion", OCI_VERSION,
                          "process", process, "hostname", hostname, "root", "path", "rootfs",
                          "readonly", (int) request->read_only, "mounts",
                          spec_mounts(m, request, ids, for_systemd), "linux",
@@ -161,7 +163,7 @@ static json_t *spec_document(Manager *m, const ContainerRequest *request, const 
                          request->volatile_root ? "1" : NULL, SPEC_ANNOTATION_RDT_CLASS,
                          isempty(request->rdt_class) ? NULL : request->rdt_class,
                          SPEC_ANNOTATION_MAPPED_ROOT, ids->mode != USER_NAMESPACE_HOST ? "1" : NULL,
-                         RESOLVER_ANNOTATION, resolver);
+                         RESOLVER_ANNOTATION, resolver, SECRETS_ANNOTATION, secrets);
 }
 
 int spec_generate(Manager *m, const ContainerRequest *request, const UserNamespace *ids,

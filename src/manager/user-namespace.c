@@ -72,12 +72,16 @@ int id_mappings_add(IdMappings *m, const IdMapping *mapping, Error *e) {
         return 0;
 }
 
-bool id_mappings_have(const IdMappings *m, uint32_t container_id) {
+uint32_t id_mappings_to_host(const IdMappings *m, uint32_t container_id) {
         for (size_t i = 0; i < m->n; i++)
                 if (container_id >= m->list[i].container &&
                     container_id - m->list[i].container < m->list[i].size)
-                        return true;
-        return false;
+                        return m->list[i].host + (container_id - m->list[i].container);
+        return UINT32_MAX;
+}
+
+bool id_mappings_have(const IdMappings *m, uint32_t container_id) {
+        return id_mappings_to_host(m, container_id) != UINT32_MAX;
 }
 
 static int mappings_copy(const IdMappings *from, IdMappings *to) {

@@ -51,6 +51,8 @@ void user_namespace_clear(UserNamespace *u);
  * 2^32-2), overlaps one that is there, on either side, or is one too many. */
 int id_mappings_add(IdMappings *m, const IdMapping *mapping, Error *e);
 
+/* UINT32_MAX if there is none. */
+uint32_t id_mappings_to_host(const IdMappings *m, uint32_t container_id) _pure_;
 bool id_mappings_have(const IdMappings *m, uint32_t container_id) _pure_;
 
 /* What the members of a request must be among each other; an automatic one has no maps yet. Takes

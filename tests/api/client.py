@@ -28,6 +28,7 @@ import walk_files
 import walk_images
 import walk_refusals
 import walk_resources
+import walk_secrets
 import walk_snapshots
 import walk_store
 import walk_streams
@@ -48,7 +49,7 @@ NEVER_CHANGES = {
 NOT_HERE_CHANGES = {"memory": {"Task.OOMKilled", "Task.OOMCgroup"}, "criu": set()}
 
 CHAPTERS = [chapter for module in (walk_images, walk_transfers, walk_store, walk_containers, walk_tasks,
-                                                       walk_execs, walk_files, walk_snapshots, walk_volumes, walk_streams,
+                                                       walk_execs, walk_files, walk_snapshots, walk_volumes, walk_secrets, walk_streams,
                                                        walk_resources, walk_checkpoint, walk_events, walk_refusals) for chapter in module.CHAPTERS]
 LAST = walk_images.LAST + walk_events.LAST
 

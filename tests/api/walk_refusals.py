@@ -36,6 +36,7 @@ BEFORE = {
     "Manager.SnapshotUsage": ("none",), "Manager.CreateContainerFromSnapshot": ("refused", IMAGE, "none"),
     "Manager.CreateVolume": ("refused",), "Manager.RemoveVolume": ("none",), "Manager.StatVolume": ("none",),
     "Manager.VolumeUsage": ("none",), "Manager.ExportVolume": ("none", 0), "Manager.ImportVolume": ("none", 0),
+    "Manager.CreateSecret": ("refused", 0), "Manager.RemoveSecret": ("none",), "Manager.StatSecret": ("none",),
     "Container.Rollback": (1,), "Container.DeleteVersion": (1,), "Container.Commit": ("refused",),
     "Container.Export": (0,), "Container.CopyOut": ("/", 0), "Container.CopyIn": ("/tmp", 0), "Container.StatPath": ("/",),
     "Task.Exec": ("refused", ["true"]), "Task.Update": ({},), "Process.Kill": (0,), "Process.ResizePty": (80, 25),

@@ -252,6 +252,20 @@ static void test_container_options_refused(void **state) {
                           "bind", 0);
         CONTAINER_REFUSED("InvalidArgument", "Mounts", 1, "Mounts", "a(sssas)", 1, "", "/b", "none",
                           2, "ro", "rbind");
+        CONTAINER_REFUSED("InvalidArgument", "a secret", 1, "Secrets", "a(ssuuu)", 1, "../a", "",
+                          0U, 0U, 0U);
+        CONTAINER_REFUSED("InvalidArgument", "two secrets", 1, "Secrets", "a(ssuuu)", 2, "a", "",
+                          0U, 0U, 0U, "b", "/run/secrets/a", 0U, 0U, 0U);
+        CONTAINER_REFUSED("InvalidArgument", "no place", 1, "Secrets", "a(ssuuu)", 1, "a",
+                          "/run/secrets", 0U, 0U, 0U);
+        CONTAINER_REFUSED("InvalidArgument", "no place", 1, "Secrets", "a(ssuuu)", 1, "a",
+                          "/a/../b", 0U, 0U, 0U);
+        CONTAINER_REFUSED("InvalidArgument", "name of a file", 1, "Secrets", "a(ssuuu)", 1, "a",
+                          "..", 0U, 0U, 0U);
+        CONTAINER_REFUSED("InvalidArgument", "01000", 1, "Secrets", "a(ssuuu)", 1, "a", "", 0U, 0U,
+                          01000U);
+        CONTAINER_REFUSED("InvalidArgument", "owner", 1, "Secrets", "a(ssuuu)", 1, "a", "", 0U,
+                          UINT32_MAX, 0U);
         CONTAINER_REFUSED("InvalidArgument", "Command", 1, "Command", "as", 1, "");
         CONTAINER_REFUSED("InvalidArgument", "Environment", 1, "Environment", "as", 2, "A=1", "");
         CONTAINER_REFUSED("InvalidArgument", "Environment", 1, "Environment", "as", 1, "=x");

@@ -213,6 +213,32 @@ static void test_mounts(void **state) {
         assert_int_equal(l.n, 9);
 }
 
+static void test_secrets(void **state) {
+        static const char *const wrong[] = {
+                        "",         ",target=a", "a,b",          "a,mode=8",
+                        "a,uid=-1", "a,uid=",    "a,mode=01000", "a,target=",
+                        "../a",     "a,x=1",     "a,type=file",  "a,uid=4294967295"};
+        _cleanup_(secret_list_clear) SecretList l = {};
+
+        assert_int_equal(parse_secret("key", &l, NULL), 0);
+        assert_string_equal(l.items[0].name, "key");
+        assert_string_equal(l.items[0].target, "");
+        assert_int_equal(l.items[0].mode, 0444);
+        assert_int_equal(parse_secret("key,target=/a,uid=1,gid=2,mode=0400,type=mount", &l, NULL),
+                         0);
+        assert_string_equal(l.items[1].target, "/a");
+        assert_int_equal(l.items[1].uid, 1);
+        assert_int_equal(l.items[1].gid, 2);
+        assert_int_equal(l.items[1].mode, 0400);
+        assert_int_equal(parse_secret("type=mount,source=x", &l, NULL), 0);
+        assert_string_equal(l.items[2].name, "x");
+        assert_int_equal(parse_secret("key,type=env", &l, NULL), CTR_NOT_IMPLEMENTED);
+        for (size_t i = 0; i < ELEMENTSOF(wrong); i++)
+                if (parse_secret(wrong[i], &l, NULL) != CTR_INVALID_ARGUMENT)
+                        fail_msg("\"%s\" was taken", wrong[i]);
+        assert_int_equal(l.n, 3);
+}
+
 static void test_filters(void **state) {
         _cleanup_strv_free_ char **l = NULL;
 
@@ -624,6 +650,7 @@ int main(void) {
                         cmocka_unit_test(test_lists),
                         cmocka_unit_test(test_environment),
                         cmocka_unit_test(test_mounts),
+                        cmocka_unit_test(test_secrets),
                         cmocka_unit_test(test_filters),
                         cmocka_unit_test(test_rlimits),
                         cmocka_unit_test(test_entrypoint),

@@ -5,12 +5,15 @@
 #include "harness.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "basic/json.h"
 #include "basic/process.h"
+#include "manager/container-secrets.h"
 #include "manager/db-internal.h"
+#include "manager/secret.h"
 
 static int pull(Harness *h, const char *mode, Answer *a) {
         PullRequest request = {.namespace = "default", .reference = "localhost/test"};
@@ -598,6 +601,70 @@ static void test_volatile(void **state) {
         assert_int_equal(db_is_synced(h->manager->db), true);
 }
 
+/* A sealed file in memory. */
+static int memory_file(const char *text, int seals) {
+        int fd = memfd_create("secret", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+        assert_true(fd >= 0);
+        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+        assert_int_equal(fcntl(fd, F_ADD_SEALS, seals), 0);
+        return fd;
+}
+
+/* The row and the file are one: a file without a row goes, and what a container names stays. */
+static void test_secrets(void **state) {
+        const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
+        char *command[] = {(char *) "/bin/true", NULL};
+        ContainerSecret secret = {.name = (char *) "key", .target = (char *) "key", .mode = 0400};
+        ContainerRequest request = {
+                        .namespace = (char *) "default",
+                        .id = (char *) "web",
+                        .image = (char *) "localhost/test",
+                        .command = command,
+                        .command_set = true,
+                        .secrets = &secret,
+                        .n_secrets = 1,
+        };
+        _cleanup_close_ int fd = memory_file("abc", seals), open_fd = memory_file("abc", 0);
+        _cleanup_error_ Error e = ERROR_NULL;
+        _cleanup_free_ char *document = NULL, *path = NULL;
+        Harness *h = *state;
+        Answer a = {};
+        Container *c;
+
+        (void) harness_image(h);
+        assert_int_equal(container_create(h->manager, &request, &c, &e), CTR_NOT_FOUND);
+        error_clear(&e);
+        assert_int_equal(secret_create(h->manager, "default", "key", NULL, open_fd, &e),
+                         CTR_INVALID_ARGUMENT);
+        error_clear(&e);
+        assert_int_equal(harness_count(h, "state/secrets"), 0);
+        assert_int_equal(secret_create(h->manager, "default", "key", NULL, fd, &e), 0);
+        assert_int_equal(secret_create(h->manager, "default", "key", NULL, fd, &e),
+                         CTR_ALREADY_EXISTS);
+        error_clear(&e);
+        assert_int_equal(harness_count(h, "state/secrets"), 1);
+        assert_int_equal(container_create(h->manager, &request, &c, &e), 0);
+        assert_int_equal(container_read_spec(c, &document, &e), 0);
+        assert_non_null(strstr(document, SECRETS_TARGET));
+        assert_null(strstr(document, "abc"));
+        assert_int_equal(secret_remove(h->manager, "default", "key", &e), CTR_FAILED_PRECONDITION);
+        assert_non_null(strstr(error_text(&e), "web"));
+        error_clear(&e);
+        assert_true(asprintf(&path, "%s/secrets/4711", h->state_dir) > 0);
+        assert_int_equal(symlink("/etc/passwd", path), 0);
+        harness_restart(h);
+        assert_int_equal(harness_count(h, "state/secrets"), 1);
+        assert_int_equal(container_find(h->manager, "default", "web", &c, &e), 0);
+        assert_int_equal(container_delete(c, 0, answer_callback, &a, &e), 0);
+        harness_wait(h, &a.done);
+        assert_int_equal(a.r, 0);
+        assert_int_equal(secret_remove(h->manager, "default", "key", &e), 0);
+        assert_int_equal(secret_remove(h->manager, "default", "key", &e), CTR_NOT_FOUND);
+        error_clear(&e);
+        assert_int_equal(harness_count(h, "state/secrets"), 0);
+}
+
 static void test_labels(void **state) {
         _cleanup_json_ json_t *any = json_pack("{ss}", "a", ""),
                               *other = json_pack("{ss}", "a", "2");
@@ -658,6 +725,7 @@ int main(void) {
                         CASE(test_spec_defaults),
                         CASE(test_spec_mounts),
                         CASE(test_spec_seccomp),
+                        CASE(test_secrets),
                         CASE(test_labels),
                         CASE(test_volatile),
                         CASE(test_namespaces),
