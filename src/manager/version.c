@@ -342,9 +342,8 @@ static int recover_one(Object *o, void *userdata) {
         VersionOperation *operation = NULL;
         int r;
 
-        if (!c->operation)
-                return 0;
-        if (!has_file(c)) {
+        /* one that is over, of which a kill or a full disk may have left the file or the row */
+        if (!c->operation || !has_file(c)) {
                 version_operation_end(c);
                 return 0;
         }

@@ -81,6 +81,14 @@ nothing_left() {
                         /var/lib/ctr/snapshots/overlayfs -mindepth 1 -maxdepth 1 -printf '%f\n' | sort)" ]]
 }
 check_within "nothing is left of them" 30 nothing_left
+
+# what a kill between the last row of one and the end of its file leaves
+check "a container" create after overlayfs
+systemctl stop ctr.service
+touch /var/lib/ctr/version:default:after
+check "the next manager" ctrctl inspect after
+check "has no use for the file of an operation that is over" test ! -e /var/lib/ctr/version:default:after
+check "the container goes" ctrctl rm after
 check "an AutoRemove container" busctl --timeout=60 -- call org.example.Ctr /org/example/Ctr org.example.Ctr.Manager \
         CreateContainer 'ssa{sv}' auto $image 1 AutoRemove b true
 check_fails "has no versions" "nobody wants to keep" version auto CreateVersion 'a{sv}' 0
