@@ -70,7 +70,10 @@ static int copy_owner(const char *source, int upper_fd, Error *e) {
 
         fd = open(source, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0 || fstat(fd, &st) < 0)
-                return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,
+                return error_setf(e,
+                                  errno == ENOENT    ? CTR_NOT_FOUND
+                                  : errno == ENOTDIR ? CTR_INVALID_ARGUMENT
+                                                     : -errno,
                                   "Failed to open the directory %.200s for an overlay: %m", source);
         if (fchown(upper_fd, st.st_uid, st.st_gid) < 0 || fchmod(upper_fd, st.st_mode & 07777) < 0)
                 return error_setf(e, -errno, "Failed to set the owner of an overlay's root: %m");

@@ -19,7 +19,7 @@ int mount_overlay_check(const ContainerMount *mount, Error *e);
 
 /* Row and directories, in the transaction that makes the container. key: of the snapshot. *ret_id
  * is set as soon as there may be something to undo (sweeper_doom()). CTR_NOT_FOUND if the source is
- * not there. */
+ * not there, CTR_INVALID_ARGUMENT if it is no directory. */
 int mount_overlay_take(const Container *c, const ContainerMount *mount, const char *key,
                        int64_t *ret_id, Error *e);
 

@@ -464,6 +464,39 @@ static void test_spec_defaults(void **state) {
         assert_true(json_array_size(json_object_get(linux_part, "readonlyPaths")) >= 5);
 }
 
+/* What of the host an overlay cannot be laid upon; nothing is left of the container then. */
+static void test_overlay_source(void **state) {
+        static const struct {
+                const char *source;
+                int code;
+        } cases[] = {{"/proc/self/none", CTR_NOT_FOUND},
+                     {"/proc/self/status", CTR_INVALID_ARGUMENT},
+                     {"/proc/self/status/none", CTR_INVALID_ARGUMENT}};
+        Harness *h = *state;
+
+        (void) harness_image(h);
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                ContainerMount mount = {.source = (char *) cases[i].source,
+                                        .destination = (char *) "/data",
+                                        .type = (char *) "bind",
+                                        .options = (char *) "O"};
+                ContainerRequest request = {
+                                .namespace = (char *) "default",
+                                .id = (char *) "over",
+                                .image = (char *) "localhost/test",
+                                .mounts = &mount,
+                                .n_mounts = 1,
+                };
+                _cleanup_error_ Error e = ERROR_NULL;
+                Container *c;
+
+                assert_int_equal(container_create(h->manager, &request, &c, &e), cases[i].code);
+                assert_non_null(strstr(error_text(&e), cases[i].source));
+                assert_int_equal(container_find(h->manager, "default", "over", &c, NULL),
+                                 CTR_NOT_FOUND);
+        }
+}
+
 static void test_spec_mounts(void **state) {
         ContainerMount mounts[] = {
                         {.source = (char *) "/a",
@@ -723,6 +756,7 @@ int main(void) {
                         CASE(test_image_removed_below_container),
                         CASE(test_spec),
                         CASE(test_spec_defaults),
+                        CASE(test_overlay_source),
                         CASE(test_spec_mounts),
                         CASE(test_spec_seccomp),
                         CASE(test_secrets),
