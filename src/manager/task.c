@@ -175,7 +175,7 @@ static int on_read_again(sd_event_source *source, uint64_t usec, void *userdata)
         Task *t = userdata;
 
         for (Exec *x = t->execs; x; x = x->task_next)
-                (void) exec_recheck(x, false);
+                (void) exec_recheck(x, t->process.status == TASK_STOPPED);
         task_recheck(t);
         return 0;
 }
