@@ -58,8 +58,8 @@ typedef struct JobType {
         /* j->phase is another one. */
         void (*phase)(Job *j);
 
-        /* The worker has ended well, and said this: records it, and may set j->outcome. An error is
-         * the job's. Not called for a job that failed or was canceled. */
+        /* The worker has said this, and ended well unless ends_with_result: records it, and may set
+         * j->outcome. An error is the job's. Not called for a job that failed or was canceled. */
         int (*commit)(Job *j, json_t *result, Error *e);
 
         /* The job is over, with j->error set if it failed; called once for every job that was

@@ -12,7 +12,7 @@
 
 typedef struct WorkerOption WorkerOption;
 
-/* Takes a value. 0 or an error that names the option. */
+/* Takes a value. 0 or an error that says what is wrong with it. */
 typedef int (*OptionTake)(const WorkerOption *o, const char *value, Error *e);
 
 struct WorkerOption {
