@@ -48,7 +48,7 @@ static int check_sealed(int fd, size_t *ret_size, Error *e) {
         return 0;
 }
 
-static int read_sealed(int fd, char *data, size_t size, Error *e) {
+static int read_exactly(int fd, char *data, size_t size, Error *e) {
         size_t n = 0;
 
         while (n < size) {
@@ -69,7 +69,7 @@ static int store(Manager *m, int64_t id, int fd, size_t size, Error *e) {
 
         if (!data)
                 return -ENOMEM;
-        r = read_sealed(fd, data, size, e);
+        r = read_exactly(fd, data, size, e);
         if (r == 0) {
                 file_name(id, name);
                 r = file_write_atomic_at(m->secrets_fd, name, data, size, 0600, FILE_WRITE_SYNC);
@@ -154,16 +154,42 @@ int secret_remove(Manager *m, const char *namespace, const char *name, Error *e)
         return r;
 }
 
-int secret_read(Manager *m, const Secret *s, char **ret, size_t *ret_size, Error *e) {
-        char name[NAME_SIZE];
+/* In one piece: a buffer that grows would leave copies behind it. */
+static int load(const Secret *s, int fd, char **ret, size_t *ret_size, Error *e) {
+        struct stat st;
+        char *data;
         int r;
 
+        if (fstat(fd, &st) < 0)
+                return error_setf(e, -errno, "Failed to look at the secret \"%s\": %m", s->name);
+        if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > (off_t) SECRET_BYTES_MAX)
+                return error_setf(e, -EBADMSG, "The file of the secret \"%s\" is damaged", s->name);
+        data = malloc((size_t) st.st_size);
+        if (!data)
+                return -ENOMEM;
+        r = read_exactly(fd, data, (size_t) st.st_size, e);
+        if (r != 0) {
+                explicit_bzero(data, (size_t) st.st_size);
+                free(data);
+                return r;
+        }
+        *ret = data;
+        *ret_size = (size_t) st.st_size;
+        return 0;
+}
+
+int secret_read(Manager *m, const Secret *s, char **ret, size_t *ret_size, Error *e) {
+        _cleanup_close_ int fd = -1;
+        char name[NAME_SIZE];
+
         file_name(s->id, name);
-        r = file_read_at(m->secrets_fd, name, SECRET_BYTES_MAX, ret, ret_size);
-        if (r == -ENOENT)
+        fd = openat(m->secrets_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+        if (fd < 0 && errno == ENOENT)
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "The file of the secret \"%s\" is gone", s->name);
-        return r < 0 ? error_setf(e, r, "Failed to read the secret \"%s\": %m", s->name) : 0;
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to open the secret \"%s\": %m", s->name);
+        return load(s, fd, ret, ret_size, e);
 }
 
 /* 1 if it is the name of a secret's file. */

@@ -83,7 +83,10 @@ check "and its file with it" test ! -e $ctrctl_task_dir
 
 # one that is lost
 check "a container" ctrctl create --name box --secret key --secret other "$image" true
-rm -f "$store/$(sqlite3 /var/lib/ctr/ctr.db "SELECT id FROM secrets WHERE name = 'other'")"
+file=$store/$(sqlite3 /var/lib/ctr/ctr.db "SELECT id FROM secrets WHERE name = 'other'")
+: >"$file"
+check_fails "does not start with an empty file" 'file of the secret "other" is damaged' ctrctl start box
+rm -f "$file"
 check_fails "does not start without its secrets" 'file of the secret "other" is gone' ctrctl start box
 check "and nothing of it is left" test ! -e $ctrctl_task_dir
 check "removal" ctrctl rm box
