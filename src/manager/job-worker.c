@@ -34,8 +34,9 @@ void job_close_files(Job *j) {
 
 void job_release_worker(Job *j) {
         if (j->pidfd >= 0)
-                /* a worker without a manager works for nobody */
-                (void) pidfd_signal(j->pidfd, SIGTERM);
+                /* a worker without a manager works for nobody; one that has told its result has
+                 * nothing to undo, and does not read its signals any more */
+                (void) pidfd_signal(j->pidfd, j->lingers ? SIGKILL : SIGTERM);
         j->pid_source = sd_event_source_disable_unref(j->pid_source);
         j->socket_source = sd_event_source_disable_unref(j->socket_source);
         j->pidfd = fd_close(j->pidfd);

@@ -3,7 +3,7 @@
 /*
  * A worker that fetches nothing: its "image" is made up. $FAKE_WORKER, one letter each:
  *   e  reports an error     c  crashes     g  sends garbage     h  hangs until it is signalled
- *   2  another content   r  remains after its result until it is signalled
+ *   2  another content   r  remains after its result until it is killed
  *   l  names a second layer whose tree is not there      i  names a layer without its chain id
  *   w  waits for a byte from the first descriptor that the job has, and is done
  */
@@ -39,6 +39,14 @@ static int remove_names(int root_fd, char *names[]) {
                 if (!startswith(*n, ".doomed-") || tree_remove_at(fd, *n) < 0)
                         return 1;
         return 0;
+}
+
+/* As of the true one, nobody reads its signals any more. */
+static void block_signals(void) {
+        sigset_t set;
+
+        (void) sigfillset(&set);
+        (void) sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
 int main(int argc, char *argv[]) {
@@ -102,6 +110,8 @@ int main(int argc, char *argv[]) {
                         "[{\"digest\":\"sha256:%s\",\"size\":10},{\"digest\":\"sha256:%s\","
                         "\"size\":20}],\"layers\":[%s]}",
                         hex[1], hex[1], hex[0], hex[0], hex[1], layers);
+        if (strchr(mode, 'r'))
+                block_signals();
         say(buf);
         return strchr(mode, 'r') ? poll(NULL, 0, -1) : 0;
 }

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "basic/clock.h"
 #include "basic/json.h"
+#include "basic/process.h"
 #include "manager/container-secrets.h"
 #include "manager/db-internal.h"
 #include "manager/secret.h"
@@ -174,6 +176,22 @@ static void test_pull_worker_remains(void **state) {
         while (j->lingers)
                 assert_true(sd_event_run(h->event, 60 * USEC_PER_SEC) > 0);
         assert_int_equal(j->pidfd, -1);
+}
+
+/* Nor does it outlive the manager, whose unit would not come to an end. */
+static void test_pull_worker_remains_at_end(void **state) {
+        _cleanup_close_ int pidfd = -1;
+        Harness *h = *state;
+        int status;
+        Answer a;
+
+        assert_int_equal(pull(h, "r", &a), 0);
+        assert_true(h->manager->ended_jobs->lingers);
+        pidfd = fcntl(h->manager->ended_jobs->pidfd, F_DUPFD_CLOEXEC, 3);
+        harness_restart(h);
+        assert_true(pidfd_wait_until(pidfd, now_monotonic() + 60 * USEC_PER_SEC) > 0);
+        assert_int_equal(pidfd_wait(pidfd, &status), 0);
+        assert_int_equal(object_count(h->manager, OBJECT_IMAGE), 1);
 }
 
 static void test_pull_missing_policy(void **state) {
@@ -748,6 +766,7 @@ int main(void) {
                         CASE(test_delete_during_pull),
                         CASE(test_pull_again),
                         CASE(test_pull_worker_remains),
+                        CASE(test_pull_worker_remains_at_end),
                         CASE(test_pull_missing_policy),
                         CASE(test_create_and_delete),
                         CASE(test_recover_store),
