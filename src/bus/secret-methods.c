@@ -7,10 +7,12 @@
 #include "basic/json.h"
 #include "bus/authorize.h"
 #include "bus/error.h"
+#include "bus/listing.h"
 #include "bus/manager-methods.h"
 #include "bus/property.h"
 #include "bus/service.h"
 #include "manager/db.h"
+#include "manager/lookup.h"
 #include "manager/manager.h"
 #include "manager/secret.h"
 
@@ -85,8 +87,6 @@ int method_remove_secret(sd_bus_message *m, void *userdata, sd_bus_error *error)
 /* Appends a{sv}. */
 static int append_secret(sd_bus_message *m, Manager *manager, const Secret *s) {
         _cleanup_json_ json_t *users = NULL;
-        json_t *user;
-        size_t i;
         int r;
 
         r = db_secret_users(manager->db, s->id, &users, NULL);
@@ -99,19 +99,8 @@ static int append_secret(sd_bus_message *m, Manager *manager, const Secret *s) {
         if (r >= 0)
                 r = labels_append_entry(m, s->labels);
         if (r >= 0)
-                r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append_basic(m, 's', "Containers");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'v', "as");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "s");
-        json_array_foreach(users, i, user)
-                if (r >= 0)
-                        r = sd_bus_message_append_basic(m, 's', json_string_value(user));
-        for (int k = 0; r >= 0 && k < 4; k++)
-                r = sd_bus_message_close_container(m);
-        return r;
+                r = containers_append_entry(m, users);
+        return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
 int method_stat_secret(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -140,39 +129,28 @@ int method_stat_secret(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 /* A FilterLookup of secrets. */
 static bool lookup(const void *secret, const FilterField *field, const char **ret) {
         const Secret *s = secret;
-        json_t *label;
 
         if (streq(field->rests[0], "name"))
                 return filter_value(s->name, ret);
         if (streq(field->rests[0], "namespace"))
                 return filter_value(s->namespace, ret);
-        if (field->n < 2 || !streq(field->names[0], "labels"))
-                return false;
-        label = json_object_get(s->labels, field->rests[1]);
-        *ret = strempty(json_string_value(label));
-        return label;
+        return label_lookup(s->labels, field, ret);
 }
 
-typedef struct Listing {
-        Manager *manager;
-        sd_bus_message *reply;
-        const Filter *filters;
-} Listing;
-
 static int list_one(const Secret *s, void *userdata) {
-        Listing *l = userdata;
+        const Listing *l = userdata;
         int r;
 
         if (!filter_matches(l->filters, lookup, s))
                 return 0;
-        r = sd_bus_message_open_container(l->reply, 'r', "sa{sv}");
-        if (r >= 0)
-                r = sd_bus_message_append_basic(l->reply, 's', s->name);
+        r = listing_entry_open(l, s->name);
         if (r >= 0)
                 r = append_secret(l->reply, l->manager, s);
-        if (r >= 0)
-                r = sd_bus_message_close_container(l->reply);
-        return MIN_OF(r, 0);
+        return r < 0 ? r : MIN_OF(listing_entry_close(l), 0);
+}
+
+static int fill(Listing *l, Error *e) {
+        return db_secrets_foreach(l->manager->db, l->namespace, list_one, l, e);
 }
 
 int method_list_secrets(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -184,23 +162,17 @@ int method_list_secrets(sd_bus_message *m, void *userdata, sd_bus_error *error) 
                         {},
         };
         _cleanup_(secret_options_done) SecretOptions options = {};
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_error_ Error e = ERROR_NULL;
         Service *s = userdata;
         int r;
 
         r = prepare(m, s, table, &options, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(sa{sv})");
-        if (r < 0)
-                return r;
-        r = db_secrets_foreach(s->manager->db, options.namespace, list_one,
-                               &(Listing){s->manager, reply, options.filters}, &e);
-        if (r != 0)
-                return bus_error_set(error, r, &e);
-        r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_message_send(reply);
+        return listing_reply(m,
+                             &(Listing){
+                                             .manager = s->manager,
+                                             .namespace = options.namespace,
+                                             .filters = options.filters,
+                             },
+                             fill, error);
 }

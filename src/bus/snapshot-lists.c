@@ -6,6 +6,7 @@
 #include "basic/identifier.h"
 #include "bus/authorize.h"
 #include "bus/error.h"
+#include "bus/listing.h"
 #include "bus/manager-methods.h"
 #include "bus/property.h"
 #include "bus/service.h"
@@ -104,25 +105,20 @@ static void list_options_done(ListOptions *o) {
         filter_free(o->filters);
 }
 
-typedef struct Listing {
-        sd_bus_message *reply;
-        const Filter *filters;
-} Listing;
-
 static int list_one(const Snapshot *s, void *userdata) {
-        Listing *l = userdata;
+        const Listing *l = userdata;
         int r;
 
         if (!filter_matches(l->filters, snapshot_lookup, s))
                 return 0;
-        r = sd_bus_message_open_container(l->reply, 'r', "sa{sv}");
-        if (r >= 0)
-                r = sd_bus_message_append_basic(l->reply, 's', s->key);
+        r = listing_entry_open(l, s->key);
         if (r >= 0)
                 r = append_snapshot(l->reply, s);
-        if (r >= 0)
-                r = sd_bus_message_close_container(l->reply);
-        return r < 0 ? r : 0;
+        return r < 0 ? r : MIN_OF(listing_entry_close(l), 0);
+}
+
+static int fill(Listing *l, Error *e) {
+        return db_snapshots_foreach(l->manager->db, l->snapshotter, l->namespace, list_one, l, e);
 }
 
 int method_list_snapshots(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -136,7 +132,6 @@ int method_list_snapshots(sd_bus_message *m, void *userdata, sd_bus_error *error
                         {},
         };
         _cleanup_(list_options_done) ListOptions options = {.place.namespace = NAMESPACE_DEFAULT};
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_error_ Error e = ERROR_NULL;
         Service *s = userdata;
         const char *namespace;
@@ -155,17 +150,14 @@ int method_list_snapshots(sd_bus_message *m, void *userdata, sd_bus_error *error
                                options.place.snapshotter);
                 return bus_error_set(error, r, &e);
         }
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(sa{sv})");
-        if (r < 0)
-                return r;
-        r = db_snapshots_foreach(s->manager->db, options.place.snapshotter, namespace, list_one,
-                                 &(Listing){.reply = reply, .filters = options.filters}, &e);
-        if (r != 0)
-                return bus_error_set(error, r, &e);
-        r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_message_send(reply);
+        return listing_reply(m,
+                             &(Listing){
+                                             .manager = s->manager,
+                                             .namespace = namespace,
+                                             .snapshotter = options.place.snapshotter,
+                                             .filters = options.filters,
+                             },
+                             fill, error);
 }
 
 int method_list_snapshotters(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -7,12 +7,14 @@
 #include "basic/json.h"
 #include "bus/authorize.h"
 #include "bus/error.h"
+#include "bus/listing.h"
 #include "bus/manager-methods.h"
 #include "bus/path.h"
 #include "bus/property.h"
 #include "bus/service.h"
 #include "bus/snapshot.h"
 #include "manager/db.h"
+#include "manager/lookup.h"
 #include "manager/manager.h"
 #include "manager/volume.h"
 
@@ -105,8 +107,6 @@ int method_remove_volume(sd_bus_message *m, void *userdata, sd_bus_error *error)
 static int append_volume(sd_bus_message *m, Manager *manager, const Snapshot *s) {
         _cleanup_free_ char *path = volume_path(manager, s->id);
         _cleanup_json_ json_t *users = NULL;
-        json_t *user;
-        size_t i;
         int r;
 
         if (!path)
@@ -123,19 +123,8 @@ static int append_volume(sd_bus_message *m, Manager *manager, const Snapshot *s)
         if (r >= 0)
                 r = labels_append_entry(m, s->labels);
         if (r >= 0)
-                r = sd_bus_message_open_container(m, 'e', "sv");
-        if (r >= 0)
-                r = sd_bus_message_append_basic(m, 's', "Containers");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'v', "as");
-        if (r >= 0)
-                r = sd_bus_message_open_container(m, 'a', "s");
-        json_array_foreach(users, i, user)
-                if (r >= 0)
-                        r = sd_bus_message_append_basic(m, 's', json_string_value(user));
-        for (int k = 0; r >= 0 && k < 4; k++)
-                r = sd_bus_message_close_container(m);
-        return r;
+                r = containers_append_entry(m, users);
+        return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
 int method_stat_volume(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -164,7 +153,6 @@ int method_volume_usage(sd_bus_message *m, void *userdata, sd_bus_error *error) 
 /* A FilterLookup of volumes. */
 static bool lookup(const void *volume, const FilterField *field, const char **ret) {
         const Snapshot *s = volume;
-        json_t *label;
 
         if (streq(field->rests[0], "name"))
                 return filter_value(s->volume, ret);
@@ -172,33 +160,23 @@ static bool lookup(const void *volume, const FilterField *field, const char **re
                 return filter_value(s->namespace, ret);
         if (streq(field->rests[0], "anonymous"))
                 return filter_value(s->anonymous ? "true" : "false", ret);
-        if (field->n < 2 || !streq(field->names[0], "labels"))
-                return false;
-        label = json_object_get(s->labels, field->rests[1]);
-        *ret = strempty(json_string_value(label));
-        return label;
+        return label_lookup(s->labels, field, ret);
 }
 
-typedef struct Listing {
-        Manager *manager;
-        sd_bus_message *reply;
-        const Filter *filters;
-} Listing;
-
 static int list_one(const Snapshot *s, void *userdata) {
-        Listing *l = userdata;
+        const Listing *l = userdata;
         int r;
 
         if (!filter_matches(l->filters, lookup, s))
                 return 0;
-        r = sd_bus_message_open_container(l->reply, 'r', "sa{sv}");
-        if (r >= 0)
-                r = sd_bus_message_append_basic(l->reply, 's', s->volume);
+        r = listing_entry_open(l, s->volume);
         if (r >= 0)
                 r = append_volume(l->reply, l->manager, s);
-        if (r >= 0)
-                r = sd_bus_message_close_container(l->reply);
-        return MIN_OF(r, 0);
+        return r < 0 ? r : MIN_OF(listing_entry_close(l), 0);
+}
+
+static int fill(Listing *l, Error *e) {
+        return db_volumes_foreach(l->manager->db, l->namespace, list_one, l, e);
 }
 
 int method_list_volumes(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -210,25 +188,19 @@ int method_list_volumes(sd_bus_message *m, void *userdata, sd_bus_error *error) 
                         {},
         };
         _cleanup_(volume_options_done) VolumeOptions options = {};
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_error_ Error e = ERROR_NULL;
         Service *s = userdata;
         int r;
 
         r = prepare(m, s, NULL, NULL, table, &options, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = sd_bus_message_new_method_return(m, &reply);
-        if (r >= 0)
-                r = sd_bus_message_open_container(reply, 'a', "(sa{sv})");
-        if (r < 0)
-                return r;
-        r = db_volumes_foreach(s->manager->db, options.namespace, list_one,
-                               &(Listing){s->manager, reply, options.filters}, &e);
-        if (r != 0)
-                return bus_error_set(error, r, &e);
-        r = sd_bus_message_close_container(reply);
-        return r < 0 ? r : sd_bus_message_send(reply);
+        return listing_reply(m,
+                             &(Listing){
+                                             .manager = s->manager,
+                                             .namespace = options.namespace,
+                                             .filters = options.filters,
+                             },
+                             fill, error);
 }
 
 static bool matches(const Snapshot *s, void *userdata) {

@@ -10,6 +10,7 @@
 #include "manager/db-gc.h"
 #include "manager/image.h"
 #include "manager/job.h"
+#include "manager/lookup.h"
 #include "manager/manager.h"
 #include "manager/sweeper.h"
 
@@ -22,7 +23,6 @@ int contents_foreach(Manager *m, const char *namespace, int (*f)(const Content *
 
 bool content_lookup(const void *content, const FilterField *field, const char **ret) {
         const Content *c = content;
-        json_t *value;
 
         if (streq(field->rests[0], "digest"))
                 return filter_value(c->digest, ret);
@@ -30,11 +30,7 @@ bool content_lookup(const void *content, const FilterField *field, const char **
                 return filter_value(c->namespace, ret);
         if (streq(field->rests[0], "mediatype"))
                 return filter_value(c->media_type, ret);
-        if (field->n < 2 || !streq(field->names[0], "labels"))
-                return false;
-        value = json_object_get(c->labels, field->rests[1]);
-        *ret = strempty(json_string_value(value));
-        return value;
+        return label_lookup(c->labels, field, ret);
 }
 
 static int find(Manager *m, const char *namespace, const char *digest, Digest *ret_digest,

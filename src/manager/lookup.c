@@ -9,8 +9,7 @@ static bool field_is(const FilterField *field, const char *path) {
         return streq(field->rests[0], path);
 }
 
-/* "labels.KEY", where the key may be several names joined by dots. */
-static bool label_lookup(json_t *labels, const FilterField *field, const char **ret) {
+bool label_lookup(json_t *labels, const FilterField *field, const char **ret) {
         json_t *value;
 
         if (field->n < 2 || !streq(field->names[0], "labels"))

@@ -6,6 +6,7 @@
 
 #include "basic/clock.h"
 #include "manager/db.h"
+#include "manager/lookup.h"
 #include "manager/manager.h"
 #include "manager/sweeper.h"
 #include "snapshot/overlayfs.h"
@@ -57,7 +58,6 @@ bool snapshot_lookup(const void *snapshot, const FilterField *field, const char 
                         [SNAPSHOT_VIEW] = "view",
         };
         const Snapshot *s = snapshot;
-        json_t *label;
 
         if (streq(field->rests[0], "name"))
                 return filter_value(s->key, ret);
@@ -69,11 +69,7 @@ bool snapshot_lookup(const void *snapshot, const FilterField *field, const char 
                 return filter_value(s->namespace, ret);
         if (streq(field->rests[0], "snapshotter"))
                 return filter_value(s->snapshotter, ret);
-        if (field->n < 2 || !streq(field->names[0], "labels"))
-                return false;
-        label = json_object_get(s->labels, field->rests[1]);
-        *ret = strempty(json_string_value(label));
-        return label;
+        return label_lookup(s->labels, field, ret);
 }
 
 int snapshotters_set_default(Manager *m, const char *name, Error *e) {
