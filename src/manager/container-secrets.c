@@ -7,6 +7,7 @@
 
 #include "basic/fs.h"
 #include "basic/json.h"
+#include "basic/log.h"
 #include "manager/db.h"
 #include "manager/manager.h"
 #include "manager/secret.h"
@@ -118,6 +119,8 @@ static int read_item(json_t *item, ContainerSecret *s, Error *e) {
                 return r;
         if (!name || !target)
                 return error_setf(e, -EBADMSG, "%s: a secret without a name", path);
+        if (target[0] != '/' && (strchr(target, '/') || streq(target, ".") || streq(target, "..")))
+                return error_setf(e, -EBADMSG, "%s: no name of a file", path);
         *s = (ContainerSecret){.name = (char *) name,
                                .target = (char *) target,
                                .uid = (uint32_t) uid,
@@ -126,30 +129,11 @@ static int read_item(json_t *item, ContainerSecret *s, Error *e) {
         return 0;
 }
 
-/* Nobody can read it before it has its owner. */
-static int write_file(const Container *c, const ContainerSecret *s, int dir_fd, const char *name,
-                      const char *data, size_t size) {
-        _cleanup_close_ int fd = -1;
-        int r;
-
-        fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
-        if (fd < 0)
-                return -errno;
-        r = fd_write_all(fd, data, size);
-        if (r < 0)
-                return r;
-        if (fchown(fd, host_id(c, false, s->uid), host_id(c, true, s->gid)) < 0 ||
-            fchmod(fd, s->mode) < 0)
-                return -errno;
-        return 0;
-}
-
 static int write_secret(const Container *c, const ContainerSecret *s, int dir_fd, const char *name,
                         Error *e) {
         Manager *m = c->object.manager;
         _cleanup_(secret_freep) Secret *found = NULL;
-        char *data = NULL;
-        size_t size = 0;
+        _cleanup_close_ int fd = -1;
         int r;
 
         r = secret_find(m, c->object.namespace, s->name, &found, e);
@@ -159,16 +143,22 @@ static int write_secret(const Container *c, const ContainerSecret *s, int dir_fd
                                   c->object.name);
         if (r == 0)
                 r = check_owner(c, s->name, s->uid, s->gid, e);
-        if (r == 0)
-                r = secret_read(m, found, &data, &size, e);
         if (r != 0)
                 return r;
-        r = write_file(c, s, dir_fd, name, data, size);
-        explicit_bzero(data, size);
-        free(data);
-        return r < 0 ? error_setf(e, r, "Failed to write the secret \"%s\" for the task: %m",
-                                  s->name)
-                     : 0;
+        /* nobody can read it before it has its owner */
+        fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0);
+        if (fd < 0)
+                return error_setf(e, -errno, "Failed to make the file of the secret \"%s\": %m",
+                                  s->name);
+        r = secret_copy(m, found, fd, e);
+        if (r != 0)
+                return r;
+        if (fchown(fd, host_id(c, false, s->uid), host_id(c, true, s->gid)) < 0 ||
+            fchmod(fd, s->mode) < 0)
+                return error_setf(e, -errno,
+                                  "Failed to give the secret \"%s\" its owner and mode: %m",
+                                  s->name);
+        return 0;
 }
 
 /* Its owner is the container's root, which sees it as a directory of its own. */
@@ -236,4 +226,17 @@ int container_secrets_write(const Container *c, const char *document, int dir_fd
         if (!json_is_array(list) || json_array_size(list) > SECRETS_MAX)
                 return error_setf(e, -EBADMSG, "%s: not a list of secrets", SECRETS_ANNOTATION);
         return write_all(c, list, dir_fd, e);
+}
+
+void container_secrets_forget(int dir_fd) {
+        static const char *const names[] = {DIRECTORY_BOUND, DIRECTORY_FILES};
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++) {
+                int r = tree_remove_at(dir_fd, names[i]);
+
+                if (r < 0)
+                        log_warning_errno(r,
+                                          "Failed to remove the secrets of a task that has ended: "
+                                          "%m");
+        }
 }

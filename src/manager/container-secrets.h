@@ -3,8 +3,8 @@
 
 /*
  * The secrets of a container. Which ones, and as which files, is an annotation of its document. The
- * files are made for each task, in the task's directory, which is on the host's tmpfs and goes with
- * the task, and are bound into the container to be read only: all of /run/secrets as one directory,
+ * files are made for each task, in the task's directory, which is on the host's tmpfs, go when the
+ * task ends, and are bound into the container to be read only: all of /run/secrets as one directory,
  * and files at other places by themselves. So the bytes are in no layer, image, archive, version
  * or checkpoint, and every runtime can do it. They have owners as the container sees them.
  */
@@ -33,3 +33,6 @@ int container_secret_mount(const Manager *m, const ContainerRequest *request, si
 /* Writes the files that a document names into the task's directory. CTR_FAILED_PRECONDITION if one
  * of the secrets is gone. */
 int container_secrets_write(const Container *c, const char *document, int dir_fd, Error *e);
+
+/* The task has ended: its files go, though its directory stays until it is deleted. */
+void container_secrets_forget(int dir_fd);

@@ -5,6 +5,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
 #include "basic/fs.h"
@@ -48,37 +50,18 @@ static int check_sealed(int fd, size_t *ret_size, Error *e) {
         return 0;
 }
 
-static int read_exactly(int fd, char *data, size_t size, Error *e) {
-        size_t n = 0;
-
-        while (n < size) {
-                ssize_t k = pread(fd, data + n, size - n, (off_t) n);
-
-                if (k < 0 && errno == EINTR)
-                        continue;
-                if (k <= 0)
-                        return error_setf(e, k < 0 ? -errno : -EIO, "Failed to read a secret: %m");
-                n += (size_t) k;
-        }
-        return 0;
-}
-
+/* A view of the file in memory that the caller has sealed: no copy of the bytes is made here. */
 static int store(Manager *m, int64_t id, int fd, size_t size, Error *e) {
-        char name[NAME_SIZE], *data = malloc(size);
+        void *data = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+        char name[NAME_SIZE];
         int r;
 
-        if (!data)
-                return -ENOMEM;
-        r = read_exactly(fd, data, size, e);
-        if (r == 0) {
-                file_name(id, name);
-                r = file_write_atomic_at(m->secrets_fd, name, data, size, 0600, FILE_WRITE_SYNC);
-                if (r < 0)
-                        r = error_setf(e, r, "Failed to write a secret: %m");
-        }
-        explicit_bzero(data, size);
-        free(data);
-        return r;
+        if (data == MAP_FAILED)
+                return error_setf(e, -errno, "Failed to look at a secret: %m");
+        file_name(id, name);
+        r = file_write_atomic_at(m->secrets_fd, name, data, size, 0600, FILE_WRITE_SYNC);
+        (void) munmap(data, size);
+        return r < 0 ? error_setf(e, r, "Failed to write a secret: %m") : 0;
 }
 
 static void forget(Manager *m, int64_t id) {
@@ -154,42 +137,45 @@ int secret_remove(Manager *m, const char *namespace, const char *name, Error *e)
         return r;
 }
 
-/* In one piece: a buffer that grows would leave copies behind it. */
-static int load(const Secret *s, int fd, char **ret, size_t *ret_size, Error *e) {
-        struct stat st;
-        char *data;
-        int r;
-
-        if (fstat(fd, &st) < 0)
-                return error_setf(e, -errno, "Failed to look at the secret \"%s\": %m", s->name);
-        if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > (off_t) SECRET_BYTES_MAX)
-                return error_setf(e, -EBADMSG, "The file of the secret \"%s\" is damaged", s->name);
-        data = malloc((size_t) st.st_size);
-        if (!data)
-                return -ENOMEM;
-        r = read_exactly(fd, data, (size_t) st.st_size, e);
-        if (r != 0) {
-                explicit_bzero(data, (size_t) st.st_size);
-                free(data);
-                return r;
-        }
-        *ret = data;
-        *ret_size = (size_t) st.st_size;
-        return 0;
-}
-
-int secret_read(Manager *m, const Secret *s, char **ret, size_t *ret_size, Error *e) {
+static int open_file(Manager *m, const Secret *s, int *ret_fd, size_t *ret_size, Error *e) {
         _cleanup_close_ int fd = -1;
         char name[NAME_SIZE];
+        struct stat st;
 
         file_name(s->id, name);
         fd = openat(m->secrets_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
         if (fd < 0 && errno == ENOENT)
                 return error_setf(e, CTR_FAILED_PRECONDITION,
                                   "The file of the secret \"%s\" is gone", s->name);
-        if (fd < 0)
+        if (fd < 0 || fstat(fd, &st) < 0)
                 return error_setf(e, -errno, "Failed to open the secret \"%s\": %m", s->name);
-        return load(s, fd, ret, ret_size, e);
+        if (!S_ISREG(st.st_mode) || st.st_size <= 0 || st.st_size > (off_t) SECRET_BYTES_MAX)
+                return error_setf(e, CTR_FAILED_PRECONDITION,
+                                  "The file of the secret \"%s\" is damaged", s->name);
+        *ret_size = (size_t) st.st_size;
+        *ret_fd = TAKE_FD(fd);
+        return 0;
+}
+
+int secret_copy(Manager *m, const Secret *s, int to_fd, Error *e) {
+        _cleanup_close_ int fd = -1;
+        size_t left = 0;
+        int r;
+
+        r = open_file(m, s, &fd, &left, e);
+        if (r != 0)
+                return r;
+        while (left > 0) {
+                ssize_t n = sendfile(to_fd, fd, NULL, left);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n <= 0)
+                        return error_setf(e, n < 0 ? -errno : -EIO,
+                                          "Failed to copy the secret \"%s\": %m", s->name);
+                left -= (size_t) n;
+        }
+        return 0;
 }
 
 /* 1 if it is the name of a secret's file. */
@@ -199,6 +185,17 @@ static int has_row(Manager *m, const char *name, Error *e) {
 
         file_name(id, canonical);
         return streq(canonical, name) ? db_secret_exists(m->db, id, e) : 0;
+}
+
+static int report_missing(const Secret *s, void *userdata) {
+        Manager *m = userdata;
+        char name[NAME_SIZE];
+
+        file_name(s->id, name);
+        if (faccessat(m->secrets_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+                log_error_errno(-errno, "The file of the secret %s in namespace %s is missing: %m",
+                                s->name, s->namespace);
+        return 0;
 }
 
 int secrets_recover(Manager *m, Error *e) {
@@ -221,5 +218,7 @@ int secrets_recover(Manager *m, Error *e) {
                 if (unlinkat(m->secrets_fd, de->d_name, 0) < 0)
                         log_warning_errno(-errno, "Failed to remove a secret's file: %m");
         }
-        return errno > 0 ? error_setf(e, -errno, "Failed to read the directory of secrets: %m") : 0;
+        if (errno > 0)
+                return error_setf(e, -errno, "Failed to read the directory of secrets: %m");
+        return db_secrets_foreach(m->db, NULL, report_missing, m, e);
 }

@@ -40,8 +40,9 @@ int secret_find(Manager *m, const char *namespace, const char *name, Secret **re
 /* CTR_FAILED_PRECONDITION with the container that names it. */
 int secret_remove(Manager *m, const char *namespace, const char *name, Error *e);
 
-/* Its bytes. The caller erases them. CTR_FAILED_PRECONDITION if the file is gone. */
-int secret_read(Manager *m, const Secret *s, char **ret, size_t *ret_size, Error *e);
+/* Its bytes into an open file, by the kernel: they are never in the manager's memory.
+ * CTR_FAILED_PRECONDITION if the secret's own file is gone or damaged. */
+int secret_copy(Manager *m, const Secret *s, int to_fd, Error *e);
 
-/* At the start: files that have no row go. */
+/* At the start: files that have no row go, rows that have no file are reported. */
 int secrets_recover(Manager *m, Error *e);

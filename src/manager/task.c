@@ -8,6 +8,7 @@
 #include "basic/identifier.h"
 #include "basic/log.h"
 #include "manager/checkpoint.h"
+#include "manager/container-secrets.h"
 #include "manager/event.h"
 #include "manager/exec-internal.h"
 #include "manager/manager.h"
@@ -157,6 +158,7 @@ static void task_stopped_by_record(Task *t, const ExitRecord *record) {
                 return;
         if (record->oom_killed && !t->oom_killed)
                 task_note_oom(t, record->oom_cgroup);
+        container_secrets_forget(t->dir_fd);
         process_stopped_by_record(&t->process, record);
 }
 
@@ -168,6 +170,7 @@ static void task_stopped_unknown(Task *t) {
         log_warning("The supervisor of task %s was killed, its exit status is unknown",
                     t->process.object.name);
         scope_kill(t->process.object.manager->systemd, t->unit);
+        container_secrets_forget(t->dir_fd);
         process_stopped_unknown(&t->process);
 }
 
