@@ -4,9 +4,9 @@
 /*
  * The secrets of a container. Which ones, and as which files, is an annotation of its document. The
  * files are made for each task, in the task's directory, which is on the host's tmpfs, go when the
- * task ends, and are bound into the container to be read only: all of /run/secrets as one directory,
- * and files at other places by themselves. So the bytes are in no layer, image, archive, version
- * or checkpoint, and every runtime can do it. They have owners as the container sees them.
+ * task ends, and are bound into the container to be read only: all of /run/secrets as one
+ * directory, and files at other places by themselves. So the bytes are in no layer, image, archive,
+ * version or checkpoint, and every runtime can do it. They have owners as the container sees them.
  */
 
 #include "manager/container.h"

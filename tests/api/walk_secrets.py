@@ -3,6 +3,7 @@
 
 import fcntl
 import os
+import socket
 
 SEALED = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK
 WORD = b"Xyzzy-7319-plugh"
@@ -28,6 +29,21 @@ def names(walk, **more):
     return [name for name, _ in walk.root.call("Manager.ListSecrets", **more)]
 
 
+def unusable(walk):
+    """Descriptors and names that are none."""
+    opened = [os.open(path, flags) for path, flags in (("/", os.O_RDONLY), ("/dev/zero", os.O_RDONLY), ("/etc/passwd", os.O_PATH))]
+    pair = socket.socketpair()
+    for fd in opened + [s.fileno() for s in pair]:
+        walk.refused("what is not in memory", "InvalidArgument", "sealed", walk.root.call, "Manager.CreateSecret", "x", fd)
+    for fd in opened:
+        os.close(fd)
+    for s in pair:
+        s.close()
+    for name in "", ".", "..", "a/b", "x" * 300, "a b":
+        walk.refused("no name for one", "InvalidArgument", "secret", store, walk, name)
+        walk.refused("nor to remove", "InvalidArgument", "secret", walk.root.call, "Manager.RemoveSecret", name)
+
+
 def life(walk):
     """Stored, told of, removed."""
     root = walk.root
@@ -41,6 +57,7 @@ def life(walk):
     walk.refused("what would be waited for", "InvalidArgument", "sealed", root.call, "Manager.CreateSecret", "x", source)
     os.close(source)
     os.close(sink)
+    unusable(walk)
     store(walk, "key", Namespace="other")
     one = root.call("Manager.StatSecret", "key", Namespace="default")
     walk.equal("what is told of it", ("default", "key", {"a": "b"}, []),
@@ -68,8 +85,13 @@ def given(walk):
     walk.check("the document has no more than its name", WORD.decode() not in str(walk.spec(container)))
     walk.refused("in use", "FailedPrecondition", "sec-b", root.call, "Manager.RemoveSecret", "key")
     walk.remove(container)
-    for secret in ("key", "a/b", 0, 0, 0o444), ("key", "/run", 0, 0, 0o444), ("key", "", 0, 0, 0o4755), ("", "", 0, 0, 0):
+    for secret in ("key", "a/b", 0, 0, 0o444), ("key", "/run", 0, 0, 0o444), ("key", "", 0, 0, 0o4755), ("", "", 0, 0, 0), \
+            ("key", "..", 0, 0, 0), ("key", "/etc/../x", 0, 0, 0), ("key", "/run/secrets/../x", 0, 0, 0), \
+            ("key", "a" * 256, 0, 0, 0), ("key", "", 2**32 - 1, 0, 0), ("key", "", 0, 2**32 - 1, 0):
         walk.refused("a secret that cannot be", "InvalidArgument", "Secrets", walk.container, "sec-c", Secrets=[secret])
+    for same in ("", "/run/secrets/key"), ("/etc/a", "/etc//a"), ("/etc/a", "/etc/./a"):
+        walk.refused("two at one place", "InvalidArgument", "Secrets", walk.container, "sec-c",
+                     Secrets=[("key", target, 0, 0, 0o444) for target in same])
     walk.refused("one that is not there", "NotFound", "none", walk.container, "sec-c", Secrets=[("none", "", 0, 0, 0)])
     root.call("Manager.RemoveSecret", "key")
     walk.equal("none is left", [], names(walk, AllNamespaces=True))

@@ -46,6 +46,10 @@ user_is_refused DeleteImage 'sa{sv}' busybox 0
 user_is_refused CreateContainer 'ssa{sv}' mine busybox 0
 user_is_refused CreateNamespace 'sa{ss}a{sv}' mine 0 0
 user_is_refused DeleteNamespace 'sa{sv}' default 0
+user_is_refused RemoveSecret 'sa{sv}' key 0
+user_is_refused StatSecret 'sa{sv}' key 0
+user_is_refused ListSecrets 'a{sv}' 0
+user_is_refused ListSecrets 'a{sv}' 1 AllNamespaces b true
 check_fails "with interaction, but nobody to ask, access is denied" "Access denied" \
         runuser -u tester -- busctl call "${manager[@]}" PullImage 'sa{sv}' busybox 0
 check "... by name" bus_expect errors 10 "\"error_name\":\"$denied\""
@@ -88,6 +92,17 @@ check "a rule about names allows those" user_call CreateNamespace 'sa{ss}a{sv}' 
 user_is_refused CreateNamespace 'sa{ss}a{sv}' other-1 0 0
 check_match "the one was made, the other was not" '^a\(sa\{ss\}\) [0-9]+ .*"tester-1"' "$(call ListNamespaces 'a{sv}' 0)"
 check_exit "... (it is not in the list)" 1 grep -q other-1 <<<"$(call ListNamespaces 'a{sv}' 0)"
+
+# Secrets: who may list them may not change them, and the right for one namespace is none for all of them.
+check_fails "a user may not store a secret" "nteractive" user_client CreateSecret key STDIN </dev/null
+set_rule 'if (action.id == "org.example.Ctr.secret-list" && subject.user == "tester" &&
+        action.lookup("namespace") == "default") return polkit.Result.YES;'
+check "secrets may be listed by a rule" user_call ListSecrets 'a{sv}' 0
+check_fails "one may be looked for (and is not there)" 'no secret "key"' user_call StatSecret 'sa{sv}' key 0
+user_is_refused ListSecrets 'a{sv}' 1 Namespace s elsewhere
+user_is_refused ListSecrets 'a{sv}' 1 AllNamespaces b true
+user_is_refused RemoveSecret 'sa{sv}' key 0
+check_fails "nor stored by it" "nteractive" user_client CreateSecret key STDIN </dev/null
 
 set_rule 'if (action.id == "org.example.Ctr.read") return polkit.Result.NO;'
 check_fails "reading can be denied" "Access denied" user_call ListContainers 'a{sv}' 0
