@@ -114,6 +114,13 @@ int container_check_device(OptionReader *o, const ContainerDevice *d) {
         return 0;
 }
 
+/* One is the other, however it is written, or lies below it. */
+static bool places_collide(const char *a, const char *b) {
+        if (a[0] != '/' || b[0] != '/')
+                return streq(a, b);
+        return path_is_below(a, b) || path_is_below(b, a);
+}
+
 /* A name, or below /run/secrets the same as a path, is one in that directory. */
 static int check_secret_target(OptionReader *o, ContainerSecret *s) {
         const char *name = startswith(s->target, SECRETS_TARGET "/") ?: s->target;
@@ -131,8 +138,8 @@ static int check_secret_target(OptionReader *o, ContainerSecret *s) {
                 memmove(s->target, name, n + 1);
                 return 0;
         }
-        if (n >= PATH_MAX || path_climbs(name) || name[n - 1] == '/' ||
-            path_is_below(SECRETS_TARGET, name))
+        if (n >= PATH_MAX || path_climbs(name) || name[n - 1] == '/' || strstr(name, "/./") ||
+            streq(name + n - 2, "/.") || places_collide(name, SECRETS_TARGET))
                 return option_invalid(o, "\"%.128s\" is no place for a secret", s->target);
         return 0;
 }
@@ -154,7 +161,7 @@ int container_check_secret(OptionReader *o, const ContainerSecret *secrets, size
         if (r < 0)
                 return r;
         for (size_t i = 0; i < n - 1; i++)
-                if (streq(secrets[i].target, last->target))
+                if (places_collide(secrets[i].target, last->target))
                         return option_invalid(o, "two secrets at \"%.128s\"", last->target);
         return 0;
 }

@@ -89,7 +89,7 @@ def given(walk):
             ("key", "..", 0, 0, 0), ("key", "/etc/../x", 0, 0, 0), ("key", "/run/secrets/../x", 0, 0, 0), \
             ("key", "a" * 256, 0, 0, 0), ("key", "", 2**32 - 1, 0, 0), ("key", "", 0, 2**32 - 1, 0):
         walk.refused("a secret that cannot be", "InvalidArgument", "Secrets", walk.container, "sec-c", Secrets=[secret])
-    for same in ("", "/run/secrets/key"), ("/etc/a", "/etc//a"), ("/etc/a", "/etc/./a"):
+    for same in ("", "/run/secrets/key"), ("/etc/a", "/etc//a"), ("/etc/a", "/etc/a/b"), ("/etc/a/b", "/etc/a"), ("", "/etc/./a"), ("", "//run/secrets/b"):
         walk.refused("two at one place", "InvalidArgument", "Secrets", walk.container, "sec-c",
                      Secrets=[("key", target, 0, 0, 0o444) for target in same])
     walk.refused("one that is not there", "NotFound", "none", walk.container, "sec-c", Secrets=[("none", "", 0, 0, 0)])
