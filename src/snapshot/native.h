@@ -10,7 +10,7 @@
 
 #include "snapshot/snapshotter.h"
 
-#define NATIVE_DIRECTORY "snapshots/native"
+#define NATIVE_DIRECTORY SNAPSHOTS_DIRECTORY "/native"
 
 /* As those of Snapshotter. */
 int native_check(int dir_fd, Error *e);

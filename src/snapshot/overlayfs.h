@@ -18,7 +18,7 @@
 #include "basic/error.h"
 #include "snapshot/snapshotter.h"
 
-#define OVERLAYFS_DIRECTORY "snapshots/overlayfs"
+#define OVERLAYFS_DIRECTORY SNAPSHOTS_DIRECTORY "/overlayfs"
 #define OVERLAYFS_NAME_SIZE 64
 #define OVERLAYFS_LOWER_MAX 200 /* what a snapshot may lie upon */
 /* of what a process makes: its pid and a dash follow */

@@ -16,6 +16,8 @@
 
 #include "basic/error.h"
 
+#define SNAPSHOTS_DIRECTORY "snapshots" /* of all of them, below the root of the store */
+
 /* A snapshot and what it lies upon. */
 typedef struct SnapshotStack {
         const char *root; /* of the store, absolute */

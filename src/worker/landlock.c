@@ -4,6 +4,9 @@
 #include <linux/landlock.h>
 #include <sys/syscall.h>
 
+#include "basic/fs.h"
+#include "image/content.h"
+#include "snapshot/snapshotter.h"
 #include "worker/sandbox.h"
 
 /* What newer kernels know and the headers may not. */
@@ -29,13 +32,22 @@ typedef struct Ruleset {
         uint64_t handled_access_fs, handled_access_net;
 } Ruleset;
 
+/* Of the store: what else the manager keeps there, its database and secrets, is not for us. */
+static const char *const store_directories[] = {CONTENT_DIRECTORY, SNAPSHOTS_DIRECTORY};
+
 /* Libraries that are loaded when they are needed (libarchive, the name service's), configuration
- * and sockets of the latter, certificates, and what libc reads about the machine. */
+ * and sockets of the latter, certificates, and what libc reads about the machine. /etc/resolv.conf
+ * is a link into one of those of /run, or to another file. */
 static const char *const readable[] = {"/etc",
                                        "/usr",
                                        "/lib",
                                        "/lib64",
-                                       "/run",
+                                       "/run/systemd/resolve",
+                                       "/run/resolvconf",
+                                       "/run/NetworkManager",
+                                       "/run/connman",
+                                       "/run/nscd",
+                                       "/etc/resolv.conf",
                                        "/proc",
                                        "/sys/devices/system/cpu",
                                        "/dev/urandom",
@@ -87,10 +99,26 @@ void sandbox_let_write(int dir_fd) {
         let(dir_fd, true);
 }
 
+static int allow_store(int ruleset, int root_fd, uint64_t access) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < ELEMENTSOF(store_directories); i++) {
+                _cleanup_close_ int fd = -1;
+
+                fd = dir_open_make_at(root_fd, store_directories[i], 0700);
+                if (fd >= 0)
+                        r = allow(ruleset, fd, access);
+                else if (fd == -ENOMEM || fd == -EMFILE || fd == -ENFILE)
+                        r = fd;
+                /* otherwise the job cannot open it either, and says so in its own words */
+        }
+        return r;
+}
+
 static int add_rules(int ruleset, int root_fd, uint64_t store) {
         int r;
 
-        r = root_fd >= 0 ? allow(ruleset, root_fd, store) : 0;
+        r = root_fd >= 0 ? allow_store(ruleset, root_fd, store) : 0;
         for (size_t i = 0; r == 0 && i < n_open_to_us; i++)
                 r = allow(ruleset, open_to_us[i].fd, open_to_us[i].write ? store : ACCESS_READ);
         for (size_t i = 0; r == 0 && i < ELEMENTSOF(readable); i++)

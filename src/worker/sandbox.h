@@ -9,8 +9,9 @@
  *                    own without devices, set-user-ID and execution
  *   capabilities     only what the job needs, in the bounding set, too (see sandbox.c); nothing can
  *                    be gained back (no_new_privs)
- *   Landlock         where the kernel has it (ABI 2): writing in the store alone, reading there and
- *                    in the system's configuration, programs nowhere, no listening TCP sockets
+ *   Landlock         where the kernel has it (ABI 2): writing in the store's content and snapshots
+ *                    alone, reading there and in the system's configuration, programs nowhere, no
+ *                    listening TCP sockets
  *   seccomp          an allow-list of system calls (seccomp.c)
  *   limits           no core dumps, at most 1 GiB of data
  *

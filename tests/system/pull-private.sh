@@ -89,6 +89,14 @@ skopeo copy --quiet --dest-cert-dir="$certs" --dest-tls-verify=false "oci:$image
 check_fails "an unknown authority is refused" "Unavailable: .*certificate" pull localhost:5003/busybox:1
 cp "$test_dir/server.crt" "$certs/ca.crt"
 check "a configured one is trusted" pull localhost:5003/busybox:1
+if python3 -c 'import ctypes; raise SystemExit(ctypes.CDLL(None).syscall(444, None, 0, 1) < 2)'; then # Landlock
+        mkdir -p "$store/secrets"
+        mv "$certs/ca.crt" "$store/secrets/ca.crt"
+        ln -s "$store/secrets/ca.crt" "$certs/ca.crt"
+        check_fails "of the store the worker reads content and snapshots only" "ca.crt.*Permission denied" \
+                "$worker" pull --root="$store" --no-unpack localhost:5003/busybox:1
+        mv "$store/secrets/ca.crt" "$certs/ca.crt"
+fi
 rm "$certs/client.key"
 check_fails "a certificate without its key is InvalidArgument" "InvalidArgument: .*client.cert has no key" \
         pull localhost:5003/busybox:1
