@@ -30,15 +30,8 @@ const Option content_scope_options[] = {
 
 int content_prepare(sd_bus_message *m, Service *s, const Option *table, ContentOptions *options,
                     sd_bus_error *error) {
-        int r;
-
-        options->namespace = NAMESPACE_DEFAULT;
-        r = options_read(m, table, options, error);
-        if (r < 0)
-                return r;
-        if (options->all_namespaces)
-                options->namespace = NULL;
-        return authorize(s, m, &(AuthorityDetails){.namespace = options->namespace}, error);
+        return prepare_in_namespaces(m, s, table, options, &options->namespace,
+                                     &options->all_namespaces, error);
 }
 
 static int digest_read(sd_bus_message *m, const char **ret, sd_bus_error *error) {

@@ -27,18 +27,13 @@ static int prepare(sd_bus_message *m, Service *s, const char **strings, size_t n
                    const Option *table, LeaseOptions *options, sd_bus_error *error) {
         int r;
 
-        options->namespace = NAMESPACE_DEFAULT;
         for (size_t i = 0; i < n; i++) {
                 r = sd_bus_message_read_basic(m, 's', &strings[i]);
                 if (r < 0)
                         return r;
         }
-        r = options_read(m, table, options, error);
-        if (r < 0)
-                return r;
-        if (options->all_namespaces)
-                options->namespace = NULL;
-        return authorize(s, m, &(AuthorityDetails){.namespace = options->namespace}, error);
+        return prepare_in_namespaces(m, s, table, options, &options->namespace,
+                                     &options->all_namespaces, error);
 }
 
 static const Option table_namespace[] = {

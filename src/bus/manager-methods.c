@@ -56,6 +56,19 @@ int prepare_nothing(sd_bus_message *m, Service *s, sd_bus_error *error) {
         return r < 0 ? r : authorize(s, m, &(AuthorityDetails){}, error);
 }
 
+int prepare_in_namespaces(sd_bus_message *m, Service *s, const Option *table, void *options,
+                          const char **namespace, const bool *all_namespaces, sd_bus_error *error) {
+        int r;
+
+        *namespace = NAMESPACE_DEFAULT;
+        r = options_read(m, table, options, error);
+        if (r < 0)
+                return r;
+        if (*all_namespaces)
+                *namespace = NULL;
+        return authorize(s, m, &(AuthorityDetails){.namespace = *namespace}, error);
+}
+
 int prepare_container(sd_bus_message *m, Service *s, const char **ret_namespace,
                       const char **ret_id, sd_bus_error *error) {
         int r;

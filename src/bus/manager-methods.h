@@ -31,6 +31,12 @@ int identifier_read(sd_bus_message *m, const char *what, const char **ret, sd_bu
 /* Of a method about nothing in particular; Namespace is understood and means nothing. */
 int prepare_nothing(sd_bus_message *m, Service *s, sd_bus_error *error);
 
+/* Of a method about one namespace or all of them: options by table. *namespace and *all_namespaces
+ * are the fields of options that Namespace and AllNamespaces go to; the former is set to its
+ * default before, and to NULL if it is all of them. */
+int prepare_in_namespaces(sd_bus_message *m, Service *s, const Option *table, void *options,
+                          const char **namespace, const bool *all_namespaces, sd_bus_error *error);
+
 /* Of a method about a container: its id, and Namespace. */
 int prepare_container(sd_bus_message *m, Service *s, const char **ret_namespace,
                       const char **ret_id, sd_bus_error *error);

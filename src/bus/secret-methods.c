@@ -31,15 +31,25 @@ static void secret_options_done(SecretOptions *o) {
 /* Options by table, and the caller's right. 1: go on, 0: the method runs again. */
 static int prepare(sd_bus_message *m, Service *s, const Option *table, SecretOptions *options,
                    sd_bus_error *error) {
+        return prepare_in_namespaces(m, s, table, options, &options->namespace,
+                                     &options->all_namespaces, error);
+}
+
+/* The same after a name, with Namespace alone. */
+static int prepare_name(sd_bus_message *m, Service *s, const char **ret_namespace,
+                        const char **ret_name, sd_bus_error *error) {
+        static const Option table[] = {
+                        {"Namespace", "s", option_namespace, offsetof(SecretOptions, namespace)},
+                        {},
+        };
+        SecretOptions options = {};
         int r;
 
-        options->namespace = NAMESPACE_DEFAULT;
-        r = options_read(m, table, options, error);
-        if (r < 0)
-                return r;
-        if (options->all_namespaces)
-                options->namespace = NULL;
-        return authorize(s, m, &(AuthorityDetails){.namespace = options->namespace}, error);
+        r = sd_bus_message_read_basic(m, 's', ret_name);
+        if (r >= 0)
+                r = prepare(m, s, table, &options, error);
+        *ret_namespace = options.namespace;
+        return r;
 }
 
 int method_create_secret(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -63,24 +73,16 @@ int method_create_secret(sd_bus_message *m, void *userdata, sd_bus_error *error)
         return r != 0 ? bus_error_set(error, r, &e) : sd_bus_reply_method_return(m, NULL);
 }
 
-static const Option namespace_table[] = {
-                {"Namespace", "s", option_namespace, offsetof(SecretOptions, namespace)},
-                {},
-};
-
 int method_remove_secret(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_error_ Error e = ERROR_NULL;
-        SecretOptions options = {};
+        const char *namespace, *name;
         Service *s = userdata;
-        const char *name;
         int r;
 
-        r = sd_bus_message_read_basic(m, 's', &name);
-        if (r >= 0)
-                r = prepare(m, s, namespace_table, &options, error);
+        r = prepare_name(m, s, &namespace, &name, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = secret_remove(s->manager, options.namespace, name, &e);
+        r = secret_remove(s->manager, namespace, name, &e);
         return r != 0 ? bus_error_set(error, r, &e) : sd_bus_reply_method_return(m, NULL);
 }
 
@@ -107,17 +109,14 @@ int method_stat_secret(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         _cleanup_(secret_freep) Secret *secret = NULL;
         _cleanup_error_ Error e = ERROR_NULL;
-        SecretOptions options = {};
+        const char *namespace, *name;
         Service *s = userdata;
-        const char *name;
         int r;
 
-        r = sd_bus_message_read_basic(m, 's', &name);
-        if (r >= 0)
-                r = prepare(m, s, namespace_table, &options, error);
+        r = prepare_name(m, s, &namespace, &name, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
-        r = secret_find(s->manager, options.namespace, name, &secret, &e);
+        r = secret_find(s->manager, namespace, name, &secret, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
         r = sd_bus_message_new_method_return(m, &reply);

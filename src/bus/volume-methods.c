@@ -41,18 +41,14 @@ static int prepare(sd_bus_message *m, Service *s, const char **ret_name, int *re
                    const Option *table, VolumeOptions *options, sd_bus_error *error) {
         int r = 0;
 
-        options->namespace = NAMESPACE_DEFAULT;
         if (ret_name)
                 r = sd_bus_message_read_basic(m, 's', ret_name);
         if (r >= 0 && ret_fd)
                 r = sd_bus_message_read_basic(m, 'h', ret_fd);
-        if (r >= 0)
-                r = options_read(m, table, options, error);
         if (r < 0)
                 return r;
-        if (options->all_namespaces)
-                options->namespace = NULL;
-        return authorize(s, m, &(AuthorityDetails){.namespace = options->namespace}, error);
+        return prepare_in_namespaces(m, s, table, options, &options->namespace,
+                                     &options->all_namespaces, error);
 }
 
 /* The same for one that is there. */

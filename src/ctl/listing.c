@@ -142,6 +142,23 @@ int listing_verb(Client *c, const NamedListing *l, Error *e) {
         return listing_show(c, l->columns + skip, l->n_columns - skip, rows, l->name, e);
 }
 
+int listing_verb_used(Client *c, const char *member, Error *e) {
+        static const Column columns[] = {
+                        {"NAMESPACE", "Namespace", NULL, COLUMN_SHORTEN},
+                        {"NAME", "Name", NULL, COLUMN_SHORTEN},
+                        {"CONTAINERS", "Containers", cell_length, COLUMN_RIGHT},
+                        {"CREATED", "CreatedAt", cell_ago, COLUMN_SHORTEN},
+        };
+
+        return listing_verb(c,
+                            &(NamedListing){.member = member,
+                                            .name = "Name",
+                                            .columns = columns,
+                                            .n_columns = ELEMENTSOF(columns),
+                                            .keys = KEY_FILTERS | KEY_ALL_NAMESPACES},
+                            e);
+}
+
 int named_call(Client *c, const char *member, const char *what, const char *name, unsigned keys,
                json_t **ret, Error *e) {
         Arguments arguments = {.client = c, .texts = {name}, .keys = keys};

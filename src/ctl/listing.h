@@ -34,6 +34,9 @@ typedef struct NamedListing {
 /* Returns the exit status. */
 int listing_verb(Client *c, const NamedListing *l, Error *e);
 
+/* The same of what containers use by its name: volumes, secrets. */
+int listing_verb_used(Client *c, const char *member, Error *e);
+
 /* A method (s, a{sv}) of the manager with these ArgumentKeys, and its whole answer as one value.
  * what names its kind in messages. */
 int named_call(Client *c, const char *member, const char *what, const char *name, unsigned keys,

@@ -16,20 +16,7 @@
 #define SECRET_MAX (512U * 1024U)
 
 int verb_secret_ls(Client *c, char **args, Error *e) {
-        static const Column columns[] = {
-                        {"NAMESPACE", "Namespace", NULL, COLUMN_SHORTEN},
-                        {"NAME", "Name", NULL, COLUMN_SHORTEN},
-                        {"CONTAINERS", "Containers", cell_length, COLUMN_RIGHT},
-                        {"CREATED", "CreatedAt", cell_ago, COLUMN_SHORTEN},
-        };
-
-        return listing_verb(c,
-                            &(NamedListing){.member = "ListSecrets",
-                                            .name = "Name",
-                                            .columns = columns,
-                                            .n_columns = ELEMENTSOF(columns),
-                                            .keys = KEY_FILTERS | KEY_ALL_NAMESPACES},
-                            e);
+        return listing_verb_used(c, "ListSecrets", e);
 }
 
 /* From a file or standard input into a sealed file in memory. */

@@ -10,20 +10,7 @@
 #include "ctl/verbs.h"
 
 int verb_volume_ls(Client *c, char **args, Error *e) {
-        static const Column columns[] = {
-                        {"NAMESPACE", "Namespace", NULL, COLUMN_SHORTEN},
-                        {"NAME", "Name", NULL, COLUMN_SHORTEN},
-                        {"CONTAINERS", "Containers", cell_length, COLUMN_RIGHT},
-                        {"CREATED", "CreatedAt", cell_ago, COLUMN_SHORTEN},
-        };
-
-        return listing_verb(c,
-                            &(NamedListing){.member = "ListVolumes",
-                                            .name = "Name",
-                                            .columns = columns,
-                                            .n_columns = ELEMENTSOF(columns),
-                                            .keys = KEY_FILTERS | KEY_ALL_NAMESPACES},
-                            e);
+        return listing_verb_used(c, "ListVolumes", e);
 }
 
 int verb_volume_create(Client *c, char **args, Error *e) {

@@ -11,6 +11,7 @@
 #include "manager/db.h"
 #include "manager/manager.h"
 #include "manager/secret.h"
+#include "manager/spec.h"
 
 /* In the task's directory: what is bound as a whole, by target, and other files, by index. */
 #define DIRECTORY_BOUND "secrets"
@@ -207,20 +208,12 @@ static int write_all(const Container *c, json_t *list, int dir_fd, Error *e) {
 }
 
 int container_secrets_write(const Container *c, const char *document, int dir_fd, Error *e) {
-        _cleanup_json_ json_t *j = NULL, *list = NULL;
-        json_t *annotations = NULL;
-        const char *text = NULL;
+        _cleanup_json_ json_t *list = NULL;
+        _cleanup_free_ char *text = NULL;
         int r;
 
-        if (!strstr(document, "\"" SECRETS_ANNOTATION "\""))
-                return 0; /* nearly always: not worth parsing */
-        r = json_parse(document, strlen(document), "config.json", &j, e);
-        if (r != 0)
-                return r;
-        r = json_get_object(j, "", "annotations", &annotations, e);
-        if (r > 0)
-                r = json_get_string(annotations, "annotations", SECRETS_ANNOTATION, &text, e);
-        if (r <= 0)
+        r = spec_read_annotation(document, SECRETS_ANNOTATION, &text, e);
+        if (r != 0 || !text)
                 return r;
         list = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
         if (!json_is_array(list) || json_array_size(list) > SECRETS_MAX)
