@@ -16,7 +16,8 @@ bool mount_options_have(const char *options, const char *name) {
         return false;
 }
 
-int mount_options_for_runtime(const char *options, char **ret) {
+int mount_options_filter(const char *options, bool (*keep)(const char *option, size_t n),
+                         char **ret) {
         char *copy = malloc(strlen(options) + 1), *end = copy;
 
         if (!copy)
@@ -24,16 +25,23 @@ int mount_options_for_runtime(const char *options, char **ret) {
         *end = '\0';
         for (const char *o = options; *o;) {
                 size_t n = strcspn(o, ",");
-                bool ours = (n == STRLEN(MOUNT_NO_COPY) && startswith(o, MOUNT_NO_COPY)) ||
-                            (n == STRLEN("copy") && startswith(o, "copy"));
 
-                if (n > 0 && !ours)
+                if (n > 0 && keep(o, n))
                         end += sprintf(end, "%s%.*s", end > copy ? "," : "", (int) n, o);
                 o += n;
                 o += *o == ',';
         }
         *ret = copy;
         return 0;
+}
+
+static bool is_of_runtime(const char *option, size_t n) {
+        return !(n == STRLEN(MOUNT_NO_COPY) && startswith(option, MOUNT_NO_COPY)) &&
+               !(n == STRLEN("copy") && startswith(option, "copy"));
+}
+
+int mount_options_for_runtime(const char *options, char **ret) {
+        return mount_options_filter(options, is_of_runtime, ret);
 }
 
 int mount_options_check_image(const ContainerMount *mount, Error *e) {

@@ -11,6 +11,10 @@
 /* options may be NULL. */
 bool mount_options_have(const char *options, const char *name) _pure_;
 
+/* A new string of those that keep() wants; it gets each with its length. 0 or -ENOMEM. */
+int mount_options_filter(const char *options, bool (*keep)(const char *option, size_t n),
+                         char **ret);
+
 /* A new string without what means something to us alone ("nocopy", "copy"). 0 or -ENOMEM. */
 int mount_options_for_runtime(const char *options, char **ret);
 

@@ -105,37 +105,22 @@ int mount_overlay_take(const Container *c, const ContainerMount *mount, const ch
         return r != 0 ? r : copy_owner(mount->source, fd, e);
 }
 
-/* What stays of the options, each with a comma before it. */
-static char *kept_options(const char *options) {
-        char *copy = malloc(strlen(options) + 2), *end = copy;
-
-        if (!copy)
-                return NULL;
-        *end = '\0';
-        for (const char *o = options; *o;) {
-                size_t n = strcspn(o, ",");
-
-                if (is_kept(o, n))
-                        end += sprintf(end, ",%.*s", (int) n, o);
-                o += n;
-                o += *o == ',';
-        }
-        return copy;
-}
-
 int mount_overlay_fill(const Container *c, const ContainerMount *mount, int64_t id,
                        ContainerMount *ret) {
         const char *state_dir = c->object.manager->state_dir;
         _cleanup_free_ char *upper = overlayfs_path(state_dir, (uint64_t) id, "fs");
         _cleanup_free_ char *work = overlayfs_path(state_dir, (uint64_t) id, "work");
-        _cleanup_free_ char *kept = kept_options(strempty(mount->options));
+        _cleanup_free_ char *kept = NULL;
 
+        if (mount_options_filter(strempty(mount->options), is_kept, &kept) < 0)
+                return -ENOMEM;
         ret->source = strdup("overlay");
         ret->type = strdup("overlay");
         ret->destination = strdup(mount->destination);
-        if (!upper || !work || !kept ||
-            asprintf(&ret->options, "lowerdir=%s,upperdir=%s,workdir=%s%s%s", mount->source, upper,
-                     work, c->user_namespace.mode != USER_NAMESPACE_HOST ? ",idmap" : "", kept) < 0)
+        if (!upper || !work ||
+            asprintf(&ret->options, "lowerdir=%s,upperdir=%s,workdir=%s%s%s%s", mount->source,
+                     upper, work, c->user_namespace.mode != USER_NAMESPACE_HOST ? ",idmap" : "",
+                     *kept ? "," : "", kept) < 0)
                 ret->options = NULL;
         return ret->source && ret->type && ret->destination && ret->options ? 0 : -ENOMEM;
 }
