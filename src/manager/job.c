@@ -119,6 +119,8 @@ void job_finish(Job *j) {
                         leftovers_look_for_blobs(m->leftovers);
         }
         error_move(&e, &j->error);
+        /* what the job says last comes before its end */
+        object_tell_change(&j->object);
         if (observer && observer->job_removed)
                 observer->job_removed(j, r, &e, m->observer_userdata);
         waiters_complete(&j->waiters, &j->object, r, &e);

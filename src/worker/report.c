@@ -244,8 +244,8 @@ static int step(Report *t, bool *ret_finished, Error *e) {
                 if (r != 0)
                         return r;
         }
-        if (t->listening &&
-            (woken || now_monotonic() - t->last_time >= PROGRESS_MSEC * USEC_PER_MSEC))
+        if (t->listening && (woken || *ret_finished ||
+                             now_monotonic() - t->last_time >= PROGRESS_MSEC * USEC_PER_MSEC))
                 return send_progress(t, e);
         return 0;
 }

@@ -76,6 +76,7 @@ class Bus:
         self.signals = []
         self.values = {}  # of properties, as signals told them
         self.mismatches = []  # signals that are not what the XML says
+        self.jobs_removed = set()
         self.connection.signal_subscribe(SERVICE, None, None, None, None, Gio.DBusSignalFlags.NONE, self.on_signal)
         self.root = Object(self, ROOT)
 
@@ -88,8 +89,14 @@ class Bus:
             expected = f"({''.join(t for _, t in promised)})" if promised is not None else "no such signal"
             if parameters.get_type_string() != expected:
                 self.mismatches.append(f"{signal} has the type {parameters.get_type_string()}, not {expected}")
+            elif member == "JobNew":  # the numbers start again with the service
+                self.jobs_removed.discard(signal.arguments[1])
+            elif member == "JobRemoved":
+                self.jobs_removed.add(signal.arguments[1])
         elif f"{interface}.{member}" == f"{PROPERTIES}.PropertiesChanged":
             self.note_changes(path, *signal.arguments)
+            if path in self.jobs_removed:
+                self.mismatches.append(f"{signal} comes after the end of its job")
         elif member == "InterfacesAdded":
             for name, properties in signal.arguments[1].items():
                 self.note_changes(signal.arguments[0], name, properties, [])

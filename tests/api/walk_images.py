@@ -70,6 +70,8 @@ def pulling(walk):
     job = walk.pull(Unpack=False)
     number = int(job.path.rsplit("/", 1)[1])
     walk.signal("a pull ends", "Manager.JobRemoved", bus.ROOT, lambda a: a == (number, job.path, "done", "", ""))
+    told = walk.bus.values.get((job.path, "Job", "Progress"), [])
+    walk.check("and has told before how far each blob came", told and all(phase == "done" for _, phase, _, _ in told), told)
     image = walk.thing(walk.root.call("Manager.GetImage", "localhost:5000/walk"))
     walk.equal("the image has its place", f"{bus.ROOT}/image/default/{bus.element(IMAGE)}", image.path)
     walk.event("it is told", "/images/create", IMAGE, Labels={})
