@@ -65,10 +65,22 @@ static bool is_option(const char *s) {
                s[strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-_:")] == '\0';
 }
 
+/* An IPv6 address may be in brackets. */
 static bool is_host(const char *s) {
         const char *colon = strchr(s, ':');
+        struct in6_addr in6;
+        char copy[INET6_ADDRSTRLEN] = "";
+        size_t n;
 
-        return colon && is_domain(s, (size_t) (colon - s)) && is_address(colon + 1);
+        if (!colon || !is_domain(s, (size_t) (colon - s)))
+                return false;
+        if (colon[1] != '[')
+                return is_address(colon + 1);
+        n = strcspn(colon + 2, "]");
+        if (n >= sizeof(copy) || !streq(colon + 2 + n, "]"))
+                return false;
+        memcpy(copy, colon + 2, n);
+        return inet_pton(AF_INET6, copy, &in6) == 1;
 }
 
 int option_dns(OptionReader *o, void *target) {
@@ -93,5 +105,20 @@ int option_dns_options(OptionReader *o, void *target) {
 }
 
 int option_extra_hosts(OptionReader *o, void *target) {
-        return read_list(o, target, is_host, "not NAME:ADDRESS");
+        char ***list = target;
+        int r;
+
+        r = read_list(o, list, is_host, "not NAME:ADDRESS");
+        if (r < 0)
+                return r;
+        /* hosts(5) has no brackets */
+        STRV_FOREACH(s, *list) {
+                char *bracket = strstr(*s, ":[");
+
+                if (!bracket)
+                        continue;
+                memmove(bracket + 1, bracket + 2, strlen(bracket + 2) + 1);
+                (*s)[strlen(*s) - 1] = '\0';
+        }
+        return 0;
 }

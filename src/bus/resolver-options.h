@@ -9,4 +9,4 @@
 int option_dns(OptionReader *o, void *target);         /* addresses */
 int option_dns_search(OptionReader *o, void *target);  /* domains; "." alone: none */
 int option_dns_options(OptionReader *o, void *target); /* "ndots:2" */
-int option_extra_hosts(OptionReader *o, void *target); /* "NAME:ADDRESS" */
+int option_extra_hosts(OptionReader *o, void *target); /* "NAME:ADDRESS"; [::1] becomes ::1 */

@@ -61,6 +61,8 @@ shows "a host without a file" 'nameserver 192.0.2.9' /etc/resolv.conf --dns=192.
 # hosts
 shows "a name" $'192.0.2.7\tdb.example\n2001:db8::7\tdb.example\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\tweb' \
         /etc/hosts --add-host=db.example:192.0.2.7 --add-host=db.example:2001:db8::7 --hostname=web
+shows "an address in brackets" $'2001:db8::7\tdb\n::1\tme\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.0.1\tweb' \
+        /etc/hosts --add-host='db:[2001:db8::7]' --add-host='me:[::1]' --hostname=web
 printf '127.0.0.1 localhost\n192.0.2.3 neighbour\n' >/etc/hosts
 shows "before those of the host" $'192.0.2.7\tdb\n127.0.0.1 localhost\n192.0.2.3 neighbour' /etc/hosts --add-host=db:192.0.2.7 --network=host
 check_equal "programs find it" "192.0.2.7" \
@@ -110,3 +112,7 @@ refused "no option" 'DNSOptions: .*is no option' --dns-option='ndots:2 rotate'
 refused "no name" 'ExtraHosts: .*is not NAME:ADDRESS' --add-host=192.0.2.1
 refused "no address for a name" 'is not NAME:ADDRESS' --add-host=db:nowhere
 refused "two lines" 'is not NAME:ADDRESS' --add-host=$'db\nx:192.0.2.1'
+refused "an IPv4 address in brackets" 'is not NAME:ADDRESS' '--add-host=db:[192.0.2.1]'
+refused "a bracket that is not closed" 'is not NAME:ADDRESS' '--add-host=db:[::1'
+refused "more behind the bracket" 'is not NAME:ADDRESS' '--add-host=db:[::1]x'
+refused "nothing in brackets" 'is not NAME:ADDRESS' '--add-host=db:[]'
