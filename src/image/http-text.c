@@ -2,6 +2,8 @@
 
 #include "image/http-text.h"
 
+#include <curl/curl.h>
+
 int http_text_source(void *buffer, size_t size, uint64_t offset, size_t *ret_size, void *userdata,
                      Error *e) {
         const HttpText *t = userdata;
@@ -38,6 +40,22 @@ void http_buffer_clear(HttpBuffer *b) {
 
 int http_ignored_body(const void *data, size_t size, void *userdata, Error *e) {
         return 0;
+}
+
+char *http_url_host(const char *url) {
+        char *name = NULL, *port = NULL, *host = NULL;
+        CURLU *parts = curl_url();
+
+        if (parts && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+            curl_url_get(parts, CURLUPART_HOST, &name, 0) == CURLUE_OK) {
+                (void) curl_url_get(parts, CURLUPART_PORT, &port, 0);
+                if (asprintf(&host, "%s%s%s", name, port ? ":" : "", strempty(port)) < 0)
+                        host = NULL;
+        }
+        curl_free(name);
+        curl_free(port);
+        curl_url_cleanup(parts);
+        return host;
 }
 
 char *http_url_encode(const char *s) {

@@ -36,5 +36,8 @@ void http_buffer_clear(HttpBuffer *b);
 /* The body function of an answer that nobody reads. */
 int http_ignored_body(const void *data, size_t size, void *userdata, Error *e);
 
+/* "host[:port]" of an address. A new string; NULL: it has none, or no memory. */
+char *http_url_host(const char *url);
+
 /* All but what RFC 3986 calls unreserved is percent-encoded. A new string; NULL: no memory. */
 char *http_url_encode(const char *s);

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "image/http-internal.h"
+#include "image/http-text.h"
 
 #define REDIRECTS_MAX       5L
 #define CONNECT_TIMEOUT_SEC 20L
@@ -25,6 +26,7 @@ struct Http {
         uint64_t skip;     /* bytes to drop: the server does not do ranges */
         uint64_t sent;     /* what the source was asked for so far */
         bool body_begun, tls_begun;
+        bool downgraded; /* the transfer was ended: it led to plain HTTP */
         int body_result;
         Error *e;
 };
@@ -119,15 +121,28 @@ static int on_seek(void *userdata, curl_off_t offset, int origin) {
         return CURL_SEEKFUNC_OK;
 }
 
+static bool may_be_plain(const Http *h) {
+        _cleanup_free_ char *host = NULL;
+        const char *url = NULL;
+
+        if (!h->request->may_be_plain ||
+            curl_easy_getinfo(h->curl, CURLINFO_EFFECTIVE_URL, &url) != CURLE_OK || !url)
+                return false;
+        host = http_url_host(url);
+        return host && h->request->may_be_plain(host, h->request->may_be_plain_userdata);
+}
+
 /* A request goes out: over a connection on which TLS is spoken already, be it a kept one, or over
  * one without. */
 static int on_connected(void *userdata, char *address, char *own_address, int port, int own_port) {
         const char *scheme = NULL;
         Http *h = userdata;
+        bool check = h->tls_begun || h->request->check_http;
 
         h->tls_begun = curl_easy_getinfo(h->curl, CURLINFO_SCHEME, &scheme) == CURLE_OK && scheme &&
                        strcasecmp(scheme, "https") == 0;
-        return CURL_PREREQFUNC_OK;
+        h->downgraded = check && !h->tls_begun && !may_be_plain(h);
+        return h->downgraded ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
 static int on_progress(void *userdata, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
@@ -278,6 +293,11 @@ static bool is_redirect(const Http *h) {
 static int transfer_error(Http *h, Error *e) {
         const char *reason = *h->error ? h->error : curl_easy_strerror(h->result);
 
+        if (h->downgraded)
+                return error_setf(e, CTR_PERMISSION_DENIED,
+                                  "%s leads to plain HTTP with a host that is not configured as "
+                                  "insecure",
+                                  h->request->url);
         switch (h->result) {
         case CURLE_ABORTED_BY_CALLBACK:
                 return error_setf(e, CTR_CANCELED, "The job was canceled");
@@ -323,7 +343,7 @@ int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *
         h->response = &response;
         h->result = CURLE_OK;
         h->body_result = 0;
-        h->body_begun = h->tls_begun = false;
+        h->body_begun = h->tls_begun = h->downgraded = false;
         h->skip = h->sent = 0;
         h->message_full = false;
         h->e = e;

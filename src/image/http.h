@@ -22,6 +22,9 @@ typedef int (*HttpBody)(const void *data, size_t size, void *userdata, Error *e)
 typedef int (*HttpSource)(void *buffer, size_t size, uint64_t offset, size_t *ret_size,
                           void *userdata, Error *e);
 
+/* Whether plain HTTP may be spoken with a host ("host[:port]") that somebody else has named. */
+typedef bool (*HttpMayBePlain)(const char *host, const void *userdata);
+
 /* How to speak TLS. What it points to lives as long as the request. */
 typedef struct HttpTls {
         bool skip_verify;   /* accept any certificate */
@@ -37,7 +40,11 @@ typedef struct HttpRequest {
         const char *authorization; /* value of the Authorization header or NULL; not sent to another
                                     * host by a redirect */
         uint64_t offset;           /* the body function gets the bytes from here on */
-        bool allow_http;           /* plain HTTP, also by a redirect */
+        bool allow_http;           /* plain HTTP, also by a redirect; but of those from HTTPS only
+                                    * the ones to hosts that may_be_plain is true for */
+        bool check_http;           /* ask may_be_plain for the address itself and all redirects */
+        HttpMayBePlain may_be_plain; /* NULL: none may */
+        const void *may_be_plain_userdata;
         HttpTls tls;
         unsigned timeout_sec; /* for the whole request; 0: only stalls end it */
         HttpBody body;
@@ -71,7 +78,8 @@ DEFINE_CLEANUP(Http *, http_free);
 
 /* A method other than GET and HEAD follows no redirect. 0 for any status; CTR_UNAVAILABLE if the
  * server cannot be reached, stalls, redirects in a loop or cuts the connection;
- * CTR_PERMISSION_DENIED if it redirects to a forbidden protocol; CTR_CANCELED; what the body
+ * CTR_PERMISSION_DENIED if it redirects to a forbidden protocol, or to plain HTTP where that is not
+ * allowed; CTR_CANCELED; what the body
  * function returned. */
 int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e);
 void http_response_clear(HttpResponse *response);

@@ -184,6 +184,33 @@ int registries_lookup_host(const Registries *registries, const char *host, Regis
         return 0;
 }
 
+static bool is_at(const char *location, const char *host) {
+        const char *rest = startswith(location, host);
+
+        return rest && (!*rest || *rest == '/');
+}
+
+bool registries_host_is_insecure(const Registries *registries, const char *host) {
+        const RegistryEntry *own;
+        size_t n;
+
+        assert(registries && host);
+
+        own = find_entry(registries, host, &n);
+        if (own && own->insecure)
+                return true;
+        for (size_t i = 0; i < registries->n_entries; i++) {
+                const RegistryEntry *entry = registries->entries + i;
+
+                if (entry->insecure && is_at(entry->location, host))
+                        return true;
+                for (size_t k = 0; k < entry->n_mirrors; k++)
+                        if (entry->mirrors[k].insecure && is_at(entry->mirrors[k].location, host))
+                                return true;
+        }
+        return false;
+}
+
 char *const *registries_unqualified(const Registries *registries) {
         return registries->unqualified;
 }

@@ -47,6 +47,9 @@ int registries_lookup(const Registries *r, const Reference *reference, RegistryE
  * it does not count, nor do mirrors. Errors as above; the strings are new. */
 int registries_lookup_host(const Registries *r, const char *host, RegistryEndpoint *ret, Error *e);
 
+/* Whether a host ("host[:port]") is one of a registry or mirror that is configured as insecure. */
+bool registries_host_is_insecure(const Registries *r, const char *host);
+
 /* The hosts to search in; NULL if none is configured. */
 char *const *registries_unqualified(const Registries *r);
 

@@ -34,6 +34,7 @@ typedef struct Endpoint {
 struct Registry {
         Endpoint *endpoints;
         size_t n_endpoints;
+        const Registries *registries; /* may be NULL */
         const atomic_bool *canceled;
 
         pthread_mutex_t mutex;

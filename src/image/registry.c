@@ -42,8 +42,9 @@ static int endpoint_init(Endpoint *endpoint, const RegistryEndpoint *from,
         return certificates_load(endpoint->host, &endpoint->certificates, e);
 }
 
-int registry_new(const RegistryEndpoints *endpoints, const Credentials *credentials,
-                 const atomic_bool *canceled, Registry **ret, Error *e) {
+int registry_new(const RegistryEndpoints *endpoints, const Registries *registries,
+                 const Credentials *credentials, const atomic_bool *canceled, Registry **ret,
+                 Error *e) {
         _cleanup_(registry_freep) Registry *r = NULL;
         int k;
 
@@ -53,6 +54,7 @@ int registry_new(const RegistryEndpoints *endpoints, const Credentials *credenti
         if (!r)
                 return -ENOMEM;
         (void) pthread_mutex_init(&r->mutex, NULL);
+        r->registries = registries;
         r->canceled = canceled;
         r->endpoints = calloc(endpoints->n, sizeof(Endpoint));
         if (!r->endpoints)
@@ -82,9 +84,32 @@ Registry *registry_free(Registry *r) {
         return NULL;
 }
 
+/* Are they the same machine, whatever the ports? */
+static bool same_name(const char *a, const char *b) {
+        size_t n = strcspn(a, *a == '[' ? "]" : ":");
+
+        return n == strcspn(b, *b == '[' ? "]" : ":") && strncasecmp(a, b, n) == 0;
+}
+
+/* Plain HTTP with a host that a server names: one on this machine, one that the administrator calls
+ * insecure, or another port of such an endpoint. */
+static bool host_may_be_plain(const char *host, const void *userdata) {
+        const Registry *r = userdata;
+
+        if (registry_host_is_loopback(host) ||
+            (r->registries && registries_host_is_insecure(r->registries, host)))
+                return true;
+        for (size_t i = 0; i < r->n_endpoints; i++)
+                if (r->endpoints[i].skip_verify && same_name(r->endpoints[i].host, host))
+                        return true;
+        return false;
+}
+
 HttpRequest endpoint_request(const Registry *r, const Endpoint *endpoint) {
         return (HttpRequest){
                         .allow_http = endpoint->allow_http,
+                        .may_be_plain = host_may_be_plain,
+                        .may_be_plain_userdata = r,
                         .tls = {.skip_verify = endpoint->skip_verify,
                                 .ca = endpoint->certificates.ca,
                                 .client = endpoint->certificates.client,
@@ -182,19 +207,17 @@ static int endpoint_url(const Endpoint *endpoint, const char *path, char **ret, 
         return asprintf(ret, "%s/v2/%s/%s", origin, endpoint->repository, path) < 0 ? -ENOMEM : 0;
 }
 
-/* Credentials go nowhere in plain HTTP but to this machine, whatever realm a registry on it names;
- * unless the administrator has said that the registry is insecure. */
-static bool realm_may_be_plain(const Endpoint *endpoint, const char *realm) {
+/* Credentials go nowhere in plain HTTP but to hosts that may be plain, whatever realm a registry
+ * names. */
+static bool realm_may_be_plain(const Registry *r, const Endpoint *endpoint, const char *realm) {
         _cleanup_free_ char *host = NULL;
 
-        if (endpoint->skip_verify || strncasecmp(realm, "https://", STRLEN("https://")) == 0)
+        if (strncasecmp(realm, "https://", STRLEN("https://")) == 0)
                 return endpoint->allow_http;
         if (strncasecmp(realm, "http://", STRLEN("http://")) != 0)
                 return false;
-        realm += STRLEN("http://");
-        host = strndup(realm, strcspn(realm, "/?#"));
-        return endpoint->allow_http && host && !strchr(host, '@') &&
-               registry_host_is_loopback(host);
+        host = http_url_host(realm);
+        return endpoint->allow_http && host && host_may_be_plain(host, r);
 }
 
 /* Gets the answer to a challenge, unless another thread has done so since we asked with used. */
@@ -214,8 +237,10 @@ static int answer_challenge(Registry *r, Endpoint *endpoint, Http *http, const c
         k = challenge_parse(text, &challenge, e);
         if (k == 0 && r->scope)
                 k = free_and_strdup(&challenge.scope, r->scope);
-        if (k == 0 && challenge.bearer)
-                template.allow_http = realm_may_be_plain(endpoint, challenge.realm);
+        if (k == 0 && challenge.bearer) {
+                template.allow_http = realm_may_be_plain(r, endpoint, challenge.realm);
+                template.check_http = true;
+        }
         if (k == 0)
                 k = challenge_answer(&challenge, endpoint->credential, endpoint->host, http,
                                      &template, &answer, e);
@@ -250,6 +275,7 @@ int endpoint_perform(Registry *r, Endpoint *endpoint, Http *http, const char *pa
                         return k;
                 request->url = url;
                 request->authorization = ours ? authorization : NULL;
+                request->check_http = !ours && endpoint->scheme == SCHEME_HTTPS;
                 k = http_perform(http, request, &response, e);
                 request->url = request->authorization = NULL;
                 if (k != 0)

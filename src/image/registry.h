@@ -22,10 +22,12 @@
 
 typedef struct Registry Registry;
 
-/* Copies what it needs of the endpoints and reads the certificates for them; credentials (may be
- * NULL) and canceled (may be NULL) must outlive it. */
-int registry_new(const RegistryEndpoints *endpoints, const Credentials *credentials,
-                 const atomic_bool *canceled, Registry **ret, Error *e);
+/* Copies what it needs of the endpoints and reads the certificates for them; registries (which tell
+ * the hosts that may be led to in plain HTTP), credentials and canceled, each of which may be NULL,
+ * must outlive it. */
+int registry_new(const RegistryEndpoints *endpoints, const Registries *registries,
+                 const Credentials *credentials, const atomic_bool *canceled, Registry **ret,
+                 Error *e);
 Registry *registry_free(Registry *r);
 DEFINE_CLEANUP(Registry *, registry_free);
 

@@ -46,7 +46,9 @@ int remote_open(Remote *r, const Reference *reference, const atomic_bool *cancel
         k = http_initialize();
         if (k == 0)
                 k = registries_lookup(r->registries, reference, &endpoints, e);
-        return k == 0 ? registry_new(&endpoints, r->credentials, canceled, &r->registry, e) : k;
+        return k == 0 ? registry_new(&endpoints, r->registries, r->credentials, canceled,
+                                     &r->registry, e)
+                      : k;
 }
 
 int remote_open_search(const Remote *r, const char *host, const char *term,
@@ -64,7 +66,8 @@ int remote_open_search(const Remote *r, const char *host, const char *term,
                 endpoint.repository = NULL;
                 return -ENOMEM;
         }
-        k = registry_new(&(RegistryEndpoints){&endpoint, 1}, r->credentials, canceled, ret, e);
+        k = registry_new(&(RegistryEndpoints){&endpoint, 1}, r->registries, r->credentials,
+                         canceled, ret, e);
         if (k == 0)
                 *ret_path = TAKE_PTR(path);
         return k;

@@ -423,6 +423,100 @@ class Pull(worker.TestCase):
         self.assertEqual(self.pull(reference=f"{both.host}/test/image")["digest"], digest(image.document()))
         self.assertEqual(plain, ["/v2/", "/v2/"])
 
+    def serve_beyond_loopback(self):
+        """A registry that speaks TLS, and a host of plain HTTP, elsewhere.test, which a proxy stands for."""
+        context, certificate = self.make_certificate()
+        secure, plain = registry.Registry(context), registry.Registry()
+        self.addCleanup(secure.close)
+        self.addCleanup(plain.close)
+        image = Image(tar(("a", os.urandom(1000))))
+        secure.serve(image)
+        plain.fault = lambda handler: not handler.answer(
+            200, b'{"token": "secret"}' if "/token" in handler.path else image.layers[0])
+        self.env.update(http_proxy=f"http://{plain.host}", no_proxy="127.0.0.1", SSL_CERT_FILE=str(certificate))
+        self.reference = f"{secure.host}/test/image"
+        return secure, plain, image
+
+    def configure_insecure(self, *hosts):
+        conf = self.root / "registries.conf"
+        conf.write_text("".join(f'[[registry]]\nlocation = "{host}"\ninsecure = true\n' for host in hosts))
+        self.env["CONTAINERS_REGISTRIES_CONF"] = str(conf)
+
+    def pull_as_somebody(self):
+        fd = os.memfd_create("credentials")
+        self.addCleanup(os.close, fd)
+        os.write(fd, b'{"username": "me", "password": "word"}')
+        os.lseek(fd, 0, os.SEEK_SET)
+        return self.pull(f"--credentials-fd={fd}", fds=[fd])
+
+    def test_led_from_tls(self):
+        """From HTTPS nobody is led to plain HTTP with a host that is not configured as insecure."""
+        secure, plain, image = self.serve_beyond_loopback()
+        for status in (301, 302, 303, 307, 308):
+            for part in ("/blobs/" + digest(image.layers[0]), "/manifests/"):
+                secure.fault = lambda handler, status=status, part=part: part in handler.path and not handler.answer(
+                    status, Location=f"http://elsewhere.test{handler.path}")
+                with self.subTest(status=status, part=part):
+                    self.assert_fails("PermissionDenied", "plain HTTP")
+        self.assertEqual(plain.requests, [])
+        # not by what the registry is configured to be either, but by what the host is
+        self.configure_insecure(secure.host)
+        self.assert_fails("PermissionDenied", "plain HTTP")
+        self.assertEqual(plain.requests, [])
+        secure.fault = lambda handler: handler.path.endswith(digest(image.layers[0])) and not handler.answer(
+            308, Location=f"http://elsewhere.test{handler.path}")
+        self.configure_insecure("elsewhere.test")
+        self.pull()
+        self.assertEqual(len(plain.requests), 1)
+
+    def token_guard(self, secure, realm, answer):
+        """Whoever has no token is sent to the realm; answer is what /token of the registry does."""
+        def guard(handler):
+            if handler.path.startswith("/token"):
+                answer(handler)
+                return True
+            return handler.headers.get("Authorization") != "Bearer secret" and not handler.answer(
+                401, WWW_Authenticate=f'Bearer realm="{realm}",service="s"')
+
+        secure.fault = guard
+
+    def test_realm_leads_on(self):
+        """Neither a password nor a request for a token goes on to plain HTTP, and no password to another host."""
+        secure, plain, _ = self.serve_beyond_loopback()
+        for status in (301, 302, 303, 307, 308):
+            self.token_guard(secure, f"https://{secure.host}/token", lambda handler, status=status: handler.answer(
+                status, Location="http://elsewhere.test/token"))
+            with self.subTest(status=status), self.assertRaises(worker.Failed) as context:
+                self.pull_as_somebody()
+            self.assertEqual(context.exception.code, "PermissionDenied")
+            self.assertRegex(context.exception.text, "plain HTTP")
+        self.assertEqual(plain.requests, [])
+        first = (self.root / "cert.pem").read_bytes()
+        other = registry.Registry(self.make_certificate()[0])
+        self.addCleanup(other.close)
+        with open(self.root / "both.pem", "wb") as both:
+            both.write(first + (self.root / "cert.pem").read_bytes())
+        self.env["SSL_CERT_FILE"] = both.name
+        other.fault = lambda handler: not handler.answer(200, b'{"token": "secret"}')
+        self.token_guard(secure, f"https://{secure.host}/token", lambda handler: handler.answer(
+            307, Location=f"https://{other.host}/token"))
+        self.pull_as_somebody()
+        self.assertEqual([("Authorization" in headers) for _, headers in other.requests], [False])
+
+    def test_realm_is_plain(self):
+        """That a registry is insecure says nothing of the hosts that it names."""
+        secure, plain, _ = self.serve_beyond_loopback()
+        self.token_guard(secure, "http://elsewhere.test/token", lambda handler: None)
+        self.configure_insecure(secure.host)
+        with self.assertRaises(worker.Failed) as context:
+            self.pull_as_somebody()
+        self.assertRegex(context.exception.text, 'Protocol "http"')
+        self.assertEqual(plain.requests, [])
+        self.configure_insecure(secure.host, "elsewhere.test:80")
+        self.token_guard(secure, "http://elsewhere.test:80/token", lambda handler: None)
+        self.pull_as_somebody()
+        self.assertEqual([("Authorization" in headers) for _, headers in plain.requests], [True])
+
     def test_registries_conf(self):
         self.registry.serve(Image(tar(("a", b"x"))))
         conf = self.root / "registries.conf"
