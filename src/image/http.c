@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-#include <curl/curl.h>
 #include <strings.h>
 
+#include "basic/clock.h"
 #include "image/http-internal.h"
 #include "image/http-text.h"
 
@@ -27,6 +27,7 @@ struct Http {
         uint64_t sent;     /* what the source was asked for so far */
         bool body_begun, tls_begun;
         bool downgraded; /* the transfer was ended: it led to plain HTTP */
+        bool expired;    /* ... its time is over */
         int body_result;
         Error *e;
 };
@@ -147,46 +148,10 @@ static int on_connected(void *userdata, char *address, char *own_address, int po
 
 static int on_progress(void *userdata, curl_off_t dl_total, curl_off_t dl, curl_off_t ul_total,
                        curl_off_t ul) {
-        const Http *h = userdata;
+        Http *h = userdata;
 
-        return h->request->canceled && atomic_load(h->request->canceled);
-}
-
-/* libcurl has the system's certificates built in; the variables are those of OpenSSL. */
-static CURLcode set_authorities(CURL *c, const HttpTls *tls) {
-        const char *file = getenv("SSL_CERT_FILE"), *dir = getenv("SSL_CERT_DIR");
-        struct curl_blob ca = {.data = (void *) tls->ca, .flags = CURL_BLOB_NOCOPY};
-        CURLcode r;
-
-        if (!isempty(file) && (r = curl_easy_setopt(c, CURLOPT_CAINFO, file)) != CURLE_OK)
-                return r;
-        if (!isempty(dir) && (r = curl_easy_setopt(c, CURLOPT_CAPATH, dir)) != CURLE_OK)
-                return r;
-        if (!tls->ca)
-                return CURLE_OK;
-        ca.len = strlen(tls->ca);
-        return curl_easy_setopt(c, CURLOPT_CAINFO_BLOB, &ca);
-}
-
-/* Certificates that nobody is checked against are not read either: that takes longer than all the
- * rest of a pull of what is there. */
-static CURLcode set_no_authorities(CURL *c) {
-        CURLcode r;
-
-        if ((r = curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L)) != CURLE_OK ||
-            (r = curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L)) != CURLE_OK ||
-            (r = curl_easy_setopt(c, CURLOPT_CAINFO, NULL)) != CURLE_OK)
-                return r;
-        return curl_easy_setopt(c, CURLOPT_CAPATH, NULL);
-}
-
-static CURLcode set_tls(CURL *c, const HttpTls *tls) {
-        CURLcode r = tls->skip_verify ? set_no_authorities(c) : set_authorities(c, tls);
-
-        if (r != CURLE_OK || !tls->client)
-                return r;
-        r = curl_easy_setopt(c, CURLOPT_SSLCERT, tls->client);
-        return r == CURLE_OK ? curl_easy_setopt(c, CURLOPT_SSLKEY, tls->key) : r;
+        h->expired = h->request->deadline > 0 && now_monotonic() >= h->request->deadline;
+        return h->expired || (h->request->canceled && atomic_load(h->request->canceled));
 }
 
 /* The method and what is sent with it. */
@@ -263,7 +228,7 @@ static CURLcode set_options(Http *h, struct curl_slist *headers) {
             (r = curl_easy_setopt(c, CURLOPT_XFERINFODATA, h)) != CURLE_OK)
                 return r;
         r = set_method(h);
-        return r == CURLE_OK ? set_tls(c, &q->tls) : r;
+        return r == CURLE_OK ? http_set_tls(c, &q->tls) : r;
 }
 
 static int add_header(struct curl_slist **headers, const char *name, const char *value) {
@@ -298,6 +263,9 @@ static int transfer_error(Http *h, Error *e) {
                                   "%s leads to plain HTTP with a host that is not configured as "
                                   "insecure",
                                   h->request->url);
+        if (h->expired)
+                return error_setf(e, CTR_DEADLINE_EXCEEDED,
+                                  "%s was not through in the time that there is", h->request->url);
         switch (h->result) {
         case CURLE_ABORTED_BY_CALLBACK:
                 return error_setf(e, CTR_CANCELED, "The job was canceled");
@@ -343,7 +311,7 @@ int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *
         h->response = &response;
         h->result = CURLE_OK;
         h->body_result = 0;
-        h->body_begun = h->tls_begun = h->downgraded = false;
+        h->body_begun = h->tls_begun = h->downgraded = h->expired = false;
         h->skip = h->sent = 0;
         h->message_full = false;
         h->e = e;

@@ -47,6 +47,7 @@ typedef struct HttpRequest {
         const void *may_be_plain_userdata;
         HttpTls tls;
         unsigned timeout_sec; /* for the whole request; 0: only stalls end it */
+        uint64_t deadline;    /* of all that the request is a part of: now_monotonic(); 0: none */
         HttpBody body;
         void *userdata;
         const char *content_type, *content_range; /* of what is sent; may be NULL */
@@ -79,7 +80,7 @@ DEFINE_CLEANUP(Http *, http_free);
 /* A method other than GET and HEAD follows no redirect. 0 for any status; CTR_UNAVAILABLE if the
  * server cannot be reached, stalls, redirects in a loop or cuts the connection;
  * CTR_PERMISSION_DENIED if it redirects to a forbidden protocol, or to plain HTTP where that is not
- * allowed; CTR_CANCELED; what the body
+ * allowed; CTR_DEADLINE_EXCEEDED if the request's deadline passes; CTR_CANCELED; what the body
  * function returned. */
 int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e);
 void http_response_clear(HttpResponse *response);

@@ -36,6 +36,7 @@ struct Registry {
         size_t n_endpoints;
         const Registries *registries; /* may be NULL */
         const atomic_bool *canceled;
+        uint64_t deadline; /* of a search; 0: none */
 
         pthread_mutex_t mutex;
         size_t current; /* the endpoint that answered last */
@@ -58,9 +59,12 @@ int endpoint_status_error(const Endpoint *endpoint, const char *what, const Http
 int endpoint_refusal(const Endpoint *endpoint, const char *what, const HttpResponse *response,
                      Error *e);
 
+/* The answer to a 429 (CTR_UNAVAILABLE), with the time that it names. */
+int endpoint_busy(const Endpoint *endpoint, const HttpResponse *response, Error *e);
+
 /* True for what another attempt may cure. k is what http_perform() returned. */
 bool response_is_transient(const Http *http, int k, const HttpResponse *response);
 
-/* Waits before the next attempt (counted from 0), or as long as the server asked for. CTR_CANCELED.
- */
+/* Waits before the next attempt (counted from 0), or as long as the server asked for. CTR_CANCELED,
+ * CTR_DEADLINE_EXCEEDED. */
 int registry_back_off(const Registry *r, unsigned attempt, const HttpResponse *response, Error *e);

@@ -149,6 +149,8 @@ static int catalog_error(const Endpoint *endpoint, const HttpResponse *response,
         case 401:
         case 403:
                 return endpoint_refusal(endpoint, "its catalog", response, e);
+        case 429:
+                return endpoint_busy(endpoint, response, e);
         default:
                 return error_setf(e, CTR_UNAVAILABLE,
                                   "The registry %s answers HTTP status %li for its catalog",
@@ -229,6 +231,7 @@ int registry_search(Registry *r, Http *http, const RegistrySearch *search, json_
 
         assert(r && http && search && found && r->n_endpoints == 1);
 
+        r->deadline = search->deadline;
         k = search_index(r, http, search, found, &has_search, e);
         return k != 0 || has_search ? k : search_catalog(r, http, search, found, e);
 }

@@ -114,6 +114,7 @@ HttpRequest endpoint_request(const Registry *r, const Endpoint *endpoint) {
                                 .ca = endpoint->certificates.ca,
                                 .client = endpoint->certificates.client,
                                 .key = endpoint->certificates.key},
+                        .deadline = r->deadline,
                         .canceled = r->canceled,
         };
 }
@@ -307,6 +308,18 @@ static void error_reason(const char *message, char buf[static REASON_MAX]) {
                 (void) snprintf(buf, REASON_MAX, " (%s)", s);
 }
 
+int endpoint_busy(const Endpoint *endpoint, const HttpResponse *response, Error *e) {
+        char reason[REASON_MAX], when[64] = "";
+
+        error_reason(response->message, reason);
+        if (response->retry_after > 0)
+                (void) snprintf(when, sizeof(when), "; it may be asked again in %u s",
+                                response->retry_after);
+        return error_setf(e, CTR_UNAVAILABLE,
+                          "The registry %s is asked too often at the moment%s%s", endpoint->host,
+                          reason, when);
+}
+
 int endpoint_refusal(const Endpoint *endpoint, const char *what, const HttpResponse *response,
                      Error *e) {
         bool anonymous = !endpoint->credential;
@@ -333,9 +346,7 @@ int endpoint_status_error(const Endpoint *endpoint, const char *what, const Http
                 (void) snprintf(whole, sizeof(whole), "%s of %s", what, endpoint->repository);
                 return endpoint_refusal(endpoint, whole, response, e);
         case 429:
-                return error_setf(e, CTR_UNAVAILABLE,
-                                  "The registry %s is asked too often at the moment%s",
-                                  endpoint->host, reason);
+                return endpoint_busy(endpoint, response, e);
         default:
                 return error_setf(e, CTR_UNAVAILABLE,
                                   "The registry %s answers HTTP status %li for %s of %s%s",
@@ -359,6 +370,10 @@ int registry_back_off(const Registry *r, unsigned attempt, const HttpResponse *r
         do {
                 if (r->canceled && atomic_load(r->canceled))
                         return error_setf(e, CTR_CANCELED, "The job was canceled");
+                if (r->deadline > 0 && now_monotonic() >= r->deadline)
+                        return error_setf(e, CTR_DEADLINE_EXCEEDED,
+                                          "There is no time to wait until the registry %s answers",
+                                          r->endpoints->host);
                 (void) poll(NULL, 0, SLICE_MSEC);
         } while (now_monotonic() < end);
         return 0;

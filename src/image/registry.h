@@ -50,16 +50,18 @@ int registry_get_blob(Registry *r, Http *http, const Digest *digest, uint64_t of
 /* The registry of a search has one endpoint, which registries_lookup_host() says, and the term in
  * place of a repository. */
 typedef struct RegistrySearch {
-        const char *host; /* as people call it: what the names that are found begin with */
-        const char *path; /* of the repositories at the endpoint; "": none */
-        const char *term; /* "": all */
-        size_t max;       /* so many */
+        const char *host;  /* as people call it: what the names that are found begin with */
+        const char *path;  /* of the repositories at the endpoint; "": none */
+        const char *term;  /* "": all */
+        size_t max;        /* so many */
+        uint64_t deadline; /* now_monotonic() at which it ends, whatever is found; 0: none */
 } RegistrySearch;
 
 /* Finds repositories whose names have the term in them: by the search of the registry, which may
  * look at descriptions, too, or where it has none by its catalog, of which the first 10,000 names
  * count. Appends to found an object {name, description, stars, official} for each; name is that of
- * an image without its tag, whatever the registry sent. Errors as above. */
+ * an image without its tag, whatever the registry sent. Errors as above, and CTR_DEADLINE_EXCEEDED.
+ */
 int registry_search(Registry *r, Http *http, const RegistrySearch *search, json_t *found, Error *e);
 
 /* Pushing goes to the registry itself, never to a mirror. */

@@ -3,6 +3,7 @@
 /* ctr-worker search: asks registries for the names of images. Those that the configuration lists
  * are asked, unless the term begins with a host. */
 
+#include "basic/clock.h"
 #include "basic/strv.h"
 #include "worker/job.h"
 #include "worker/options.h"
@@ -14,6 +15,9 @@
 #define HOSTS_MAX   16
 #define MAX_DEFAULT 25
 #define MAX_MAX     1000U
+/* all registries together: somebody waits for it, and a catalog may have a hundred slow pages */
+#define SEARCH_SEC     120L
+#define SEARCH_SEC_MAX 3600L
 
 typedef struct Host {
         RegistrySearch search;
@@ -29,15 +33,35 @@ typedef struct Search {
         json_t *found; /* of the job's thread until that ends */
 } Search;
 
+/* For registries that are slower than we think, and for tests. */
+static long search_sec(void) {
+        const char *text = getenv("CTR_SEARCH_SEC");
+        char *end;
+        long sec;
+
+        if (isempty(text))
+                return SEARCH_SEC;
+        sec = strtol(text, &end, 10);
+        return *end || sec < 1 || sec > SEARCH_SEC_MAX ? SEARCH_SEC : sec;
+}
+
 /* One that cannot be asked is the end: nobody shall take a part for the whole. */
 static int run(WorkerJob *j, Error *e) {
         _cleanup_(http_freep) Http *http = NULL;
+        uint64_t deadline = now_monotonic() + (uint64_t) search_sec() * USEC_PER_SEC;
         Search *s = (Search *) j;
         int r;
 
         r = http_new(&http);
-        for (size_t i = 0; r == 0 && i < s->n_hosts; i++)
-                r = registry_search(s->hosts[i].registry, http, &s->hosts[i].search, s->found, e);
+        for (size_t i = 0; r == 0 && i < s->n_hosts; i++) {
+                Host *h = s->hosts + i;
+
+                h->search.deadline = deadline;
+                r = registry_search(h->registry, http, &h->search, s->found, e);
+                if (r == CTR_DEADLINE_EXCEEDED)
+                        return error_prefix(e, r, "The search is given up after %li s",
+                                            search_sec());
+        }
         return r;
 }
 

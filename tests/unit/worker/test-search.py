@@ -3,6 +3,7 @@
 """ctr-worker search: a registry with a search, one with nothing but a catalog, and what neither should send."""
 
 import json
+import threading
 import urllib.parse
 
 import registry
@@ -82,6 +83,30 @@ class Search(worker.TestCase):
             self.assertEqual(self.names("nothere"), [])
             self.assertLessEqual(len(self.registry.requests), 103)
 
+    def test_time_is_over(self):
+        """Whatever holds a search, all of it together has a limit: pages, pauses, and an answer that never ends."""
+        over = threading.Event()
+        self.addCleanup(over.set)
+        host = self.registry.host
+        self.env["CTR_SEARCH_SEC"] = "1"
+
+        def page(handler):
+            over.wait(0.2)
+            return not handler.answer(200, json.dumps({"repositories": [f"a{len(self.registry.requests):06}"]}).encode())
+
+        def endless(handler):
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+            while not over.wait(0.1):
+                handler.wfile.write(b" " * 100)
+            handler.cut()
+            return True
+
+        for answer in (page, lambda handler: not handler.answer(503, Retry_After="60"), endless,
+                       lambda handler: over.wait() or True):
+            self.registry.fault = lambda handler, answer=answer: "_catalog" in handler.path and answer(handler)
+            self.assert_fails("DeadlineExceeded", f"given up after 1 s: .*{host}", f"{host}/x", verb="search",
+                              root=False)
+
     def test_configured(self):
         other = registry.Registry()
         self.addCleanup(other.close)
@@ -111,6 +136,10 @@ class Search(worker.TestCase):
         for status, code, pattern in ((404, "NotFound", "no search and no catalog"), (400, "Unavailable", "status 400 for its catalog")):
             self.registry.fault = lambda handler, status=status: handler.path != "/v2/" and not handler.answer(status)
             self.assert_fails(code, pattern, f"{host}/x", verb="search", root=False)
+        self.registry.fault = lambda handler: "_catalog" in handler.path and not handler.answer(
+            429, json.dumps({"errors": [{"code": "TOOMANYREQUESTS", "message": "slow down"}]}).encode(), Retry_After="1")
+        self.assert_fails("Unavailable", r"asked too often at the moment \(slow down\); it may be asked again in 1 s", f"{host}/x",
+                          verb="search", root=False)
         self.registry.fault = lambda handler: "_catalog" in handler.path and not handler.answer(200, b"nonsense")
         self.assert_fails("DataLoss", "catalog", f"{host}/x", verb="search", root=False)
         for arguments in (("",), ("--max=0", "x"), ("--max=1001", "x"), ("a..b/x",)):
