@@ -18,7 +18,8 @@
 #include "manager/version.h"
 #include "snapshot/overlayfs.h"
 
-#define CHANGES_SIZE_MAX (32U * 1024 * 1024)
+#define CHANGES_SIZE_MAX      (32U * 1024 * 1024)
+#define MOUNT_POINTS_SIZE_MAX (64U * 1024)
 
 /* Appends numbers to a list. The first n_trees are whole trees. */
 static int layer_list(const char *snapshotter, const int64_t *ids, size_t n, size_t n_trees,
@@ -342,9 +343,37 @@ static const JobType type_diff = {.name = "diff",
                                   .commit = commit_changes,
                                   .destroy = destroy_changes};
 
+/* So many that they are no arguments any more can only be in a specification that the caller wrote:
+ * what is beyond is listed as a change. */
+static int add_mount_points(Container *c, char ***l, Error *e) {
+        _cleanup_json_ json_t *j = NULL;
+        _cleanup_free_ char *spec = NULL;
+        json_t *mounts, *mount;
+        size_t i, size = 0;
+        int r;
+
+        r = container_read_spec(c, &spec, e);
+        if (r == 0)
+                r = json_parse(spec, strlen(spec), "config.json", &j, e);
+        if (r == 0)
+                r = json_get_array(j, "", "mounts", SIZE_MAX, &mounts, e);
+        if (r <= 0)
+                return r;
+        json_array_foreach(mounts, i, mount) {
+                const char *destination = json_string_value(json_object_get(mount, "destination"));
+
+                size += strlen(strempty(destination));
+                if (size > MOUNT_POINTS_SIZE_MAX)
+                        break;
+                if (!isempty(destination) && strv_extendf(l, "--mount-point=%s", destination) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
 int container_diff(Container *c, unsigned max, Job **ret, Error *e) {
+        _cleanup_strv_free_ char **l = NULL;
         int *fd = malloc(sizeof(int));
-        char **l = NULL;
         int r;
 
         if (!fd)
@@ -352,7 +381,9 @@ int container_diff(Container *c, unsigned max, Job **ret, Error *e) {
         *fd = memfd_create("changes", MFD_CLOEXEC);
         r = *fd < 0 ? -errno : strv_extendf(&l, "--max=%u", max);
         if (r == 0)
-                r = start(c, &type_diff, l, NULL, *fd, false, fd, ret, e);
+                r = add_mount_points(c, &l, e);
+        if (r == 0)
+                r = start(c, &type_diff, TAKE_PTR(l), NULL, *fd, false, fd, ret, e);
         if (r != 0)
                 destroy_changes(fd);
         return r;

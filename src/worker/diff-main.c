@@ -6,6 +6,7 @@
 
 #include "basic/fs.h"
 #include "basic/json.h"
+#include "basic/strv.h"
 #include "config.h"
 #include "snapshot/changes.h"
 #include "worker/copy.h"
@@ -20,16 +21,28 @@
 typedef struct Listing {
         WorkerJob job;
         ContainerRoot lower; /* and, before it, the snapshot itself */
+        char **mount_points;
         int upper_fd, fd;
         uint64_t max, n, bytes; /* n is guarded by the mutex */
 } Listing;
 
+/* What the image has not, the set-up of the container had to make before it could mount there. */
+static bool is_for_mount(const Listing *l, const char *path) {
+        STRV_FOREACH(m, l->mount_points)
+                if (path_is_below(*m, path))
+                        return true;
+        return false;
+}
+
 /* A letter, a path and a NUL, or a line for people. */
 static int add_change(void *userdata, ChangeKind kind, const char *path, Error *e) {
-        _cleanup_free_ char *text = name_to_text(path), *record = NULL;
+        _cleanup_free_ char *text = NULL, *record = NULL;
         Listing *l = userdata;
         int n, r;
 
+        if (kind == CHANGE_ADDED && is_for_mount(l, path))
+                return 0;
+        text = name_to_text(path);
         n = text ? asprintf(&record, "%c%s%s%c", (char) kind, l->fd < 0 ? " " : "", text,
                             l->fd < 0 ? '\n' : '\0')
                  : -1;
@@ -76,6 +89,10 @@ static int take_max(const WorkerOption *o, const char *value, Error *e) {
         return option_number(o, value, CHANGES_MAX, o->target, e);
 }
 
+static int take_mount_point(const WorkerOption *o, const char *value, Error *e) {
+        return strv_extend(o->target, value);
+}
+
 static int parse_options(int argc, char *argv[], Listing *l, const char **root, int *control_fd,
                          Error *e) {
         const WorkerOption options[] = {
@@ -84,6 +101,7 @@ static int parse_options(int argc, char *argv[], Listing *l, const char **root, 
                         {"layers", option_layers, &l->lower},
                         {"fd", option_fd, &l->fd},
                         {"max", take_max, &l->max},
+                        {"mount-point", take_mount_point, &l->mount_points},
                         {},
         };
         char **arguments;
@@ -136,6 +154,7 @@ int verb_diff(int argc, char *argv[]) {
         r = report_end(control_fd, r, &e);
         job_clear(&l.job);
         container_root_clear(&l.lower);
+        strv_free(l.mount_points);
         fd_close(l.upper_fd);
         fd_close(l.fd);
         return r;

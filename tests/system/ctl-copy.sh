@@ -55,6 +55,15 @@ for c in live idle copied tree; do
         check_equal "$c: the image has the files and the command" one "$(ctrctl run --rm --pull=never "localhost/$c:1")"
         check_match "$c: and a history" 'a test' "$(ctrctl history --full "localhost/$c:1")"
 done
+for snapshotter in overlayfs native; do
+        check "$snapshotter: a task with mounts where the image has nothing" ctrctl run -q --name="mounts-$snapshotter" --snapshotter=$snapshotter \
+                --dns=192.0.2.9 --tmpfs=/some/where -v "$test_dir:/else/where" "$image" sh -c 'echo x >/else/where/x; test -d /some/where'
+        check_equal "$snapshotter: has changed nothing that it did not write" "" \
+                "$(ctrctl diff "mounts-$snapshotter" | grep -vx 'C /etc')"
+        check "$snapshotter: a file beside them" ctrctl cp -q tree/one "mounts-$snapshotter:/else/one"
+        check_equal "$snapshotter: is a change" "A /else/one" "$(ctrctl diff "mounts-$snapshotter" | grep -vx 'C /etc')"
+        check "$snapshotter: away" ctrctl rm "mounts-$snapshotter"
+done
 check_fails "no container to export" 'container "none" does not exist' ctrctl export -q -o "$test_dir/none.tar" none
 check_equal "both snapshotters tell the same changes" "$(ctrctl diff idle)" "$(ctrctl diff tree)"
 check_equal "and two are whole trees" 2 "$(find /var/lib/ctr/snapshots/native -mindepth 1 -maxdepth 1 | wc -l)"
