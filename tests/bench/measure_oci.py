@@ -44,8 +44,17 @@ def programs(bundle):
     ]
 
 
+def memory_value(pid, file, name):
+    with open(f"/proc/{pid}/{file}") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith(name))
+
+
 def peak_memory(command):
-    """KiB that the runtime has had at most, when its container runs and it stays with it."""
+    """KiB that the runtime has had at most, when its container runs and it stays with it.
+
+    The kernel's peak alone would be too little: until 6.2 it lacks what the last 63 page faults have mapped, which is
+    half of a process as small as these. The sum over its pages lacks nothing.
+    """
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     runtime, name = command[0], command[-1]
     for _ in range(600):
@@ -53,8 +62,7 @@ def peak_memory(command):
         if state.returncode == 0 and json.loads(state.stdout)["status"] == "running":
             break
         time.sleep(0.05)
-    with open(f"/proc/{process.pid}/status") as f:
-        peak = next(int(line.split()[1]) for line in f if line.startswith("VmHWM:"))
+    peak = max(memory_value(process.pid, "status", "VmHWM:"), memory_value(process.pid, "smaps_rollup", "Rss:"))
     subprocess.run([runtime, "kill", name, "KILL"], check=True)
     process.wait()
     return peak
