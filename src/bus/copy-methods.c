@@ -4,6 +4,7 @@
 
 #include "basic/json.h"
 #include "bus/container.h"
+#include "bus/descriptor.h"
 #include "bus/error.h"
 #include "bus/late.h"
 #include "bus/options.h"
@@ -107,7 +108,7 @@ int method_export(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         Job *j = NULL;
         int fd, r;
 
-        r = sd_bus_message_read_basic(m, 'h', &fd);
+        r = bus_read_fd(m, true, &fd, error);
         if (r >= 0)
                 r = options_read_none(m, error);
         if (r < 0)
@@ -121,7 +122,7 @@ int method_export(sd_bus_message *m, void *userdata, sd_bus_error *error) {
 }
 
 /* A path, an archive and options, then start. */
-static int copy(sd_bus_message *m, Container *c, const Option *table,
+static int copy(sd_bus_message *m, Container *c, bool out, const Option *table,
                 int (*start)(Container *c, const CopyRequest *request, Job **ret, Error *e),
                 sd_bus_error *error) {
         CopyMethodOptions options = {};
@@ -129,7 +130,9 @@ static int copy(sd_bus_message *m, Container *c, const Option *table,
         Job *j = NULL;
         int r;
 
-        r = sd_bus_message_read(m, "sh", &options.request.path, &options.request.fd);
+        r = sd_bus_message_read(m, "s", &options.request.path);
+        if (r >= 0)
+                r = bus_read_fd(m, out, &options.request.fd, error);
         if (r >= 0)
                 r = options_read(m, table, &options, error);
         if (r < 0)
@@ -149,7 +152,7 @@ int method_copy_out(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                         {},
         };
 
-        return copy(m, userdata, table, container_copy_out, error);
+        return copy(m, userdata, true, table, container_copy_out, error);
 }
 
 int method_copy_in(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -161,7 +164,7 @@ int method_copy_in(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                         {},
         };
 
-        return copy(m, userdata, table, container_copy_in, error);
+        return copy(m, userdata, false, table, container_copy_in, error);
 }
 
 static int reply_stat(sd_bus_message *m, Object *o) {

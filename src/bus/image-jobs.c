@@ -2,13 +2,13 @@
 
 /* Methods of the manager that start a job about images. */
 
-#include <fcntl.h>
 #include <inttypes.h>
 
 #include "basic/identifier.h"
 #include "basic/json.h"
 #include "basic/strv.h"
 #include "bus/authorize.h"
+#include "bus/descriptor.h"
 #include "bus/error.h"
 #include "bus/manager-methods.h"
 #include "bus/path.h"
@@ -18,27 +18,6 @@
 #include "manager/image-archive.h"
 #include "manager/image-remote.h"
 #include "manager/pull.h"
-
-/* A descriptor that can be read (or written): no handle (O_PATH), which says nothing about what its
- * owner may do with the file, while the worker may do everything. */
-static bool fd_is_open_for(int fd, bool write) {
-        int flags = fcntl(fd, F_GETFL), mode = flags & O_ACCMODE;
-
-        return flags >= 0 && !(flags & O_PATH) &&
-               (mode == O_RDWR || mode == (write ? O_WRONLY : O_RDONLY));
-}
-
-static int read_fd(sd_bus_message *m, bool write, int *ret, sd_bus_error *error) {
-        int r;
-
-        r = sd_bus_message_read_basic(m, 'h', ret);
-        if (r < 0)
-                return r;
-        return fd_is_open_for(*ret, write)
-                               ? 0
-                               : bus_error_invalid(error, "The descriptor is not open for %s",
-                                                   write ? "writing" : "reading");
-}
 
 /* h: int, as long as the message. */
 int option_credentials(OptionReader *o, void *target) {
@@ -270,7 +249,7 @@ int method_import_images(sd_bus_message *m, void *userdata, sd_bus_error *error)
         Job *job;
         int r;
 
-        r = read_fd(m, false, &options.import.fd, error);
+        r = bus_read_fd(m, false, &options.import.fd, error);
         if (r < 0)
                 return r;
         r = options_read(m, table, &options, error);
@@ -341,7 +320,7 @@ int method_export_images(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         r = strings_read(m, "references", &references, error);
         if (r >= 0)
-                r = read_fd(m, true, &request.fd, error);
+                r = bus_read_fd(m, true, &request.fd, error);
         if (r >= 0)
                 r = options_read(m, table, &request, error);
         if (r < 0)

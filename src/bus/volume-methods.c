@@ -6,6 +6,7 @@
 #include "basic/identifier.h"
 #include "basic/json.h"
 #include "bus/authorize.h"
+#include "bus/descriptor.h"
 #include "bus/error.h"
 #include "bus/listing.h"
 #include "bus/manager-methods.h"
@@ -233,7 +234,7 @@ int method_prune_volumes(sd_bus_message *m, void *userdata, sd_bus_error *error)
 }
 
 /* Archives: the answer is the job. */
-static int archive(sd_bus_message *m, Service *s,
+static int archive(sd_bus_message *m, Service *s, bool write,
                    int (*start)(Manager *m, const Snapshot *s, int fd, Job **ret, Error *e),
                    sd_bus_error *error) {
         _cleanup_(snapshot_freep) Snapshot *volume = NULL;
@@ -245,6 +246,9 @@ static int archive(sd_bus_message *m, Service *s,
         r = find(m, s, &fd, &volume, error);
         if (r <= 0)
                 return r < 0 ? r : 1;
+        r = bus_check_fd(fd, write, error);
+        if (r < 0)
+                return r;
         r = start(s->manager, volume, fd, &job, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
@@ -253,9 +257,9 @@ static int archive(sd_bus_message *m, Service *s,
 }
 
 int method_export_volume(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return archive(m, userdata, volume_export, error);
+        return archive(m, userdata, true, volume_export, error);
 }
 
 int method_import_volume(sd_bus_message *m, void *userdata, sd_bus_error *error) {
-        return archive(m, userdata, volume_import, error);
+        return archive(m, userdata, false, volume_import, error);
 }

@@ -42,6 +42,9 @@ static int check_sealed(int fd, size_t *ret_size, Error *e) {
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "A secret comes in a file in memory that is sealed against "
                                   "writing, growing and shrinking");
+        if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "The descriptor of a secret is not open for reading");
         if (st.st_size <= 0 || st.st_size > (off_t) SECRET_BYTES_MAX)
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "A secret has 1 to %u bytes, and this one %" PRIi64,

@@ -51,6 +51,11 @@ def files(walk):
     walk.check("as is all", "tmp/two" in unpack(walk, container, "Container.Export"))
     changes = container.call("Container.Diff", Limit=1000)
     walk.check("changes", {("C", "/tmp"), ("A", "/tmp/one"), ("A", "/way")} <= set(changes), changes)
+    with open("/dev/null", "rb") as source, open("/dev/null", "wb") as sink:
+        for member, given, fd in (("Container.CopyIn", ("/tmp",), sink), ("Container.CopyOut", ("/tmp",), source),
+                                  ("Container.Export", (), source)):
+            walk.refused(f"{member} with the wrong end", "InvalidArgument", "not open for", container.call, member, *given,
+                         fd.fileno())
     walk.refused("more than allowed", "ResourceExhausted", "more than 1", container.call, "Container.Diff", Limit=1)
     walk.refused("what is not there", "NotFound", "/none", container.call, "Container.StatPath", "/none")
 

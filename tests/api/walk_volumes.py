@@ -43,6 +43,10 @@ def life(walk):
         job = walk.thing(root.call("Manager.ImportVolume", "data", archive.fileno(), Namespace="default"))
     walk.check("filled from an archive", job.call("Job.Wait")["Bytes"] > 5000)
     walk.equal("and read into one", b"1" * 5000, unpack(walk, root, "Manager.ExportVolume", "data", Namespace="default")["one"])
+    with open("/dev/null", "rb") as nothing, open("/dev/null", "wb") as sink:
+        for member, fd in (("Manager.ImportVolume", sink), ("Manager.ExportVolume", nothing)):
+            walk.refused(f"{member} with the wrong end", "InvalidArgument", "not open for", root.call, member, "data",
+                         fd.fileno(), Namespace="default")
     size, inodes = root.call("Manager.VolumeUsage", "data", Namespace="default")
     walk.check("what it takes", size >= 5000 and inodes >= 2, size, inodes)
     walk.refused("not as a snapshot", "FailedPrecondition", "is a volume", root.call, "Manager.RemoveSnapshot",

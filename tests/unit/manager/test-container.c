@@ -664,6 +664,16 @@ static int memory_file(const char *text, int seals) {
         return fd;
 }
 
+/* Another descriptor of the same file, which nothing can be read from. */
+static int write_only(int fd) {
+        char path[STRLEN("/proc/self/fd/") + 12];
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%i", fd);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        return fd;
+}
+
 /* The row and the file are one: a file without a row goes, and what a container names stays. */
 static void test_secrets(void **state) {
         const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK;
@@ -678,7 +688,8 @@ static void test_secrets(void **state) {
                         .secrets = &secret,
                         .n_secrets = 1,
         };
-        _cleanup_close_ int fd = memory_file("abc", seals), open_fd = memory_file("abc", 0);
+        _cleanup_close_ int fd = memory_file("abc", seals), open_fd = memory_file("abc", 0),
+                            write_fd = -1;
         _cleanup_error_ Error e = ERROR_NULL;
         _cleanup_free_ char *document = NULL, *path = NULL;
         Harness *h = *state;
@@ -690,6 +701,12 @@ static void test_secrets(void **state) {
         error_clear(&e);
         assert_int_equal(secret_create(h->manager, "default", "key", NULL, open_fd, &e),
                          CTR_INVALID_ARGUMENT);
+        error_clear(&e);
+        write_fd = write_only(open_fd);
+        assert_int_equal(fcntl(write_fd, F_ADD_SEALS, seals), 0);
+        assert_int_equal(secret_create(h->manager, "default", "key", NULL, write_fd, &e),
+                         CTR_INVALID_ARGUMENT);
+        assert_non_null(strstr(error_text(&e), "not open for reading"));
         error_clear(&e);
         assert_int_equal(harness_count(h, "state/secrets"), 0);
         assert_int_equal(secret_create(h->manager, "default", "key", NULL, fd, &e), 0);
