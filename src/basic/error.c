@@ -4,6 +4,8 @@
 
 #include <stdarg.h>
 
+#include "basic/utf8.h"
+
 static const char *const error_names[_CTR_ERROR_MAX] = {
                 [CTR_OK] = "Ok",
                 [CTR_INVALID_ARGUMENT] = "InvalidArgument",
@@ -31,7 +33,7 @@ _printf_(2, 0) static char *format_text(int code, const char *format, va_list ap
                 errno = -code;
         if (vasprintf(&text, format, ap) < 0)
                 return NULL;
-        return text;
+        return utf8_repair(text); /* "%.64s" cuts characters, paths need not be made of them */
 }
 
 int error_setf(Error *e, int code, const char *format, ...) {

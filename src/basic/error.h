@@ -6,7 +6,8 @@
  * failure and a positive ErrorCode for a named outcome of our API, which the caller must handle and
  * which becomes a D-Bus error name. Either kind may come with a text: what failed and where.
  *
- * Invariant: text is set only together with a code other than 0.
+ * Invariant: text is set only together with a code other than 0, and is UTF-8: it goes into D-Bus
+ * messages and JSON, which take nothing else.
  */
 
 #include "basic/macro.h"

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 
 #include "basic/log.h"
+#include "basic/utf8.h"
 
 #define BUS_ERROR_NAME_SIZE 128
 
@@ -38,7 +39,7 @@ int bus_error_invalid(sd_bus_error *error, const char *format, ...) {
         va_end(ap);
         if (!text)
                 return -ENOMEM;
-        return sd_bus_error_set(error, error_name(CTR_INVALID_ARGUMENT, name), text);
+        return sd_bus_error_set(error, error_name(CTR_INVALID_ARGUMENT, name), utf8_repair(text));
 }
 
 /* Errors of the bus and of other services that mean something to us. */

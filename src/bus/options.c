@@ -247,7 +247,7 @@ static int find_option(OptionReader *o, const Option *table, const char *signatu
                         break;
         }
         if (!first)
-                return bus_error_invalid(o->error, "Unknown option %s", o->key);
+                return bus_error_invalid(o->error, "Unknown option %.64s", o->key);
         if (!row->key)
                 return option_invalid(o, "a value of type %s is needed, not %s", first->signature,
                                       signature);

@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "basic/utf8.h"
+
 void stats_set(TaskStats *s, StatValue v, uint64_t value) {
         s->values[v] = value;
         s->known[v] = true;
@@ -135,7 +137,8 @@ static bool parse_interface(TaskStats *s, char *line, StatGroup *group) {
         if (!colon)
                 return false;
         *colon = '\0';
-        group->name = line + strspn(line, " ");
+        /* the container gives its interfaces any names, and this one is for everybody to read */
+        group->name = utf8_repair(line + strspn(line, " "));
         line = colon + 1;
         while (n < ELEMENTSOF(names) && (word = strsep(&line, " "))) {
                 uint64_t value;

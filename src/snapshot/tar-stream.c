@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <sys/sysmacros.h>
 
+#include "basic/utf8.h"
+
 #define BLOCK_SIZE  512U
 #define BUFFER_SIZE (128U * 1024)
 /* what the octal fields can hold */
@@ -178,26 +180,7 @@ static int set_time(TarStream *t, Header *h, const struct timespec *time) {
         return add_text(t, "mtime", text);
 }
 
-/* RFC 3629; what is not is written as it is, and the reader is told so. */
-static bool is_utf8(const char *s) {
-        for (const unsigned char *p = (const unsigned char *) s; *p;) {
-                unsigned n = *p < 0x80                 ? 0
-                             : *p >= 0xc2 && *p < 0xe0 ? 1
-                             : *p >= 0xe0 && *p < 0xf0 ? 2
-                             : *p >= 0xf0 && *p < 0xf5 ? 3
-                                                       : 4;
-
-                if (n == 4 || (*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) ||
-                    (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))
-                        return false;
-                p++;
-                for (; n > 0; n--)
-                        if ((*p++ & 0xc0) != 0x80)
-                                return false;
-        }
-        return true;
-}
-
+/* A name that is no UTF-8 is written as it is, and the reader is told so. */
 static int set_name(TarStream *t, char *field, size_t size, const char *record, const char *name) {
         size_t n = strlen(name);
         int r = 0;
@@ -205,7 +188,7 @@ static int set_name(TarStream *t, char *field, size_t size, const char *record, 
         memcpy(field, name, MIN_OF(n, size));
         if (n <= size)
                 return 0;
-        if (!is_utf8(name))
+        if (!utf8_is_valid(name))
                 r = add_text(t, "hdrcharset", "BINARY");
         return r < 0 ? r : add_text(t, record, name);
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 
+#include "basic/utf8.h"
 #include "image/image-archive.h"
 #include "snapshot/diff.h"
 #include "snapshot/inside.h"
@@ -45,29 +46,14 @@ static int write_archive(void *userdata, const void *data, size_t size, Error *e
         return 0;
 }
 
-static bool is_utf8(const char *s, size_t n) {
-        json_t *j = json_stringn(s, n);
-
-        json_decref(j);
-        return j;
-}
-
-/* The length of the character at s, 0 if it is none. */
-static size_t character_length(const char *s) {
-        for (size_t n = 1; n <= 4 && s[n - 1]; n++)
-                if (is_utf8(s, n))
-                        return n;
-        return 0;
-}
-
 char *name_to_text(const char *name) {
         char *text, *q;
 
-        if (is_utf8(name, strlen(name)))
+        if (utf8_is_valid(name))
                 return strdup(name);
         text = q = malloc(4 * strlen(name) + 1);
         for (const char *p = name; text && *p;) {
-                size_t n = character_length(p);
+                size_t n = utf8_character(p);
 
                 if (n == 0)
                         q += sprintf(q, "\\x%02x", (unsigned) (unsigned char) *p++);

@@ -16,6 +16,7 @@
 #include "basic/json.h"
 #include "basic/process.h"
 #include "basic/strv.h"
+#include "basic/utf8.h"
 
 static int temp_dir(char *path) {
         strcpy(path, "/tmp/test-basic-XXXXXX");
@@ -90,6 +91,48 @@ static void test_error(void **state) {
         assert_int_equal(error_code_for_client(-EEXIST), CTR_UNKNOWN);
         for (int i = 1; i < _CTR_ERROR_MAX; i++)
                 assert_int_equal(error_code_from_string(error_code_to_string(i)), i);
+}
+
+static void test_utf8(void **state) {
+        static const struct {
+                const char *text, *repaired;
+        } cases[] = {
+                        {"", ""},
+                        {"plain", "plain"},
+                        {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80",
+                         "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"},
+                        {"a\xc3", "a?"},                   /* cut */
+                        {"\xe2\x82", "??"},                /* cut */
+                        {"\xc3\"x\"", "?\"x\""},           /* cut, and more behind it */
+                        {"\xff\xfe\x80z", "???z"},         /* none of it is a beginning */
+                        {"\xc0\xaf\xe0\x80\xaf", "?????"}, /* longer than need be */
+                        {"\xed\xa0\x80", "???"},           /* a surrogate */
+                        {"\xf4\x90\x80\x80", "????"},      /* above U+10FFFF */
+                        {"\xf4\x8f\xbf\xbf", "\xf4\x8f\xbf\xbf"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                _cleanup_free_ char *text = strdup(cases[i].text);
+
+                assert_int_equal(utf8_is_valid(text), streq(text, cases[i].repaired));
+                assert_string_equal(utf8_repair(text), cases[i].repaired);
+                assert_true(utf8_is_valid(text));
+        }
+        assert_null(utf8_repair(NULL));
+}
+
+/* A text goes into messages that nothing else than UTF-8 can be in. */
+static void test_error_cut(void **state) {
+        _cleanup_error_ Error e = ERROR_NULL;
+
+        assert_int_equal(error_setf(&e, CTR_NOT_FOUND, "no \"%.4s\"", "a\xe2\x82\xac\xe2\x82\xac"),
+                         CTR_NOT_FOUND);
+        assert_string_equal(error_text(&e), "no \"a\xe2\x82\xac\"");
+        error_clear(&e);
+        assert_int_equal(error_setf(&e, CTR_NOT_FOUND, "no \"%.3s\"", "a\xe2\x82\xac\xe2\x82\xac"),
+                         CTR_NOT_FOUND);
+        assert_int_equal(error_prefix(&e, -EIO, "in %s", "\xff"), CTR_NOT_FOUND);
+        assert_string_equal(error_text(&e), "in ?: no \"a??\"");
 }
 
 static void test_strv_env(void **state) {
@@ -340,6 +383,8 @@ int main(void) {
                         cmocka_unit_test(test_identifier_errors),
                         cmocka_unit_test(test_unit_name),
                         cmocka_unit_test(test_error),
+                        cmocka_unit_test(test_utf8),
+                        cmocka_unit_test(test_error_cut),
                         cmocka_unit_test(test_strv_env),
                         cmocka_unit_test(test_json),
                         cmocka_unit_test(test_json_strv),

@@ -14,6 +14,7 @@
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/strv.h"
+#include "basic/utf8.h"
 #include "bus/authorize.h"
 #include "bus/container-options.h"
 #include "bus/error.h"
@@ -51,6 +52,13 @@ typedef struct Target {
         json_t *labels;
 } Target;
 
+static int option_one_name(OptionReader *o, void *target) {
+        static const char *const names[] = {"one"};
+        size_t i;
+
+        return option_read_name(o, names, 1, &i);
+}
+
 static int option_descriptor(OptionReader *o, void *target) {
         return sd_bus_message_skip(o->message, "h");
 }
@@ -64,6 +72,7 @@ static const Option table[] = {
                 {"List", "as", option_strv, offsetof(Target, list)},
                 {"Labels", "a{ss}", option_labels, offsetof(Target, labels)},
                 {"Either", "h", option_descriptor, 0},
+                {"Name", "s", option_one_name, 0},
                 {"Either", "s", option_string, offsetof(Target, string)},
                 {},
 };
@@ -123,6 +132,8 @@ static void check_refused(sd_bus_message *m, const Option *t, const char *word, 
         assert_string_equal(error.name, "org.example.Ctr.Error.InvalidArgument");
         assert_non_null(strstr(error.message, word));
         assert_non_null(strstr(error.message, word2));
+        /* or else nobody hears of it */
+        assert_true(utf8_is_valid(error.message) && strlen(error.message) < 256);
         strv_free(target.list);
         json_decref(target.labels);
         sd_bus_message_unref(m);
@@ -150,6 +161,16 @@ static void test_options_refused(void **state) {
         REFUSED(table, "Labels", "empty", "a{sv}", 1, "Labels", "a{ss}", 1, "", "v");
         REFUSED(table, "Labels", "label k is given twice", "a{sv}", 1, "Labels", "a{ss}", 2, "k",
                 "v", "k", "w");
+}
+
+/* What a caller sends comes back in the sentence, but not all of it. */
+static void test_options_refused_cut(void **state) {
+        char text[512] = "x";
+
+        for (size_t i = 1; i + 2 < sizeof(text); i += 2)
+                memcpy(text + i, "\xc3\xa4", 3);
+        REFUSED(table, "Unknown option", "x\xc3\xa4", "a{sv}", 1, text, "s", "x");
+        REFUSED(table, "Name", "is none of", "a{sv}", 1, "Name", "s", text);
 }
 
 /* What one message may cost is bounded: items of an array, bytes of all strings. */
@@ -512,6 +533,7 @@ int main(void) {
                         cmocka_unit_test(test_options_good),
                         cmocka_unit_test(test_options_none),
                         cmocka_unit_test(test_options_refused),
+                        cmocka_unit_test(test_options_refused_cut),
                         cmocka_unit_test(test_options_bounds),
                         cmocka_unit_test(test_container_options),
                         cmocka_unit_test(test_container_options_refused),

@@ -55,7 +55,8 @@ static const char net_dev[] =
                 "    lo:     840      10    1    2    0     0          0         0      841      "
                 "11    "
                 "3    4    0     0       0          0\n"
-                "veth0:a: 18446744073709551615 1 0 0 0 0 0 0 5 6 7 8 0 0 0 0\n";
+                "veth0:a: 18446744073709551615 1 0 0 0 0 0 0 5 6 7 8 0 0 0 0\n"
+                "\xff\xc3: 7 1 0 0 0 0 0 0 5 6 7 8 0 0 0 0\n";
 
 typedef struct Fixture {
         char path[64];
@@ -213,7 +214,7 @@ static void test_network(void **state) {
         assert_int_equal(mkdirat(f->scope_fd, "net", 0700), 0);
         put(f, "net/dev", net_dev);
         assert_int_equal(stats_read_network(f->scope_fd, s), 0);
-        assert_int_equal(s->n_network, 2);
+        assert_int_equal(s->n_network, 3);
         assert_string_equal(s->network[0].name, "lo");
         assert_pair(s, &s->network[0], "rx_bytes", 840);
         assert_pair(s, &s->network[0], "rx_dropped", 2);
@@ -222,6 +223,8 @@ static void test_network(void **state) {
         assert_string_equal(s->network[1].name, "veth0:a");
         assert_pair(s, &s->network[1], "rx_bytes", UINT64_MAX);
         assert_pair(s, &s->network[1], "tx_dropped", 8);
+        assert_string_equal(s->network[2].name, "??");
+        assert_pair(s, &s->network[2], "rx_bytes", 7);
 }
 
 /* A container may make any number of interfaces, and a machine have any number of disks. */
