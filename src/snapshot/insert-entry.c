@@ -5,27 +5,14 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-#include "basic/fs.h"
 #include "snapshot/entry.h"
 #include "snapshot/insert-internal.h"
 #include "snapshot/tree.h"
-
-/* somebody in the container makes the same name again and again */
-#define ATTEMPTS_MAX 16U
 
 struct InsertTime {
         char *path;
         struct timespec mtime;
 };
-
-static int failed(Insert *c, const char *action) {
-        /* a read-only mount, and what is mounted itself, is the container's state */
-        int code = errno == EROFS || errno == EBUSY || errno == EXDEV ? CTR_FAILED_PRECONDITION
-                                                                      : -errno;
-
-        return error_setf(c->e, code, "Failed to %s \"%s\": %s", action, c->path,
-                          strerrordesc_np(errno));
-}
 
 static int entry_ids(Insert *c, uid_t *ret_uid, gid_t *ret_gid) {
         if (c->options->own) {
@@ -46,7 +33,7 @@ static int set_attributes(Insert *c, int fd) {
         if (r != 0)
                 return r;
         if (fchown(fd, uid, gid) < 0 || fchmod(fd, entry_mode(c->entry)) < 0)
-                return failed(c, "set owner and mode of");
+                return insert_failed(c, "set owner and mode of");
         return entry_set_xattrs(c->entry, c->path, fd, c->options->limits, c->e);
 }
 
@@ -93,40 +80,37 @@ int insert_set_times(Insert *c) {
         return 0;
 }
 
-/* Makes room for the entry. -EEXIST (without a text) if there is a directory that it becomes one
- * with. */
-static int clear_place(Insert *c, const InsertPlace *place, bool directory) {
+/* One that is there stays, and becomes one with the entry. */
+static int find_directory(Insert *c, const InsertPlace *place) {
+        InsertDraft draft;
         struct stat st;
         int r;
 
-        if (fstatat(place->dir_fd, place->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-                return errno == ENOENT ? 0 : failed(c, "look at");
-        if (S_ISDIR(st.st_mode) && directory)
-                return -EEXIST;
-        if (S_ISDIR(st.st_mode) != directory && c->options->keep_kind)
-                return error_setf(c->e, CTR_FAILED_PRECONDITION,
-                                  directory ? "\"%s\" in the container is no directory, and is not "
-                                              "replaced by one"
-                                            : "\"%s\" in the container is a directory, and is not "
-                                              "replaced by a file",
-                                  c->path);
-        r = tree_remove_at(place->dir_fd, place->name);
-        errno = -r;
-        return r < 0 ? failed(c, "replace") : 0;
+        if (mkdirat(place->dir_fd, place->name, 0700) >= 0)
+                return 0;
+        if (errno != EEXIST)
+                return insert_failed(c, "make the directory");
+        if (fstatat(place->dir_fd, place->name, &st, AT_SYMLINK_NOFOLLOW) >= 0 &&
+            S_ISDIR(st.st_mode))
+                return 0;
+        r = insert_draft(c, place, &draft);
+        if (r != 0)
+                return r;
+        if (mkdirat(place->dir_fd, draft.name, 0700) < 0)
+                return insert_failed(c, "make the directory");
+        return insert_replace(c, &draft, place);
 }
 
 static int make_directory(Insert *c, const InsertPlace *place) {
         _cleanup_close_ int fd = -1;
         int r;
 
-        r = clear_place(c, place, true);
-        if (r == 0 && mkdirat(place->dir_fd, place->name, 0700) < 0 && errno != EEXIST)
-                return failed(c, "make the directory");
-        if (r != 0 && r != -EEXIST)
+        r = find_directory(c, place);
+        if (r != 0)
                 return r;
         fd = openat(place->dir_fd, place->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0)
-                return failed(c, "open the directory");
+                return insert_failed(c, "open the directory");
         r = set_attributes(c, fd);
         return r == 0 ? remember_time(c) : r;
 }
@@ -138,7 +122,7 @@ static int write_block(Insert *c, int fd, const char *data, size_t size, off_t o
                 if (n < 0 && errno == EINTR)
                         continue;
                 if (n < 0)
-                        return failed(c, "write");
+                        return insert_failed(c, "write");
                 data += n;
                 offset += n;
                 size -= (size_t) n;
@@ -164,7 +148,7 @@ static int write_data(Insert *c, int fd, int64_t size) {
                 if (r != 0)
                         return r;
         }
-        return ftruncate(fd, size) < 0 ? failed(c, "set the size of") : 0;
+        return ftruncate(fd, size) < 0 ? insert_failed(c, "set the size of") : 0;
 }
 
 static int fill_file(Insert *c, int fd) {
@@ -175,32 +159,52 @@ static int fill_file(Insert *c, int fd) {
         if (r == 0)
                 r = set_attributes(c, fd);
         if (r == 0 && futimens(fd, times) < 0)
-                r = failed(c, "set the time of");
+                r = insert_failed(c, "set the time of");
         return r;
 }
 
-/* Gives a file without a name its name. */
-static int link_file(Insert *c, int fd, const InsertPlace *place) {
-        char proc[STRLEN("/proc/self/fd/") + 12];
+/* Gives a file, which may have none yet, this name, too. */
+static int link_file(Insert *c, int dir_fd, const char *name, int flags, const InsertPlace *place) {
+        InsertDraft draft;
         int r;
 
-        (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%i", fd);
-        for (unsigned i = 0; i < ATTEMPTS_MAX; i++) {
-                r = clear_place(c, place, false);
-                if (r != 0)
-                        return r;
-                if (linkat(AT_FDCWD, proc, place->dir_fd, place->name, AT_SYMLINK_FOLLOW) >= 0)
-                        return 0;
-                if (errno != EEXIST)
-                        break;
-        }
-        return failed(c, "make");
+        if (linkat(dir_fd, name, place->dir_fd, place->name, flags) >= 0)
+                return 0;
+        if (errno != EEXIST)
+                return insert_failed(c, "make");
+        r = insert_draft(c, place, &draft);
+        if (r != 0)
+                return r;
+        if (linkat(dir_fd, name, place->dir_fd, draft.name, flags) < 0)
+                return insert_failed(c, "make");
+        return insert_replace(c, &draft, place);
+}
+
+/* Where there are no files without a name. */
+static int make_named_file(Insert *c, const InsertPlace *place) {
+        _cleanup_close_ int fd = -1;
+        InsertDraft draft;
+        int r;
+
+        r = insert_draft(c, place, &draft);
+        if (r != 0)
+                return r;
+        fd = openat(place->dir_fd, draft.name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                    0600);
+        if (fd < 0)
+                return insert_failed(c, "make");
+        r = fill_file(c, fd);
+        if (r == 0)
+                return insert_replace(c, &draft, place);
+        insert_draft_remove(&draft);
+        return r;
 }
 
 /* Nothing but complete files gets a name, so that nothing is left of a copy that was killed. Where
  * the file system cannot do that, an incomplete one is removed at least after an error. */
 static int make_file(Insert *c, const InsertPlace *place) {
         int64_t size = tar_library.archive_entry_size(c->entry);
+        char proc[STRLEN("/proc/self/fd/") + 12];
         _cleanup_close_ int fd = -1;
         int r;
 
@@ -210,23 +214,14 @@ static int make_file(Insert *c, const InsertPlace *place) {
                                   c->path, (unsigned long long) c->options->limits->bytes);
         c->bytes += (uint64_t) size;
         fd = openat(place->dir_fd, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-        if (fd >= 0) {
-                r = fill_file(c, fd);
-                return r == 0 ? link_file(c, fd, place) : r;
-        }
-        if (errno != EOPNOTSUPP && errno != EISDIR)
-                return failed(c, "make");
-        r = clear_place(c, place, false);
-        if (r != 0)
-                return r;
-        fd = openat(place->dir_fd, place->name,
-                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (fd < 0)
-                return failed(c, "make");
+                return errno == EOPNOTSUPP || errno == EISDIR ? make_named_file(c, place)
+                                                              : insert_failed(c, "make");
         r = fill_file(c, fd);
         if (r != 0)
-                (void) unlinkat(place->dir_fd, place->name, 0);
-        return r;
+                return r;
+        (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%i", fd);
+        return link_file(c, AT_FDCWD, proc, AT_SYMLINK_FOLLOW, place);
 }
 
 static int make_hard_link(Insert *c, const InsertPlace *place, const char *target) {
@@ -245,14 +240,11 @@ static int make_hard_link(Insert *c, const InsertPlace *place, const char *targe
         if (r != 0)
                 return r;
         if (fstatat(from.dir_fd, from.name, &a, AT_SYMLINK_NOFOLLOW) < 0)
-                return failed(c, "find the target of the hard link");
+                return insert_failed(c, "find the target of the hard link");
         if (fstatat(place->dir_fd, place->name, &b, AT_SYMLINK_NOFOLLOW) >= 0 &&
             a.st_dev == b.st_dev && a.st_ino == b.st_ino)
                 return 0;
-        r = clear_place(c, place, false);
-        if (r == 0 && linkat(from.dir_fd, from.name, place->dir_fd, place->name, 0) < 0)
-                r = failed(c, "make the hard link");
-        return r;
+        return link_file(c, from.dir_fd, from.name, 0, place);
 }
 
 /* Attributes of what has no descriptor from its making: it must be what was made, and have no other
@@ -271,40 +263,55 @@ static int set_special_attributes(Insert *c, const InsertPlace *place) {
                 return r;
         fd = openat(place->dir_fd, place->name, O_PATH | O_CLOEXEC | O_NOFOLLOW);
         if (fd < 0 || fstat(fd, &st) < 0)
-                return failed(c, "open");
+                return insert_failed(c, "open");
         if ((st.st_mode & S_IFMT) != tar_library.archive_entry_filetype(c->entry) ||
             st.st_nlink != 1)
                 return error_setf(c->e, CTR_CONFLICT, "\"%s\" was replaced while it was made",
                                   c->path);
         (void) snprintf(proc, sizeof(proc), "/proc/self/fd/%i", fd);
         if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) < 0)
-                return failed(c, "set the owner of");
+                return insert_failed(c, "set the owner of");
         if (!S_ISLNK(st.st_mode) && fchmodat(AT_FDCWD, proc, entry_mode(c->entry), 0) < 0)
-                return failed(c, "set the mode of");
+                return insert_failed(c, "set the mode of");
         r = entry_set_xattrs(c->entry, c->path, fd, c->options->limits, c->e);
         if (r == 0 && utimensat(fd, "", times, AT_EMPTY_PATH) < 0)
-                r = failed(c, "set the time of");
+                r = insert_failed(c, "set the time of");
         return r;
 }
 
-static int make_special(Insert *c, const InsertPlace *place) {
+/* -1 and errno. */
+static int make_node(Insert *c, const InsertPlace *place) {
         mode_t type = tar_library.archive_entry_filetype(c->entry);
+
+        if (type == AE_IFLNK)
+                return symlinkat(tar_library.archive_entry_symlink(c->entry), place->dir_fd,
+                                 place->name);
+        return mknodat(place->dir_fd, place->name, type | 0600,
+                       type == AE_IFIFO ? 0 : tar_library.archive_entry_rdev(c->entry));
+}
+
+static int make_special(Insert *c, const InsertPlace *place) {
+        InsertDraft draft;
         int r;
 
-        r = clear_place(c, place, false);
+        if (tar_library.archive_entry_filetype(c->entry) == AE_IFLNK &&
+            isempty(tar_library.archive_entry_symlink(c->entry)))
+                return error_setf(c->e, CTR_INVALID_ARGUMENT,
+                                  "The symbolic link \"%s\" has no target", c->path);
+        if (make_node(c, place) >= 0)
+                return set_special_attributes(c, place);
+        if (errno != EEXIST)
+                return insert_failed(c, "make");
+        r = insert_draft(c, place, &draft);
         if (r != 0)
                 return r;
-        if (type == AE_IFLNK) {
-                const char *target = tar_library.archive_entry_symlink(c->entry);
-
-                if (isempty(target))
-                        return error_setf(c->e, CTR_INVALID_ARGUMENT,
-                                          "The symbolic link \"%s\" has no target", c->path);
-                r = symlinkat(target, place->dir_fd, place->name);
-        } else
-                r = mknodat(place->dir_fd, place->name, type | 0600,
-                            type == AE_IFIFO ? 0 : tar_library.archive_entry_rdev(c->entry));
-        return r < 0 ? failed(c, "make") : set_special_attributes(c, place);
+        if (make_node(c, &draft.place) < 0)
+                return insert_failed(c, "make");
+        r = set_special_attributes(c, &draft.place);
+        if (r == 0)
+                return insert_replace(c, &draft, place);
+        insert_draft_remove(&draft);
+        return r;
 }
 
 int insert_make(Insert *c, const InsertPlace *place) {

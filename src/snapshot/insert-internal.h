@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Private to insert.c, which reads the archive and finds places, and insert-entry.c, which makes
- * files there. */
+/* Private to insert.c, which reads the archive and finds places, insert-entry.c, which makes files,
+ * and insert-place.c, which gives them the places. */
 
 #include "basic/tar-library.h"
 #include "snapshot/insert.h"
@@ -38,6 +38,26 @@ void insert_place_clear(InsertPlace *p);
 
 /* What libarchive failed with. */
 int insert_archive_failed(Insert *c, const char *where);
+
+/* insert-place.c: what errno says of an action with c->path. */
+int insert_failed(Insert *c, const char *action);
+
+/* Something new under a name beside its place, which nothing else has. */
+typedef struct InsertDraft {
+        InsertPlace place; /* its own; dir_fd is borrowed */
+        char name[40];
+} InsertDraft;
+
+/* Chooses the name; nothing is made. *ret stays where it is. */
+int insert_draft(Insert *c, const InsertPlace *place, InsertDraft *ret);
+void insert_draft_remove(const InsertDraft *draft);
+
+/* What is there gives way to the draft, from one moment to the next: at a crash there is one of the
+ * two, and perhaps the draft. Where one is a directory this needs a file system that can exchange
+ * two names, and elsewhere what is there is removed first. After a failure the draft is gone.
+ * CTR_FAILED_PRECONDITION for another kind with keep_kind, CTR_CONFLICT if the place changes again
+ * and again. */
+int insert_replace(Insert *c, const InsertDraft *draft, const InsertPlace *place);
 
 /* insert-entry.c: makes c->entry at place. */
 int insert_make(Insert *c, const InsertPlace *place);

@@ -8,7 +8,8 @@
  *
  * Links on the way to an entry are followed, as they would be in the container. What is there gives
  * way, but directories become one. A regular file gets its name when it is complete, where its file
- * system can do that. Marks of layers (".wh.NAME") have no meaning here.
+ * system can do that, and what it replaces is there until then (insert-internal.h). Marks of layers
+ * (".wh.NAME") have no meaning here.
  */
 
 #include "snapshot/apply.h"

@@ -5,6 +5,7 @@
 import io
 import os
 import pathlib
+import shutil
 import signal
 import stat
 import subprocess
@@ -193,6 +194,63 @@ class Copy(worker.TestCase):
         self.assertEqual((self.upper / "dir").read_bytes(), b"x")
         self.refused("FailedPrecondition", "is no directory", "copy-in", "/dir", data=directory)
         self.refused("NotFound", "There is no", "copy-in", "/none", data=directory)
+
+    def fill(self, root, what):
+        """What is to be replaced: a file, a link or a directory that is not empty."""
+        root.mkdir()
+        (root / "other").write_bytes(b"new")
+        if what == "directory":
+            (root / "x").mkdir()
+            (root / "x/inside").write_bytes(b"old")
+        elif what == "link":
+            os.symlink("old", root / "x")
+        else:
+            (root / "x").write_bytes(b"old")
+
+    def seen(self, root):
+        """What x is now."""
+        path = root / "x"
+        if path.is_symlink():
+            return os.readlink(path)
+        if path.is_dir():
+            return "old" if (path / "inside").exists() else "new"
+        return path.read_text() if path.exists() else None
+
+    def killed_at(self, root, data, call, n):
+        """A copy that dies at its n-th call of that kind; False if there were not so many."""
+        file, directory = self.root / "archive", os.open(root, os.O_PATH)
+        file.write_bytes(data)
+        strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={n}"]
+        with open(file, "rb") as f:
+            session = worker.Session(self.root, f"--container-fd={directory}", f"--fd={f.fileno()}", "/", verb="copy-in",
+                                     wrap=strace, fds=[directory, f.fileno()],
+                                     env={"ASAN_OPTIONS": "detect_leaks=0"})  # which does not work under strace
+            os.close(directory)
+            packet = session.next()
+            code = session.wait()
+        self.assertIn(code, (0, -signal.SIGKILL), packet)
+        return code != 0
+
+    def test_in_killed(self):
+        """Whenever it dies, there is what was there or what replaces it; where it is a directory that gives way, too."""
+        new = {"file": ("x", b"new"), "link": entry("x", tarfile.SYMTYPE, linkname="new"),
+               "hard link": entry("x", tarfile.LNKTYPE, linkname="other"), "directory": entry("x", tarfile.DIRTYPE)}
+        root, kills = self.root / "container", 0
+        for before, after in (("file", "file"), ("link", "file"), ("directory", "file"), ("file", "link"), ("file", "hard link"),
+                              ("file", "directory"), ("directory", "link")):
+            for call in ("unlinkat", "renameat,renameat2", "linkat,symlinkat,mkdirat"):
+                for n in range(1, 20):
+                    shutil.rmtree(root, ignore_errors=True)
+                    self.fill(root, before)
+                    with self.subTest(before=before, after=after, call=call, n=n):
+                        killed = self.killed_at(root, tar(new[after]), call, n)
+                        self.assertIn(self.seen(root), ("old", "new") if killed else ("new",))
+                        if not killed:
+                            self.assertEqual(sorted(p.name for p in root.iterdir()), ["other", "x"])
+                    if not killed:
+                        break
+                    kills += 1
+        self.assertGreater(kills, 10)
 
     def test_bad_archives(self):
         for data in (b"x" * 5000, tar(("a", b"a" * 5000))[:3000], b"\x1f\x8b" + b"x" * 100):
