@@ -104,12 +104,13 @@ typedef struct JobOptions {
         PullRequest pull;
         ImportRequest import;
         json_t *labels;
-        char **limits;
+        char **limits, **changes;
 } JobOptions;
 
 static void job_options_done(JobOptions *o) {
         json_decref(o->labels);
         strv_free(o->limits);
+        strv_free(o->changes);
 }
 
 int method_pull_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
@@ -234,6 +235,8 @@ int method_import_images(sd_bus_message *m, void *userdata, sd_bus_error *error)
                         {"Unpack", "b", option_bool_inverted,
                          offsetof(JobOptions, import.no_unpack)},
                         {"Platform", "s", option_platform, offsetof(JobOptions, import.platform)},
+                        {"Comment", "s", option_string, offsetof(JobOptions, import.comment)},
+                        {"Changes", "as", option_strv, offsetof(JobOptions, changes)},
                         {"KeepLayers", "b", option_keep_layers,
                          offsetof(JobOptions, import.keep_layers)},
                         {"Snapshotter", "s", option_string,
@@ -261,6 +264,7 @@ int method_import_images(sd_bus_message *m, void *userdata, sd_bus_error *error)
 
         options.import.labels = options.labels;
         options.import.limits = options.limits;
+        options.import.changes = options.changes;
         r = job_import(s->manager, &options.import, &job, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);

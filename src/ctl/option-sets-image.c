@@ -53,6 +53,13 @@ const OptionSet options_registry = SET("Registry", registry);
         }
 #define OPTION_LEASE                                                                               \
         { 0, "lease", "ID", parse_string, IMAGE(lease), "A lease that holds it" }
+#define OPTION_MESSAGE                                                                             \
+        { 'm', "message", "TEXT", parse_string, IMAGE(message), "Comment of the layer" }
+#define OPTION_CHANGE                                                                              \
+        {                                                                                          \
+                'c', "change", "INSTRUCTION", parse_strv, IMAGE(changes),                          \
+                                "Change the configuration, as 'CMD sh' or 'ENV A=b'"               \
+        }
 
 static const Option pull_image[] = {
                 {0, "policy", "POLICY", parse_policy, IMAGE(policy),
@@ -94,6 +101,8 @@ static const Option load[] = {
 const OptionSet options_load = SET("Image", load);
 
 static const Option import[] = {
+                OPTION_MESSAGE,
+                OPTION_CHANGE,
                 {0, "platform", "OS/ARCH[/VARIANT]", parse_string, IMAGE(platform),
                  "The platform that it is for"},
                 {'l', "label", "KEY[=VALUE]", parse_label, IMAGE(labels), "Set a label"},
@@ -191,10 +200,9 @@ const OptionSet options_volume = SET("Volume", volume);
 const OptionSet options_secret = SET("Secret", volume);
 
 static const Option commit[] = {
-                {'m', "message", "TEXT", parse_string, IMAGE(message), "Comment of the layer"},
+                OPTION_MESSAGE,
                 {'a', "author", "TEXT", parse_string, IMAGE(author), "Author of the image"},
-                {'c', "change", "INSTRUCTION", parse_strv, IMAGE(changes),
-                 "Change the configuration, as 'CMD sh' or 'ENV A=b'"},
+                OPTION_CHANGE,
                 {'p', "pause", "BOOL", parse_boolean, IMAGE(pause),
                  "Whether the container is frozen meanwhile (default: yes)"},
                 {0, "no-unpack", NULL, parse_flag, IMAGE(no_unpack), "Do not extract the layer"},

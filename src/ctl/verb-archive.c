@@ -165,7 +165,8 @@ int verb_load(Client *c, char **args, Error *e) {
 }
 
 int verb_import(Client *c, char **args, Error *e) {
-        Arguments arguments = {.keys = KEY_PLATFORM | KEY_LABELS | KEY_SNAPSHOTTER | KEY_LEASE,
+        Arguments arguments = {.keys = KEY_COMMENT | KEY_CHANGES | KEY_PLATFORM | KEY_LABELS |
+                                       KEY_SNAPSHOTTER | KEY_LEASE,
                                .flag = "Rootfs",
                                .text_key = "Name",
                                .text_value = args[1]};

@@ -2,9 +2,6 @@
 
 #include "manager/commit.h"
 
-#include <sys/mman.h>
-
-#include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/strv.h"
@@ -262,27 +259,16 @@ static int read_command(Container *c, char ret[static CREATED_BY_MAX], Error *e)
 }
 
 static int write_request(Commit *x, Container *c, const CommitRequest *request, Error *e) {
-        _cleanup_json_ json_t *j = NULL, *changes = json_array();
         char created_by[CREATED_BY_MAX];
-        _cleanup_free_ char *text = NULL;
+        _cleanup_json_ json_t *j = NULL;
         int r;
 
         r = read_command(c, created_by, e);
         if (r != 0)
                 return r;
-        STRV_FOREACH(change, request->changes)
-                if (json_array_append_new(changes, json_string(*change)) < 0)
-                        return -ENOMEM;
-        j = json_pack("{ss* ss* ss sO}", "author", request->author, "comment", request->comment,
-                      "created_by", created_by, "changes", changes);
-        r = j ? json_to_text(j, &text) : -ENOMEM;
-        if (r < 0)
-                return r;
-        x->request_fd = memfd_create("commit", MFD_CLOEXEC);
-        r = x->request_fd < 0 ? -errno : fd_write_all(x->request_fd, text, strlen(text));
-        if (r >= 0 && lseek(x->request_fd, 0, SEEK_SET) < 0)
-                r = -errno;
-        return r < 0 ? error_setf(e, r, "Failed to write the request: %m") : 0;
+        j = json_pack("{ss* ss* ss so}", "author", request->author, "comment", request->comment,
+                      "created_by", created_by, "changes", json_from_strv(request->changes));
+        return j ? job_write_request(j, &x->request_fd, e) : -ENOMEM;
 }
 
 static int commit_new(Container *c, const CommitRequest *request, Commit **ret, Error *e) {

@@ -229,8 +229,21 @@ static int import_arguments(const ImportRequest *q, char ***ret) {
         return 0;
 }
 
+static int import_write_request(const ImportRequest *q, int *ret_fd, Error *e) {
+        _cleanup_json_ json_t *j = NULL;
+
+        if (!q->comment && !q->changes)
+                return 0;
+        if (!q->rootfs)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "Comment and Changes are for a root file system (Rootfs) only");
+        j = json_pack("{ss* so}", "comment", q->comment, "changes", json_from_strv(q->changes));
+        return j ? job_write_request(j, ret_fd, e) : -ENOMEM;
+}
+
 int job_import(Manager *m, const ImportRequest *request, Job **ret, Error *e) {
         _cleanup_strv_free_ char **arguments = NULL;
+        _cleanup_close_ int request_fd = -1;
         const char *snapshotter;
         ImportState *state;
         int r;
@@ -241,7 +254,9 @@ int job_import(Manager *m, const ImportRequest *request, Job **ret, Error *e) {
                 if (r != 0)
                         return r;
         }
-        r = import_state_new(m, request, &state, e);
+        r = import_write_request(request, &request_fd, e);
+        if (r == 0)
+                r = import_state_new(m, request, &state, e);
         if (r != 0)
                 return r;
         r = import_arguments(request, &arguments);
@@ -252,7 +267,9 @@ int job_import(Manager *m, const ImportRequest *request, Job **ret, Error *e) {
                                               .namespace = request->namespace,
                                               .description = state->name ?: "",
                                               .arguments = arguments,
-                                              .files = {{"--fd", request->fd}},
+                                              .files = {{"--fd", request->fd},
+                                                        {request_fd < 0 ? NULL : "--request-fd",
+                                                         request_fd}},
                                               .userdata = state,
                               },
                               ret, e);

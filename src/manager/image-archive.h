@@ -20,6 +20,8 @@ typedef struct ImportRequest {
         const char *name;     /* NULL: none */
         const char *platform; /* NULL: ours */
         bool rootfs, no_unpack;
+        const char *comment;  /* with rootfs: of the layer; NULL: none */
+        char *const *changes; /* with rootfs: of the configuration, as of a commit */
         KeepLayers keep_layers;
         const char *snapshotter; /* as in PullRequest */
         const char *lease;       /* holds the images, too; NULL: none does */

@@ -6,8 +6,10 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sys/mman.h>
 
 #include "basic/clock.h"
+#include "basic/fs.h"
 #include "basic/json.h"
 #include "basic/log.h"
 #include "basic/process.h"
@@ -245,6 +247,27 @@ int job_start(Manager *m, const JobRequest *request, Job **ret, Error *e) {
                 return r;
         }
         *ret = TAKE_PTR(j);
+        return 0;
+}
+
+int job_write_request(json_t *request, int *ret_fd, Error *e) {
+        _cleanup_free_ char *text = NULL;
+        _cleanup_close_ int fd = -1;
+        int r;
+
+        *ret_fd = -1;
+        if (!request)
+                return 0;
+        r = json_to_text(request, &text);
+        if (r < 0)
+                return r;
+        fd = memfd_create("request", MFD_CLOEXEC);
+        r = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
+        if (r >= 0 && lseek(fd, 0, SEEK_SET) < 0)
+                r = -errno;
+        if (r < 0)
+                return error_setf(e, r, "Failed to write the request: %m");
+        *ret_fd = TAKE_FD(fd);
         return 0;
 }
 

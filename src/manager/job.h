@@ -144,6 +144,9 @@ DEFINE_CLEANUP(Job *, job_free);
  * the caller's. */
 int job_start(Manager *m, const JobRequest *request, Job **ret, Error *e);
 
+/* The file for a worker's --request-fd: request as text, -1 if it is NULL. */
+int job_write_request(json_t *request, int *ret_fd, Error *e);
+
 /* Sets one item of what Job.Wait answers; takes over value, which may be NULL for -ENOMEM. */
 int job_set_outcome(Job *j, const char *key, json_t *value);
 

@@ -11,6 +11,7 @@
 #include "basic/clock.h"
 #include "image/content.h"
 #include "worker/commit.h"
+#include "worker/config-changes.h"
 
 #define OCI    "application/vnd.oci.image."
 #define DOCKER "application/vnd.docker.image.rootfs."
@@ -146,7 +147,7 @@ int commit_read_base(Commit *c, Error *e) {
         _cleanup_(image_config_freep) ImageConfig *known = NULL;
         _cleanup_free_ char *text = NULL, *config_text = NULL;
         _cleanup_json_ json_t *base = NULL;
-        json_t *inner, *changes = NULL;
+        json_t *inner;
         const char *type;
         size_t size, config_size;
         int r;
@@ -172,9 +173,7 @@ int commit_read_base(Commit *c, Error *e) {
         if (!json_is_object(inner) &&
             json_object_set_new(c->config, "config", inner = json_object()) < 0)
                 return -ENOMEM;
-        r = json_get_array(c->options->request, "request", "changes", SIZE_MAX, &changes, e);
-        if (r >= 0)
-                r = commit_apply_changes(inner, changes, e);
+        r = config_apply_changes(inner, c->options->request, e);
         return r == 0 ? add_history(c, e) : r;
 }
 

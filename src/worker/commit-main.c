@@ -2,7 +2,6 @@
 
 /* ctr-worker commit: its options, and the order in which the job is set up. */
 
-#include "basic/fs.h"
 #include "config.h"
 #include "worker/commit.h"
 #include "worker/options.h"
@@ -10,12 +9,10 @@
 #include "worker/sandbox.h"
 #include "worker/worker.h"
 
-#define REQUEST_MAX (4U * 1024 * 1024)
-
 typedef struct Options {
         CommitOptions commit;
         const char *root;
-        int control_fd, request_fd; /* -1: none */
+        int control_fd; /* -1: none */
 } Options;
 
 static int take_compression(const WorkerOption *o, const char *value, Error *e) {
@@ -57,7 +54,7 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
                         {"layers", take_layers, &o->commit.own},
                         {"lower", option_layers, &o->commit.lower},
                         {"compression", take_compression, &o->commit.compression},
-                        {"request-fd", option_fd, &o->request_fd},
+                        {"request-fd", option_request, &o->commit.request},
                         {"limit", option_limit, &o->commit.pull.limits},
                         {"no-unpack", option_unset, &o->commit.pull.unpack},
                         {},
@@ -72,25 +69,6 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
         if (r == 0 && (o->commit.own.n_trees > 0) != (o->commit.lower.n_layers > 0))
                 r = error_setf(e, CTR_INVALID_ARGUMENT,
                                "--lower is needed with whole trees, and with nothing else");
-        return r;
-}
-
-static int read_request(Options *o, Error *e) {
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-        int r;
-
-        if (o->request_fd < 0) {
-                o->commit.request = json_object();
-                return o->commit.request ? 0 : -ENOMEM;
-        }
-        r = fd_read_all(o->request_fd, REQUEST_MAX, &text, &size);
-        if (r < 0)
-                return error_setf(e, r == -EFBIG ? CTR_INVALID_ARGUMENT : r,
-                                  "Failed to read the request");
-        r = json_parse(text, size, "request", &o->commit.request, e);
-        if (r == 0 && !json_is_object(o->commit.request))
-                r = error_setf(e, CTR_INVALID_ARGUMENT, "The request is no object");
         return r;
 }
 
@@ -111,9 +89,7 @@ static int mount_lower(Options *o, Error *e) {
 static int commit(Commit *c, Options *o, Error *e) {
         int r;
 
-        r = read_request(o, e);
-        if (r == 0)
-                r = mount_lower(o, e);
+        r = mount_lower(o, e);
         if (r == 0)
                 r = store_open_root(&c->store, o->root, e);
         if (r == 0)
@@ -125,7 +101,7 @@ static int commit(Commit *c, Options *o, Error *e) {
 
 int verb_commit(int argc, char *argv[]) {
         _cleanup_(commit_clear) Commit c = {.store = STORE_NULL};
-        Options o = {.root = CTR_STATE_DIR, .control_fd = -1, .request_fd = -1};
+        Options o = {.root = CTR_STATE_DIR, .control_fd = -1};
         _cleanup_error_ Error e = ERROR_NULL;
         int r;
 
@@ -140,7 +116,6 @@ int verb_commit(int argc, char *argv[]) {
                 r = commit_init(&c, &o.commit, o.control_fd, &e);
         if (r == 0)
                 r = commit(&c, &o, &e);
-        fd_close(o.request_fd);
         container_root_clear(&o.commit.lower);
         json_decref(o.commit.request);
         return report_end(o.control_fd, r, &e);

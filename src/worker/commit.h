@@ -51,7 +51,3 @@ void commit_clear(Commit *c);
 int commit_read_base(Commit *c, Error *e);
 /* Adds a layer to both. */
 int commit_add_layer(Commit *c, const CommitLayer *layer, Error *e);
-
-/* commit-changes.c: applies instructions of a Dockerfile to the "config" of an image's config.
- * CTR_INVALID_ARGUMENT names the one that is wrong. */
-int commit_apply_changes(json_t *config, json_t *changes, Error *e);

@@ -10,6 +10,7 @@
 #include "image/content.h"
 #include "image/hash.h"
 #include "image/inflate.h"
+#include "worker/config-changes.h"
 #include "worker/import.h"
 
 #define OCI         "application/vnd.oci.image."
@@ -224,47 +225,63 @@ static int read_layer(Import *m, ImportFile *f, Error *e) {
         return 0;
 }
 
-static char *rootfs_config(const Platform *platform, const Digest *diff_id) {
+/* The request counts before anything of the archive was read. */
+static int begin_config(Import *m, json_t **ret, Error *e) {
+        const Platform *platform = &m->options->pull.platform;
         _cleanup_json_ json_t *j = NULL;
-        char *text;
+        const char *comment = NULL;
+        int r;
 
-        j = json_pack("{s:s, s:s, s:{}, s:{s:s, s:[s]}, s:[{s:s}]}", "architecture",
-                      platform->architecture, "os", platform->os, "config", "rootfs", "type",
-                      "layers", "diff_ids", DIGEST_STRING(diff_id), "history", "created_by",
-                      "import of a root file system");
-        if (j && *platform->variant &&
-            json_object_set_new(j, "variant", json_string(platform->variant)) < 0)
-                return NULL;
-        return j && json_to_text(j, &text) == 0 ? text : NULL;
+        r = json_get_string(m->options->request, "request", "comment", &comment, e);
+        if (r < 0)
+                return r;
+        j = json_pack("{s:s, s:s, s:{}, s:[{s:s, s:s*}]}", "architecture", platform->architecture,
+                      "os", platform->os, "config", "history", "created_by",
+                      "import of a root file system", "comment", comment);
+        if (!j || (*platform->variant &&
+                   json_object_set_new(j, "variant", json_string(platform->variant)) < 0))
+                return -ENOMEM;
+        r = config_apply_changes(json_object_get(j, "config"), m->options->request, e);
+        if (r == 0)
+                *ret = TAKE_PTR(j);
+        return r;
+}
+
+static int add_rootfs_config(Import *m, json_t *config, const Digest *diff_id, Digest *ret,
+                             Error *e) {
+        _cleanup_free_ char *text = NULL;
+        int r;
+
+        if (json_object_set_new(config, "rootfs",
+                                json_pack("{s:s, s:[s]}", "type", "layers", "diff_ids",
+                                          DIGEST_STRING(diff_id))) < 0)
+                return -ENOMEM;
+        r = json_to_text(config, &text);
+        return r == 0 ? import_add_document(m, text, strlen(text), ret, e) : r;
 }
 
 int import_rootfs(Import *m, Error *e) {
+        _cleanup_json_ json_t *config = NULL, *layers = json_array();
         _cleanup_(descriptor_clear) Descriptor target = {};
-        _cleanup_free_ char *config = NULL;
         Compression compression;
         Digest diff_id, digest;
-        json_t *layers;
-        ImportFile *f;
+        ImportFile *f = NULL;
         int r;
 
-        r = import_add_file(m, NULL, &f, e);
+        r = layers ? begin_config(m, &config, e) : -ENOMEM;
+        if (r == 0)
+                r = import_add_file(m, NULL, &f, e);
         if (r == 0)
                 r = read_layer(m, f, e);
         if (r == 0)
                 r = file_compression(m, f, &compression, e);
         if (r == 0)
                 r = compute_diff_id(m, f, compression, &diff_id, e);
-        if (r != 0)
-                return r;
-        layers = json_array();
-        r = layers ? add_layer(m, f, layers, e) : -ENOMEM;
-        config = rootfs_config(&m->options->pull.platform, &diff_id);
         if (r == 0)
-                r = config ? import_add_document(m, config, strlen(config), &digest, e) : -ENOMEM;
-        if (r != 0) {
-                json_decref(layers);
-                return r;
-        }
-        r = add_manifest(m, import_find_digest(m, &digest), layers, &target, e);
+                r = add_layer(m, f, layers, e);
+        if (r == 0)
+                r = add_rootfs_config(m, config, &diff_id, &digest, e);
+        if (r == 0)
+                r = add_manifest(m, import_find_digest(m, &digest), TAKE_PTR(layers), &target, e);
         return r == 0 ? import_add_image(m, &target, NULL, e) : r;
 }

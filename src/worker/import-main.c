@@ -29,6 +29,7 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
                         {"no-unpack", option_unset, &o->import.pull.unpack},
                         {"limit", option_limit, &o->import.pull.limits},
                         {"rootfs", option_set, &o->import.rootfs},
+                        {"request-fd", option_request, &o->import.request},
                         {},
         };
         char **arguments;
@@ -40,6 +41,8 @@ static int parse_options(int argc, char *argv[], Options *o, Error *e) {
         if (strv_length(arguments) != (o->fd < 0))
                 return error_setf(e, CTR_INVALID_ARGUMENT,
                                   "Either --fd or the path of one archive is needed");
+        if (o->import.request && !o->import.rootfs)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "--request-fd is for --rootfs only");
         o->path = arguments[0];
         return 0;
 }
@@ -84,5 +87,6 @@ int verb_import(int argc, char *argv[]) {
         r = parse_options(argc, argv, &o, &e);
         if (r == 0)
                 r = import(&m, &o, &e);
+        json_decref(o.import.request);
         return report_end(o.control_fd, r, &e);
 }

@@ -21,7 +21,8 @@
 
 typedef struct ImportOptions {
         PullOptions pull;
-        bool rootfs; /* the archive is a root file system */
+        bool rootfs;     /* the archive is a root file system */
+        json_t *request; /* about its image; NULL: nothing. See docs/worker-protocol.md */
 } ImportOptions;
 
 /* A file of the archive, or one that we made. */

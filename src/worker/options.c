@@ -7,12 +7,14 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include "basic/fs.h"
 #include "basic/process.h"
 #include "image/digest.h"
 #include "image/platform.h"
 #include "worker/container-root.h"
 
 #define OPTIONS_MAX 16
+#define REQUEST_MAX (4U * 1024 * 1024)
 #define OPTION_BASE 256 /* of the values of getopt_long(), behind all characters */
 
 static bool option_has_value(const WorkerOption *o) {
@@ -119,6 +121,32 @@ int option_control_fd(const WorkerOption *o, const char *value, Error *e) {
                 return error_setf(e, CTR_INVALID_ARGUMENT, "--%s=%s is not a SOCK_SEQPACKET socket",
                                   o->name, value);
         *target = fd;
+        return 0;
+}
+
+int option_request(const WorkerOption *o, const char *value, Error *e) {
+        _cleanup_close_ int fd = -1;
+        const WorkerOption plain = {o->name, option_fd, &fd};
+        _cleanup_free_ char *text = NULL;
+        _cleanup_json_ json_t *j = NULL;
+        json_t **request = o->target;
+        size_t size;
+        int r;
+
+        r = option_fd(&plain, value, e);
+        if (r != 0)
+                return r;
+        r = fd_read_all(fd, REQUEST_MAX, &text, &size);
+        if (r < 0)
+                return error_setf(e, r == -EFBIG ? CTR_INVALID_ARGUMENT : r,
+                                  "Failed to read the request: %s", strerror(-r));
+        r = json_parse(text, size, "request", &j, e);
+        if (r != 0)
+                return r;
+        if (!json_is_object(j))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "The request is no object");
+        json_decref(*request);
+        *request = TAKE_PTR(j);
         return 0;
 }
 

@@ -8,6 +8,7 @@
  * stays as it was.
  */
 
+#include "basic/json.h"
 #include "snapshot/apply.h"
 
 typedef struct WorkerOption WorkerOption;
@@ -44,6 +45,10 @@ int option_fd(const WorkerOption *o, const char *value, Error *e);
 
 /* The same for --control-fd: it must be a SOCK_SEQPACKET socket. */
 int option_control_fd(const WorkerOption *o, const char *value, Error *e);
+
+/* --request-fd: reads a JSON object, what people write and arguments may be too short for; for a
+ * json_t *, which becomes a new reference. */
+int option_request(const WorkerOption *o, const char *value, Error *e);
 
 /* --limit=NAME=VALUE: entries, bytes, xattr-bytes or xattr-count of one layer; for ApplyLimits. */
 int option_limit(const WorkerOption *o, const char *value, Error *e);

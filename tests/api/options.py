@@ -19,7 +19,7 @@ OPTIONS = {
         "Namespace": "s", "Target": "s", "Platform": "s", "AllPlatforms": "b", "ChunkSize": "t", "Credentials": "h"},
     "Manager.ImportImages": {
         "Namespace": "s", "Name": "s", "Rootfs": "b", "Unpack": "b", "Platform": "s", "KeepLayers": "b",
-        "Snapshotter": "s", "Lease": "s", "Labels": "a{ss}", "Limits": "a{st}"},
+        "Comment": "s", "Changes": "as", "Snapshotter": "s", "Lease": "s", "Labels": "a{ss}", "Limits": "a{st}"},
     "Manager.ExportImages": {"Namespace": "s", "Format": "s", "Platform": "s", "AllPlatforms": "b"},
     "Manager.ResolveRemoteDigest": {"Namespace": "s", "Credentials": "h"},
     "Manager.SearchImages": {"Namespace": "s", "Limit": "u", "Credentials": "h"},

@@ -200,8 +200,14 @@ def archives(walk):
     with tarfile.open(fileobj=tree, mode="w") as tar:
         tar.addfile(tarfile.TarInfo("file"), io.BytesIO())
     with memory_file(tree.getvalue()) as fd:
-        result = finish(walk, walk.root.call("Manager.ImportImages", fd, Namespace="back", Rootfs=True, Name="made"))
+        result = finish(walk, walk.root.call("Manager.ImportImages", fd, Namespace="back", Rootfs=True, Name="made",
+                                                 Comment="by hand", Changes=["CMD [\"sh\"]", "LABEL a=b"]))
     walk.equal("and a root file system", ["docker.io/library/made:latest"], result["Images"])
+    with memory_file(tree.getvalue()) as fd:
+        walk.refused("no instruction", "InvalidArgument", "CMD, ENTRYPOINT", finish, walk,
+                     walk.root.call("Manager.ImportImages", fd, Rootfs=True, Name="made", Changes=["RUN x"]))
+        walk.refused("changes of an archive's images", "InvalidArgument", "only",
+                     walk.root.call, "Manager.ImportImages", fd, Changes=["CMD x"])
     with memory_file(b"nonsense") as fd:
         walk.refused("what is no archive", "DataLoss", "archive", finish, walk,
                      walk.root.call("Manager.ImportImages", fd))

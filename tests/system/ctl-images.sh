@@ -121,6 +121,13 @@ check_fails "what is no archive" '.' ctrctl load -q /etc/passwd
 mkdir "$test_dir/root" && cp "$(command -v busybox)" "$test_dir/root/sh" && tar -C "$test_dir/root" -cf "$test_dir/root.tar" .
 check "a root file system becomes an image" eval 'ctrctl import -q - localhost/root:1 <"$test_dir/root.tar"'
 check_exit "which runs" 3 ctrctl run --rm --pull=never localhost/root:1 /sh -c 'exit 3'
+check "one that says what it executes" eval 'ctrctl import -q -m "by hand" -c "CMD [\"/sh\", \"-c\", \"exit \$N\"]" --change="ENV N=4" \
+        --change "LABEL from=tar" - localhost/root:2 <"$test_dir/root.tar"'
+check_exit "does that" 4 ctrctl run --rm --pull=never localhost/root:2
+check_match "with a label" '"from": *"tar"' "$(ctrctl inspect localhost/root:2)"
+check_match "and a comment" 'by hand' "$(ctrctl history --full localhost/root:2)"
+check_fails "an instruction that is none" 'The change "RUN x"' eval 'ctrctl import -q -c "RUN x" - localhost/root:3 <"$test_dir/root.tar"'
+check_fails "makes nothing" 'localhost/root:3' ctrctl inspect localhost/root:3
 
 # Getting rid of them
 check "a container keeps its image" ctrctl create --name=keeper "$image" true

@@ -48,7 +48,7 @@ class Import(worker.TestCase):
         self.layers = [tar(("a", os.urandom(300000))), tar(("b", b"bb"))]
         self.image = Image(*self.layers)
 
-    def load(self, data, *arguments):
+    def load(self, data, *arguments, fds=()):
         """Import from a pipe."""
         read, write = os.pipe()
         pid = os.fork()
@@ -61,14 +61,14 @@ class Import(worker.TestCase):
                 os._exit(0)
         os.close(write)
         try:
-            return self.run_verb("import", f"--fd={read}", *arguments, fds=[read])
+            return self.run_verb("import", f"--fd={read}", *arguments, fds=[read, *fds])
         finally:
             os.close(read)
             os.waitpid(pid, 0)
 
-    def assert_load_fails(self, code, regex, data, *arguments):
+    def assert_load_fails(self, code, regex, data, *arguments, **more):
         with self.assertRaises(worker.Failed) as context:
-            self.load(data, *arguments)
+            self.load(data, *arguments, **more)
         self.assertEqual(context.exception.code, code, context.exception)
         self.assertRegex(context.exception.text, regex)
         self.assert_no_trees()
@@ -261,6 +261,35 @@ class Import(worker.TestCase):
             self.assertEqual(one["platforms"], ["linux/arm64/v8"])
             self.assertEqual(self.load(data, "--rootfs", "--platform=linux/arm64/v8", "--no-unpack")["images"][0]["digest"],
                              one["digest"])
+
+    def test_rootfs_request(self):
+        """What is said of the image of a root file system; all of it is tested with commit."""
+        data = tar(("a", b"a"))
+        cases = [({"changes": ["RUN a"]}, "InvalidArgument", "CMD, ENTRYPOINT"),
+                 ({"changes": "CMD a"}, "Unknown", "changes: expected an array"),
+                 ({"comment": 1}, "Unknown", "comment: expected a string"),
+                 ([], "InvalidArgument", "no object"),
+                 ({"comment": "by hand", "changes": ["CMD [\"/a\"]", "ENV A=1"]}, None, None),
+                 ({}, None, None)]
+        for request, code, regex in cases:
+            with self.subTest(request), open(self.root / "request", "w+") as file:
+                json.dump(request, file)
+                file.seek(0)
+                arguments = ["--rootfs", f"--request-fd={file.fileno()}"]
+                if code:
+                    self.assert_load_fails(code, regex, data, *arguments, fds=[file.fileno()])
+                    continue
+                one, = self.load(data, *arguments, fds=[file.fileno()])["images"]
+                config = json.loads((self.content / "sha256" / one["config"]["digest"][7:]).read_bytes())
+                self.assertEqual(config["config"], {"Cmd": ["/a"], "Env": ["A=1"]} if request else {})
+                self.assertEqual(config["history"][0].get("comment"), request.get("comment"))
+
+    def test_request_of_archive(self):
+        with open(self.root / "request", "w+") as file:
+            file.write("{}")
+            file.seek(0)
+            with self.assertRaisesRegex(worker.Failed, "--rootfs only"):
+                self.load(oci(self.image), f"--request-fd={file.fileno()}", fds=[file.fileno()])
 
     def test_missing(self):
         """An archive without a blob of its image: a name and a digest."""

@@ -5,12 +5,12 @@
  * Between the name and its arguments is white space, or (as podman has it) a '='.
  */
 
+#include "worker/config-changes.h"
+
 #include <ctype.h>
 #include <strings.h>
 
-#include "basic/json.h"
 #include "basic/strv.h"
-#include "worker/commit.h"
 
 #define CHANGES_MAX 256U
 #define WORDS_MAX   256U
@@ -310,17 +310,19 @@ static int apply_change(Changes *c) {
                           "WORKDIR is expected");
 }
 
-int commit_apply_changes(json_t *config, json_t *changes, Error *e) {
+int config_apply_changes(json_t *config, json_t *request, Error *e) {
         Changes c = {.config = config, .e = e};
-        json_t *change;
+        json_t *changes = NULL, *change;
         size_t i;
+        int r;
 
+        r = json_get_array(request, "request", "changes", SIZE_MAX, &changes, e);
+        if (r <= 0)
+                return r;
         if (json_array_size(changes) > CHANGES_MAX)
                 return error_setf(e, CTR_INVALID_ARGUMENT, "There are more than %u changes",
                                   CHANGES_MAX);
         json_array_foreach(changes, i, change) {
-                int r;
-
                 c.text = strempty(json_string_value(change));
                 r = apply_change(&c);
                 if (r != 0)
