@@ -338,15 +338,22 @@ static int export_arguments(const ExportRequest *q, Image *const *images, size_t
         return r;
 }
 
+/* Each once, however often and under whatever short name it is asked for. */
 static int find_images(Manager *m, const ExportRequest *q, Image **images, json_t *names,
                        Error *e) {
         size_t n = 0;
         int r;
 
         STRV_FOREACH(reference, q->references) {
+                bool known = false;
+
                 r = image_find(m, q->namespace, *reference, images + n, e);
                 if (r != 0)
                         return r;
+                for (size_t i = 0; i < n; i++)
+                        known = known || images[i] == images[n];
+                if (known)
+                        continue;
                 if (json_array_append_new(names, json_string(images[n]->object.name)) < 0)
                         return -ENOMEM;
                 n++;
@@ -368,7 +375,7 @@ int job_export(Manager *m, const ExportRequest *request, Job **ret, Error *e) {
         names = json_array();
         r = names ? find_images(m, request, images, names, e) : -ENOMEM;
         if (r == 0)
-                r = export_arguments(request, images, n, &arguments, e);
+                r = export_arguments(request, images, json_array_size(names), &arguments, e);
         if (r == 0)
                 r = job_start(m,
                               &(JobRequest){

@@ -71,6 +71,8 @@ check_exit "no archive goes to a terminal" 1 timeout 60 "$here/on-terminal" \
         'expect(b"standard output is a terminal")' ctrctl save "$image"
 check "save to a file" ctrctl save -q -o "$test_dir/oci.tar" "$image" localhost:5000/team/copy:2
 check "which skopeo reads" skopeo inspect "oci-archive:$test_dir/oci.tar:$image"
+check_equal "one that is named twice is there once" 1 "$(ctrctl save -q "$image" "$image" | tar -xO index.json | jq '.manifests | length')"
+check_equal "under each name" 2 "$(ctrctl save -q "$image" localhost:5000/team/copy:2 "$image" | tar -xO index.json | jq '.manifests | length')"
 check "save for docker, through a pipe" eval 'ctrctl save -q --format=docker-archive "$image" | cat >"$test_dir/docker.tar"'
 check "which skopeo reads" skopeo inspect "docker-archive:$test_dir/docker.tar:$image"
 check "over what is there" ctrctl save -q --format=docker-archive -o "$test_dir/oci.tar" "$image"
