@@ -38,49 +38,66 @@ int spec_parse(json_t *document, Spec **ret, Error *e) {
         return parse_with(spec_parse_sections, document, ret, e);
 }
 
-/* The specification has unsigned 64-bit integers ("soft": 18446744073709551615 is RLIM_INFINITY,
- * and usual), our JSON parser has signed ones. Integers of 20 digits, which fit only the former,
- * become in place the signed integer of the same bits, which is never longer. */
-static void fold_unsigned(char *text, size_t size) {
-        char *end = text + size;
-        bool string = false;
+/* The integer of n digits at p, if only an unsigned one has room for it: 1, else 0. */
+static int read_unsigned(const char *text, const char *p, size_t n, const char *end,
+                         unsigned long long *ret) {
+        char digits[24];
 
-        for (char *p = text; p < end; p++) {
-                char digits[24];
+        if ((n != 19 && n != 20) || (p > text && strchr("-+.eE", p[-1])) ||
+            (p + n < end && strchr(".eE", p[n])))
+                return 0;
+        memcpy(digits, p, n);
+        digits[n] = '\0';
+        errno = 0;
+        *ret = strtoull(digits, NULL, 10);
+        return errno == 0 && *ret > INT64_MAX;
+}
+
+/* The specification has unsigned 64-bit integers ("soft": 18446744073709551615 is RLIM_INFINITY,
+ * and usual), our JSON parser has signed ones. Those that only the former have room for become the
+ * signed integer of the same bits. */
+static int fold_unsigned(const char *text, size_t size, char **ret, size_t *ret_size) {
+        const char *end = text + size;
+        bool string = false;
+        char *folded, *q;
+
+        /* one of 19 digits may get a sign more */
+        folded = q = malloc(size + size / 19 + sizeof("-9223372036854775808"));
+        if (!folded)
+                return -ENOMEM;
+        for (const char *p = text; p < end;) {
                 unsigned long long value;
                 size_t n = 0;
 
-                if (string && *p == '\\')
-                        p++;
-                else if (*p == '"')
+                if (*p == '"')
                         string = !string;
-                if (string || *p < '1' || *p > '9')
-                        continue;
-                while (p + n < end && p[n] >= '0' && p[n] <= '9')
-                        n++;
-                if (n == 20 && (p == text || !strchr("-+.eE", p[-1])) &&
-                    (p + n == end || !strchr(".eE", p[n]))) {
-                        memcpy(digits, p, n);
-                        digits[n] = '\0';
-                        errno = 0;
-                        value = strtoull(digits, NULL, 10);
-                        if (errno == 0) {
-                                int k = snprintf(digits, sizeof(digits), "%lld", (long long) value);
-
-                                memset(p, ' ', n);
-                                memcpy(p, digits, (size_t) k);
-                        }
+                else if (string && *p == '\\' && p + 1 < end)
+                        *q++ = *p++;
+                else if (!string)
+                        while (p + n < end && p[n] >= '0' && p[n] <= '9')
+                                n++;
+                if (n > 0 && read_unsigned(text, p, n, end, &value) > 0)
+                        q += sprintf(q, "%lld", (long long) value);
+                else {
+                        memcpy(q, p, MAX_OF(n, (size_t) 1));
+                        q += MAX_OF(n, (size_t) 1);
                 }
-                p += n - 1;
+                p += MAX_OF(n, (size_t) 1);
         }
+        *ret = folded;
+        *ret_size = (size_t) (q - folded);
+        return 0;
 }
 
-static int parse_text(char *text, size_t size, const char *what, json_t **ret, Error *e) {
-        fold_unsigned(text, size);
-        return json_parse(text, size, what, ret, e);
+static int parse_text(const char *text, size_t size, const char *what, json_t **ret, Error *e) {
+        _cleanup_free_ char *folded = NULL;
+        int r;
+
+        r = fold_unsigned(text, size, &folded, &size);
+        return r < 0 ? r : json_parse(folded, size, what, ret, e);
 }
 
-int spec_parse_text(char *text, size_t size, const char *what, Spec **ret, Error *e) {
+int spec_parse_text(const char *text, size_t size, const char *what, Spec **ret, Error *e) {
         json_t *document = NULL;
         int r;
 

@@ -214,8 +214,8 @@ typedef struct Spec {
  * wrong, CTR_NOT_IMPLEMENTED with the JSON path of what is not supported, -ENOMEM. */
 int spec_parse(json_t *document, Spec **ret, Error *e);
 
-/* Parses JSON text, which is changed; what names it in errors. As spec_parse(). */
-int spec_parse_text(char *text, size_t size, const char *what, Spec **ret, Error *e);
+/* Parses JSON text; what names it in errors. As spec_parse(). */
+int spec_parse_text(const char *text, size_t size, const char *what, Spec **ret, Error *e);
 
 /* The JSON of the file name in dir_fd, at most SPEC_SIZE_MAX bytes: for who needs more of it than a
  * Spec has. CTR_INVALID_ARGUMENT for what is no JSON. */

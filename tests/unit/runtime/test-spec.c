@@ -256,6 +256,29 @@ static void test_mount_options(void **state) {
         spec_free(s);
 }
 
+/* As seccomp has them for arguments: the bits, whatever the sign. */
+static void test_unsigned_bits(void **state) {
+        static const char text[] =
+                        "{\"ociVersion\": \"1.0.0\", \"process\": {\"cwd\": \"/\", \"args\":"
+                        " [\"x\"]}, \"linux\": {\"namespaces\": [{\"type\": \"mount\"}],"
+                        " \"seccomp\": {\"values\": [9223372036854775807,9223372036854775808,"
+                        "9999999999999999999,10000000000000000000,18446744073709551615]}}}";
+        static const uint64_t values[] = {INT64_MAX, UINT64_C(1) << 63,
+                                          UINT64_C(9999999999999999999),
+                                          UINT64_C(10000000000000000000), UINT64_MAX};
+        _cleanup_error_ Error e = ERROR_NULL;
+        Spec *s = NULL;
+        json_t *list;
+
+        if (spec_parse_text(text, sizeof(text) - 1, "x", &s, &e) != 0)
+                fail_msg("%s", error_text(&e));
+        list = json_object_get(s->seccomp, "values");
+        assert_int_equal(json_array_size(list), ELEMENTSOF(values));
+        for (size_t i = 0; i < ELEMENTSOF(values); i++)
+                assert_true((uint64_t) json_integer_value(json_array_get(list, i)) == values[i]);
+        spec_free(s);
+}
+
 static void test_unsigned(void **state) {
         static const struct {
                 const char *hard;
@@ -363,6 +386,7 @@ int main(void) {
                         cmocka_unit_test(test_values),
                         cmocka_unit_test(test_mount_options),
                         cmocka_unit_test(test_unsigned),
+                        cmocka_unit_test(test_unsigned_bits),
                         cmocka_unit_test(test_mount_option_table),
                         cmocka_unit_test(test_capability_names),
                         cmocka_unit_test(test_path_is_below),
