@@ -4,8 +4,12 @@
  * of a runtime may choose from. */
 
 #include "basic/cgroup.h"
+#include "basic/fs.h"
 #include "basic/json.h"
 #include "oci/cgroup.h"
+
+#define PATH      "linux.cgroupsPath"
+#define DEPTH_MAX 64
 
 static int format_path(char **ret, const char *parent, const char *name) {
         if (asprintf(ret, "%s/%s", parent, name) >= 0)
@@ -26,8 +30,8 @@ static int plan_directory(const Context *c, const char *path, const char *id, ch
                 const char *below = path + strspn(path, "/");
 
                 if (!*below)
-                        return error_setf(e, CTR_INVALID_ARGUMENT,
-                                          "linux.cgroupsPath: \"%s\" is everybody's", path);
+                        return error_setf(e, CTR_INVALID_ARGUMENT, PATH ": \"%s\" is everybody's",
+                                          path);
                 *ret = strdup(below);
                 return *ret ? 0 : -ENOMEM;
         }
@@ -57,7 +61,8 @@ static int plan_scope(const Context *c, const char *path, State *s, char **ret_s
                 name_at = prefix_at ? strchr(prefix_at + 1, ':') : NULL;
                 if (!name_at || !name_at[1] || strchr(path, '/'))
                         return error_setf(e, CTR_INVALID_ARGUMENT,
-                                          "linux.cgroupsPath: \"%s\" is not of the form "
+                                          PATH
+                                          ": \"%s\" is not of the form "
                                           "\"slice:prefix:name\", which --systemd-cgroup needs",
                                           path);
                 *prefix_at = *name_at = '\0';
@@ -76,6 +81,26 @@ static int plan_scope(const Context *c, const char *path, State *s, char **ret_s
         return *ret_slice ? 0 : -ENOMEM;
 }
 
+/* What the kernel would refuse halfway, with directories made already; how deep they may be it does
+ * not say, only takes minutes for thousands. */
+static int check_path(const char *path, Error *e) {
+        const char *rest = path;
+        char name[NAME_MAX + 1];
+        unsigned depth = 0;
+        int r;
+
+        if (strstr(path, ".."))
+                return error_setf(e, CTR_INVALID_ARGUMENT, PATH ": \"%.128s\" leads away", path);
+        while ((r = path_next(&rest, name)) > 0)
+                if (streq(name, ".") || ++depth > DEPTH_MAX)
+                        break;
+        if (r != 0 || strchr(path, '\n'))
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  PATH ": \"%.128s\" is not a path of at most %d names", path,
+                                  DEPTH_MAX);
+        return 0;
+}
+
 int cgroup_plan(const Context *c, json_t *config, State *s, char **ret_slice, Error *e) {
         const char *path = NULL;
         json_t *section;
@@ -88,9 +113,9 @@ int cgroup_plan(const Context *c, json_t *config, State *s, char **ret_slice, Er
                 return r;
         if (isempty(path))
                 path = NULL;
-        if (path && strstr(path, ".."))
-                return error_setf(e, CTR_INVALID_ARGUMENT, "linux.cgroupsPath: \"%s\" leads away",
-                                  path);
+        r = path ? check_path(path, e) : 0;
+        if (r != 0)
+                return r;
         return c->systemd_cgroup ? plan_scope(c, path, s, ret_slice, e)
                                  : plan_directory(c, path, s->id, &s->cgroup, e);
 }
