@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <sys/uio.h>
 
+#include "basic/utf8.h"
+
 #define LINE_SIZE_MAX 4096
 
 static int max_level = LOG_INFO;
@@ -39,6 +41,8 @@ int log_internal(int level, int error, const char *format, ...) {
         n = vsnprintf(text, sizeof(text), format, ap);
         va_end(ap);
         if (n >= 0) {
+                /* a message is one line: what it quotes must not make another one */
+                utf8_make_printable(text);
                 if (getenv("JOURNAL_STREAM"))
                         (void) snprintf(prefix, sizeof(prefix), "<%i>", level & LOG_PRIMASK);
                 iov[0] = (struct iovec){.iov_base = prefix, .iov_len = strlen(prefix)};

@@ -41,3 +41,12 @@ char *utf8_repair(char *s) {
         }
         return s;
 }
+
+void utf8_make_printable(char *s) {
+        (void) utf8_repair(s);
+        for (unsigned char *p = (unsigned char *) s; *p; p++)
+                if (*p < ' ' || *p == 0x7f)
+                        *p = '?';
+                else if (*p == 0xc2 && p[1] < 0xa0) /* U+0080 to U+009F */
+                        p[0] = p[1] = '?';
+}

@@ -17,3 +17,6 @@ bool utf8_is_valid(const char *s) _pure_;
 /* Puts a '?' in the place of each byte of s that is no part of a character. Returns s, which may be
  * NULL. */
 char *utf8_repair(char *s);
+
+/* The same, and for each control character: what terminals and logs show as one line. */
+void utf8_make_printable(char *s);

@@ -8,6 +8,7 @@
 
 #include "basic/fs.h"
 #include "basic/log.h"
+#include "basic/utf8.h"
 #include "oci/context.h"
 
 int report_init(Report *r, const char *path, const char *format, Error *e) {
@@ -31,8 +32,6 @@ static char *make_line(const Report *r, const char *text) {
         if (!gmtime_r(&t, &tm) || strftime(now, sizeof(now), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
                 return NULL;
         j = json_string(text);
-        if (!j)
-                j = json_string("an error whose text is not UTF-8");
         quoted = j ? json_dumps(j, JSON_ENCODE_ANY) : NULL;
         json_decref(j);
         if (quoted)
@@ -57,7 +56,7 @@ void report_error(const Report *r, const char *text) {
 }
 
 /* podman makes exit statuses 127 and 126 of these words, whatever else is said. */
-char *report_sentence(const Error *e) {
+static char *sentence_of(const Error *e) {
         const char *text = error_text(e), *words = NULL;
         char *sentence = NULL;
 
@@ -69,4 +68,12 @@ char *report_sentence(const Error *e) {
         if (!words || strcasestr(text, words))
                 return strdup(text);
         return asprintf(&sentence, "%s: %s", text, words) < 0 ? NULL : sentence;
+}
+
+char *report_sentence(const Error *e) {
+        char *sentence = sentence_of(e);
+
+        if (sentence)
+                utf8_make_printable(sentence);
+        return sentence;
 }

@@ -19,6 +19,6 @@ int report_init(Report *r, const char *path, const char *format, Error *e);
 
 void report_error(const Report *r, const char *text);
 
-/* The sentence of e, with the words that callers look for in it. *ret is allocated; NULL without
- * memory. */
+/* The sentence of e, printable and with the words that callers look for in it: to be freed; NULL
+ * without memory. */
 char *report_sentence(const Error *e);

@@ -2,17 +2,17 @@
 
 #include "runtime/sync.h"
 
-#include <jansson.h>
 #include <poll.h>
 #include <sys/socket.h>
 
 #include "basic/clock.h"
+#include "basic/utf8.h"
 
 typedef struct SyncMessage {
         uint32_t type;
         uint32_t stage;
         int32_t code;             /* of FAILED; the pid of CLONED and START */
-        char text[SYNC_TEXT_MAX]; /* NUL-terminated, only the used part is sent */
+        char text[SYNC_TEXT_MAX]; /* sent is what is used of it, without the NUL */
 } SyncMessage;
 
 #define SYNC_HEAD_SIZE offsetof(SyncMessage, text)
@@ -83,7 +83,8 @@ int sync_send_error(int socket_fd, InitStage stage, int code, const Error *e) {
         n = snprintf(m.text, sizeof(m.text), "%s", e && e->code != 0 ? error_text(e) : "");
         if (n < 0)
                 n = 0;
-        return message_send(socket_fd, &m, SYNC_HEAD_SIZE + MIN_OF((size_t) n + 1, sizeof(m.text)),
+        /* what is longer was cut; the receiver has room for a NUL behind it, and for no more */
+        return message_send(socket_fd, &m, SYNC_HEAD_SIZE + MIN_OF((size_t) n, sizeof(m.text) - 1),
                             -1);
 }
 
@@ -110,23 +111,11 @@ static int wait_readable(int fd, uint64_t deadline) {
         }
 }
 
-/* It may name what is in the image, and ends up on terminals and as a string of D-Bus, which must
- * be UTF-8. */
-static void make_printable(char *text) {
-        json_t *j = json_string(text); /* checks that */
-        bool valid = j != NULL;
-
-        json_decref(j);
-        for (; *text; text++)
-                if ((unsigned char) *text < ' ' || *text == 0x7f ||
-                    (!valid && (unsigned char) *text >= 0x80))
-                        *text = '?';
-}
-
 static int failed(SyncMessage *m, SyncAnswer *ret, Error *e) {
         const char *stage = init_stage_to_string((InitStage) m->stage);
 
-        make_printable(m->text);
+        /* it may name what is in the image */
+        utf8_make_printable(m->text);
         ret->failed = true;
         if (m->code == 0)
                 return -EBADMSG;

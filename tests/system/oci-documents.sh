@@ -11,5 +11,6 @@ documents=$(dirname "$(realpath "${BASH_SOURCE[0]}")")/oci-documents
 
 check "members of a wrong type: a sentence with their path" "$documents" wrong_types
 check "what is no JSON: a sentence with line and column" "$documents" malformed
+check "what is quoted stays one printable line, and gets lost nowhere" "$documents" odd_texts
 check "what is too large is not read" "$documents" gigantic
 check "what is no file" "$documents" no_file

@@ -151,6 +151,26 @@ static void test_strv_env(void **state) {
         assert_int_equal(strv_length(l), 1);
 }
 
+static void test_printable(void **state) {
+        static const struct {
+                const char *text, *printable;
+        } cases[] = {
+                        {"", ""},
+                        {"a b~", "a b~"},
+                        {"a\nb\x1b[1m\t\x7f", "a?b?[1m??"},
+                        {"\xc2\x9b[1m\xc2\xa0", "??[1m\xc2\xa0"},
+                        {"\xc3\xa4\xff\n", "\xc3\xa4??"},
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(cases); i++) {
+                char text[32];
+
+                strcpy(text, cases[i].text);
+                utf8_make_printable(text);
+                assert_string_equal(text, cases[i].printable);
+        }
+}
+
 static void test_json(void **state) {
         static const char text[] = "{\"s\": \"x\", \"n\": 7, \"l\": [\"a\", \"b\"], \"z\": null}";
         _cleanup_strv_free_ char **l = NULL;
@@ -386,6 +406,7 @@ int main(void) {
                         cmocka_unit_test(test_utf8),
                         cmocka_unit_test(test_error_cut),
                         cmocka_unit_test(test_strv_env),
+                        cmocka_unit_test(test_printable),
                         cmocka_unit_test(test_json),
                         cmocka_unit_test(test_json_strv),
                         cmocka_unit_test(test_atomic_file),
