@@ -8,6 +8,7 @@
  *      |  ^      |
  *      |  +------+                    the job failed: reset and once more
  *      +--> NAME --> CALLING          the name is that of a fading scope: wait for its removal
+ *      +--> LOOK --> CALLING          an answer was lost: over when the scope is active
  *
  * Invariant: the callback is called exactly once, unless the start is freed before.
  */
@@ -92,6 +93,45 @@ static int on_retry_timer(sd_event_source *source, uint64_t usec, void *userdata
         return 0;
 }
 
+static int start_retry_later(ScopeStart *start) {
+        return sd_event_add_time_relative(sd_bus_get_event(start->systemd->bus),
+                                          &start->retry_timer, CLOCK_MONOTONIC, LOST_RETRY_USEC, 1,
+                                          on_retry_timer, start);
+}
+
+/* A scope whose start was lost sight of, by a reload or a daemon-reexec, may still be waiting for
+ * its job: until it is active nobody is in it. */
+static int on_looked(sd_bus_message *m, void *userdata, sd_bus_error *error) {
+        _cleanup_error_ Error e = ERROR_NULL;
+        ScopeStart *start = userdata;
+        const char *active = NULL;
+        int r = 0;
+
+        start->slot = sd_bus_slot_unref(start->slot);
+        if (!sd_bus_message_is_method_error(m, NULL))
+                r = sd_bus_message_enter_container(m, 'a', "(ssssssouso)");
+        if (r > 0)
+                r = sd_bus_message_read(m, "(ssssssouso)", NULL, NULL, NULL, &active, NULL, NULL,
+                                        NULL, NULL, NULL, NULL);
+        if (r > 0 && streq(active, "active")) {
+                start_finish(start, 0, NULL);
+                return 0;
+        }
+        if (r >= 0)
+                r = start_retry_later(start);
+        if (r < 0) {
+                error_setf(&e, r, "Failed to look for %s: %m", start->unit);
+                start_finish(start, r, &e);
+        }
+        return 0;
+}
+
+static int start_look(ScopeStart *start) {
+        return sd_bus_call_method_async(start->systemd->bus, &start->slot, SYSTEMD_DESTINATION,
+                                        SYSTEMD_PATH, SYSTEMD_INTERFACE, "ListUnitsByPatterns",
+                                        on_looked, start, "asas", 0, 1, start->unit);
+}
+
 static bool is_lost(const sd_bus_error *failure) {
         return sd_bus_error_has_name(failure, SD_BUS_ERROR_NO_REPLY) ||
                sd_bus_error_has_name(failure, SD_BUS_ERROR_DISCONNECTED) ||
@@ -102,10 +142,8 @@ static bool is_lost(const sd_bus_error *failure) {
 /* 1 if the failure is none yet: something will happen that leads on. */
 static int start_recover(ScopeStart *start, const sd_bus_error *failure) {
         if (sd_bus_error_has_name(failure, "org.freedesktop.systemd1.UnitExists")) {
-                if (start->lost) {
-                        start_finish(start, 0, NULL);
-                        return 1;
-                }
+                if (start->lost)
+                        return start_look(start) >= 0;
                 /* nobody but us makes such names, and no task of ours has this one now */
                 log_debug("%s is still there, stopping it and waiting for its name", start->unit);
                 start->wait_removal = true;
@@ -114,9 +152,7 @@ static int start_recover(ScopeStart *start, const sd_bus_error *failure) {
         }
         if (is_lost(failure)) {
                 start->lost = true;
-                return sd_event_add_time_relative(sd_bus_get_event(start->systemd->bus),
-                                                  &start->retry_timer, CLOCK_MONOTONIC,
-                                                  LOST_RETRY_USEC, 1, on_retry_timer, start) >= 0;
+                return start_retry_later(start) >= 0;
         }
         return 0;
 }

@@ -51,8 +51,12 @@ static int method_start_transient(sd_bus_message *m, void *userdata, sd_bus_erro
         (void) snprintf(h->last_unit, sizeof(h->last_unit), "%s", unit);
         sd_bus_message_unref(h->last_start);
         h->last_start = sd_bus_message_ref(m);
-        if (h->start_error)
-                return sd_bus_error_setf(error, h->start_error, "refused by the test");
+        if (h->start_error) {
+                r = sd_bus_error_setf(error, h->start_error, "refused by the test");
+                if (h->next_start_error)
+                        h->start_error = h->next_start_error;
+                return r;
+        }
         (void) snprintf(job, sizeof(job), "/org/freedesktop/systemd1/job/%u", h->n_starts);
         r = sd_bus_reply_method_return(m, "o", job);
         if (r < 0)
@@ -66,9 +70,12 @@ static int method_list_units(sd_bus_message *m, void *userdata, sd_bus_error *er
 
         assert_true(sd_bus_message_new_method_return(m, &reply) >= 0);
         assert_true(sd_bus_message_open_container(reply, 'a', "(ssssssouso)") >= 0);
+        h->n_lists++;
         STRV_FOREACH(unit, h->active_scopes)
                 assert_true(sd_bus_message_append(reply, "(ssssssouso)", *unit, "", "loaded",
-                                                  "active", "running", "", "/x", 0, "", "/") >= 0);
+                                                  h->n_lists > h->n_inactive_lists ? "active"
+                                                                                   : "inactive",
+                                                  "", "", "/x", 0, "", "/") >= 0);
         assert_true(sd_bus_message_close_container(reply) >= 0);
         return sd_bus_send(NULL, reply, NULL);
 }

@@ -33,11 +33,13 @@ typedef struct Harness {
         Manager *manager;
 
         /* the fake systemd */
-        const char *start_error; /* answer StartTransientUnit with this error name */
-        const char *job_result;  /* "done" by default */
+        const char *start_error;      /* answer StartTransientUnit with this error name */
+        const char *next_start_error; /* the same from the second time on */
+        const char *job_result;       /* "done" by default */
         unsigned n_starts, n_kills, n_stops, n_resets;
-        bool stop_frees_name; /* StopUnit ends start_error */
-        char **active_scopes; /* what ListUnitsByPatterns says */
+        bool stop_frees_name;               /* StopUnit ends start_error */
+        char **active_scopes;               /* what ListUnitsByPatterns says */
+        unsigned n_lists, n_inactive_lists; /* so often it says that they are inactive */
         char last_unit[128];
         const char *system_state; /* "running" by default */
         const char *boot_id;      /* NULL: the kernel's */
