@@ -94,7 +94,7 @@ class Population:
 
         left = set(self.clients)
         return self.walk.bus.wait(lambda: not left.difference_update({k for k in left if one(self.clients[k])})
-                                  and not left, 20)
+                                  and not left)
 
     def unharmed(self, text):
         """Everything is as it was before."""
@@ -202,8 +202,9 @@ def bus_dies(w, population):
     connection = None
     while not connection and time.monotonic() < deadline:
         with contextlib.suppress(Exception):  # until there is a bus again, everything may fail
-            connection = bus.Bus(w.contract)
-            connection.root.get("Manager.Version")
+            attempt = bus.Bus(w.contract)
+            attempt.root.get("Manager.Version")
+            connection = attempt
     w.check("there is a bus again", connection)
     w.bus, w.root = connection, connection.root
     population.rebind(w)
@@ -226,9 +227,8 @@ def damaged_records(w, population):
         aside = sorted(p.name for p in damage[key].parent.iterdir() if p.name.startswith(damage[key].name) or
                        "damaged" in p.name)
         w.check(f"the damaged record is set aside: {key}", any(n != damage[key].name for n in aside), aside)
-    log = subprocess.run(["journalctl", "-u", "ctr.service", "--output=cat"], stdout=subprocess.PIPE, text=True,
-                         check=True).stdout
-    w.matches("and reported", r"(?i)damaged", log)
+    w.check("and reported", w.bus.wait(lambda: "damaged" in subprocess.run(
+        ["journalctl", "-u", "ctr.service", "--output=cat"], stdout=subprocess.PIPE, text=True, check=True).stdout.lower()))
     population.unharmed("with damaged records beside them")
 
 
@@ -296,7 +296,7 @@ def reboot(w, population):
     kill_manager()
     for scope in scopes():
         subprocess.run(["systemctl", "kill", "--signal=KILL", scope], check=False)  # it may have gone already
-    w.bus.wait(lambda: not supervisors())
+    w.bus.wait(lambda: not supervisors() and not scopes())
     shutil.rmtree("/run/ctr")
     boot_id = pathlib.Path("/run/recover-boot-id")
     boot_id.write_text("11111111-2222-4333-8444-555555555555\n")

@@ -2,7 +2,10 @@
 """Tasks: their life, their signals, their pauses, and what each state forbids."""
 
 import os
+import pathlib
+import shutil
 import signal
+import tempfile
 import time
 
 from gi.repository import GLib
@@ -14,7 +17,10 @@ from walk import FOREVER, HELD, IMAGE
 def life(walk):
     """Created, running, stopped, gone."""
     root = walk.root
-    container, task = walk.task("life", "sh", "-c", "sleep 2; exit 7")
+    gate = pathlib.Path(tempfile.mkdtemp(prefix="walk-life.")) / "gate"
+    os.mkfifo(gate)
+    container, task = walk.task("life", "sh", "-c", "read status </gates/gate; exit $status",
+                                Mounts=[(str(gate.parent), "/gates", "bind", ["rbind", "rw"])])
     created = walk.event("a task is told", "/tasks/create", "life", Terminal=False, Stdout="null", Checkpoint="")
     walk.equal("it has its place", f"{bus.ROOT}/task/default/life", task.path)
     walk.equal("and is found by its id", task.path, root.call("Manager.GetTask", "life", Namespace="default"))
@@ -39,6 +45,7 @@ def life(walk):
     walk.property("it runs", task, "Process.Status", "RUNNING")
     walk.property("since now", task, "Process.StartedAt", walk.recent)
     walk.event("the start is told", "/tasks/start", "life", Pid=pid)
+    gate.write_text("7\n")
     for pending in waiting:
         walk.equal("a waiter from before the start", 7, walk.answer(pending)[0])
     status, at = task.call("Process.Wait")
@@ -60,6 +67,7 @@ def life(walk):
     walk.property("the container can have another one", again, "Process.Status", "CREATED")
     walk.equal("which may be deleted before it starts", 2, len(again.call("Process.Delete")[1:]))
     walk.remove(container)
+    shutil.rmtree(gate.parent)
 
 
 def document(walk):

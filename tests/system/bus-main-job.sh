@@ -20,8 +20,7 @@ call() {
 
 # event TEXT FIELD=VALUE...: the journal has an entry with all of them.
 event() {
-        check_match "the journal tells that $1" . \
-                "$(journalctl --quiet --no-pager --output=cat --catalog "${@:2}" CTR_NAMESPACE=default)"
+        check "the journal tells that $1" journal_wait 10 . "${@:2}" CTR_NAMESPACE=default
 }
 
 message_id() {
@@ -85,7 +84,7 @@ event "the task was started" "MESSAGE_ID=$(message_id TASK_STARTED)" CTR_CONTAIN
 event "it exited" "MESSAGE_ID=$(message_id TASK_EXITED)" CTR_CONTAINER=web CTR_EXIT_STATUS=7 UNIT=ctr-web.scope
 event "the container was removed" "MESSAGE_ID=$(message_id CONTAINER_REMOVED)" CTR_CONTAINER=web
 event "the image was removed" "MESSAGE_ID=$(message_id IMAGE_REMOVED)" "CTR_IMAGE=$image"
-check_match "the unit's own journal shows the exit" "exited with status 7" "$(journalctl -u ctr-web.scope --output=cat)"
+check "the unit's own journal shows the exit" journal_wait 10 "exited with status 7" -u ctr-web.scope
 check "the catalog explains them" journalctl --update-catalog
 check_match "... in words" "exited with status 7. Its unit was ctr-web.scope" \
         "$(journalctl --catalog --no-pager "MESSAGE_ID=$(message_id TASK_EXITED)")"

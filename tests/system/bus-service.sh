@@ -73,6 +73,11 @@ set_idle_timeout 1
 check_equal "with a short idle time it is activated as well" "a(oa{sv}) 0" "$(call ListContainers 'a{sv}' 0)"
 check_within "and exits when nobody needs it" 20 unit_is ctr.service ActiveState inactive
 check "... in order" unit_is ctr.service Result success
+# the bus sees its end by itself, and not when systemd does
+no_owner() {
+        ! busctl call org.freedesktop.DBus / org.freedesktop.DBus GetNameOwner s org.example.Ctr
+}
+wait_until 10 no_owner
 check_fails "... and gives its name back" "no such name|not have an owner|NameHasNoOwner" \
         busctl call org.freedesktop.DBus / org.freedesktop.DBus GetNameOwner s org.example.Ctr
 

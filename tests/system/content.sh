@@ -197,8 +197,10 @@ check_within "a pull that stands still is listed (A1.6)" 20 standing
 check_equal "not in another namespace (A1.6)" 0 "$(ask 'len(a)' ListIngests Namespace=other)"
 check_equal "what it needs is in a lease" pull "$(ask '[e["Labels"]["org.example.Ctr/job"] for i, e in a if "org.example.Ctr/job" in e["Labels"]][0]' ListLeases)"
 check_equal "meanwhile garbage is collected" 0 "$(ask 'a["Blobs"]' CollectGarbage)"
+# nobody tries it again
+kill -KILL "$pull_pid"
 manager_kill
-kill "$pull_pid" "$slow_pid" 2>/dev/null
+kill "$slow_pid"
 check_within "the next manager keeps what was fetched (C24)" 20 standing
 check_equal "and the lease" 1 "$(ask 'len([i for i, e in a if "org.example.Ctr/job" in e["Labels"]])' ListLeases)"
 check "which can be removed" content DeleteLease "$(ask '[i for i, e in a if "org.example.Ctr/job" in e["Labels"]][0]' ListLeases)" Synchronous=true

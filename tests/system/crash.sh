@@ -88,7 +88,7 @@ attempt() {
         bash -c "$prepare" >/dev/null 2>&1 || die "$name: cannot prepare"
         arm "$5" "$6"
         before=$(restarts)
-        capture timeout 60 bash -c "$command"
+        capture timeout 180 bash -c "$command"
         wanted=${wanted:-$stdout}
         if [[ $status != "$expected" || $stdout != "$wanted" ]]; then
                 diagnose "$name: killed at $step: exit code $status, output: $stdout"

@@ -18,7 +18,7 @@ image_push busybox busybox:1
 ctrctl pull -q "$image" || die "no image"
 
 on_terminal() {
-        timeout 60 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$1" ctrctl "${@:2}"
+        timeout 180 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$1" ctrctl "${@:2}"
 }
 
 leave='send(b"\x10\x11")'
@@ -35,7 +35,7 @@ check "the size is that of the new terminal" on_terminal \
         attach shell
 check_exit "a ctrctl that is killed" 137 on_terminal 'send(b"echo $X$X\n"); expect(b"4242"); p.kill()' attach shell
 check "is no loss either" on_terminal "send(b'echo \$X\$X\n'); expect(b'4242'); $leave" attach shell
-kill -KILL "$(manager_pid)"
+manager_kill
 check "nor is a service that was" on_terminal "send(b'echo \$X\$X\n'); expect(b'4242'); $leave" attach shell
 check_exit "the exit status is the container's" 5 on_terminal 'send(b"exit 5\n")' attach shell
 check_exit "one that has ended" 125 ctrctl attach shell
@@ -84,7 +84,7 @@ ctrctl run --rm --name=late "$image" sh -c 'while ! test -e /go; do sleep 0.05; 
 client=$!
 check_within "a run --rm runs" 10 eval '[[ -n $(ctrctl ps -q --filter=id==late) ]]'
 kill -STOP "$client"
-kill -KILL "$(manager_pid)"
+manager_kill
 check "its service is killed" ctrctl exec late touch /go
 check_within "it ends and goes" 10 gone late
 kill -CONT "$client"

@@ -79,6 +79,7 @@ since=@$(date +%s.%N)
 timeout 120 ctrctl logs -f writer >"$test_dir/logs" &
 follower=$!
 check "an exec in the background writes, too" ctrctl exec -d writer echo three
+check "before the end" journal_wait 10 '^three$' -u ctr-writer.scope
 check "and the end" ctrctl kill -s KILL writer
 wait "$follower"
 check_equal "logs -f ends with it" "0 one two three" "$? $(xargs <"$test_dir/logs")"

@@ -19,7 +19,7 @@ ctrctl pull -q "$image" || die "no image"
 check "a container to work in" ctrctl run -d --name=web -e SET=here --hostname=inside "$image" sleep 1000
 
 on_terminal() {
-        timeout 60 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$1" ctrctl "${@:2}"
+        timeout 180 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$1" ctrctl "${@:2}"
 }
 
 no_execs() {
@@ -73,7 +73,7 @@ check_equal "without a terminal of ours -t works too" "text"$'\r' "$(echo text |
 check_exit "signals are passed on" 9 on_terminal 'expect(b"ready"); p.send_signal(signal.SIGTERM)' exec web \
         sh -c 'trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done'
 check_exit "with --sig-proxy=no they are not" 143 on_terminal 'expect(b"ready"); p.send_signal(signal.SIGTERM)' \
-        exec --sig-proxy=no --exec-id=stays web sh -c 'echo ready; exec sleep 100'
+        exec --sig-proxy=no --exec-id=stays web sh -c 'echo ready; exec sleep 1000'
 check_match "it goes on" '^stays$' "$(ctrctl ps --execs -q)"
 check "and can be killed" ctrctl kill -s KILL web/stays
 
@@ -91,19 +91,20 @@ check_equal "and is waited for" 3 "$(cat "$test_dir/waited")"
 check_within "then it is gone" 10 no_execs
 
 check_exit "a ctrctl that is killed" 137 on_terminal 'expect(b"ready"); p.kill()' exec --exec-id=orphan web \
-        sh -c 'echo ready; while ! test -e /go; do sleep 0.05; done; echo a; echo b; echo c; echo d >/over; exec sleep 100'
+        sh -c 'echo ready; while ! test -e /go; do sleep 0.05; done; echo a; echo b; echo c; echo d >/over; exec sleep 1000'
 ctrctl exec web touch /go
 check_within "does not kill the exec, nor block it" 20 ctrctl exec web test -e /over
 check_match "which is there" '^orphan$' "$(ctrctl ps --execs -q)"
 check "to be killed" ctrctl kill web/orphan
+check_within "and gone" 10 no_execs
 
 ctrctl exec web rm /go
 ctrctl exec -i web sh -c 'while ! test -e /go; do sleep 0.05; done; exit 6' </dev/null &
 client=$!
 check_within "an exec runs" 10 exec_runs
 kill -STOP "$client"
-kill -KILL "$(manager_pid)"
-ctrctl exec web touch /go
+manager_kill
+check "without a manager for a while" ctrctl exec web touch /go
 check_within "the exec ends and goes" 10 no_execs
 kill -CONT "$client"
 wait "$client"

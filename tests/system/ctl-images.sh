@@ -42,7 +42,7 @@ check_match "a result is JSON on demand" '"Digest":"sha256:' "$(ctrctl pull -q -
 check "logout forgets it" ctrctl logout localhost:5000/team
 check_fails "which can be done once" 'no login for' ctrctl logout localhost:5000/team
 check_fails "and pull knows nothing" 'wants a user name' ctrctl pull -q "$image"
-check_exit "a password is asked for on the terminal and not shown" 0 timeout 60 "$here/on-terminal" \
+check_exit "a password is asked for on the terminal and not shown" 0 timeout 180 "$here/on-terminal" \
         'expect(b"User name: "); send(b"team\n"); expect(b"Password: "); send(b"hidden\n")' ctrctl login localhost:5000
 check_equal "not even there" "" "$(grep hidden <<<"$stdout")"
 check "a name that nobody fetches" ctrctl pull -q --policy=never "$image"
@@ -67,7 +67,7 @@ check_match "digests in full" '[0-9a-f]{64}' "$(ctrctl images --full)"
 check_match "inspect tells use" '"SharedBytes"' "$(ctrctl inspect "$image")"
 
 # Archives
-check_exit "no archive goes to a terminal" 1 timeout 60 "$here/on-terminal" \
+check_exit "no archive goes to a terminal" 1 timeout 180 "$here/on-terminal" \
         'expect(b"standard output is a terminal")' ctrctl save "$image"
 check "save to a file" ctrctl save -q -o "$test_dir/oci.tar" "$image" localhost:5000/team/copy:2
 check "which skopeo reads" skopeo inspect "oci-archive:$test_dir/oci.tar:$image"

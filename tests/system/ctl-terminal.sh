@@ -17,7 +17,7 @@ ctrctl pull -q "$image" || die "no image"
 
 # on_terminal STATEMENTS ARGS...: run ctrctl on a new terminal.
 on_terminal() {
-        timeout 60 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$1" ctrctl "${@:2}"
+        timeout 180 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$1" ctrctl "${@:2}"
 }
 
 check "with -t the container has a terminal" on_terminal '' run --rm -t "$image" sh -c 'tty && test -t 0 && test -t 2'

@@ -115,12 +115,13 @@ for i in {0..9}; do
         kill_manager
         wait "$job"
 done
+manager_kill
 check_exit "an exec" 4 ctrctl exec long sh -c 'exit 4'
 check_match "is added, started, and exits (D11, D12)" \
         '/tasks/exec-added [^/]*/tasks/exec-started [^/]*/tasks/exit .*"ContainerId": "long", "ExitStatus": 4' \
         "$("$here/event-history" --name=long | tail -n 3 | tr '\n' ' ')"
 check "pause" ctrctl pause long
-kill_manager
+manager_kill
 check "resume" ctrctl resume long
 check_match "each is an event" '/tasks/paused [^/]*/tasks/resumed' \
         "$("$here/event-history" --name=long | tail -n 2 | tr '\n' ' ')"

@@ -20,6 +20,9 @@
 
 set -uo pipefail
 
+# of busctl, systemctl and their like for an answer, where a call says nothing else; 25 s by default
+export SYSTEMD_BUS_TIMEOUT=120
+
 test_count=0
 test_failures=0
 test_dir=$(mktemp -d /tmp/system-test.XXXXXX)

@@ -103,5 +103,5 @@ check_within "leaves no scope" 5 bash -c '! systemctl is-active --quiet ctr-box.
 check "remove it" ctrctl rm box
 check "another one" start_counter
 check "paused" call "$task" Task.Pause 'a{sv}' 0
-check "systemctl stop" timeout 60 systemctl stop ctr-box.scope
+check "systemctl stop" timeout 180 systemctl stop ctr-box.scope
 check_match "D4: ends it, too" '^(6|137)$' "$(wait_status "$task")"

@@ -69,10 +69,10 @@ check_fails "but not for what is private" "PermissionDenied: The registry localh
         pull localhost:5001/private/busybox
 auth_file localhost:5001 "team:$secret"
 check "with a password there is one for it" pull localhost:5001/private/busybox
-check_match "the account is named" "account=team.* trusted" "$(journalctl -u test-token-server.service -o cat)"
+check "the account is named" journal_wait 10 "account=team.* trusted" -u test-token-server.service
 printf '{"auths": {"localhost:5001": {"identitytoken": "refresh me"}}}' >"$test_dir/auth.json"
 check "and with an identity token" pull localhost:5001/private/busybox
-check_match "by the form of OAuth2" "POST /token trusted" "$(journalctl -u test-token-server.service -o cat)"
+check "by the form of OAuth2" journal_wait 10 "POST /token trusted" -u test-token-server.service
 printf '{"auths": {"localhost:5001": {"identitytoken": "another"}}}' >"$test_dir/auth.json"
 check_fails "a wrong one is PermissionDenied" "PermissionDenied: The token server .* refused" pull localhost:5001/private/busybox
 unset REGISTRY_AUTH_FILE

@@ -24,7 +24,7 @@ commands_of() {
 }
 
 on_terminal() {
-        timeout 60 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$@"
+        timeout 180 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$@"
 }
 
 commands_of 'Look after it' 'Images, and files' >"$test_dir/commands"

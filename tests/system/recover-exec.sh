@@ -124,8 +124,9 @@ check_within "and takes its exec along" 10 bash -c "! busctl introspect $destina
 
 # --- a damaged document
 check "an exec whose document is damaged" exec_add box damaged "1 Start b true" sleep 1000
-check "kill -9" kill_manager
+# which the one who wrote it does not read again
 echo '{"process' >"$state/exec-damaged.json"
+check "kill -9" kill_manager
 check_within "D35: stops nothing" 10 property_is "$task" Process.Status RUNNING
 check "is set aside" test -e "$state/exec-damaged.json.damaged"
 check_match "and reported" "exec-damaged.json" "$(journal_wait 10 'exec-damaged.json.*set aside')"

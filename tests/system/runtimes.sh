@@ -14,7 +14,7 @@ task=$(path_of box)
 waits='trap "exit 3" TERM; echo waiting; sleep 1000 & wait'
 
 on_terminal() {
-        timeout 60 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$1" ctrctl "${@:2}"
+        timeout 180 "$(dirname "${BASH_SOURCE[0]}")/on-terminal" "$1" ctrctl "${@:2}"
 }
 
 # What is left of tasks that are gone, but for that of the container "late".
@@ -319,7 +319,7 @@ END
 echo create >/run/hang-at
 ctrctl run --name=box --runtime=hangs "$image" true 2>"$test_dir/hang" &
 client_pid=$!
-check_within "one that hangs" 10 pgrep -f hangs
+check_within "one that hangs" 10 pgrep -f 'runtimes/hangs.*create'
 check "can be ended all the same" ctrctl rm --force box
 wait "$client_pid"
 check_match "which is said" 'deleted while it was being created|"box" does not exist' "$(cat "$test_dir/hang")"

@@ -115,8 +115,14 @@ check_match "with fields of the container" 'to stderr' "$(journal_wait 10 'to st
 check_match "for ctrctl logs" 'to stdout' "$(ctrctl logs talk)"
 
 # --- in the background, and gone by itself
-check "run -d --rm" ctrctl run -d --rm --name passing "$image" sh -c 'sleep 0.3; exit 9'
-check_equal "who waits hears the exit code" 9 "$(ctrctl wait passing)"
+check "run -d --rm" ctrctl run -d --rm --name passing "$image" sh -c 'while ! test -e /go; do sleep 0.05; done; exit 9'
+bus_record waits "type='method_call',member='Wait'"
+ctrctl wait passing >"$test_dir/passing" &
+waiter=$!
+check "somebody waits" bus_expect waits 10 Wait
+check "it ends" ctrctl exec passing touch /go
+wait "$waiter"
+check_equal "who waits hears the exit code" 9 "$(<"$test_dir/passing")"
 check_within "and the container goes with its task" 5 bash -c '! ctrctl inspect passing >/dev/null 2>&1'
 
 # --- a launch that fails early, again and again
@@ -135,12 +141,13 @@ for _ in 1 2 3 4 5; do
         systemctl daemon-reload
         systemctl daemon-reexec
 done &
+reloads=$!
 failed=0
 for i in $(seq 20); do
         ctrctl run --rm "$image" sh -c "exit $i" >/dev/null 2>&1
         [[ $? == "$i" ]] || ((failed++))
 done
-wait
+wait "$reloads"
 check_equal "runs during daemon-reload and daemon-reexec" 0 "$failed"
 check "the log fields are still there" test -e /run/systemd/units/log-extra-fields:ctr-calm.scope
 check_equal "and the task" RUNNING "$(property calm Process Status)"

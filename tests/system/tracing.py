@@ -99,7 +99,7 @@ class Trace:
     """on_call(call) is called before each call and returns an errno to inject, or None. on_exec(process, pid) is
     called when a process has become another program, before that does anything."""
 
-    def __init__(self, on_call, seconds=20, grace=2, on_exec=None):
+    def __init__(self, on_call, seconds=60, grace=20, on_exec=None):
         self.on_call = on_call
         self.on_exec = on_exec
         self.seconds = seconds

@@ -51,7 +51,7 @@ pid=$(pid_of box)
 check_equal "which are others on the host" "$first $second" "$(stat -c %u "/proc/$pid" "/proc/$(pid_of other)" | xargs)"
 check_match "as everybody sees" "^ *$first +$pid\$" "$(ps -o uid=,pid= -p "$pid")"
 check "an exec" ctrctl exec -d -u 1000:5 box sleep 999
-check "has them, too" pgrep -u $((first + 1000)) -x sleep
+check_within "has them, too" 10 pgrep -u $((first + 1000)) -x sleep
 upper=/var/lib/ctr/snapshots/overlayfs/$(sqlite3 $db "SELECT snapshot FROM containers WHERE id = 'box'")/fs
 check_equal "the disk has those of the container" "5:6 0:0" "$(stat -c %u:%g "$upper/made" "$upper/plain" | xargs)"
 check_match "a user that it does not have is told" "user 70000, which the user namespace does not have" \

@@ -87,7 +87,7 @@ check "a container" create after overlayfs
 systemctl stop ctr.service
 touch /var/lib/ctr/version:default:after
 check "the next manager" ctrctl inspect after
-check "has no use for the file of an operation that is over" test ! -e /var/lib/ctr/version:default:after
+check_within "has no use for the file of an operation that is over" 10 test ! -e /var/lib/ctr/version:default:after
 check "the container goes" ctrctl rm after
 check "an AutoRemove container" busctl --timeout=60 -- call org.example.Ctr /org/example/Ctr org.example.Ctr.Manager \
         CreateContainer 'ssa{sv}' auto $image 1 AutoRemove b true
