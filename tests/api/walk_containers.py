@@ -173,7 +173,7 @@ def automatic(walk):
               "AllowedCPUs": "0", "AllowedMemoryNodes": "0"}
     reader, writer = os.pipe()
     container, task = walk.running("limited", "sh", "-c", "trap 'exit 5' USR1; echo; while :; do sleep 0.05; done",
-                                   streams={"Stdout": writer}, StopSignal=10, StopTimeoutUSec=3000000, **limits)
+                                   streams={"Stdout": writer}, StopSignal=10, StopTimeoutUSec=30000000, **limits)
     os.close(writer)
     os.read(reader, 1)
     walk.property("the limits of a task", task, "Task.Resources",

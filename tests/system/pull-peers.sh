@@ -4,7 +4,7 @@
 # The same images in the hands of podman and containerd: equal trees from one registry, they pull what we pushed, and we
 # pull what they pushed (A1.5, A1.31).
 #
-# testbed: run
+# testbed: run --timeout=900
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"

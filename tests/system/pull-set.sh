@@ -3,7 +3,7 @@
 #
 # The trees of a whole set of images, from a Debian root to a layer without a byte, are what umoci unpacks (A1.5, A1.31)
 #
-# testbed: run
+# testbed: run --timeout=900
 
 # shellcheck source-path=SCRIPTDIR
 . "$(dirname "$0")/lib.sh"

@@ -42,9 +42,12 @@ while read -r -u 3 command; do
         *--follow) check "$command" first_match 10 'Id=tty .*ExitStatus=4' bash -c "exec $command" ;;
         *'ctrctl ps') check "$command" eval "$command | grep -q 'box .* Paused'" ;;
         *logs*)
+                bus_record logs "type='method_call',member='Wait'"
                 timeout 120 $command >"$test_dir/logs" &
+                follower=$!
+                check "somebody follows" bus_expect logs 10 Wait
                 check "the end of logs" ctrctl rm -f box
-                wait "$!"
+                wait "$follower"
                 check_equal "$command" 0 $?
                 ;;
         *) check "$command" bash -c "$command" ;;
