@@ -13,7 +13,7 @@
 bed_state_parent=/var/tmp
 bed_prefix=ctr-testbed.
 bed_boot_tries=3
-bed_boot_seconds=60
+bed_boot_seconds=120
 
 # On a machine that runs systemd the cgroups are systemd's: ask it for a delegated scope, and start again inside.
 bed_enter_scope() {
