@@ -3,6 +3,7 @@
 #include "bus/descriptor.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include "bus/error.h"
 
@@ -11,6 +12,13 @@ bool fd_is_open_for(int fd, bool write) {
 
         return flags >= 0 && !(flags & O_PATH) &&
                (mode == O_RDWR || mode == (write ? O_WRONLY : O_RDONLY));
+}
+
+bool fd_is_stream(int fd) {
+        struct stat st;
+
+        return fstat(fd, &st) >= 0 && (S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode) ||
+                                       S_ISSOCK(st.st_mode) || S_ISCHR(st.st_mode));
 }
 
 int bus_check_fd(int fd, bool write, sd_bus_error *error) {

@@ -12,6 +12,10 @@
  * its owner may do with the file, while the worker may do everything. */
 bool fd_is_open_for(int fd, bool write);
 
+/* Whether it is something that has an end when it is read: no directory, and nothing that is only
+ * waited for, as an epoll. */
+bool fd_is_stream(int fd);
+
 /* 0, or InvalidArgument in error. */
 int bus_check_fd(int fd, bool write, sd_bus_error *error);
 

@@ -28,6 +28,8 @@ int option_credentials(OptionReader *o, void *target) {
                 return r;
         if (!fd_is_open_for(fd, false))
                 return option_invalid(o, "the descriptor is not open for reading");
+        if (!fd_is_stream(fd))
+                return option_invalid(o, "the descriptor is neither a file nor a pipe");
         *(int *) target = fd;
         return 0;
 }

@@ -135,12 +135,12 @@ static int check_item(const char *path, json_t *item, Error *e) {
         void *next;
         int r;
 
-        r = json_is_object(item)
-                            ? json_get_array(item, path, "Devices", 1024, &devices, e)
-                            : error_setf(e, CTR_INVALID_ARGUMENT, "%s: expected a mapping", path);
-        if (r < 0 || r > 1)
+        if (!json_is_object(item))
+                return error_setf(e, CTR_INVALID_ARGUMENT, "%s: expected a mapping", path);
+        r = json_get_array(item, path, "Devices", 1024, &devices, e);
+        if (r < 0)
                 return r;
-        if (r == 1)
+        if (r > 0)
                 json_array_foreach(devices, i, device)
                         if (!json_is_string(device))
                                 return error_setf(e, CTR_INVALID_ARGUMENT,

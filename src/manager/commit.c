@@ -245,8 +245,9 @@ static int read_command(Container *c, char ret[static CREATED_BY_MAX], Error *e)
         r = container_read_spec(c, &spec, e);
         if (r == 0)
                 r = json_parse(spec, strlen(spec), "config.json", &j, e);
-        if (r == 0)
-                r = json_get_object(j, "", "process", &process, e);
+        if (r != 0)
+                return r;
+        r = json_get_object(j, "", "process", &process, e);
         if (r > 0)
                 r = json_get_strv(process, "process", "args", SIZE_MAX, &args, e);
         if (r < 0)

@@ -80,8 +80,9 @@ static int volume_begins(Manager *m, const char *namespace, PlannedMount *item, 
         if (isempty(mount->source))
                 return 0;
         r = volume_name_validate(mount->source, e);
-        if (r == 0)
-                r = db_volume_find(m->db, namespace, mount->source, &s, e);
+        if (r != 0)
+                return r;
+        r = db_volume_find(m->db, namespace, mount->source, &s, e);
         if (r != 1 || !item->copy_up)
                 return r == 1 ? 0 : r;
         return volume_is_fresh(m, s, &item->copy_up, e);

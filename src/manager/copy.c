@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 
@@ -194,8 +195,9 @@ static int check_writable(Container *c, Error *e) {
         r = container_read_spec(c, &spec, e);
         if (r == 0)
                 r = json_parse(spec, strlen(spec), "config.json", &j, e);
-        if (r == 0)
-                r = json_get_object(j, "", "root", &root, e);
+        if (r != 0)
+                return r;
+        r = json_get_object(j, "", "root", &root, e);
         if (r > 0)
                 r = json_get_bool(root, "root", "readonly", &read_only, e);
         if (r >= 0 && read_only)
@@ -219,6 +221,9 @@ static int start(Container *c, const JobType *type, char **arguments, const char
         size_t n = 0;
         int r = 0;
 
+        if (path && strlen(path) >= PATH_MAX)
+                return error_setf(e, CTR_INVALID_ARGUMENT, "A path has at most %d bytes",
+                                  PATH_MAX - 1);
         if (task && c->task && has_root(c->task)) {
                 r = open_root(c->task, &root_fd, &userns_fd, e);
                 request.files[n++] = (JobFile){.option = "--container-fd", .fd = root_fd};

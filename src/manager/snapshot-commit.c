@@ -159,8 +159,9 @@ int snapshot_commit(Manager *m, const SnapshotCommitRequest *request, Callback c
                 r = snapshot_stat(m, &request->place, request->key, &s, e);
         if (r == 0)
                 r = check_active(m, s->id, &active, &user, e);
-        if (r == 0)
-                r = db_snapshot_find(m->db, s->snapshotter, s->namespace, name, &other, e);
+        if (r != 0)
+                return r;
+        r = db_snapshot_find(m->db, s->snapshotter, s->namespace, name, &other, e);
         if (r == 1)
                 return error_setf(e, CTR_ALREADY_EXISTS, "The snapshot \"%s\" exists already",
                                   name);

@@ -128,13 +128,11 @@ int volume_find(Manager *m, const char *namespace, const char *name, Snapshot **
         int r;
 
         r = volume_name_validate(name, e);
-        if (r == 0) {
-                r = db_volume_find(m->db, namespace, name, ret, e);
-                if (r == 1)
-                        return 0;
-        }
         if (r != 0)
                 return r;
+        r = db_volume_find(m->db, namespace, name, ret, e);
+        if (r != 0)
+                return r == 1 ? 0 : r;
         return error_setf(e, CTR_NOT_FOUND, "There is no volume \"%s\" in namespace \"%s\"", name,
                           namespace);
 }

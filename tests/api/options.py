@@ -92,7 +92,8 @@ OPTIONS = {
     "Image.SetLabels": {},
     "Image.Usage": {},
     "Container.CreateTask": {**STREAMS, "Checkpoint": "s", "CheckpointPath": "s", "Runtime": "s"},
-    "Container.Delete": {"Force": "b", "CleanupSnapshot": "b", "CleanupVolumes": "b"},
+    "Container.Delete": {"Force": "b", "CleanupSnapshot": "b", "CleanupVersions": "b",
+                         "CleanupVolumes": "b"},
     "Container.GetSpec": {},
     "Container.Diff": {"Limit": "u"},
     "Container.Commit": {

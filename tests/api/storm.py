@@ -146,7 +146,7 @@ class Storm:
             for name in NAMES:
                 with contextlib.suppress(bus.Refused):
                     bus.Object(self.walk.bus, container(name)).call("Container.Delete", Force=True,
-                                                                       CleanupVersions=bus.GLib.Variant("b", True))
+                                                                       CleanupVersions=True)
             return not self.walk.root.call("Manager.ListContainers")
 
         self.walk.check("all containers can be removed", self.walk.bus.wait(removed))

@@ -58,6 +58,7 @@ def files(walk):
                          fd.fileno())
     walk.refused("more than allowed", "ResourceExhausted", "more than 1", container.call, "Container.Diff", Limit=1)
     walk.refused("what is not there", "NotFound", "/none", container.call, "Container.StatPath", "/none")
+    walk.refused("what can be nowhere", "InvalidArgument", "4095", container.call, "Container.StatPath", "x" * 200000)
 
     job = walk.thing(container.call("Container.Commit", "localhost:5000/files:1", Pause=True, Author="A", Comment="C",
                                     Changes=["CMD [\"cat\", \"/tmp/two\"]"], Compression="zstd", Unpack=True))

@@ -44,6 +44,8 @@ def life(walk):
     size, inodes = root.call("Manager.SnapshotUsage", "base", Namespace="default", Snapshotter="overlayfs")
     walk.check("what it takes", size >= 10000 and inodes >= 2, size, inodes)
     walk.refused("a taken key", "AlreadyExists", "base", root.call, "Manager.PrepareSnapshot", "base", "")
+    walk.refused("another snapshotter", "InvalidArgument", "no snapshotter \"none\"", root.call,
+                 "Manager.CommitSnapshot", "other", "base", Snapshotter="none")
     walk.refused("a parent that is not committed", "FailedPrecondition", "base", root.call, "Manager.PrepareSnapshot",
                  "upper", "base")
     root.call("Manager.CommitSnapshot", "done", "base", Namespace="default", Snapshotter="overlayfs", Labels={"c": "d"})
@@ -158,7 +160,10 @@ def versions(walk):
     walk.refused("to what is not there", "NotFound", "7", container.call, "Container.Rollback", 7)
     container.call("Container.DeleteVersion", 1)
     walk.equal("a version goes", [], container.call("Container.ListVersions"))
-    walk.remove(container)
+    kept = container.call("Container.CreateVersion", Start=False)[1]
+    container.call("Container.Delete", CleanupVersions=True, Force=True)
+    walk.refused("a container's versions go with it when asked", "NotFound", kept, walk.root.call, "Manager.StatSnapshot",
+                 kept)
 
 
 CHAPTERS = [("snapshots: life", life), ("snapshots: leases", held), ("snapshots: whole trees", copied),

@@ -57,6 +57,10 @@ def resolving(walk):
     with memory_file(b"nonsense") as fd:
         walk.refused("credentials that are none", "InvalidArgument", "credentials", walk.root.call,
                      "Manager.ResolveRemoteDigest", IMAGE, Credentials=fd)
+    directory = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+    walk.refused("credentials that have no end", "InvalidArgument", "Credentials", walk.root.call,
+                 "Manager.ResolveRemoteDigest", IMAGE, Credentials=directory)
+    os.close(directory)
 
 
 def searching(walk):

@@ -154,8 +154,10 @@ static void test_blockio(void **state) {
                                      "  too-heavy: [{Weight: 1001}]\n"
                                      "  no-device: [{ThrottleReadBps: 10M}]\n"
                                      "  unknown: [{Wait: 10}]\n"
-                                     "  scalar: 5\n";
-        static const char *const left_out[] = {"too-heavy", "no-device", "unknown", "scalar", "x"};
+                                     "  scalar: 5\n"
+                                     "  scalar-item: [5]\n";
+        static const char *const left_out[] = {"too-heavy", "no-device",   "unknown",
+                                               "scalar",    "scalar-item", "x"};
         _cleanup_json_ json_t *properties = json_object(), *chosen = json_object();
         _cleanup_(blockio_freep) BlockIO *b = NULL;
         _cleanup_error_ Error e = ERROR_NULL;
