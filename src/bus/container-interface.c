@@ -87,6 +87,7 @@ static int method_set_labels(sd_bus_message *m, void *userdata, sd_bus_error *er
         if (r != 0)
                 return bus_error_set(error, r, &e);
         labels = NULL; /* the container's now */
+        objects_tell_changes(c->object.manager);
         return sd_bus_reply_method_return(m, NULL);
 }
 

@@ -57,6 +57,7 @@ static int method_set_labels(sd_bus_message *m, void *userdata, sd_bus_error *er
         r = image_set_labels(i, labels, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
+        objects_tell_changes(i->object.manager);
         return sd_bus_reply_method_return(m, NULL);
 }
 

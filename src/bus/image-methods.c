@@ -97,6 +97,7 @@ int method_tag_image(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 r = image_tag(image, name, &tagged, &e);
         if (r != 0)
                 return bus_error_set(error, r, &e);
+        objects_tell_changes(s->manager);
         return bus_reply_path(m, &tagged->object);
 }
 

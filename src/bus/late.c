@@ -13,6 +13,7 @@
 
 struct Late {
         LateList *list;
+        Manager *manager;
         Late *previous, *next;
         sd_bus_message *message;
         uid_t uid;
@@ -48,6 +49,7 @@ int late_new(Service *s, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_
                 return -ENOMEM;
         *late = (Late){
                         .list = list,
+                        .manager = s->manager,
                         .next = list->first,
                         .message = sd_bus_message_ref(m),
                         .uid = uid,
@@ -113,12 +115,24 @@ sd_bus_message *late_message(const Late *late) {
         return late->message;
 }
 
+void late_tell_changes(const Late *late) {
+        objects_tell_changes(late->manager);
+}
+
+void late_answered(Late *late, int r) {
+        if (r < 0)
+                late_complete(NULL, r, NULL, late);
+        else
+                late_free(late);
+}
+
 void late_complete(Object *object, int r, const Error *e, void *userdata) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(late_freep) Late *late = userdata;
 
         if (!late->message || r == -ESHUTDOWN)
                 return;
+        late_tell_changes(late);
         if (r == 0) {
                 r = late->reply(late->message, object);
                 if (r >= 0)

@@ -35,7 +35,14 @@ int late_new(Service *s, sd_bus_message *m, LateReply reply, Late **ret, sd_bus_
 /* The Callback; userdata is the Late. */
 void late_complete(Object *object, int r, const Error *e, void *userdata);
 
-/* The same, with the names (as) of late_set_names() as the answer. */
+/* Who has an answer has heard of all that came before it: late_complete() does this by itself. */
+void late_tell_changes(const Late *late);
+
+/* An answer of another kind was sent, which r is the result of: frees late, after answering with
+ * the error if there is one. */
+void late_answered(Late *late, int r);
+
+/* The same as late_complete(), with the names (as) of late_set_names() as the answer. */
 void late_complete_names(Object *object, int r, const Error *e, void *userdata);
 
 /* What a method returns after it gave late to a function of the core that returned r: 1, or the

@@ -67,8 +67,7 @@ static void on_usage(int r, const Error *e, uint64_t bytes, uint64_t inodes, voi
                 late_complete(NULL, r, e, late);
                 return;
         }
-        (void) sd_bus_reply_method_return(late_message(late), "tt", bytes, inodes);
-        late_free(late);
+        late_answered(late, sd_bus_reply_method_return(late_message(late), "tt", bytes, inodes));
 }
 
 int snapshot_reply_usage(sd_bus_message *m, Service *s, const Snapshot *snapshot,

@@ -30,8 +30,9 @@ static void on_created(int r, const Error *e, uint32_t version, const char *snap
                 late_complete(NULL, r, e, late);
                 return;
         }
-        (void) sd_bus_reply_method_return(late_message(late), "us", version, snapshot);
-        late_free(late);
+        late_tell_changes(late);
+        late_answered(late,
+                      sd_bus_reply_method_return(late_message(late), "us", version, snapshot));
 }
 
 int method_create_version(sd_bus_message *m, void *userdata, sd_bus_error *error) {

@@ -32,19 +32,7 @@
 
 /* Tells the observer about each object that changed since the last turn of the loop. */
 static int on_dirty(sd_event_source *source, void *userdata) {
-        Manager *m = userdata;
-
-        while (m->dirty_first) {
-                Object *o = m->dirty_first;
-
-                m->dirty_first = o->dirty_next;
-                if (!m->dirty_first)
-                        m->dirty_last = NULL;
-                o->dirty = false;
-                o->dirty_next = NULL;
-                if (m->observer && m->observer->object_changed)
-                        m->observer->object_changed(o, m->observer_userdata);
-        }
+        objects_tell_changes(userdata);
         return 0;
 }
 

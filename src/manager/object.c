@@ -117,6 +117,11 @@ void object_tell_change(Object *o) {
         object_clear_dirty(o);
 }
 
+void objects_tell_changes(Manager *m) {
+        while (m->dirty_first)
+                object_tell_change(m->dirty_first);
+}
+
 void object_unlink(Object *o) {
         Manager *m = o->manager;
 

@@ -80,6 +80,9 @@ void object_mark_dirty(Object *o);
 /* Tells the observer now, if it is dirty: what is passed through quickly would not be seen. */
 void object_tell_change(Object *o);
 
+/* The same with all that are dirty: before somebody is answered, who may look at any of them. */
+void objects_tell_changes(Manager *m);
+
 /* The object or NULL. */
 Object *object_find(Manager *m, ObjectType type, const char *namespace, const char *name);
 

@@ -263,6 +263,7 @@ static void tell_exit(Process *p) {
                 p->exit_told = true;
                 save_or_log(p);
         }
+        object_tell_change(&p->object); /* who looks then sees that it has exited */
         if (observer && observer->process_exited)
                 observer->process_exited(p, p->object.manager->observer_userdata);
 }

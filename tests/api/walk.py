@@ -74,6 +74,12 @@ class Walk:
         if self.check(text, good, f"{member} of {thing.path} is {value!r}", f"expected {expected!r}"):
             self.contract.use(member)
 
+    def told(self, text, thing, member, expected):
+        """A signal has told this value of a property by now, before the answer that has just come."""
+        interface, name = member.split(".")
+        self.bus.pump()
+        self.equal(text, expected, self.bus.values.get((thing.path, interface, name)))
+
     def becomes(self, text, thing, member, expected):
         self.bus.wait(lambda: thing.get(member) == expected, self.patience)
         self.property(text, thing, member, expected)

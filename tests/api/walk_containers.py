@@ -39,6 +39,7 @@ def record(walk):
 
     before = container.get("Container.UpdatedAt")
     container.call("Container.SetLabels", {"app": "db"})
+    walk.told("who has changed labels knows it from a signal", container, "Container.Labels", {"app": "db"})
     walk.property("labels are replaced", container, "Container.Labels", {"app": "db"})
     walk.property("the time of the change says so", container, "Container.UpdatedAt", lambda t: t > before)
     walk.event("and it is told", "/containers/update", "record")

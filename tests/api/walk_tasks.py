@@ -152,6 +152,7 @@ def pausing(walk):
     os.close(writer)
     os.read(reader, 1)
     task.call("Task.Pause")
+    walk.told("who has paused a task knows it from a signal", task, "Process.Status", "PAUSED")
     walk.property("a paused task says so", task, "Process.Status", "PAUSED")
     walk.event("it is told", "/tasks/paused", "paused")
     while os.get_blocking(reader) and os.read(reader, 65536):
@@ -163,6 +164,7 @@ def pausing(walk):
     walk.refused("it takes no exec", "FailedPrecondition", "PAUSED", task.call, "Task.Exec", "late", ["true"])
     walk.refused("it is not deleted", "FailedPrecondition", "PAUSED", task.call, "Process.Delete")
     task.call("Task.Resume")
+    walk.told("as who resumes it", task, "Process.Status", "RUNNING")
     walk.property("a resumed task runs", task, "Process.Status", "RUNNING")
     walk.event("it is told", "/tasks/resumed", "paused")
     walk.check("and goes on", walk.bus.wait(lambda: readable(reader), 60))
@@ -171,6 +173,7 @@ def pausing(walk):
     task.call("Task.Pause")
     task.call("Process.Kill", signal.SIGKILL)
     walk.equal("a paused task can be killed", 137, task.call("Process.Wait")[0])
+    walk.told("and who waits", task, "Process.Status", "STOPPED")
     walk.remove(container)
 
     container, task = walk.ready("thawed", "trap 'exit 6' TERM; echo ready; while :; do sleep 0.05; done")
