@@ -46,7 +46,7 @@ follower=$!
 for i in $(seq 1 20); do
         ctrctl run --rm --name="c$i" "$image" sh -c "exit $i"
         (($? == i)) || die "run $i failed"
-        ((i % 4)) || kill -KILL "$(manager_pid)"
+        ((i % 4)) || systemctl kill --kill-whom=main --signal=KILL ctr.service
 done
 check_within "the last one is seen" 20 eval '[[ $(topics_of c20 "$test_dir/followed") == *delete* ]]'
 kill "$follower"

@@ -191,8 +191,10 @@ journal_wait() {
 manager_kill() {
         local pid
 
-        pid=$(systemctl show --property=MainPID --value ctr.service)
-        kill -KILL "$pid" || return
+        # one that was idle may have gone, and 0 would mean everybody here
+        busctl call org.example.Ctr / org.freedesktop.DBus.Peer Ping >/dev/null
+        pid=$(manager_pid)
+        ((pid > 0)) && kill -KILL "$pid" || return
         wait_until 10 test ! -d "/proc/$pid" || return
         wait_until 60 busctl --timeout=10 call org.example.Ctr / org.freedesktop.DBus.Peer Ping
 }
