@@ -270,7 +270,11 @@ static int transfer_error(Http *h, Error *e) {
         case CURLE_ABORTED_BY_CALLBACK:
                 return error_setf(e, CTR_CANCELED, "The job was canceled");
         case CURLE_OUT_OF_MEMORY:
-                return -ENOMEM;
+                /* the latter is what libcurl says of more than it takes, too */
+                return error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                  "There is not enough memory for %s, or the headers of the answer "
+                                  "are too large",
+                                  h->request->url);
         case CURLE_URL_MALFORMAT:
                 return error_setf(e, CTR_INVALID_ARGUMENT, "The address %s is not valid",
                                   h->request->url);

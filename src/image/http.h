@@ -80,7 +80,8 @@ DEFINE_CLEANUP(Http *, http_free);
 /* A method other than GET and HEAD follows no redirect. 0 for any status; CTR_UNAVAILABLE if the
  * server cannot be reached, stalls, redirects in a loop or cuts the connection;
  * CTR_PERMISSION_DENIED if it redirects to a forbidden protocol, or to plain HTTP where that is not
- * allowed; CTR_DEADLINE_EXCEEDED if the request's deadline passes; CTR_CANCELED; what the body
+ * allowed; CTR_DEADLINE_EXCEEDED if the request's deadline passes; CTR_RESOURCE_EXHAUSTED for too
+ * large headers; CTR_CANCELED; what the body
  * function returned. */
 int http_perform(Http *h, const HttpRequest *request, HttpResponse *ret, Error *e);
 void http_response_clear(HttpResponse *response);

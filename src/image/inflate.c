@@ -8,6 +8,7 @@
 #include <zlib.h>
 #endif
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #define INPUT_SIZE (256 * 1024)
 /* 128 MiB, where zstd(1) stops as well: common levels need 8 MiB at most, but level 22 is legal */
@@ -90,7 +91,8 @@ static int zstd_step(Inflate *i, void *buf, size_t size, size_t *ret_size, bool 
 
         k = ZSTD_decompressStream(i->zstd, &out, &in);
         if (ZSTD_isError(k))
-                return -EBADMSG;
+                return ZSTD_getErrorCode(k) == ZSTD_error_frameParameter_windowTooLarge ? -EFBIG
+                                                                                        : -EBADMSG;
         i->position = in.pos;
         *ret_size = out.pos;
         *ret_ended = k == 0;
@@ -187,6 +189,11 @@ int inflate_read(Inflate *i, void *buf, size_t size, size_t *ret_size, Error *e)
                 i->in_member = i->any_member = true;
                 r = i->compression == COMPRESSION_GZIP ? gzip_step(i, buf, size, &n, &ended)
                                                        : zstd_step(i, buf, size, &n, &ended);
+                if (r == -EFBIG)
+                        return error_setf(e, CTR_RESOURCE_EXHAUSTED,
+                                          "the zstd data can be decompressed only with more than "
+                                          "%u MiB of memory",
+                                          1U << (ZSTD_WINDOW_LOG_MAX - 20));
                 if (r < 0)
                         return error_setf(e, CTR_DATA_LOSS, "the %s data is corrupt",
                                           i->compression == COMPRESSION_GZIP ? "gzip" : "zstd");

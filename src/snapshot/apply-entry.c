@@ -255,12 +255,15 @@ int apply_special(Apply *a, const TreePlace *place) {
         struct timespec times[2] = {entry_mtime(a->entry), entry_mtime(a->entry)};
         mode_t type = tar_library.archive_entry_filetype(a->entry), mode = entry_mode(a->entry);
         _cleanup_close_ int fd = -1;
+        dev_t device = 0;
         bool whiteout;
         uid_t uid;
         gid_t gid;
         int r;
 
         r = entry_owner(a->entry, a->path, &uid, &gid, a->e);
+        if (r == 0)
+                r = entry_device(a->entry, a->path, &device, a->e);
         if (r != 0)
                 return r;
         r = tree_clear(a->tree, place, &whiteout, a->e);
@@ -274,8 +277,7 @@ int apply_special(Apply *a, const TreePlace *place) {
                                           "The symbolic link \"%s\" has no target", a->path);
                 if (symlinkat(target, place->dir_fd, place->name) < 0)
                         return system_error(a, "make the symbolic link");
-        } else if (mknodat(place->dir_fd, place->name, type | mode,
-                           type == AE_IFIFO ? 0 : tar_library.archive_entry_rdev(a->entry)) < 0)
+        } else if (mknodat(place->dir_fd, place->name, type | mode, device) < 0)
                 return system_error(a, "make the device node or fifo");
         tree_count_inode(a->tree);
 

@@ -2,7 +2,12 @@
 
 #include "snapshot/entry.h"
 
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
+
+/* of a number in the kernel: more than that mknod(2) does not take */
+#define DEVICE_MAJOR_BITS 12
+#define DEVICE_MINOR_BITS 20
 
 struct timespec entry_mtime(struct archive_entry *entry) {
         if (!tar_library.archive_entry_mtime_is_set(entry))
@@ -52,8 +57,11 @@ int entry_set_xattrs(struct archive_entry *entry, const char *path, int fd,
                                           "The extended attribute %.64s of \"%s\" is larger than "
                                           "%zu bytes",
                                           name, path, limits->xattr_bytes);
+                /* capabilities and access lists that are none, and names that no file can have */
                 if (setxattr(proc, name, value, size, 0) < 0)
-                        return error_setf(e, -errno,
+                        return error_setf(e,
+                                          errno == EINVAL || errno == ERANGE ? CTR_INVALID_ARGUMENT
+                                                                             : -errno,
                                           "Failed to set the extended attribute %.64s of \"%s\": "
                                           "%m",
                                           name, path);
@@ -73,5 +81,19 @@ int entry_owner(struct archive_entry *entry, const char *path, uid_t *ret_uid, g
                                   (long long) uid, (long long) gid);
         *ret_uid = (uid_t) uid;
         *ret_gid = (gid_t) gid;
+        return 0;
+}
+
+int entry_device(struct archive_entry *entry, const char *path, dev_t *ret, Error *e) {
+        mode_t type = tar_library.archive_entry_filetype(entry);
+        dev_t device = 0;
+
+        if (type == AE_IFCHR || type == AE_IFBLK)
+                device = tar_library.archive_entry_rdev(entry);
+        if (major(device) >= 1U << DEVICE_MAJOR_BITS || minor(device) >= 1U << DEVICE_MINOR_BITS)
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "\"%s\" is a device with a number out of range: %u:%u", path,
+                                  major(device), minor(device));
+        *ret = device;
         return 0;
 }

@@ -21,3 +21,7 @@ int entry_owner(struct archive_entry *entry, const char *path, uid_t *ret_uid, g
  * capabilities, ACLs, and what users set. CTR_RESOURCE_EXHAUSTED. */
 int entry_set_xattrs(struct archive_entry *entry, const char *path, int fd,
                      const ApplyLimits *limits, Error *e);
+
+/* The number of a device node, 0 for anything else. CTR_INVALID_ARGUMENT for one that Linux cannot
+ * have. */
+int entry_device(struct archive_entry *entry, const char *path, dev_t *ret, Error *e);

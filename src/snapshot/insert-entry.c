@@ -280,32 +280,35 @@ static int set_special_attributes(Insert *c, const InsertPlace *place) {
 }
 
 /* -1 and errno. */
-static int make_node(Insert *c, const InsertPlace *place) {
+static int make_node(Insert *c, dev_t device, const InsertPlace *place) {
         mode_t type = tar_library.archive_entry_filetype(c->entry);
 
         if (type == AE_IFLNK)
                 return symlinkat(tar_library.archive_entry_symlink(c->entry), place->dir_fd,
                                  place->name);
-        return mknodat(place->dir_fd, place->name, type | 0600,
-                       type == AE_IFIFO ? 0 : tar_library.archive_entry_rdev(c->entry));
+        return mknodat(place->dir_fd, place->name, type | 0600, device);
 }
 
 static int make_special(Insert *c, const InsertPlace *place) {
         InsertDraft draft;
+        dev_t device;
         int r;
 
         if (tar_library.archive_entry_filetype(c->entry) == AE_IFLNK &&
             isempty(tar_library.archive_entry_symlink(c->entry)))
                 return error_setf(c->e, CTR_INVALID_ARGUMENT,
                                   "The symbolic link \"%s\" has no target", c->path);
-        if (make_node(c, place) >= 0)
+        r = entry_device(c->entry, c->path, &device, c->e);
+        if (r != 0)
+                return r;
+        if (make_node(c, device, place) >= 0)
                 return set_special_attributes(c, place);
         if (errno != EEXIST)
                 return insert_failed(c, "make");
         r = insert_draft(c, place, &draft);
         if (r != 0)
                 return r;
-        if (make_node(c, &draft.place) < 0)
+        if (make_node(c, device, &draft.place) < 0)
                 return insert_failed(c, "make");
         r = set_special_attributes(c, &draft.place);
         if (r == 0)

@@ -53,12 +53,13 @@ static int read_stored(Pull *p, const Digest *d, Text *ret, Error *e) {
         int r;
 
         r = text_read_stored(p->store->content_fd, d, ret, &local);
-        if (r <= 0)
-                return r < 0 ? error_move(e, &local) : 0;
         if (r == CTR_DATA_LOSS)
                 (void) content_remove_blob(p->store->content_fd, d);
+        if (r > 0 && p->registry)
+                return CTR_NOT_FOUND;
         /* nobody else can be asked for it */
-        return p->registry ? CTR_NOT_FOUND : error_move(e, &local);
+        (void) error_move(e, &local);
+        return r;
 }
 
 int pull_fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_config, Text *ret,
@@ -107,8 +108,11 @@ static int find_known(Pull *p, Http *http, Text *ret, Error *e) {
         if (r != 0)
                 return r;
         r = registry_resolve(p->registry, http, p->reference.tag, MANIFEST_SIZE_MAX, &now, &local);
-        if (r != 0)
-                return r == CTR_NOT_FOUND ? r : error_move(e, &local);
+        if (r != 0) {
+                if (r != CTR_NOT_FOUND)
+                        (void) error_move(e, &local);
+                return r;
+        }
         if (!digest_equal(&now, known))
                 return CTR_NOT_FOUND;
         p->target.digest = now;

@@ -157,6 +157,15 @@ class Archives(worker.TestCase):
                                  "security.capability": capability})
         self.assertEqual(os.listxattr(tree / "d"), ["user.d"])
 
+    def test_bad_attributes(self):
+        """What no file can have is the archive's fault."""
+        for member, regex in ((with_xattrs(entry("f"), security__capability="nonsense"), "attribute security.capability of"),
+                              (with_xattrs(entry("f"), **{"user__" + "x" * 300: "x"}), "attribute user.xxx"),
+                              (entry("c", tarfile.CHRTYPE, devmajor=1 << 19, devminor=1), "number out of range: 524288:1"),
+                              (entry("b", tarfile.BLKTYPE, devmajor=1, devminor=1 << 20), "number out of range: 1:1048576")):
+            with self.subTest(regex):
+                self.refuse("InvalidArgument", regex, member)
+
     def test_whiteouts(self):
         """One that hides nothing would be listed by overlayfs."""
         lower = tar(("gone", b""), ("d/gone", b""), ("e/gone", b""))

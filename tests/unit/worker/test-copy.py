@@ -257,6 +257,8 @@ class Copy(worker.TestCase):
             self.refused("DataLoss", ".", "copy-in", "/", data=data)
         self.assertFalse((self.upper / "a").exists(), "half a file has no name")
         self.refused("ResourceExhausted", "entries", "copy-in", "--limit=entries=2", "/", data=tar(*((str(n), b"") for n in range(3))))
+        self.refused("InvalidArgument", "out of range: 524288:1", "copy-in", "/",
+                     data=tar(entry("c", tarfile.CHRTYPE, devmajor=1 << 19, devminor=1)))
         self.refused("ResourceExhausted", "larger", "copy-in", "--limit=bytes=2", "/", data=tar(("b", b"123")))
         self.refused("ResourceExhausted", "deeper", "copy-in", "/", data=tar(("d/" * 300 + "x", b"")))
         self.refused("ResourceExhausted", "entries|too many files", "copy-out", "--limit=entries=2", "/")

@@ -309,6 +309,18 @@ class Faults(worker.TestCase):
         self.registry.fault = lambda handler: handler.cut() or True
         self.assert_fails("Unavailable", "Failed to fetch")
 
+    def test_huge_header(self):
+        """A line of 1 MiB, of a blob's answer and of a manifest's."""
+        def action(handler):
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * (1 << 20) + b"\r\nContent-Length: 0\r\n\r\n")
+            handler.cut()
+
+        self.on_layer(action)
+        self.assert_fails("ResourceExhausted", "headers of the answer are too large")
+        self.registry.fault = lambda handler: "/manifests/" in handler.path and not action(handler)
+        self.assert_fails("ResourceExhausted", "headers of the answer are too large")
+        self.heal()
+
     def test_wrong_range(self):
         (self.root / "content" / "ingest").mkdir(parents=True)
         (self.content / "ingest" / self.layer[7:]).write_bytes(self.image.layers[0][:1000])
@@ -352,6 +364,12 @@ class Faults(worker.TestCase):
         for data in [zstd[:-2], b"garbage" * 10, b""]:
             self.registry.serve(Image(good, compress=lambda _, data=data: data, layer_type=registry.LAYER[:-4] + "zstd"))
             self.assert_fails("DataLoss", "corrupt|truncated|empty")
+
+    def test_zstd_window(self):
+        """A frame that says it needs 2 GiB of memory."""
+        frame = bytes.fromhex("28b52ffd" "00" "a8" "090000") + b"x"
+        self.registry.serve(Image(b"x", compress=lambda _: frame, layer_type=registry.LAYER[:-4] + "zstd"))
+        self.assert_fails("ResourceExhausted", "more than 128 MiB of memory")
 
     def test_wrong_diff_id(self):
         image = Image(tar(("a", b"x")))
