@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <limits.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 #include "basic/fs.h"
 #include "basic/json.h"
@@ -204,17 +205,34 @@ int launch_note_pid(Launch *l, pid_t pid, Error *e) {
         return r == 0 && l->options->pid_file ? pid_file_write(l->options->pid_file, pid, e) : r;
 }
 
+/* It is replaced when all is written, which a device or a socket must not be. */
+static int check_pid_file(int dir_fd, const char *name) {
+        struct stat st;
+
+        if (strchr(name, '/') || streq(name, ".") || streq(name, ".."))
+                return -EISDIR;
+        if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                return errno == ENOENT ? 0 : -errno;
+        if (S_ISDIR(st.st_mode))
+                return -EISDIR;
+        return S_ISREG(st.st_mode) || S_ISLNK(st.st_mode) ? 0 : -EEXIST;
+}
+
 int pid_file_write(const char *path, pid_t pid, Error *e) {
-        _cleanup_free_ char *directory = strdup(path), *name = strdup(path);
+        _cleanup_free_ char *directory = strdup(path), *copy = strdup(path);
         _cleanup_close_ int fd = -1;
+        const char *name;
         char text[16];
         int r;
 
-        if (!directory || !name)
+        if (!directory || !copy)
                 return -ENOMEM;
+        name = basename(copy);
         fd = open(dirname(directory), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         (void) snprintf(text, sizeof(text), "%d", pid);
-        r = fd < 0 ? -errno : file_write_atomic_at(fd, basename(name), text, strlen(text), 0644, 0);
+        r = fd < 0 ? -errno : check_pid_file(fd, name);
+        if (r == 0)
+                r = file_write_atomic_at(fd, name, text, strlen(text), 0644, 0);
         return r < 0 ? error_setf(e, r, "Failed to write the pid file %s: %m", path) : 0;
 }
 
