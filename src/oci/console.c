@@ -15,13 +15,15 @@
 #include "basic/fs.h"
 #include "basic/process.h"
 
-#define COPY_SIZE 16384
+#define COPY_SIZE           16384
+#define CONNECT_TIMEOUT_SEC 5
 /* of a terminal at the end, each a page: more than the kernel keeps of its output */
 #define LAST_READS_MAX 1024
 
 static int connect_to(const char *path, int *ret_fd) {
         _cleanup_free_ char *directory = strdup(path), *name = strdup(path);
         struct sockaddr_un address = {.sun_family = AF_UNIX};
+        const struct timeval timeout = {.tv_sec = CONNECT_TIMEOUT_SEC};
         _cleanup_close_ int dir_fd = -1, fd = -1;
         int n;
 
@@ -36,7 +38,9 @@ static int connect_to(const char *path, int *ret_fd) {
         if (n < 0 || (size_t) n >= sizeof(address.sun_path))
                 return -ENAMETOOLONG;
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0 || connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
+        /* where as many wait as may, and nobody takes them, we would wait for ever */
+        if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||
+            connect(fd, (struct sockaddr *) &address, sizeof(address)) < 0)
                 return -errno;
         *ret_fd = TAKE_FD(fd);
         return 0;
