@@ -62,7 +62,8 @@ static bool is_frozen(const State *s) {
 
 /* Whether somebody who holds the lock is just making it. */
 static bool is_being_made(const State *s) {
-        _cleanup_close_ int fd = openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_close_ int fd =
+                        s->locked ? -1 : openat(s->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
 }

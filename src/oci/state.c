@@ -34,7 +34,7 @@ static int not_found(const char *id, Error *e) {
 }
 
 /* The directory may have been removed while we waited. */
-int state_lock(const State *s, Error *e) {
+int state_lock(State *s, Error *e) {
         struct stat st;
 
         while (flock(s->dir_fd, LOCK_EX) < 0)
@@ -42,12 +42,16 @@ int state_lock(const State *s, Error *e) {
                         return error_setf(e, -errno, "Failed to lock container %s: %m", s->id);
         if (fstat(s->dir_fd, &st) < 0)
                 return error_setf(e, -errno, "Failed to stat container %s: %m", s->id);
-        return st.st_nlink == 0 ? not_found(s->id, e) : 0;
+        if (st.st_nlink == 0)
+                return not_found(s->id, e);
+        s->locked = true;
+        return 0;
 }
 
 /* The lock is the open directory's, of which a clone may have a copy. */
-void state_unlock(const State *s) {
+void state_unlock(State *s) {
         (void) flock(s->dir_fd, LOCK_UN);
+        s->locked = false;
 }
 
 static int state_alloc(const char *id, State **ret) {
@@ -160,7 +164,7 @@ static int read_document(State *s, json_t *j, Error *e) {
         s->pid = (pid_t) pid;
         s->owner = (uid_t) owner;
         s->annotations = json_incref(s->annotations);
-        return 0;
+        return s->bundle ? 0 : error_setf(e, -EBADMSG, "bundle is missing");
 }
 
 int state_open(Context *c, const char *id, bool want_lock, State **ret, Error *e) {

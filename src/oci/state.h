@@ -35,6 +35,7 @@ typedef enum Status {
 typedef struct State {
         char *id;
         int dir_fd;
+        bool locked;         /* by us: then nobody else is just making it */
         pid_t pid;           /* 0: not known yet */
         uint64_t start_time; /* of the process, in clock ticks since boot */
         uint64_t created;    /* usec, realtime */
@@ -57,8 +58,8 @@ int state_new(Context *c, const char *id, State **ret, Error *e);
 int state_open(Context *c, const char *id, bool lock, State **ret, Error *e);
 
 /* As state_open() does it: CTR_NOT_FOUND if the container was removed meanwhile. */
-int state_lock(const State *s, Error *e);
-void state_unlock(const State *s);
+int state_lock(State *s, Error *e);
+void state_unlock(State *s);
 
 State *state_free(State *s);
 DEFINE_CLEANUP(State *, state_free);

@@ -210,6 +210,48 @@ assert os.read(master, 100).startswith(b"/dev/pts/"), "no terminal"
 subprocess.run([rt, "delete", "--force", "six"], check=True)
 PYTHON
 
+check "a console socket that nobody accepts from is not waited for without end" timeout 60 python3 - "$rt" "$test_dir" <<'PYTHON'
+import socket, subprocess, sys
+rt, directory = sys.argv[1:]
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(directory + "/full")
+listener.listen(0)
+waiting = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+for s in waiting:
+    s.setblocking(False)
+    s.connect_ex(directory + "/full")
+made = subprocess.run([rt, "create", "--console-socket", directory + "/full", "-b", directory + "/tty", "six"],
+                      capture_output=True, text=True)
+assert made.returncode == 1 and "Failed to connect to the console socket" in made.stderr, made
+PYTHON
+check_nothing_left "nothing is left"
+
+# --- a pid file replaces a file, and nothing else
+mkfifo "$test_dir/fifo"
+for file in / "" .. "$test_dir" "$test_dir/fifo" "$test_dir/no/pid"; do
+        capture $rt create -b "$test_dir/sleep" --pid-file "$file" six
+        check_equal "a pid file that cannot be: '$file'" "1 ctr-runtime: Failed to write the pid file $file" "$status ${stderr%: *}"
+done
+check "what was there is there" test -p "$test_dir/fifo"
+check_nothing_left "nothing is left"
+
+# --- a state that is none
+check "a container" $rt run -d -b "$test_dir/sleep" six </dev/null
+cp "$state/six/state.json" "$test_dir/state.json"
+for damaged in '{' '[]' '{}' '{"pid": -1, "bundle": "/"}'; do
+        echo "$damaged" >"$state/six/state.json"
+        capture $rt delete --force six
+        check_match "a state that is damaged: $damaged" "The state of container six is damaged: " "$stderr"
+        check "hides no other: $damaged" $rt list
+done
+rm "$state/six/state.json"
+capture $rt state six
+check_match "one that its maker did not come to write" '"status": "stopped"' "$stdout"
+check "is deleted" $rt delete six
+kill -9 "$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["pid"])' "$test_dir/state.json")"
+check_within "what it left ends" 10 rmdir "$cgroup/six"
+check_nothing_left "nothing is left"
+
 # --- other ways to set it up
 check_equal "no pivot_root" hello "$($rt run --no-pivot -b "$test_dir/hello" seven)"
 check_equal "no new keyring" hello "$($rt run --no-new-keyring -b "$test_dir/hello" seven)"
