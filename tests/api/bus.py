@@ -20,7 +20,7 @@ ROOT = "/org/example/Ctr"
 ERROR = "org.example.Ctr.Error."
 UNKNOWN_OBJECT = "org.freedesktop.DBus.Error.UnknownObject"
 PROPERTIES = "org.freedesktop.DBus.Properties"
-TIMEOUT = 60  # seconds for an answer
+TIMEOUT = 300  # seconds for an answer: an emulated machine is slow
 
 
 class Refused(Exception):
@@ -116,7 +116,7 @@ class Bus:
         while context.iteration(False):
             pass
 
-    def wait(self, what, seconds=60):
+    def wait(self, what, seconds=120):
         """What the function what returns as soon as that is true; None when it never is."""
         context = GLib.MainContext.default()
         deadline = time.monotonic() + seconds

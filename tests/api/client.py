@@ -81,7 +81,7 @@ ERRORS = ("InvalidArgument", "NotFound", "AlreadyExists", "FailedPrecondition", 
 def main():
     parser = argparse.ArgumentParser(description="Walk the whole D-Bus API")
     parser.add_argument("--have", default="", help="what this machine has: memory (cgroup controllers), criu")
-    parser.add_argument("--patience", type=float, default=60, help="seconds to wait for what should come")
+    parser.add_argument("--patience", type=float, default=120, help="seconds to wait for what should come")
     parser.add_argument("chapters", nargs="*", help="only chapters whose title has one of these words")
     arguments = parser.parse_args()
     c = contract.Contract(options.OPTIONS)

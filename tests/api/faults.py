@@ -217,7 +217,7 @@ def crowd(w):
     task.call("Process.Kill", signal.SIGKILL)
     rest = [p for row in pending[1:] for p in row]
     w.check("900 of 1,000 waiters hear the exit, the others are gone",
-            w.bus.wait(lambda: all(p.done for p in rest), 60), sum(p.done for p in rest))
+            w.bus.wait(lambda: all(p.done for p in rest)), sum(p.done for p in rest))
     print(f"# {len(rest)} answers in {(time.monotonic() - before) * 1000:.0f} ms")
     w.equal("all of them the same", {137}, {p.answer[0][0] if p.answer else str(p.error) for p in rest})
     for connection in connections[1:]:
@@ -238,11 +238,11 @@ def wedged(w):
         w.equal("tasks are listed", 2, len(w.root.call("Manager.ListTasks")))
         w.check("before anything is heard of the stuck one", not stuck.done, stuck.answer)
         system.kill_manager()
-        before = time.monotonic()
-        w.equal("a new manager lists them, too", 2, len(w.root.call("Manager.ListTasks")))
-        w.check("before it would give up waiting", time.monotonic() - before < 30, time.monotonic() - before)
-        w.property("what does not answer is UNKNOWN", task, "Process.Status", "UNKNOWN")
-        w.bus.wait(lambda: stuck.done, 60)
+        listed = {p["Id"]: p["Status"] for _, p in w.root.call("Manager.ListTasks")}
+        w.equal("a new manager lists them, too", ["healthy", "wedged"], sorted(listed))
+        # one that it had given up waiting for would have ended
+        w.equal("what does not answer is UNKNOWN", "UNKNOWN", listed["wedged"])
+        w.bus.wait(lambda: stuck.done)
         w.check("who waited for it hears an error", stuck.error, stuck.answer)
         before = time.monotonic()
         w.check("force ends it", task.call("Process.Delete", Force=True)[1] in (137, 255))
@@ -260,7 +260,7 @@ def fork_bomb(w):
     other, healthy = w.running("healthy")
     container, task = w.running("bomb", "sh", "-c", "bomb() { bomb | bomb & }; bomb; sleep 1000000", TasksMax=64,
                                 CPUQuotaPerSecUSec=500000)
-    w.check("it reaches its limit", w.bus.wait(lambda: task.call("Task.Stats")["TasksCurrent"] >= 60, 60),
+    w.check("it reaches its limit", w.bus.wait(lambda: task.call("Task.Stats")["TasksCurrent"] >= 60),
             task.call("Task.Stats")["TasksCurrent"])
     w.check("and no more", max(task.call("Task.Stats")["TasksCurrent"] for _ in range(20)) <= 64)
     started = w.thing(healthy.call("Task.Exec", "fine", ["true"], Start=True))

@@ -19,7 +19,7 @@ HELD = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"]  # 
 
 
 class Walk:
-    def __init__(self, contract, connection, have, patience=60):
+    def __init__(self, contract, connection, have, patience=120):
         self.contract, self.bus, self.have, self.patience = contract, connection, have, patience
         self.root = connection.root
         self.failed = 0
@@ -193,7 +193,7 @@ class Walk:
         self.remove(container)
         return status, text
 
-    def answer(self, pending, seconds=60):
+    def answer(self, pending, seconds=bus.TIMEOUT):
         """The answer of a call that was only sent; its error is raised."""
         if not self.bus.wait(lambda: pending.done, seconds):
             raise TimeoutError("no answer")

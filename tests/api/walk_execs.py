@@ -159,10 +159,10 @@ def recovery(walk):
                                   Start=n != "waits")) for n in names]
     pid = execs[0].get("Process.Pid")
     system.kill_manager()
-    walk.property("a running exec is found again", execs[0], "Process.Status", "RUNNING")
+    walk.becomes("a running exec is found again", execs[0], "Process.Status", "RUNNING")
     walk.property("with its pid", execs[0], "Process.Pid", pid)
     walk.equal("one that ends has its status", 9, execs[1].call("Process.Wait")[0])
-    walk.property("one that was not started yet", execs[2], "Process.Status", "CREATED")
+    walk.becomes("one that was not started yet", execs[2], "Process.Status", "CREATED")
     walk.check("can be started", execs[2].call("Process.Start") > 0)
     walk.remove(container)
 

@@ -83,7 +83,7 @@ def document(walk):
 
 def stopping(walk):
     container, task = walk.ready("polite", "trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done")
-    walk.equal("Stop waits for the exit", 4, task.call("Task.Stop", Signal=signal.SIGTERM)[0])
+    walk.equal("Stop waits for the exit", 4, task.call("Task.Stop", Signal=signal.SIGTERM, TimeoutUSec=60000000)[0])
     walk.refused("a stopped one is not stopped again", "NotFound", ".", task.call, "Task.Stop")
     walk.remove(container)
 
@@ -178,7 +178,7 @@ def pausing(walk):
 
     container, task = walk.ready("thawed", "trap 'exit 6' TERM; echo ready; while :; do sleep 0.05; done")
     task.call("Task.Pause")
-    walk.equal("Stop thaws it", 6, task.call("Task.Stop")[0])
+    walk.equal("Stop thaws it", 6, task.call("Task.Stop", TimeoutUSec=60000000)[0])
     walk.remove(container)
 
 
