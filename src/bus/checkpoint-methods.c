@@ -18,7 +18,8 @@ static int option_directory(OptionReader *o, void *target) {
         r = option_string(o, target);
         if (r < 0)
                 return r;
-        return (*path)[0] == '/' ? 0 : option_invalid(o, "\"%s\" is not an absolute path", *path);
+        return (*path)[0] == '/' ? 0
+                                 : option_invalid(o, "\"%.200s\" is not an absolute path", *path);
 }
 
 /* A3.17 */
@@ -41,7 +42,7 @@ static int option_namespaces(OptionReader *o, void *target) {
                 return r;
         STRV_FOREACH(s, *names)
                 if (!streq(*s, "network"))
-                        return option_invalid(o, "only \"network\" can be left out, not \"%s\"",
+                        return option_invalid(o, "only \"network\" can be left out, not \"%.64s\"",
                                               *s);
         return 0;
 }

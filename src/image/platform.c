@@ -27,7 +27,7 @@ static int part_set(char *part, const char *s, const char *what, Error *e) {
                 if (!(s[i] >= 'a' && s[i] <= 'z') && !(s[i] >= 'A' && s[i] <= 'Z') &&
                     !(s[i] >= '0' && s[i] <= '9') && !strchr("._-", s[i]))
                         return error_setf(e, CTR_INVALID_ARGUMENT,
-                                          "The %s \"%s\" of the platform is not valid", what, s);
+                                          "The %s \"%.64s\" of the platform is not valid", what, s);
         memcpy(part, strempty(s), n + 1);
         return 0;
 }
@@ -64,10 +64,10 @@ int platform_parse(const char *s, Platform *ret, Error *e) {
                         *variant++ = '\0';
         }
         if (isempty(copy) || isempty(architecture) || (variant && isempty(variant)))
-                return error_setf(
-                                e, CTR_INVALID_ARGUMENT,
-                                "The platform \"%s\" is not of the form OS/ARCHITECTURE[/VARIANT]",
-                                s);
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "The platform \"%.64s\" is not of the form "
+                                  "OS/ARCHITECTURE[/VARIANT]",
+                                  s);
         return platform_set(ret, copy, architecture, variant, e);
 }
 

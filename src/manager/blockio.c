@@ -315,8 +315,9 @@ int blockio_apply(const BlockIO *b, const char *class_name, json_t *properties, 
         size_t i;
 
         if (!items)
-                return error_setf(e, CTR_INVALID_ARGUMENT, "There is no block I/O class \"%s\"%s",
-                                  class_name, b ? "" : ": no configuration of classes is loaded");
+                return error_setf(e, CTR_INVALID_ARGUMENT,
+                                  "There is no block I/O class \"%.64s\"%s", class_name,
+                                  b ? "" : ": no configuration of classes is loaded");
         if (!added)
                 return -ENOMEM;
         json_array_foreach(items, i, item) {

@@ -335,7 +335,8 @@ int checkpoint_check(const char *path, Error *e) {
 
         if (path[0] != '/')
                 return error_setf(e, CTR_INVALID_ARGUMENT,
-                                  "The directory of a checkpoint must be absolute: \"%s\"", path);
+                                  "The directory of a checkpoint must be absolute: \"%.200s\"",
+                                  path);
         fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (fd < 0)
                 return error_setf(e, errno == ENOENT ? CTR_NOT_FOUND : -errno,

@@ -305,7 +305,7 @@ int rdt_check(const Rdt *rdt, const char *class_name, Error *e) {
         json_t *usable = rdt ? json_object_get(rdt->classes, class_name) : NULL;
 
         if (!usable)
-                return error_setf(e, CTR_INVALID_ARGUMENT, "There is no RDT class \"%s\"%s",
+                return error_setf(e, CTR_INVALID_ARGUMENT, "There is no RDT class \"%.64s\"%s",
                                   class_name, rdt ? "" : ": no configuration of classes is loaded");
         if (rdt->dir_fd < 0)
                 return error_setf(e, CTR_UNAVAILABLE,

@@ -6,6 +6,7 @@ Invariant: a member counts as used only where its effect was looked at. Calls th
 
 import dataclasses
 import pathlib
+import re
 import xml.etree.ElementTree
 
 XML = pathlib.Path(__file__).resolve().parents[2] / "dbus/org.example.Ctr.xml"
@@ -82,6 +83,14 @@ class Contract:
 
     def method(self, interface, name):
         return self.interfaces[interface].methods[name]
+
+    def words(self, member):
+        """The words of a method's comment that could be the name of an option."""
+        interface, name = member.split(".")
+        body = self.text.split(f'<interface name="{SHORT}{interface}">')[1].split("</interface>")[0]
+        before = body.split(f'<method name="{name}">')[0]
+        comment = before.rpartition("<!--")[2] if before.rstrip().endswith("-->") else ""
+        return set(re.findall(r"\b[A-Z]\w+", comment))
 
     def use(self, what):
         self.used.add(what)

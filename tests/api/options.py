@@ -49,7 +49,7 @@ OPTIONS = {
     "Manager.StatSnapshot": SNAPSHOT,
     "Manager.ListSnapshots": {**LIST, "Snapshotter": "s", "Filters": "as"},
     "Manager.SnapshotUsage": SNAPSHOT,
-    "Manager.ListSnapshotters": {},
+    "Manager.ListSnapshotters": NAMESPACE,
     "Manager.CreateVolume": {"Namespace": "s", "Labels": "a{ss}"},
     "Manager.RemoveVolume": NAMESPACE,
     "Manager.StatVolume": NAMESPACE,

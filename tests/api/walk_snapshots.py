@@ -28,7 +28,7 @@ def write(mounts, name, text):
 def life(walk):
     """Prepared, committed, viewed, removed."""
     root = walk.root
-    names = {name: (good, why) for name, good, why in root.call("Manager.ListSnapshotters")}
+    names = {name: (good, why) for name, good, why in root.call("Manager.ListSnapshotters", Namespace="default")}
     walk.equal("what is always there", (True, ""), names.get("overlayfs"))
     walk.check("and what needs no overlay", "native" in names, names)
     mounts = root.call("Manager.PrepareSnapshot", "base", "", Namespace="default", Snapshotter="overlayfs",
