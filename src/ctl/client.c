@@ -126,10 +126,17 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata) {
         return 0;
 }
 
+/* ssh has ended before anything was answered: it has said why, and may ask for passwords. */
+static bool is_host_unreachable(const Client *c) {
+        return c->options->host && !c->was_answered && sd_bus_is_open(c->bus) <= 0;
+}
+
 /* 0 if the call will be sent again. */
 static int request_again(Request *q) {
         uint64_t delay;
 
+        if (is_host_unreachable(q->client))
+                return -EHOSTUNREACH;
         if (++q->attempts >= ATTEMPTS_MAX)
                 return -ECONNRESET;
         delay = MIN_OF(ATTEMPT_DELAY_USEC << (q->attempts - 1), ATTEMPT_DELAY_MAX);
@@ -193,7 +200,10 @@ static int on_reply(sd_bus_message *m, void *userdata, sd_bus_error *ret_error) 
         else if (loss == LOSS_UNSENT && lasted) /* the bus has tried for that long */
                 request_fail(q, -ECONNREFUSED, "the service cannot be reached: it failed to start");
         else if (request_again(q) < 0)
-                request_fail(q, -ECONNRESET, "the service went away and does not come back");
+                request_fail(q, -ECONNRESET,
+                             is_host_unreachable(q->client)
+                                             ? "there is no connection to that host"
+                                             : "the service went away and does not come back");
         return 1;
 }
 
@@ -253,7 +263,7 @@ int client_request(Client *c, const Call *call, RequestHandler handler, void *us
         else { /* the connection was lost before: it is made anew */
                 r = request_again(q);
                 if (r < 0)
-                        (void) error_setf(e, r, "Failed to set a timer: %m");
+                        (void) error_setf(e, r, "Failed to call %s again: %m", call->member);
         }
         if (r != 0) {
                 request_free(q);
