@@ -24,21 +24,27 @@ check "a container that computes" ctrctl run -d --name=busy --memory-max=64M --t
         sh -c 'while :; do :; done'
 check "and one that holds memory" ctrctl run -d --name=full --memory-max=256M "$image" \
         sh -c 'x=$(head -c 30000000 /dev/zero | tr "\0" x); echo ready; sleep 1000; echo "$x"'
-journal_wait 60 '^ready$' -u ctr-full.scope >/dev/null || die "it is not ready"
+journal_wait 300 '^ready$' -u ctr-full.scope >/dev/null || die "it is not ready"
 
 check "both at once" ctrctl stats --no-stream
 check_match "with headings" 'CONTAINER +CPU +MEMORY / LIMIT +MEMORY % +NET IN / OUT +DISK READ / WRITTEN +TASKS' "$stdout"
 check_match "limits" 'busy +[0-9.]+% +[0-9.]+[KM] / 64\.0M .* [12] / 20'$'\n' "$stdout"$'\n'
 
-busy=$(ctrctl stats --no-stream --interval=3 --json=short busy)
-check_equal "one CPU is used up" True "$(number "$busy" '50 < row["CPUPercent"] < 110')"
+# One that has to share its CPU for a moment is asked again.
+uses_one() {
+        [[ $(number "$(ctrctl stats --no-stream --interval=3 --json=short busy)" '50 < row["CPUPercent"] < 110') == True ]]
+}
+check_within "one CPU is used up" 60 uses_one
 full=$(ctrctl stats --no-stream --json=short full)
 check_equal "no CPU is used" True "$(number "$full" 'row["CPUPercent"] < 20')"
 check_equal "but memory" True "$(number "$full" '30e6 < row["MemoryWithoutCache"] <= row["MemoryCurrent"] < 256 << 20')"
 check_equal "of its limit" True "$(number "$full" 'abs(row["MemoryPercent"] - 100 * row["MemoryWithoutCache"] / (256 << 20)) < 0.1')"
 
 check "a limit is changed" ctrctl update --memory-max=128M --tasks-max=30 busy
-check_equal "and seen" "(134217728, 30)" "$(number "$(ctrctl stats --no-stream --json=short busy)" 'row["MemoryMax"], row["TasksMax"]')"
+shows_limits() {
+        [[ $(number "$(ctrctl stats --no-stream --json=short busy)" 'row["MemoryMax"], row["TasksMax"]') == "(134217728, 30)" ]]
+}
+check_within "and seen" 10 shows_limits
 check "a paused container" ctrctl pause busy
 check_equal "uses no CPU" True "$(number "$(ctrctl stats --no-stream --interval=2 --json=short busy)" 'row["CPUPercent"] < 5')"
 check "goes on" ctrctl resume busy
