@@ -341,6 +341,7 @@ int task_create(Container *c, const TaskRequest *request, Callback callback, voi
                 r = container_check_writers(c, e);
         if (r != 0)
                 return r;
+        scope_start_ahead(m->systemd);
         /* what a crash may have left there belongs to nobody */
         r = task_dir_remove(m, namespace, id);
         if (r < 0)

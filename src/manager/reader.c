@@ -2,11 +2,10 @@
 
 #include "manager/reader.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 
 #include "basic/fs.h"
+#include "basic/thread.h"
 #include "manager/db-gc.h"
 #include "manager/manager.h"
 
@@ -77,21 +76,6 @@ static int on_ready(sd_event_source *source, int fd, uint32_t revents, void *use
         return 0;
 }
 
-/* No signal of the manager is for the thread. */
-static int thread_start(Reader *r) {
-        sigset_t all, old;
-        int k;
-
-        (void) sigfillset(&all);
-        k = pthread_sigmask(SIG_SETMASK, &all, &old);
-        if (k != 0)
-                return -k;
-        k = pthread_create(&r->thread, NULL, reader_thread, r);
-        r->running = k == 0;
-        (void) pthread_sigmask(SIG_SETMASK, &old, NULL);
-        return -k;
-}
-
 int reader_start(Manager *m, ReaderQuery query, ReaderDone done, void *userdata, Reader **ret,
                  Error *e) {
         _cleanup_(reader_freep) Reader *r = NULL;
@@ -113,7 +97,8 @@ int reader_start(Manager *m, ReaderQuery query, ReaderDone done, void *userdata,
                 return k;
         k = sd_event_add_io(m->event, &r->source, r->fd, EPOLLIN, on_ready, r);
         if (k >= 0)
-                k = thread_start(r);
+                k = thread_start(reader_thread, r, &r->thread);
+        r->running = k >= 0;
         if (k < 0)
                 return error_setf(e, k, "Failed to start a thread: %m");
         *ret = TAKE_PTR(r);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* Shared by systemd.c (the connection and its signals) and scope.c (starting scopes). */
+/* Shared by systemd.c (the connection and its signals), scope.c (starting scopes) and
+ * scope-ahead.c. */
+
+#include <pthread.h>
 
 #include "unit/systemd.h"
 
@@ -17,6 +20,8 @@ struct Systemd {
         SystemdUnitRemoved unit_removed;
         void *userdata;
         ScopeStart *starts; /* in progress */
+        int ahead_fd;       /* of cgroup.procs; not negative: there is the thread */
+        pthread_t ahead_thread;
 };
 
 /* A method call to systemd's manager object, ready for its arguments. */
@@ -28,3 +33,6 @@ void scope_starts_unit_removed(Systemd *s, const char *unit);
 
 /* Answers and signals may have been lost: all starts ask again. */
 void scope_starts_again(Systemd *s);
+
+/* Waits for the thread of scope_start_ahead(), if there is one. */
+void scope_ahead_stop(Systemd *s);

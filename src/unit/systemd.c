@@ -106,6 +106,7 @@ int systemd_new(sd_bus *bus, Systemd **ret, Error *e) {
         s = calloc(1, sizeof(Systemd));
         if (!s)
                 return -ENOMEM;
+        s->ahead_fd = -1;
         s->bus = sd_bus_ref(bus);
 
         /* signals first, then whatever makes them come: none is missed */
@@ -144,6 +145,7 @@ Systemd *systemd_free(Systemd *s) {
         if (!s)
                 return NULL;
         assert(!s->starts);
+        scope_ahead_stop(s);
         sd_bus_slot_unref(s->job_removed_slot);
         sd_bus_slot_unref(s->unit_removed_slot);
         sd_bus_slot_unref(s->reloading_slot);

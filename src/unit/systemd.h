@@ -46,6 +46,11 @@ int scope_start(Systemd *s, const ScopeRequest *request, ScopeCallback callback,
 ScopeStart *scope_start_free(ScopeStart *start);
 DEFINE_CLEANUP(ScopeStart *, scope_start_free);
 
+/* A scope is going to be started, in a moment: the kernel is made to begin what systemd will have
+ * to wait for, unless a start in progress has done that. Never waits; only the time of the start
+ * depends on it. */
+void scope_start_ahead(Systemd *s);
+
 /* SIGKILL to everything in the scope; nobody waits for the answer. */
 void scope_kill(Systemd *s, const char *unit);
 

@@ -4,10 +4,12 @@
 
 #include "harness.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "basic/cgroup.h"
 #include "basic/fs.h"
 #include "basic/strv.h"
 #include "manager/db-internal.h"
@@ -634,12 +636,45 @@ static void test_damaged_record(void **state) {
         assert_false(t->process.exit_known);
 }
 
+static unsigned count_fds(void) {
+        DIR *dir = opendir("/proc/self/fd");
+        unsigned n = 0;
+
+        assert_non_null(dir);
+        while (readdir(dir))
+                n++;
+        closedir(dir);
+        return n;
+}
+
+/* The move that is made ahead of a scope's start leaves no trace, also where it cannot be made. */
+static void test_scope_ahead(void **state) {
+        _cleanup_free_ char *before = NULL, *after = NULL;
+        _cleanup_error_ Error e = ERROR_NULL;
+        Harness *h = *state;
+        int where = cgroup_path_of(0, &before, &e);
+        unsigned n;
+
+        harness_stop(h);
+        n = count_fds();
+        harness_start(h);
+        for (int i = 0; i < 3; i++)
+                scope_start_ahead(h->systemd);
+        harness_stop(h);
+        assert_int_equal(count_fds(), n);
+        assert_int_equal(cgroup_path_of(0, &after, &e), where);
+        if (where == 0)
+                assert_string_equal(after, before);
+        harness_start(h);
+}
+
 int main(void) {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, harness_setup, harness_teardown)
         const struct CMUnitTest tests[] = {
                         CASE(test_life),
                         CASE(test_launch_failures),
                         CASE(test_scope_failures),
+                        CASE(test_scope_ahead),
                         CASE(test_auto_remove),
                         CASE(test_left_behind),
                         CASE(test_unit_name_taken),
