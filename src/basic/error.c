@@ -91,6 +91,12 @@ int error_move(Error *to, Error *from) {
         return code;
 }
 
+int error_propagate(Error *to, int r, Error *from) {
+        int code = error_move(to, from);
+
+        return code != 0 ? code : r;
+}
+
 static const char *code_text(int code) {
         if (code < 0)
                 return strerror(-code); /* every program here is single-threaded but the worker,

@@ -52,6 +52,10 @@ void error_clear(Error *e);
 /* Moves from into to if to has none, clears it otherwise. Returns the code moved. */
 int error_move(Error *to, Error *from);
 
+/* The same after a call that failed with r. That may have said nothing: for -ENOMEM there is no
+ * text. Returns the code moved, or r. */
+int error_propagate(Error *to, int r, Error *from);
+
 /* The text, or the code's own description. Never NULL. */
 const char *error_text(const Error *e);
 

@@ -103,6 +103,6 @@ int layout_save(Client *c, const Call *call, Arguments *arguments, const char *p
         k = copy_child_wait(&child, &local);
         /* of two that failed, the one that saw the stream break off is not the cause */
         if (k != 0 && (r == 0 || (k != CTR_DATA_LOSS && r != CTR_CANCELED)))
-                return error_move(e, &local);
-        return r != 0 ? error_move(e, &job) : layout_finish(&l, path, e);
+                return error_propagate(e, k, &local);
+        return r != 0 ? error_propagate(e, r, &job) : layout_finish(&l, path, e);
 }

@@ -114,7 +114,7 @@ static int delete_ended(Client *c, const char *path, const char *id, Error *e) {
                                 .what = "task",
                                 .name = id},
                         NULL, &local);
-        return r == 0 || r == CTR_NOT_FOUND ? 0 : error_move(e, &local);
+        return r == 0 || r == CTR_NOT_FOUND ? 0 : error_propagate(e, r, &local);
 }
 
 int verb_restore(Client *c, char **args, Error *e) {

@@ -101,7 +101,7 @@ static int remote_target_kind(Copy *c, CopyKind *ret, Error *e) {
 
         r = remote_kind(c, c->target.path, true, ret, &missing);
         if (r != CTR_NOT_FOUND)
-                return r == 0 ? 0 : error_move(e, &missing);
+                return r == 0 ? 0 : error_propagate(e, r, &missing);
         *ret = COPY_ABSENT; /* if it is the container that is not there, the copy will say so */
         return 0;
 }
@@ -139,8 +139,8 @@ static int run_both(Copy *c, const char *member, const char *path, const CopyWor
         fd_close(fd);
         k = copy_child_wait(&child, &local);
         if (k != 0 && (r == 0 || (k != -EPIPE && k != CTR_DATA_LOSS && r != CTR_CANCELED)))
-                return error_move(e, &local);
-        return r != 0 ? error_move(e, &job) : 0;
+                return error_propagate(e, k, &local);
+        return r != 0 ? error_propagate(e, r, &job) : 0;
 }
 
 static int copy_out(Copy *c, Error *e) {

@@ -80,7 +80,7 @@ static int inspect_task(Client *c, const char *id, json_t *container, Error *e) 
                                        ? error_setf(e, -ENOMEM, "Out of memory")
                                        : 0;
         if (r != 0)
-                return error_move(e, &missing);
+                return error_propagate(e, r, &missing);
         if (json_object_update(task, process) < 0 || json_object_set(container, "Task", task) < 0)
                 return error_setf(e, -ENOMEM, "Out of memory");
         return 0;
@@ -177,12 +177,12 @@ static int inspect_one(Client *c, const char *name, json_t **ret, Error *e) {
         if (r == 0)
                 return 0;
         if (r != CTR_NOT_FOUND)
-                return error_move(e, &first);
+                return error_propagate(e, r, &first);
         r = inspect_image(c, name, ret, &second);
         if (r == CTR_NOT_FOUND || r == CTR_INVALID_ARGUMENT)
                 return error_setf(e, CTR_NOT_FOUND, "There is no container and no image \"%s\"",
                                   name);
-        return r == 0 ? 0 : error_move(e, &second);
+        return r == 0 ? 0 : error_propagate(e, r, &second);
 }
 
 int verb_inspect(Client *c, char **args, Error *e) {

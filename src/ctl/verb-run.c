@@ -60,7 +60,7 @@ static int run_start(Client *c, Launch *l, const char *image, Error *e) {
         /* that the image is there is the rule; nobody asks before */
         r = launch_start(l, &missing);
         if (r == 0 || policy != PULL_MISSING || !launch_image_is_missing(l))
-                return r == 0 ? 0 : error_move(e, &missing);
+                return r == 0 ? 0 : error_propagate(e, r, &missing);
         r = pull_image(c, image, "missing", NULL, e);
         return r != 0 ? r : launch_start(l, e);
 }
@@ -137,7 +137,7 @@ static int make_way(Client *c, const TaskCall *task, const Error *refused, Error
         if (r == CTR_NOT_FOUND) /* something else is in the way */
                 return error_setf(e, refused->code, "%s", error_text(refused));
         if (r != 0)
-                return error_move(e, &local);
+                return error_propagate(e, r, &local);
         if (streq(status, "STOPPED")) {
                 call.member = "Delete";
                 r = client_call(c, &call, NULL, e);

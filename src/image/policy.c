@@ -318,7 +318,7 @@ int policy_parse(const char *text, size_t size, const char *file, Policy **ret, 
                 r = read_document(p, j, &local);
         if (r != 0) {
                 r = damaged(r, file, &local);
-                return local.code != 0 ? error_move(e, &local) : r;
+                return error_propagate(e, r, &local);
         }
         *ret = TAKE_PTR(p);
         return 0;

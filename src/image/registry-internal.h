@@ -55,9 +55,6 @@ int endpoint_perform(Registry *r, Endpoint *endpoint, Http *http, const char *pa
 int endpoint_status_error(const Endpoint *endpoint, const char *what, const HttpResponse *response,
                           Error *e);
 
-/* Moves the text of a failure to e, if it came with one: -ENOMEM does not. Returns its code. */
-int registry_error(Error *e, Error *from, int code);
-
 /* The answer to a 401 or 403 (CTR_PERMISSION_DENIED); what is refused is said in full. */
 int endpoint_refusal(const Endpoint *endpoint, const char *what, const HttpResponse *response,
                      Error *e);

@@ -42,7 +42,7 @@ static int ask(Registry *r, Http *http, const char *path, const HttpRequest *wha
                 if (!good && !last && k >= 0 && k != CTR_CANCELED && !http_body_begun(http))
                         continue;
                 if (k != 0)
-                        return registry_error(e, &local, k);
+                        return error_propagate(e, k, &local);
                 if (good) {
                         (void) pthread_mutex_lock(&r->mutex);
                         r->current = i;
@@ -80,7 +80,7 @@ static int ask_manifest(Registry *r, Http *http, const char *name, HttpBuffer *b
                 k = ask(r, http, path, &request, &response, ret_used, &local);
                 /* who cannot be reached at all is told of at once: most often the name is wrong */
                 if (k != 0)
-                        return registry_error(e, &local, k);
+                        return error_propagate(e, k, &local);
                 if (!response_is_transient(http, k, &response) ||
                     attempt + 1 == IDLE_ATTEMPTS_MAX) {
                         *ret = response;
@@ -208,7 +208,7 @@ int registry_get_blob(Registry *r, Http *http, const Digest *digest, uint64_t of
                 if (transient && idle == IDLE_ATTEMPTS_MAX && use_next(r, used))
                         idle = 0;
                 if (!transient || idle == IDLE_ATTEMPTS_MAX || attempt == ATTEMPTS_MAX)
-                        return k != 0 ? registry_error(e, &local, k)
+                        return k != 0 ? error_propagate(e, k, &local)
                                       : endpoint_status_error(used, what, &response, e);
                 k = registry_back_off(r, idle, &response, e);
                 if (k != 0)

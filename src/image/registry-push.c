@@ -270,7 +270,7 @@ static int upload_run(Registry *r, Http *http, Upload *u, Error *e) {
                         (k == 0 && u->location &&
                          (response.status == 404 || response.status == 416));
                 if (!again || idle == IDLE_ATTEMPTS_MAX || attempt == ATTEMPTS_MAX)
-                        return k != 0 ? registry_error(e, &local, k)
+                        return k != 0 ? error_propagate(e, k, &local)
                                       : endpoint_status_error(push_endpoint(r), what, &response, e);
                 k = registry_back_off(r, idle - 1, &response, e);
                 if (k != 0)
@@ -318,7 +318,7 @@ int registry_put_manifest(Registry *r, Http *http, const char *tag_or_digest,
                 if (k == 0 && (response.status == 201 || response.status == 200))
                         return 0;
                 if (!response_is_transient(http, k, &response) || attempt + 1 == IDLE_ATTEMPTS_MAX)
-                        return k != 0 ? registry_error(e, &local, k)
+                        return k != 0 ? error_propagate(e, k, &local)
                                       : endpoint_status_error(push_endpoint(r), what, &response, e);
                 k = registry_back_off(r, attempt, &response, e);
                 if (k != 0)

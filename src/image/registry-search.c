@@ -33,7 +33,7 @@ static int fetch(Registry *r, Http *http, const char *path, HttpBuffer *text, Ht
                 request.userdata = text;
                 k = endpoint_perform(r, r->endpoints, http, path, &request, &response, &local);
                 if (k != 0)
-                        return registry_error(e, &local, k);
+                        return error_propagate(e, k, &local);
                 if (!response_is_transient(http, k, &response) || attempt + 1 == ATTEMPTS_MAX) {
                         *ret = response;
                         response = (HttpResponse){};

@@ -19,11 +19,6 @@
 /* a registry on this machine that takes longer is asked once more */
 #define PLAIN_TIMEOUT_SEC 5U
 
-int registry_error(Error *e, Error *from, int code) {
-        (void) error_move(e, from);
-        return code;
-}
-
 static void endpoint_clear(Endpoint *endpoint) {
         free(endpoint->host);
         free(endpoint->repository);
@@ -179,7 +174,7 @@ static int find_scheme(const Registry *r, Endpoint *endpoint, Http *http, Error 
         else if (k == CTR_UNAVAILABLE && !strchr(endpoint->host, ':'))
                 endpoint->scheme = SCHEME_HTTP; /* nobody at the HTTPS port */
         else
-                return registry_error(e, &ping_error, k);
+                return error_propagate(e, k, &ping_error);
         return 0;
 }
 

@@ -113,7 +113,7 @@ int signatures_parse(const char *data, size_t size, Signatures *ret, Error *e) {
         if (r != 0) {
                 if (local.code == -EBADMSG)
                         local.code = CTR_INVALID_ARGUMENT;
-                return local.code != 0 ? error_move(e, &local) : r;
+                return error_propagate(e, r, &local);
         }
         *ret = s;
         s = (Signatures){};

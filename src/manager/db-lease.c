@@ -22,7 +22,7 @@ int db_lease_create(Database *db, const char *namespace, const char *id, json_t 
                     "sssll", namespace, id, text, (int64_t) now_realtime(), (int64_t) expires_at);
         if (r == CTR_ALREADY_EXISTS)
                 return error_setf(e, r, "The lease \"%s\" exists already", id);
-        return r != 0 ? error_move(e, &local) : 0;
+        return r != 0 ? error_propagate(e, r, &local) : 0;
 }
 
 int db_lease_exists(Database *db, const char *namespace, const char *id, Error *e) {

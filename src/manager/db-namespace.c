@@ -19,7 +19,7 @@ int db_namespace_create(Database *db, const char *name, const char *labels, Erro
         if (r == CTR_ALREADY_EXISTS)
                 return error_setf(e, r, "The namespace \"%s\" exists already", name);
         if (r != 0)
-                return error_move(e, &local);
+                return error_propagate(e, r, &local);
         return 0;
 }
 

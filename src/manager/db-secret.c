@@ -25,7 +25,7 @@ int db_secret_insert(Database *db, const char *namespace, const char *name, json
         if (r == CTR_ALREADY_EXISTS)
                 return error_setf(e, r, "The secret \"%s\" exists already", name);
         if (r != 0)
-                return error_move(e, &local);
+                return error_propagate(e, r, &local);
         *ret_id = sqlite3_last_insert_rowid(db->handle);
         return 0;
 }

@@ -70,7 +70,7 @@ int db_snapshot_insert(Database *db, const Snapshot *s, int64_t *ret_id, Error *
         if (r == CTR_ALREADY_EXISTS)
                 return error_setf(e, r, "The snapshot \"%s\" exists already", s->key);
         if (r != 0)
-                return error_move(e, &local);
+                return error_propagate(e, r, &local);
         *ret_id = sqlite3_last_insert_rowid(db->handle);
         return 0;
 }
@@ -90,7 +90,7 @@ int db_snapshot_commit(Database *db, int64_t id, const Snapshot *s, Error *e) {
                     s->container, (int64_t) s->version, (int64_t) now_realtime());
         if (r == CTR_ALREADY_EXISTS)
                 return error_setf(e, r, "The snapshot \"%s\" exists already", s->key);
-        return r != 0 ? error_move(e, &local) : 0;
+        return r != 0 ? error_propagate(e, r, &local) : 0;
 }
 
 int db_snapshot_set_labels(Database *db, int64_t id, json_t *labels, uint64_t updated_at,

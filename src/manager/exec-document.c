@@ -75,7 +75,7 @@ static int change_capabilities(json_t *process, const ExecRequest *request, Erro
         new = spec_capabilities_change(old, request->capabilities_add, request->capabilities_drop,
                                        &local);
         if (!new)
-                return local.code != 0 ? error_move(e, &local) : -ENOMEM;
+                return error_propagate(e, -ENOMEM, &local);
         return set(process, "capabilities", new);
 }
 

@@ -153,7 +153,7 @@ int ingests_expire(Manager *m, uint64_t *ret_n, Error *e) {
                 if (r == 1)
                         n++;
                 else if (r != 0)
-                        return error_move(e, &local);
+                        return error_propagate(e, r, &local);
         }
         if (errno != 0)
                 return error_setf(e, -errno, "Failed to list the partial blobs: %m");

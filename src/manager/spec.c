@@ -186,7 +186,7 @@ int spec_generate(Manager *m, const ContainerRequest *request, const UserNamespa
         }
         document = spec_document(m, request, ids, config, resources, &local);
         if (!document)
-                return local.code != 0 ? error_move(e, &local) : -ENOMEM;
+                return error_propagate(e, -ENOMEM, &local);
 
         r = spec_set_resources(document, resources);
         if (r < 0)

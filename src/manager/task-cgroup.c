@@ -54,7 +54,7 @@ int task_cgroup_open(const Task *t, int *ret_fd, Error *e) {
         if (r == -ENOENT || r == -ESRCH || r == CTR_UNAVAILABLE)
                 return no_cgroup(t, e);
         if (r != 0)
-                return local.code != 0 ? error_move(e, &local) : r;
+                return error_propagate(e, r, &local);
         if (!payload_path(path, t->unit))
                 return no_cgroup(t, e);
 

@@ -87,7 +87,7 @@ int volume_insert(Manager *m, const char *namespace, const char *name, json_t *l
         if (r == CTR_ALREADY_EXISTS)
                 return error_setf(e, r, "The volume \"%s\" exists already", name);
         if (r != 0)
-                return error_move(e, &local);
+                return error_propagate(e, r, &local);
         if (tree)
                 return overlayfs_adopt(snapshotter_directory(m, VOLUME_SNAPSHOTTER), tree,
                                        (uint64_t) *ret_id, e);

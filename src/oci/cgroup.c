@@ -157,7 +157,7 @@ int cgroup_make(const Context *c, State *s, const Limits *limits, int *ret_fd, E
         r = make_own(s, ret_fd, &refused);
         if (r != 0 && c->rootless && is_refusal(r) && limits_are_none(limits))
                 return 0;
-        return r != 0 ? error_move(e, &refused) : 0;
+        return r != 0 ? error_propagate(e, r, &refused) : 0;
 }
 
 int cgroup_limit(const Context *c, State *s, const char *slice, pid_t pid, const Limits *limits,

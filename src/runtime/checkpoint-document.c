@@ -142,7 +142,7 @@ int checkpoint_document_read(int images_fd, CheckpointDocument *ret, Error *e) {
                                   "The directory has no checkpoint: %s is missing in it",
                                   CHECKPOINT_DOCUMENT);
         if (r != 0)
-                return error_move(e, &local);
+                return error_propagate(e, r, &local);
         r = document_read(j, &d, &local);
         if (r == 0) {
                 *ret = d;

@@ -159,7 +159,7 @@ static int place(const Container *c, int cgroup_fd, Error *e) {
         r = c->placed ? 0 : cgroup_move(cgroup_fd, c->pid, &cgroup_error);
         /* ESRCH: init is gone. Why, it has said itself. */
         if (r != 0 && r != -ESRCH)
-                return error_move(e, &cgroup_error);
+                return error_propagate(e, r, &cgroup_error);
         return cgroup_owner_set(cgroup_fd, c->cgroup_owner, e);
 }
 

@@ -58,8 +58,7 @@ static int read_stored(Pull *p, const Digest *d, Text *ret, Error *e) {
         if (r > 0 && p->registry)
                 return CTR_NOT_FOUND;
         /* nobody else can be asked for it */
-        (void) error_move(e, &local);
-        return r;
+        return error_propagate(e, r, &local);
 }
 
 int pull_fetch_document(Pull *p, Http *http, const Descriptor *d, bool is_config, Text *ret,

@@ -128,9 +128,7 @@ static int fetch_signatures(Examination *x, Error *e) {
         if (r == 0)
                 r = signatures_parse(data, size, &x->signatures, &local);
         if (r != 0 && r != CTR_NOT_FOUND)
-                return local.code == 0 ? r
-                                       : error_prefix(e, error_move(e, &local), "The signatures %s",
-                                                      tag);
+                return error_prefix(e, error_propagate(e, r, &local), "The signatures %s", tag);
         x->fetched = true;
         return 0;
 }

@@ -87,6 +87,9 @@ static void test_error(void **state) {
         assert_string_equal(error_text(&e), "Mount: Failed to open x: No such file or directory");
         assert_int_equal(error_move(&other, &e), -ENOENT);
         assert_int_equal(e.code, 0);
+        assert_int_equal(error_propagate(&e, -EIO, &other), -ENOENT);
+        assert_int_equal(error_propagate(&other, -ENOMEM, &(Error){}), -ENOMEM);
+        assert_int_equal(other.code, 0);
         assert_int_equal(error_code_for_client(-ENOSPC), CTR_RESOURCE_EXHAUSTED);
         assert_int_equal(error_code_for_client(-EEXIST), CTR_UNKNOWN);
         for (int i = 1; i < _CTR_ERROR_MAX; i++)
