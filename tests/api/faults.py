@@ -258,7 +258,7 @@ def fork_bomb(w):
     if "memory" not in w.have:
         return
     other, healthy = w.running("healthy")
-    container, task = w.running("bomb", "sh", "-c", "bomb() { bomb | bomb & }; bomb; sleep 1000000", TasksMax=64,
+    container, task = w.running("bomb", "sh", "-c", "sleep 1000000 & bomb() { bomb | bomb & }; bomb; wait", TasksMax=64,
                                 CPUQuotaPerSecUSec=500000)
     w.check("it reaches its limit", w.bus.wait(lambda: task.call("Task.Stats")["TasksCurrent"] >= 60),
             task.call("Task.Stats")["TasksCurrent"])
