@@ -11,8 +11,9 @@
 /* a server that sends less than this many bytes per second over this time is given up */
 #define STALL_BYTES      64L
 #define STALL_SEC        30L
-#define STALL_SEC_MAX    3600L
 #define CURL_BUFFER_SIZE (256L * 1024)
+
+#define TIME_LIMIT_MAX_SEC 3600L
 
 struct Http {
         CURL *curl;
@@ -181,16 +182,15 @@ static CURLcode set_method(Http *h) {
         return curl_easy_setopt(c, CURLOPT_SEEKDATA, h);
 }
 
-/* For lines that are worse than we think, and for tests. */
-static long stall_sec(void) {
-        const char *text = getenv("CTR_STALL_SEC");
+long http_time_limit(const char *variable, long fallback_sec) {
+        const char *text = getenv(variable);
         char *end;
         long sec;
 
         if (isempty(text))
-                return STALL_SEC;
+                return fallback_sec;
         sec = strtol(text, &end, 10);
-        return *end || sec < 1 || sec > STALL_SEC_MAX ? STALL_SEC : sec;
+        return *end || sec < 1 || sec > TIME_LIMIT_MAX_SEC ? fallback_sec : sec;
 }
 
 static CURLcode set_options(Http *h, struct curl_slist *headers) {
@@ -214,7 +214,8 @@ static CURLcode set_options(Http *h, struct curl_slist *headers) {
             (r = curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_SEC)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_TIMEOUT, (long) q->timeout_sec)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, STALL_BYTES)) != CURLE_OK ||
-            (r = curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, stall_sec())) != CURLE_OK ||
+            (r = curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME,
+                                  http_time_limit("CTR_STALL_SEC", STALL_SEC))) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_BUFFERSIZE, CURL_BUFFER_SIZE)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_ERRORBUFFER, h->error)) != CURLE_OK ||
             (r = curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header)) != CURLE_OK ||

@@ -77,6 +77,10 @@ int http_new(Http **ret);
 Http *http_free(Http *h);
 DEFINE_CLEANUP(Http *, http_free);
 
+/* Seconds from an environment variable, 1 to 3600, or what is the rule: for lines and registries
+ * that are slower than we think, and for tests. */
+long http_time_limit(const char *variable, long fallback_sec);
+
 /* A method other than GET and HEAD follows no redirect. 0 for any status; CTR_UNAVAILABLE if the
  * server cannot be reached, stalls, redirects in a loop or cuts the connection;
  * CTR_PERMISSION_DENIED if it redirects to a forbidden protocol, or to plain HTTP where that is not

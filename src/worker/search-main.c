@@ -16,8 +16,7 @@
 #define MAX_DEFAULT 25
 #define MAX_MAX     1000U
 /* all registries together: somebody waits for it, and a catalog may have a hundred slow pages */
-#define SEARCH_SEC     120L
-#define SEARCH_SEC_MAX 3600L
+#define SEARCH_SEC 120L
 
 typedef struct Host {
         RegistrySearch search;
@@ -33,22 +32,11 @@ typedef struct Search {
         json_t *found; /* of the job's thread until that ends */
 } Search;
 
-/* For registries that are slower than we think, and for tests. */
-static long search_sec(void) {
-        const char *text = getenv("CTR_SEARCH_SEC");
-        char *end;
-        long sec;
-
-        if (isempty(text))
-                return SEARCH_SEC;
-        sec = strtol(text, &end, 10);
-        return *end || sec < 1 || sec > SEARCH_SEC_MAX ? SEARCH_SEC : sec;
-}
-
 /* One that cannot be asked is the end: nobody shall take a part for the whole. */
 static int run(WorkerJob *j, Error *e) {
         _cleanup_(http_freep) Http *http = NULL;
-        uint64_t deadline = now_monotonic() + (uint64_t) search_sec() * USEC_PER_SEC;
+        long limit_sec = http_time_limit("CTR_SEARCH_SEC", SEARCH_SEC);
+        uint64_t deadline = now_monotonic() + (uint64_t) limit_sec * USEC_PER_SEC;
         Search *s = (Search *) j;
         int r;
 
@@ -59,8 +47,7 @@ static int run(WorkerJob *j, Error *e) {
                 h->search.deadline = deadline;
                 r = registry_search(h->registry, http, &h->search, s->found, e);
                 if (r == CTR_DEADLINE_EXCEEDED)
-                        return error_prefix(e, r, "The search is given up after %li s",
-                                            search_sec());
+                        return error_prefix(e, r, "The search is given up after %li s", limit_sec);
         }
         return r;
 }
